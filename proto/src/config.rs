@@ -1,0 +1,110 @@
+use core::time::Duration;
+
+use crate::EntropyError;
+
+/// Which end of the connection this is (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Role {
+    /// Masks what it sends, refuses masked frames.
+    Client,
+    /// Refuses unmasked frames, closes the transport first.
+    Server,
+}
+
+/// Limits, deadlines and policy of a connection.
+///
+/// Make one with [`Config::new`], change the fields that matter, and share it between connections.
+/// Sizes are in bytes. A deadline that is `None`, or so long that it cannot be told, never comes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Largest message to assemble, after decompression (1 MiB). Beyond it the connection fails with
+    /// 1009.
+    pub max_message_size: usize,
+    /// Largest frame to accept, as it is on the wire (1 MiB). Beyond it the connection fails with
+    /// 1009.
+    pub max_frame_size: u64,
+    /// Largest message to accept piece by piece ([`poll_chunk`](crate::Connection::poll_chunk)), or
+    /// to skip (unlimited). Beyond it the connection fails with 1009.
+    pub max_stream_size: u64,
+    /// Most frames in a message, empty ones counted (16,384). Beyond it the connection fails with
+    /// 1008.
+    pub max_fragments: u32,
+    /// Largest message, or piece of one, to send (unlimited).
+    pub max_send_size: usize,
+    /// Sends messages in frames of at most this payload, at least one byte (`None`: one frame a
+    /// message). A Pong or Close then waits for one such frame, not for a whole message.
+    pub send_frame_size: Option<usize>,
+    /// Unsent bytes above which a binding waits before it queues more, and to which messages are
+    /// framed ahead of the transport (64 KiB).
+    pub send_high_water: usize,
+
+    /// Sends a Ping after this long without input, at most twice as long (20 s).
+    pub keep_alive: Option<Duration>,
+    /// Fails the connection if nothing at all is heard for this long after a keep-alive Ping left
+    /// (20 s).
+    pub pong_timeout: Option<Duration>,
+    /// Ends the connection if the closing handshake takes longer than this, counted from the first
+    /// Close, sent or received (5 s).
+    pub close_timeout: Option<Duration>,
+    /// Fails the connection if output waits this long and not a byte of it leaves (20 s).
+    pub write_timeout: Option<Duration>,
+    /// Fails the connection with 1008 if a message takes longer than this from its first frame to its
+    /// last (none).
+    pub message_timeout: Option<Duration>,
+    /// Closes the connection with 1001 after this long, at most twice as long, without a data frame
+    /// from the peer (none).
+    pub idle_timeout: Option<Duration>,
+    /// Whether the peer's Close is answered at once (true). If not, the application may finish what
+    /// it was sending and answers by closing itself.
+    pub reply_to_close: bool,
+
+    /// Ends the opening handshake if the peer's head is not complete after this long (10 s).
+    pub handshake_timeout: Option<Duration>,
+    /// Largest head of a request or response (16 KiB; a request's is answered with 431).
+    pub max_head_size: usize,
+    /// Longest line in a head (8 KiB; answered with 414 for the request line, 431 for a field).
+    pub max_head_line: usize,
+    /// Most fields in a head (100; answered with 431).
+    pub max_head_fields: usize,
+    /// Most interim responses (1xx) that a client skips (16).
+    pub max_interim_responses: usize,
+    /// How much a client keeps of the body of a refusal (64 KiB).
+    pub max_error_body: usize,
+    /// Whether a client that offered subprotocols fails if the server picks none (false).
+    pub require_subprotocol: bool,
+
+    /// Fills its argument with unpredictable bytes, for masking keys (RFC 6455 §5.3) and the
+    /// handshake's key (§4.1), or fails.
+    pub entropy: fn(&mut [u8]) -> Result<(), EntropyError>,
+}
+
+impl Config {
+    /// The defaults, with `entropy` as the source of randomness.
+    pub const fn new(entropy: fn(&mut [u8]) -> Result<(), EntropyError>) -> Self {
+        Self {
+            max_message_size: 1 << 20,
+            max_frame_size: 1 << 20,
+            max_stream_size: u64::MAX,
+            max_fragments: 16_384,
+            max_send_size: usize::MAX,
+            send_frame_size: None,
+            send_high_water: 64 << 10,
+            keep_alive: Some(Duration::from_secs(20)),
+            pong_timeout: Some(Duration::from_secs(20)),
+            close_timeout: Some(Duration::from_secs(5)),
+            write_timeout: Some(Duration::from_secs(20)),
+            message_timeout: None,
+            idle_timeout: None,
+            reply_to_close: true,
+            handshake_timeout: Some(Duration::from_secs(10)),
+            max_head_size: 16 << 10,
+            max_head_line: 8 << 10,
+            max_head_fields: 100,
+            max_interim_responses: 16,
+            max_error_body: 64 << 10,
+            require_subprotocol: false,
+            entropy,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+use alloc::sync::Arc;
+use core::{fmt, time::Duration};
+
+use crate::{
+    Chunk, CloseFrame, Closed, Config, ControlPayload, Instant, Lost, Message, Negotiated,
+    Receiver, RecvError, Role, SendError, Sender, Transmit, send::Failed,
+};
+
+/// Something the peer did.
+///
+/// Answers are sent without your help: nothing needs to be done about a Ping or a Close.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event<D = Message> {
+    /// A message, or a piece of one.
+    Data(D),
+    /// A Ping. Its Pong is queued.
+    Ping(ControlPayload),
+    /// A Pong.
+    Pong(ControlPayload),
+    /// A Close. Its answer is queued, unless [`Config::reply_to_close`] is off; no event follows.
+    Close(Option<CloseFrame>),
+}
+
+/// Where the connection is in its life (RFC 6455 §7.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Both ends may send.
+    Open,
+    /// A Close was sent or received, or the connection failed; the transport is still needed.
+    Closing,
+    /// It is over: close the transport.
+    Closed,
+}
+
+/// One end of an open WebSocket connection: both halves, glued (RFC 6455 §7).
+///
+/// Its methods come in four kinds, told apart by their names: `handle_*` takes input from the
+/// transport and the clock; verbs (`send`, `ping`, `close` …) are commands from the application;
+/// `poll_*` and `transmit` give output to both; the rest are getters.
+pub struct Connection {
+    rx: Receiver,
+    tx: Sender,
+}
+
+impl Connection {
+    /// A connection whose opening handshake is complete. `now` is when it began.
+    pub fn new(role: Role, negotiated: Negotiated, config: &Arc<Config>, now: Instant) -> Self {
+        // What was negotiated changes nothing about frames as long as there is no extension.
+        let _ = negotiated;
+        Self {
+            rx: Receiver::new(role, config, now),
+            tx: Sender::new(role, config),
+        }
+    }
+
+    /// Bytes that go out before every frame: the end of the opening handshake.
+    pub(crate) fn preface(&mut self, bytes: &[u8]) {
+        self.tx.preface(bytes);
+    }
+
+    /// Room to read into; `None` until all events were polled, and after the end.
+    pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
+        self.rx.recv_buf()
+    }
+
+    /// Takes the `len` bytes just read into [`recv_buf`](Self::recv_buf).
+    pub fn handle_input(&mut self, len: usize) {
+        self.rx.handle_input(len);
+    }
+
+    /// Takes a copy of as many of `bytes` as fit, and tells how many: all, if no more than 64 KiB
+    /// wait.
+    pub fn receive(&mut self, bytes: &[u8]) -> usize {
+        self.rx.receive(bytes)
+    }
+
+    /// The peer ended its direction of the transport. Takes its place behind what was received.
+    pub fn handle_eof(&mut self) {
+        self.rx.handle_eof();
+    }
+
+    /// The transport failed: nothing more can be sent, and what was received is still delivered.
+    pub fn handle_error(&mut self, lost: Lost) {
+        self.tx.handle_lost();
+        self.rx.handle_error(lost);
+    }
+
+    /// A write was attempted, with or without success, and `flushed` tells whether the transport
+    /// itself holds nothing back.
+    pub fn handle_sent(&mut self, flushed: bool) {
+        self.tx.handle_sent(flushed);
+        if let Some(payload) = self.tx.poll_ping() {
+            self.rx.handle_ping_left(payload);
+        }
+    }
+
+    /// Time has passed: call it when [`poll_timeout`](Self::poll_timeout) says so, after one more
+    /// attempt to read.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.rx.handle_timeout(now);
+        if let Err(deadline) = self.tx.handle_timeout(now) {
+            self.rx.handle_end(RecvError::TimedOut(deadline));
+        }
+        self.settle();
+    }
+
+    /// Queues a whole message; see [`Sender::send`].
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.tx.send(message)
+    }
+
+    /// Queues a piece of a message; see [`Sender::send_chunk`].
+    pub fn send_chunk(&mut self, chunk: Chunk) -> Result<(), SendError> {
+        self.tx.send_chunk(chunk)
+    }
+
+    /// Queues a Ping; see [`Sender::ping`].
+    pub fn ping(&mut self, payload: ControlPayload) -> Result<(), SendError> {
+        self.tx.ping(payload)
+    }
+
+    /// Queues an unsolicited Pong; see [`Sender::pong`].
+    pub fn pong(&mut self, payload: ControlPayload) -> Result<(), SendError> {
+        self.tx.pong(payload)
+    }
+
+    /// Closes our direction, behind the messages queued before (RFC 6455 §7.1.2). Data is still
+    /// delivered until the peer's Close or the close deadline, which runs from now.
+    pub fn close(&mut self, frame: Option<CloseFrame>) {
+        if self.state() != State::Closed {
+            self.tx.close(frame);
+            self.rx.handle_closing();
+        }
+    }
+
+    /// Ends the connection at once, without a Close: drop the transport.
+    pub fn abort(&mut self) {
+        self.rx.abort();
+        self.tx.handle_lost();
+    }
+
+    /// The next whole message or control frame; see [`Receiver::poll_event`].
+    pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
+        let event = self.rx.poll_event();
+        self.settle();
+        event
+    }
+
+    /// The next piece of a message, or control frame; see [`Receiver::poll_chunk`].
+    pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
+        let event = self.rx.poll_chunk();
+        self.settle();
+        event
+    }
+
+    /// What to write to the transport; see [`Sender::transmit`]. Call
+    /// [`handle_sent`](Self::handle_sent) after it.
+    pub fn transmit(&mut self) -> Option<&mut Transmit> {
+        self.tx.fill();
+        if self.tx.failed() == Some(Failed::Entropy) {
+            self.rx.handle_end(RecvError::Entropy);
+        }
+        self.tx.transmit()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.rx.poll_timeout(), self.tx.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether to write before queueing more.
+    pub fn is_full(&self) -> bool {
+        self.tx.is_full()
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        if self
+            .rx
+            .is_done(self.tx.is_closed() || self.tx.failed().is_some())
+        {
+            State::Closed
+        } else if self.rx.is_closing() || self.tx.is_closing() {
+            State::Closing
+        } else {
+            State::Open
+        }
+    }
+
+    /// Whether to end our direction of the transport now.
+    pub fn wants_shutdown(&self) -> bool {
+        self.state() == State::Closed || self.rx.wants_shutdown() && self.tx.is_closed()
+    }
+
+    /// How the connection ended; `None` before [`State::Closed`].
+    pub fn closed(&self) -> Option<Closed> {
+        (self.state() == State::Closed)
+            .then(|| self.rx.closed(self.tx.is_closed()))
+            .flatten()
+    }
+
+    /// From when the last Ping left to when its Pong was received.
+    pub fn latency(&self) -> Option<Duration> {
+        self.rx.latency()
+    }
+
+    /// The two directions, to be driven apart.
+    ///
+    /// Whoever drives the receiver hands on four things: [`Receiver::poll_control`] to
+    /// [`Sender::handle_control`]; [`Sender::poll_ping`] to [`Receiver::handle_ping_left`]; what
+    /// [`Sender::handle_timeout`] returns to [`Receiver::handle_end`]; and a Close that the sender
+    /// began to [`Receiver::handle_closing`].
+    pub fn split(self) -> (Receiver, Sender) {
+        (self.rx, self.tx)
+    }
+
+    fn settle(&mut self) {
+        if let Some(control) = self.rx.poll_control() {
+            self.tx.handle_control(control);
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("rx", &self.rx)
+            .field("tx", &self.tx)
+            .finish()
+    }
+}

@@ -1,0 +1,255 @@
+//! One small enum for each activity; the name of each says who is at fault.
+
+use core::fmt;
+
+use crate::CloseCode;
+
+/// The peer broke the protocol or a limit: the connection has failed (RFC 6455 §7.1.7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reserved bit is set that no extension gave a meaning (§5.2).
+    ReservedBits,
+    /// A reserved opcode (§5.2).
+    Opcode(u8),
+    /// A control frame without FIN (§5.5).
+    FragmentedControl,
+    /// A control frame of more than 125 bytes (§5.5).
+    ControlTooLong,
+    /// A client sent an unmasked frame (§5.1).
+    Unmasked,
+    /// A server sent a masked frame (§5.1).
+    Masked,
+    /// A payload length that is not in its shortest form, or has the top bit set (§5.2).
+    Length,
+    /// A continuation without a message to continue (§5.4).
+    Continuation,
+    /// A new message before the last one ended (§5.4).
+    Interleaved,
+    /// Text, or the reason of a Close, is not UTF-8 (§8.1).
+    Utf8,
+    /// A Close body of one byte (§5.5.1).
+    CloseBody,
+    /// A close code that must not be sent (§7.4).
+    CloseCode(u16),
+    /// A frame is larger than [`Config::max_frame_size`](crate::Config::max_frame_size).
+    FrameTooBig {
+        /// The limit, in bytes.
+        max: u64,
+    },
+    /// A message outgrew [`Config::max_message_size`](crate::Config::max_message_size).
+    MessageTooBig {
+        /// The limit, in bytes.
+        max: u64,
+    },
+    /// A streamed message outgrew [`Config::max_stream_size`](crate::Config::max_stream_size).
+    StreamTooBig {
+        /// The limit, in bytes.
+        max: u64,
+    },
+    /// A message has more frames than [`Config::max_fragments`](crate::Config::max_fragments).
+    TooManyFragments {
+        /// The limit.
+        max: u32,
+    },
+}
+
+impl ProtocolError {
+    /// The code that tells the peer (RFC 6455 §7.4.1).
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::Utf8 => CloseCode::INVALID_PAYLOAD,
+            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::StreamTooBig { .. } => {
+                CloseCode::MESSAGE_TOO_BIG
+            }
+            Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
+            _ => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReservedBits => {
+                "the peer set a reserved bit without an extension that defines it"
+            }
+            Self::Opcode(code) => return write!(f, "the peer sent reserved opcode {code:#x}"),
+            Self::FragmentedControl => "the peer fragmented a control frame",
+            Self::ControlTooLong => "the peer sent a control frame of more than 125 bytes",
+            Self::Unmasked => "the client sent an unmasked frame",
+            Self::Masked => "the server sent a masked frame",
+            Self::Length => "the peer sent a malformed payload length",
+            Self::Continuation => "the peer continued a message that it had not begun",
+            Self::Interleaved => "the peer began a message before it ended the last",
+            Self::Utf8 => "the peer sent text that is not UTF-8",
+            Self::CloseBody => "the peer sent a Close with half a code",
+            Self::CloseCode(code) => return write!(f, "the peer sent invalid close code {code}"),
+            Self::FrameTooBig { max } => {
+                return write!(f, "frame exceeds max_frame_size ({max} bytes)");
+            }
+            Self::MessageTooBig { max } => {
+                return write!(f, "message exceeds max_message_size ({max} bytes)");
+            }
+            Self::StreamTooBig { max } => {
+                return write!(f, "streamed message exceeds max_stream_size ({max} bytes)");
+            }
+            Self::TooManyFragments { max } => {
+                return write!(f, "message exceeds max_fragments ({max} frames)");
+            }
+        })
+    }
+}
+
+impl core::error::Error for ProtocolError {}
+
+/// Why nothing more is received: exactly one of these ends a connection that did not close.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The peer broke the protocol or a limit. It was told so by a Close.
+    Protocol(ProtocolError),
+    /// The transport ended before the closing handshake did.
+    Lost(Lost),
+    /// A deadline passed.
+    TimedOut(Deadline),
+    /// The source of randomness failed, so no frame could be masked.
+    Entropy,
+}
+
+impl From<ProtocolError> for RecvError {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Lost(lost) => lost.fmt(f),
+            Self::TimedOut(deadline) => deadline.fmt(f),
+            Self::Entropy => EntropyError.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for RecvError {}
+
+/// How the transport was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lost {
+    /// It ended without a Close frame.
+    Eof,
+    /// The peer, or something on the way, reset it.
+    Reset,
+    /// It failed in another way.
+    Failed,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Eof => "the transport ended without a closing handshake",
+            Self::Reset => "the transport was reset",
+            Self::Failed => "the transport failed",
+        })
+    }
+}
+
+impl core::error::Error for Lost {}
+
+/// The deadlines of a connection; each names the option that sets it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout)
+    Handshake,
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout)
+    Pong,
+    /// [`Config::close_timeout`](crate::Config::close_timeout)
+    Close,
+    /// [`Config::write_timeout`](crate::Config::write_timeout)
+    Write,
+    /// [`Config::message_timeout`](crate::Config::message_timeout)
+    Message,
+    /// [`Config::idle_timeout`](crate::Config::idle_timeout)
+    Idle,
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "the opening handshake took longer than handshake_timeout",
+            Self::Pong => "nothing was heard within pong_timeout of a Ping",
+            Self::Close => "the closing handshake took longer than close_timeout",
+            Self::Write => "the peer took no output for write_timeout",
+            Self::Message => "a message took longer than message_timeout",
+            Self::Idle => "no data was received for idle_timeout",
+        })
+    }
+}
+
+impl core::error::Error for Deadline {}
+
+/// Why a message was not queued: the caller's side of the protocol.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A Close was queued, or the connection ended.
+    Closed,
+    /// A streamed message is unfinished: send its last chunk first.
+    Unfinished,
+    /// The chunk is not of the kind of the message it continues.
+    KindChanged,
+    /// The message is larger than [`Config::max_send_size`](crate::Config::max_send_size).
+    TooBig {
+        /// The limit, in bytes.
+        max: u64,
+    },
+    /// The source of randomness failed, so no frame can be masked.
+    Entropy,
+}
+
+impl From<EntropyError> for SendError {
+    fn from(_: EntropyError) -> Self {
+        Self::Entropy
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the connection is closed for sending",
+            Self::Unfinished => "a streamed message is unfinished: send its last chunk first",
+            Self::KindChanged => "text and binary chunks cannot be mixed in one message",
+            Self::TooBig { max } => {
+                return write!(f, "message exceeds max_send_size ({max} bytes)");
+            }
+            Self::Entropy => return EntropyError.fmt(f),
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// The source of randomness failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EntropyError;
+
+impl fmt::Display for EntropyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the source of randomness failed")
+    }
+}
+
+impl core::error::Error for EntropyError {}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn errors_are_small() {
+        assert!(size_of::<super::RecvError>() <= 32);
+        assert!(size_of::<super::SendError>() <= 32);
+    }
+}

@@ -1,0 +1,291 @@
+//! The parser: from bytes to frames to events (RFC 6455 §5.2, §5.4, §5.5).
+
+use alloc::boxed::Box;
+
+use bytes::{Buf, Bytes};
+
+use super::{Partial, Phase, Pull, Receiver, partial::Step};
+use crate::{
+    Chunk, CloseFrame, ControlPayload, Event, Initiator, Kind, Message, ProtocolError, Role,
+    frame::{Header, OpCode},
+    mask, utf8,
+    utf8::Utf8Bytes,
+};
+
+impl Receiver {
+    pub(super) fn parse(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ProtocolError> {
+        loop {
+            if let Some(partial) = &mut self.partial {
+                partial.pull_by(pull);
+                let taken = partial.absorb(self.input.bytes())?;
+                self.input.consume(taken);
+                match partial.next()? {
+                    Step::Wait => return Ok(None),
+                    Step::NextFrame => {}
+                    Step::Skipped => self.end_message(),
+                    Step::Chunk(chunk) => {
+                        if chunk.fin {
+                            self.end_message();
+                        }
+                        return Ok(Some(Event::Data(chunk)));
+                    }
+                }
+            }
+            let decoded = Header::decode(self.input.bytes())?;
+            self.check_start()?;
+            let Some((header, len)) = decoded else {
+                return Ok(None);
+            };
+            let event = if header.opcode.is_control() {
+                self.parse_control(&header, len)?
+            } else {
+                self.check_size(&header, pull)?;
+                self.timers.handle_data();
+                match self.parse_whole(&header, len)? {
+                    None => {
+                        self.begin_frame(&header, len, pull);
+                        continue;
+                    }
+                    whole => whole,
+                }
+            };
+            return Ok(event);
+        }
+    }
+
+    /// What the first two bytes of a frame tell in this state.
+    fn check_start(&self) -> Result<(), ProtocolError> {
+        let mut bytes = self.input.bytes().iter();
+        let Some(first) = bytes.next() else {
+            return Ok(());
+        };
+        // §5.2: RSV1 "MUST be 0 unless an extension is negotiated".
+        if first & 0x40 != 0 {
+            return Err(ProtocolError::ReservedBits);
+        }
+        // §5.4: fragments of one message "MUST NOT be interleaved" with those of another.
+        match (OpCode::from_bits(*first), &self.partial) {
+            (Some(OpCode::Continuation), None) => return Err(ProtocolError::Continuation),
+            (Some(OpCode::Text | OpCode::Binary), Some(_)) => {
+                return Err(ProtocolError::Interleaved);
+            }
+            _ => {}
+        }
+        // §5.1: the server "MUST close the connection upon receiving a frame that is not masked",
+        // a client "MUST close a connection if it detects a masked frame".
+        match (self.role, bytes.next().map(|second| second & 0x80 != 0)) {
+            (Role::Server, Some(false)) => Err(ProtocolError::Unmasked),
+            (Role::Client, Some(true)) => Err(ProtocolError::Masked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges by the announced length alone: nothing is waited or reserved for.
+    fn check_size(&mut self, header: &Header, pull: Pull) -> Result<(), ProtocolError> {
+        let max = self.config.max_frame_size;
+        if header.len > max {
+            return Err(ProtocolError::FrameTooBig { max });
+        }
+        let (pull, total, frames) = match &mut self.partial {
+            Some(partial) => (partial.pull_by(pull), partial.total(), partial.frames()),
+            None => (pull, 0, 0),
+        };
+        let total = total.saturating_add(header.len);
+        match pull {
+            Pull::Whole => {
+                let max = self.config.max_message_size as u64;
+                if total > max {
+                    return Err(ProtocolError::MessageTooBig { max });
+                }
+            }
+            Pull::Chunks | Pull::Skip => {
+                let max = self.config.max_stream_size;
+                if total > max {
+                    return Err(ProtocolError::StreamTooBig { max });
+                }
+            }
+        }
+        let max = self.config.max_fragments.max(1);
+        if frames >= max {
+            return Err(ProtocolError::TooManyFragments { max });
+        }
+        Ok(())
+    }
+
+    fn parse_control(
+        &mut self,
+        header: &Header,
+        len: usize,
+    ) -> Result<Option<Event<Chunk>>, ProtocolError> {
+        let (_, rest) = self
+            .input
+            .bytes_mut()
+            .split_at_mut_checked(len)
+            .unwrap_or_default();
+        let Some(payload) = usize::try_from(header.len)
+            .ok()
+            .and_then(|size| rest.get_mut(..size))
+        else {
+            return Ok(None);
+        };
+        mask::apply(payload, header.mask.unwrap_or_default(), 0);
+        let total = len.saturating_add(payload.len());
+        if header.opcode == OpCode::Close {
+            let frame = CloseFrame::decode(payload)?;
+            self.input.consume(total);
+            return Ok(Some(Event::Close(self.handle_close(frame))));
+        }
+        let payload = ControlPayload::from_checked(Bytes::copy_from_slice(payload));
+        self.input.consume(total);
+        Ok(Some(match header.opcode {
+            OpCode::Ping => {
+                // §5.5.2: "MUST send a Pong frame in response".
+                self.owed.pong = Some(payload.clone());
+                Event::Ping(payload)
+            }
+            _ => {
+                self.timers.handle_pong(&payload);
+                Event::Pong(payload)
+            }
+        }))
+    }
+
+    fn handle_close(&mut self, frame: Option<CloseFrame>) -> Option<CloseFrame> {
+        // §5.5.1: an endpoint that "did not previously send a Close frame … MUST send" one.
+        if self.config.reply_to_close {
+            self.owed.close = Some(frame.clone());
+        }
+        self.close = Some(frame.clone());
+        self.initiator.get_or_insert(Initiator::Peer);
+        self.phase = Phase::Draining;
+        self.partial = None;
+        self.input.clear();
+        self.handle_closing();
+        frame
+    }
+
+    /// A message in one frame that is all there: it gets memory of its own size.
+    fn parse_whole(
+        &mut self,
+        header: &Header,
+        len: usize,
+    ) -> Result<Option<Event<Chunk>>, ProtocolError> {
+        let (_, rest) = self.input.bytes().split_at_checked(len).unwrap_or_default();
+        let Some(payload) = usize::try_from(header.len)
+            .ok()
+            .and_then(|size| rest.get(..size))
+        else {
+            return Ok(None);
+        };
+        if !header.fin || self.partial.is_some() {
+            return Ok(None);
+        }
+        let mut payload = payload.to_vec();
+        mask::apply(&mut payload, header.mask.unwrap_or_default(), 0);
+        let kind = kind(header.opcode);
+        if kind == Kind::Text && !utf8::is_utf8(&payload) {
+            return Err(ProtocolError::Utf8);
+        }
+        self.input.consume(len.saturating_add(payload.len()));
+        let data = Message::from_checked(kind, payload.into());
+        Ok(Some(Event::Data(Chunk { data, fin: true })))
+    }
+
+    fn begin_frame(&mut self, header: &Header, len: usize, pull: Pull) {
+        self.input.consume(len);
+        if self.partial.is_none() {
+            self.timers.handle_message(&self.config);
+        }
+        let partial = self
+            .partial
+            .get_or_insert_with(|| Box::new(Partial::new(kind(header.opcode), pull)));
+        partial.begin(header);
+    }
+
+    fn end_message(&mut self) {
+        self.partial = None;
+        self.timers.handle_message_end();
+    }
+
+    /// The most that is unmasked and copied together, so that a small message that is kept pins no
+    /// more than this.
+    const BLOCK: usize = 4 << 10;
+
+    /// Moves the whole small messages at the front of the input to `block`: one allocation for all,
+    /// and a short way for each. Tells whether there are any; all others take the long way.
+    pub(super) fn batch(&mut self) -> bool {
+        let max = self
+            .config
+            .max_frame_size
+            .min(self.config.max_message_size as u64)
+            .min(125) as u8;
+        let input = self.input.bytes_mut();
+        let end = input.len().min(Self::BLOCK);
+        let mut left = end;
+        let mut rest = input.get_mut(..end).unwrap_or_default();
+        while let Some(([0x81 | 0x82, second], body)) = rest.split_first_chunk_mut() {
+            let len = match self.role {
+                Role::Server => *second ^ 0x80,
+                Role::Client => *second,
+            };
+            if len > max {
+                break;
+            }
+            let len = usize::from(len);
+            let next = if self.role == Role::Client {
+                body.get_mut(len..)
+            } else if let Some((key, body)) = body.split_first_chunk_mut()
+                && let Some((payload, next)) = body.split_at_mut_checked(len)
+            {
+                mask::apply(payload, *key, 0);
+                Some(next)
+            } else {
+                None
+            };
+            let Some(next) = next else { break };
+            left = next.len();
+            rest = next;
+        }
+        let taken = end.saturating_sub(left);
+        if taken == 0 {
+            return false;
+        }
+        self.block = Bytes::copy_from_slice(self.input.bytes().get(..taken).unwrap_or_default());
+        self.input.consume(taken);
+        self.timers.handle_data();
+        true
+    }
+
+    /// The next message of `block`.
+    #[inline]
+    pub(super) fn take_small(&mut self) -> Result<Option<Message>, ProtocolError> {
+        let Some(&[first, second]) = self.block.first_chunk() else {
+            return Ok(None);
+        };
+        let head: usize = if self.role == Role::Server { 6 } else { 2 };
+        let end = head
+            .saturating_add(usize::from(second & 0x7F))
+            .min(self.block.len());
+        let mut payload = if end == self.block.len() {
+            core::mem::take(&mut self.block)
+        } else {
+            self.block.split_to(end)
+        };
+        payload.advance(head.min(payload.len()));
+        if first & 0xF != OpCode::Text as u8 {
+            return Ok(Some(Message::Binary(payload)));
+        }
+        if !utf8::is_utf8(&payload) {
+            return Err(ProtocolError::Utf8);
+        }
+        Ok(Some(Message::Text(Utf8Bytes::from_checked(payload))))
+    }
+}
+
+fn kind(opcode: OpCode) -> Kind {
+    if opcode == OpCode::Text {
+        Kind::Text
+    } else {
+        Kind::Binary
+    }
+}

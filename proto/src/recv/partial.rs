@@ -1,0 +1,182 @@
+use alloc::vec::Vec;
+
+use crate::{Chunk, Kind, Message, ProtocolError, frame::Header, mask, utf8};
+
+/// A message that is not all there (RFC 6455 §5.4).
+///
+/// ```text
+/// | delivered | text that was checked | half a character | room |
+/// |             0 … checked             … filled         … body.len()
+/// ```
+pub(super) struct Partial {
+    kind: Kind,
+    pull: Pull,
+    /// The frame that is under way, or the last one: what is missing of it, the key turned so that it
+    /// begins with the next byte, and whether it ends the message.
+    left: u64,
+    key: [u8; 4],
+    fin: bool,
+    body: Vec<u8>,
+    filled: usize,
+    checked: usize,
+    /// Bytes at the end of `filled` that are still masked.
+    fresh: usize,
+    /// Payload that was announced so far, and in how many frames.
+    total: u64,
+    frames: u32,
+}
+
+/// How a message is pulled; it belongs to the method that first saw it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pull {
+    Whole,
+    Chunks,
+    /// The rest of a message that was first pulled in chunks and then whole.
+    Skip,
+}
+
+/// What [`Partial::next`] found.
+pub(super) enum Step {
+    /// More input is needed.
+    Wait,
+    /// The frame ended, the message did not.
+    NextFrame,
+    Chunk(Chunk),
+    /// The message ended and nobody wants it.
+    Skipped,
+}
+
+impl Partial {
+    /// A frame that lacks more than this is read straight into `body`…
+    const DIRECT: u64 = 4 << 10;
+    /// … once so much has come. What was announced earns no memory.
+    const DIRECT_AFTER: usize = 16 << 10;
+
+    pub(super) fn new(kind: Kind, pull: Pull) -> Self {
+        Self {
+            kind,
+            pull,
+            left: 0,
+            key: [0; 4],
+            fin: false,
+            body: Vec::new(),
+            filled: 0,
+            checked: 0,
+            fresh: 0,
+            total: 0,
+            frames: 0,
+        }
+    }
+
+    /// Another frame of the message.
+    pub(super) fn begin(&mut self, header: &Header) {
+        self.left = header.len;
+        self.key = header.mask.unwrap_or_default();
+        self.fin = header.fin;
+        self.total = self.total.saturating_add(header.len);
+        self.frames = self.frames.saturating_add(1);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub(super) fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    /// Who asks now, and so how the message is pulled from here on.
+    pub(super) fn pull_by(&mut self, pull: Pull) -> Pull {
+        self.pull = match (self.pull, pull) {
+            (Pull::Whole, pull) => pull,
+            (Pull::Chunks, Pull::Chunks) => Pull::Chunks,
+            (Pull::Chunks | Pull::Skip, _) => Pull::Skip,
+        };
+        self.pull
+    }
+
+    /// Whether the next read goes straight into `body`.
+    #[inline]
+    pub(super) fn is_direct(&self) -> bool {
+        self.left > Self::DIRECT && self.filled >= Self::DIRECT_AFTER && self.pull == Pull::Whole
+    }
+
+    /// At most as much as has come already.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let end = self.filled.saturating_add(left.min(self.filled));
+        if self.body.len() < end {
+            self.body.reserve_exact(end.saturating_sub(self.body.len()));
+            self.body.resize(end, 0);
+        }
+        self.body.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    pub(super) fn handle_input(&mut self, len: usize) {
+        let len = len.min(self.body.len().saturating_sub(self.filled));
+        self.filled = self.filled.saturating_add(len);
+        self.fresh = self.fresh.saturating_add(len);
+    }
+
+    /// Takes more of the frame from `input`, or what was read straight into `body`, and checks it.
+    /// Tells how much of `input` it took.
+    pub(super) fn absorb(&mut self, input: &[u8]) -> Result<usize, ProtocolError> {
+        let from = self.filled.saturating_sub(core::mem::take(&mut self.fresh));
+        let direct = self.filled.saturating_sub(from);
+        let wanted = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(direct);
+        let taken = input.get(..wanted).unwrap_or(input);
+        if !taken.is_empty() {
+            self.body.truncate(self.filled);
+            self.body.extend_from_slice(taken);
+            self.filled = self.body.len();
+        }
+        let fresh = self.body.get_mut(from..self.filled).unwrap_or_default();
+        mask::apply(fresh, self.key, 0);
+        self.key.rotate_left(fresh.len() % 4);
+        self.left = self.left.saturating_sub(fresh.len() as u64);
+        if self.kind == Kind::Text {
+            // §8.1: "an endpoint … finds that the byte stream is not, in fact, a valid UTF-8 stream".
+            let fresh = self.body.get(self.checked..self.filled).unwrap_or_default();
+            let valid = utf8::validate(fresh).map_err(|_| ProtocolError::Utf8)?;
+            self.checked = self.checked.saturating_add(valid);
+        }
+        Ok(taken.len())
+    }
+
+    /// What can be delivered now.
+    pub(super) fn next(&mut self) -> Result<Step, ProtocolError> {
+        let ends = self.left == 0 && self.fin;
+        if ends && self.kind == Kind::Text && self.checked != self.filled {
+            return Err(ProtocolError::Utf8); // It ends in half a character.
+        }
+        let ready = match (self.kind, self.pull) {
+            (_, Pull::Whole) if !ends => 0,
+            (Kind::Text, _) => self.checked,
+            (Kind::Binary, _) => self.filled,
+        };
+        if !ends && ready == 0 {
+            return Ok(if self.left == 0 {
+                Step::NextFrame
+            } else {
+                Step::Wait
+            });
+        }
+        self.body.truncate(self.filled);
+        let rest = self.body.get(ready..).unwrap_or_default().to_vec();
+        self.body.truncate(ready);
+        self.filled = rest.len();
+        self.checked = 0;
+        let body = core::mem::replace(&mut self.body, rest);
+        Ok(match self.pull {
+            Pull::Skip if ends => Step::Skipped,
+            Pull::Skip if self.left == 0 => Step::NextFrame,
+            Pull::Skip => Step::Wait,
+            _ => Step::Chunk(Chunk {
+                data: Message::from_checked(self.kind, body.into()),
+                fin: ends,
+            }),
+        })
+    }
+}

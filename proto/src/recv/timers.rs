@@ -1,0 +1,188 @@
+//! The deadlines of receiving: keep-alive, Pong, closing, slow messages, silence.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{Config, Control, ControlPayload, Deadline, Instant, time::Timer};
+
+/// No clock is read when something happens. What happened is noted, and looked at when a deadline
+/// comes; a deadline that has to begin asks for the time first (see [`Timer`]).
+pub(super) struct Timers {
+    keep_alive: KeepAlive,
+    close: Timer,
+    message: Timer,
+    idle: Timer,
+    /// Something, or data, was heard since it was last looked at.
+    heard: bool,
+    heard_data: bool,
+    /// The last Ping that left.
+    probe: Option<Probe>,
+    latency: Option<Duration>,
+    pings: u32,
+}
+
+enum KeepAlive {
+    /// Until it is time to look whether something was heard.
+    Listening(Timer),
+    /// A Ping is owed, and has not left.
+    Pinged,
+    /// Until something must have been heard.
+    Awaiting(Timer),
+}
+
+struct Probe {
+    payload: ControlPayload,
+    /// When it left; not known at first.
+    left: Option<Instant>,
+    answered: bool,
+}
+
+impl Timers {
+    pub(super) fn new(config: &Config, now: Instant) -> Self {
+        let at = |after: Option<Duration>| {
+            let at = after.and_then(|after| now.checked_add(after));
+            at.map_or(Timer::Off, Timer::At)
+        };
+        Self {
+            keep_alive: KeepAlive::Listening(at(config.keep_alive)),
+            close: Timer::Off,
+            message: Timer::Off,
+            idle: at(config.idle_timeout),
+            heard: false,
+            heard_data: false,
+            probe: None,
+            latency: None,
+            pings: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn handle_input(&mut self) {
+        self.heard = true;
+        if let KeepAlive::Awaiting(_) = self.keep_alive {
+            self.keep_alive = KeepAlive::Listening(Timer::Due);
+        }
+    }
+
+    #[inline]
+    pub(super) fn handle_data(&mut self) {
+        self.heard_data = true;
+    }
+
+    /// The first frame of a message came, and did not end it.
+    pub(super) fn handle_message(&mut self, config: &Config) {
+        self.message.start(config.message_timeout);
+    }
+
+    pub(super) fn handle_message_end(&mut self) {
+        self.message = Timer::Off;
+    }
+
+    /// From the first Close on, only the closing handshake has a deadline.
+    pub(super) fn handle_closing(&mut self, config: &Config) {
+        self.close.start_once(config.close_timeout);
+        self.keep_alive = KeepAlive::Listening(Timer::Off);
+        self.message = Timer::Off;
+        self.idle = Timer::Off;
+    }
+
+    pub(super) fn handle_ping_left(&mut self, payload: ControlPayload) {
+        self.probe = Some(Probe {
+            payload,
+            left: None,
+            answered: false,
+        });
+        if let KeepAlive::Pinged = self.keep_alive {
+            self.keep_alive = KeepAlive::Awaiting(Timer::Due);
+        }
+    }
+
+    /// §5.5.3: the Pong "must have identical "Application data" as found in the … Ping".
+    pub(super) fn handle_pong(&mut self, payload: &ControlPayload) {
+        if let Some(probe) = &mut self.probe
+            && probe.payload == *payload
+        {
+            probe.answered = true;
+        }
+    }
+
+    pub(super) fn latency(&self) -> Option<Duration> {
+        self.latency
+    }
+
+    #[inline]
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if let Some(Probe { left: None, .. } | Probe { answered: true, .. }) = self.probe {
+            return Some(Instant::EPOCH);
+        }
+        let keep_alive = match self.keep_alive {
+            KeepAlive::Listening(timer) | KeepAlive::Awaiting(timer) => timer.at(),
+            KeepAlive::Pinged => None,
+        };
+        [
+            keep_alive,
+            self.close.at(),
+            self.message.at(),
+            self.idle.at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The deadline that has passed, if one has. What is in the receiver (not `drained`) was heard.
+    pub(super) fn handle_timeout(
+        &mut self,
+        config: &Config,
+        now: Instant,
+        drained: bool,
+        owed: &mut Control,
+    ) -> Option<Deadline> {
+        if let Some(probe) = &mut self.probe {
+            let left = *probe.left.get_or_insert(now);
+            if probe.answered {
+                self.latency = Some(now.saturating_duration_since(left));
+                self.probe = None;
+            }
+        }
+        if self.close.is_over(now, config.close_timeout) {
+            self.close = Timer::Off;
+            return Some(Deadline::Close);
+        }
+        if self.message.is_over(now, config.message_timeout) {
+            return Some(Deadline::Message);
+        }
+        if self.idle.is_over(now, config.idle_timeout) {
+            if drained && !core::mem::take(&mut self.heard_data) {
+                return Some(Deadline::Idle);
+            }
+            self.idle = Timer::Due;
+        }
+        match &mut self.keep_alive {
+            KeepAlive::Listening(timer) => {
+                if timer.is_over(now, config.keep_alive) {
+                    let heard = core::mem::take(&mut self.heard) || !drained;
+                    self.keep_alive = if heard {
+                        KeepAlive::Listening(Timer::Due)
+                    } else {
+                        self.pings = self.pings.wrapping_add(1);
+                        let payload = Bytes::copy_from_slice(&self.pings.to_be_bytes());
+                        owed.ping = Some(ControlPayload::from_checked(payload));
+                        KeepAlive::Pinged
+                    };
+                }
+            }
+            KeepAlive::Awaiting(timer) => {
+                // Whatever was heard since has ended the wait already.
+                if timer.is_over(now, config.pong_timeout) {
+                    self.keep_alive =
+                        KeepAlive::Listening(if drained { Timer::Off } else { Timer::Due });
+                    return drained.then_some(Deadline::Pong);
+                }
+            }
+            KeepAlive::Pinged => {}
+        }
+        None
+    }
+}

@@ -1,0 +1,409 @@
+//! Sending: messages in, bytes out (RFC 6455 §5.4, §6.1).
+
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use core::fmt;
+
+use bytes::{Buf, Bytes};
+
+use crate::{
+    Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message, Role,
+    SendError, frame::OpCode, mask, time::Timer,
+};
+
+mod frames;
+mod transmit;
+
+use frames::{Framing, Item, Payload};
+pub use transmit::Transmit;
+
+/// The sending half of a [`Connection`](crate::Connection).
+///
+/// Messages wait as messages, what the peer is owed waits in [`Control`], and both become bytes in
+/// [`Transmit`] no earlier than needed, control first:
+///
+/// ```text
+/// send  → queue ───┐
+///                  ├─→ Transmit (up to send_high_water) → transport
+/// owed  → control ─┘
+/// ```
+pub struct Sender {
+    config: Arc<Config>,
+    /// On clients only.
+    keys: Option<Box<mask::Keys>>,
+    transmit: Option<Box<Transmit>>,
+    queue: VecDeque<Item>,
+    /// Payload bytes in `queue`.
+    queued: usize,
+    /// The frame at the front of `queue` that is not wholly in `transmit`.
+    framing: Option<Framing>,
+    owed: Control,
+    /// The message that [`send_chunk`](Self::send_chunk) has not finished.
+    streamed: Option<Kind>,
+    closing: Closing,
+    failed: Option<Failed>,
+    progress: Progress,
+    write: Timer,
+}
+
+/// How far our Close has come.
+#[derive(Clone, Debug, PartialEq)]
+enum Closing {
+    No,
+    /// Behind the messages queued before it.
+    Queued(Option<CloseFrame>),
+    /// In `transmit`, which ends with it.
+    Framed,
+    /// Gone.
+    Left,
+}
+
+/// Why nothing can be sent any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Failed {
+    Entropy,
+    TimedOut,
+    /// The transport is gone.
+    Lost,
+}
+
+/// What has left, in bytes and in messages.
+#[derive(Default)]
+struct Progress {
+    /// Bytes that were put into `transmit`, ever.
+    framed_bytes: u64,
+    left_bytes: u64,
+    /// Messages and chunks that were accepted, that are framed, that have left, that were flushed.
+    accepted: u64,
+    framed: u64,
+    left: u64,
+    flushed: u64,
+    /// When `left_bytes` reaches the second, the first many messages have left.
+    mark: (u64, u64),
+    /// Where the last control frame ends.
+    control_end: u64,
+    /// Where the last Ping ends.
+    ping: Option<(u64, ControlPayload)>,
+    ping_left: Option<ControlPayload>,
+    /// Messages from this one on were dropped.
+    dropped_from: Option<u64>,
+}
+
+impl Sender {
+    pub(crate) fn new(role: Role, config: &Arc<Config>) -> Self {
+        Self {
+            config: config.clone(),
+            keys: (role == Role::Client).then(|| Box::new(mask::Keys::new(config.entropy))),
+            transmit: None,
+            queue: VecDeque::new(),
+            queued: 0,
+            framing: None,
+            owed: Control::default(),
+            streamed: None,
+            closing: Closing::No,
+            failed: None,
+            progress: Progress::default(),
+            write: Timer::Off,
+        }
+    }
+
+    /// Bytes that go before every frame: the end of the opening handshake.
+    pub(crate) fn preface(&mut self, bytes: &[u8]) {
+        self.output().copy(bytes, &[]);
+        self.progress.add(bytes.len());
+    }
+
+    /// Queues a whole message.
+    ///
+    /// Takes any amount; wait while [`is_full`](Self::is_full).
+    #[inline]
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        if self.streamed.is_some() {
+            return Err(SendError::Unfinished);
+        }
+        self.send_chunk(Chunk {
+            data: message,
+            fin: true,
+        })
+    }
+
+    /// Queues the next piece of a message.
+    ///
+    /// The message begins with the first piece and ends with the one that has `fin`; until then no
+    /// other data can be queued. An empty last piece is fine. RFC 6455 §5.4.
+    pub fn send_chunk(&mut self, chunk: Chunk) -> Result<(), SendError> {
+        let Chunk { data, fin } = chunk;
+        let kind = data.kind();
+        let payload = data.into_bytes();
+        // §5.5.1: "MUST NOT send any more data frames after sending a Close frame."
+        if self.is_closing() {
+            return Err(SendError::Closed);
+        }
+        if self.streamed.is_some_and(|streamed| streamed != kind) {
+            return Err(SendError::KindChanged);
+        }
+        if payload.len() > self.config.max_send_size {
+            return Err(SendError::TooBig {
+                max: self.config.max_send_size as u64,
+            });
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.refill()?;
+        }
+        let opcode = match (self.streamed, kind) {
+            (Some(_), _) => OpCode::Continuation,
+            (None, Kind::Text) => OpCode::Text,
+            (None, Kind::Binary) => OpCode::Binary,
+        };
+        self.streamed = (!fin).then_some(kind);
+        self.accept(opcode, fin, payload);
+        Ok(())
+    }
+
+    /// Queues a Ping behind the messages queued before it (RFC 6455 §5.5.2).
+    pub fn ping(&mut self, payload: ControlPayload) -> Result<(), SendError> {
+        self.control(OpCode::Ping, payload)
+    }
+
+    /// Queues an unsolicited Pong behind the messages queued before it (RFC 6455 §5.5.3).
+    pub fn pong(&mut self, payload: ControlPayload) -> Result<(), SendError> {
+        self.control(OpCode::Pong, payload)
+    }
+
+    /// Queues a Close behind the messages queued before it (RFC 6455 §7.1.2). A streamed message that
+    /// is unfinished stays so. Closing twice is the same as closing once.
+    pub fn close(&mut self, frame: Option<CloseFrame>) {
+        if !self.is_closing() {
+            self.closing = Closing::Queued(frame);
+            // Nothing is asked of a peer that is told goodbye.
+            self.owed.ping = None;
+        }
+    }
+
+    /// Takes what the [`Receiver`](crate::Receiver) owes the peer. It overtakes the messages that
+    /// wait; a Close drops them.
+    pub fn handle_control(&mut self, control: Control) {
+        if matches!(self.closing, Closing::No | Closing::Queued(_)) {
+            self.owed.merge(control);
+        }
+    }
+
+    /// What to write to the transport; `None` if there is nothing.
+    ///
+    /// Frames at most [`send_high_water`](Config::send_high_water) bytes, and one frame more, ahead
+    /// of the transport.
+    pub fn transmit(&mut self) -> Option<&mut Transmit> {
+        self.fill();
+        self.transmit
+            .as_deref_mut()
+            .filter(|transmit| transmit.has_remaining())
+    }
+
+    /// A write was attempted, with or without success, and `flushed` tells whether the transport
+    /// itself holds nothing back.
+    pub fn handle_sent(&mut self, flushed: bool) {
+        let waiting = self
+            .transmit
+            .as_ref()
+            .map_or(0, |transmit| transmit.remaining());
+        let left = self.progress.framed_bytes.saturating_sub(waiting as u64);
+        let moved = self.progress.advance(left, flushed);
+        if waiting == 0 {
+            self.transmit = None;
+            if self.closing == Closing::Framed
+                && self.progress.left_bytes == self.progress.framed_bytes
+            {
+                self.closing = Closing::Left;
+            }
+        }
+        if waiting == 0 && flushed && !self.has_work() {
+            self.write = Timer::Off;
+        } else if moved || matches!(self.write, Timer::Off) {
+            self.write.start(self.config.write_timeout);
+        }
+    }
+
+    /// The transport takes nothing any more: what waits is dropped.
+    pub fn handle_lost(&mut self) {
+        self.fail(Failed::Lost);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once.
+    #[inline]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.write.at()
+    }
+
+    /// Time has passed. Fails if output waited too long: the transport should be given up.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Deadline> {
+        if self.write.is_over(now, self.config.write_timeout) {
+            self.fail(Failed::TimedOut);
+            return Err(Deadline::Write);
+        }
+        Ok(())
+    }
+
+    /// The payload of the last Ping that left, once.
+    pub fn poll_ping(&mut self) -> Option<ControlPayload> {
+        self.progress.ping_left.take()
+    }
+
+    /// Whether to write before queueing more.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        let waiting = self
+            .transmit
+            .as_ref()
+            .map_or(0, |transmit| transmit.remaining());
+        waiting.saturating_add(self.queued) >= self.config.send_high_water
+            || self.queue.len() >= Self::MAX_WAITING
+    }
+
+    /// How many messages that wait count as full, however small.
+    const MAX_WAITING: usize = 4096;
+
+    /// Whether nothing more can be queued.
+    pub fn is_closing(&self) -> bool {
+        self.closing != Closing::No || self.owed.close.is_some() || self.failed.is_some()
+    }
+
+    /// Whether our Close has left.
+    pub fn is_closed(&self) -> bool {
+        self.closing == Closing::Left
+    }
+
+    /// The message that chunks are being sent of.
+    pub fn streaming(&self) -> Option<Kind> {
+        self.streamed
+    }
+
+    /// How many messages, chunks, Pings and Pongs were queued, ever.
+    pub fn accepted(&self) -> u64 {
+        self.progress.accepted
+    }
+
+    /// How many of them were written and flushed. Rises in steps: no message waits for another that
+    /// was queued after the output before it had left.
+    pub fn flushed(&self) -> u64 {
+        self.progress.flushed
+    }
+
+    /// Whether any of the first `count` of them will never be written.
+    pub fn has_dropped(&self, count: u64) -> bool {
+        self.progress
+            .dropped_from
+            .is_some_and(|first| first < count)
+            || (self.failed.is_some() && self.progress.flushed < count)
+    }
+
+    /// Memory to gather output in, instead of an allocation of our own. Ignored while some is in use.
+    #[inline]
+    pub fn lend(&mut self, buf: impl FnOnce() -> Option<Box<Transmit>>) {
+        if self.transmit.is_none() {
+            self.transmit = buf();
+        }
+    }
+
+    /// Gives the memory back, once all in it was written.
+    #[inline]
+    pub fn take_back(&mut self) -> Option<Box<Transmit>> {
+        self.transmit.take_if(|transmit| !transmit.has_remaining())
+    }
+
+    pub(crate) fn failed(&self) -> Option<Failed> {
+        self.failed
+    }
+
+    fn output(&mut self) -> &mut Transmit {
+        self.transmit.get_or_insert_default()
+    }
+
+    fn control(&mut self, opcode: OpCode, payload: ControlPayload) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closed);
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.refill()?;
+        }
+        self.accept(opcode, true, payload.into());
+        Ok(())
+    }
+
+    fn accept(&mut self, opcode: OpCode, fin: bool, payload: Bytes) {
+        self.progress.accepted = self.progress.accepted.saturating_add(1);
+        self.queued = self.queued.saturating_add(payload.len());
+        let payload = Payload::new(payload, self.keys.is_some());
+        self.queue.push_back(Item {
+            opcode,
+            fin,
+            payload,
+        });
+    }
+
+    fn has_work(&self) -> bool {
+        !self.queue.is_empty()
+            || !self.owed.is_empty()
+            || matches!(self.closing, Closing::Queued(_))
+    }
+
+    fn fail(&mut self, failed: Failed) {
+        self.failed.get_or_insert(failed);
+        self.drop_queue();
+        self.framing = None;
+        self.owed = Control::default();
+        self.transmit = None;
+        self.write = Timer::Off;
+    }
+
+    fn drop_queue(&mut self) {
+        if !self.queue.is_empty() {
+            self.progress
+                .dropped_from
+                .get_or_insert(self.progress.framed);
+        }
+        self.queue = VecDeque::new();
+        self.queued = 0;
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("closing", &self.closing)
+            .field("failed", &self.failed)
+            .field("queued", &self.queued)
+            .field(
+                "transmit",
+                &self
+                    .transmit
+                    .as_ref()
+                    .map_or(0, |transmit| transmit.remaining()),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+impl Progress {
+    fn add(&mut self, bytes: usize) {
+        self.framed_bytes = self.framed_bytes.saturating_add(bytes as u64);
+    }
+
+    /// Whether bytes left since the last time.
+    fn advance(&mut self, left: u64, flushed: bool) -> bool {
+        let moved = left > self.left_bytes;
+        self.left_bytes = left;
+        if left == self.framed_bytes {
+            self.left = self.framed;
+        } else if left >= self.mark.1 {
+            self.left = self.left.max(self.mark.0);
+            self.mark = (self.framed, self.framed_bytes);
+        }
+        if flushed {
+            self.flushed = self.left;
+        }
+        if let Some((_, payload)) = self.ping.take_if(|(end, _)| *end <= left) {
+            self.ping_left = Some(payload);
+        }
+        moved
+    }
+}
