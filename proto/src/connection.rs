@@ -3,7 +3,7 @@ use core::{fmt, time::Duration};
 
 use crate::{
     Chunk, CloseFrame, Closed, Config, ControlPayload, Instant, Lost, Message, Negotiated,
-    Receiver, RecvError, Role, SendError, Sender, Transmit, send::Failed,
+    Receiver, RecvError, Role, SendError, Sender, Transmit,
 };
 
 /// Something the peer did.
@@ -81,8 +81,8 @@ impl Connection {
 
     /// The transport failed: nothing more can be sent, and what was received is still delivered.
     pub fn handle_error(&mut self, lost: Lost) {
-        self.tx.handle_lost();
-        self.rx.handle_error(lost);
+        self.tx.handle_end(RecvError::Lost(lost));
+        self.rx.handle_end(RecvError::Lost(lost));
     }
 
     /// A write was attempted, with or without success, and `flushed` tells whether the transport
@@ -97,7 +97,9 @@ impl Connection {
     /// Time has passed: call it when [`poll_timeout`](Self::poll_timeout) says so, after one more
     /// attempt to read.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.rx.handle_timeout(now);
+        if let Err(deadline) = self.rx.handle_timeout(now) {
+            self.tx.handle_end(RecvError::TimedOut(deadline));
+        }
         if let Err(deadline) = self.tx.handle_timeout(now) {
             self.rx.handle_end(RecvError::TimedOut(deadline));
         }
@@ -136,7 +138,7 @@ impl Connection {
     /// Ends the connection at once, without a Close: drop the transport.
     pub fn abort(&mut self) {
         self.rx.abort();
-        self.tx.handle_lost();
+        self.tx.handle_end(RecvError::Lost(Lost::Failed));
     }
 
     /// The next whole message or control frame; see [`Receiver::poll_event`].
@@ -157,8 +159,8 @@ impl Connection {
     /// [`handle_sent`](Self::handle_sent) after it.
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
         self.tx.fill();
-        if self.tx.failed() == Some(Failed::Entropy) {
-            self.rx.handle_end(RecvError::Entropy);
+        if let Some(end @ RecvError::Entropy) = self.tx.end() {
+            self.rx.handle_end(end);
         }
         self.tx.transmit()
     }
@@ -180,7 +182,7 @@ impl Connection {
     pub fn state(&self) -> State {
         if self
             .rx
-            .is_done(self.tx.is_closed() || self.tx.failed().is_some())
+            .is_done(self.tx.is_closed() || self.tx.end().is_some())
         {
             State::Closed
         } else if self.rx.is_closing() || self.tx.is_closing() {
@@ -210,9 +212,9 @@ impl Connection {
     /// The two directions, to be driven apart.
     ///
     /// Whoever drives the receiver hands on four things: [`Receiver::poll_control`] to
-    /// [`Sender::handle_control`]; [`Sender::poll_ping`] to [`Receiver::handle_ping_left`]; what
-    /// [`Sender::handle_timeout`] returns to [`Receiver::handle_end`]; and a Close that the sender
-    /// began to [`Receiver::handle_closing`].
+    /// [`Sender::handle_control`]; [`Sender::poll_ping`] to [`Receiver::handle_ping_left`]; the end
+    /// of either (a `handle_timeout` that fails, [`Sender::end`]) to the other's `handle_end`; and a
+    /// Close that the sender began to [`Receiver::handle_closing`].
     pub fn split(self) -> (Receiver, Sender) {
         (self.rx, self.tx)
     }

@@ -119,12 +119,8 @@ impl Receiver {
         self.handle_end(RecvError::Lost(Lost::Eof));
     }
 
-    /// The transport failed. Takes its place behind what was received.
-    pub fn handle_error(&mut self, lost: Lost) {
-        self.handle_end(RecvError::Lost(lost));
-    }
-
-    /// The [`Sender`](crate::Sender) failed. Takes its place behind what was received.
+    /// The transport, or the [`Sender`](crate::Sender), failed. Takes its place behind what was
+    /// received.
     pub fn handle_end(&mut self, end: RecvError) {
         self.end.get_or_insert(end);
         self.drained = false;
@@ -154,38 +150,34 @@ impl Receiver {
     }
 
     /// Time has passed. Try to read once before: what waits unread is a sign of life.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    ///
+    /// Fails if the transport should be given up at once.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Deadline> {
         if self.phase == Phase::Done {
-            return;
+            return Ok(());
         }
-        let drained = self.drained;
-        match self
-            .timers
-            .handle_timeout(&self.config, now, drained, &mut self.owed)
-        {
-            None => {}
-            Some(Deadline::Close) => {
-                self.input.clear();
-                self.partial = None;
-                self.block.clear();
-                self.end = Some(RecvError::TimedOut(Deadline::Close));
-                if self.phase != Phase::Open {
-                    self.phase = Phase::Done;
+        let Some(deadline) =
+            self.timers
+                .handle_timeout(&self.config, now, self.drained, &mut self.owed)
+        else {
+            return Ok(());
+        };
+        let error = RecvError::TimedOut(deadline);
+        let code = match deadline {
+            Deadline::Message => CloseCode::POLICY_VIOLATION,
+            Deadline::Idle => CloseCode::GOING_AWAY,
+            _ => {
+                if deadline == Deadline::Close {
+                    self.discard();
                 }
-                self.drained = false;
-                self.plain = false;
+                self.end = None;
+                self.handle_end(error);
+                return Err(deadline);
             }
-            Some(Deadline::Pong) => self.handle_end(RecvError::TimedOut(Deadline::Pong)),
-            Some(deadline) => {
-                let code = match deadline {
-                    Deadline::Idle => CloseCode::GOING_AWAY,
-                    _ => CloseCode::POLICY_VIOLATION,
-                };
-                let error = RecvError::TimedOut(deadline);
-                self.failed = Some(error);
-                self.fail(error, code);
-            }
-        }
+        };
+        self.failed = Some(error);
+        self.fail(error, code);
+        Ok(())
     }
 
     /// The next whole message or control frame; `None` when more input is needed, and after the end.
@@ -305,9 +297,11 @@ impl Receiver {
     }
 
     /// Ends the connection from this end at once.
-    pub(crate) fn abort(&mut self) {
+    pub fn abort(&mut self) {
         self.initiator.get_or_insert(Initiator::Local);
         self.phase = Phase::Done;
+        self.plain = false;
+        self.discard();
     }
 
     fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
@@ -343,10 +337,14 @@ impl Receiver {
         self.phase = Phase::Draining;
         self.plain = false;
         self.drained = false;
+        self.discard();
+        self.handle_closing();
+    }
+
+    fn discard(&mut self) {
         self.partial = None;
         self.block.clear();
         self.input.clear();
-        self.handle_closing();
     }
 
     /// The transport, or the connection, ended behind all that was received.

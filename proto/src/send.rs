@@ -6,8 +6,8 @@ use core::fmt;
 use bytes::{Buf, Bytes};
 
 use crate::{
-    Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message, Role,
-    SendError, frame::OpCode, mask, time::Timer,
+    Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message, RecvError,
+    Role, SendError, frame::OpCode, mask, time::Timer,
 };
 
 mod frames;
@@ -31,16 +31,16 @@ pub struct Sender {
     /// On clients only.
     keys: Option<Box<mask::Keys>>,
     transmit: Option<Box<Transmit>>,
+    /// What is being framed, and what waits for that.
+    current: Option<Framing>,
     queue: VecDeque<Item>,
-    /// Payload bytes in `queue`.
+    /// Payload bytes in both.
     queued: usize,
-    /// The frame at the front of `queue` that is not wholly in `transmit`.
-    framing: Option<Framing>,
     owed: Control,
     /// The message that [`send_chunk`](Self::send_chunk) has not finished.
     streamed: Option<Kind>,
     closing: Closing,
-    failed: Option<Failed>,
+    end: Option<RecvError>,
     progress: Progress,
     write: Timer,
 }
@@ -55,15 +55,6 @@ enum Closing {
     Framed,
     /// Gone.
     Left,
-}
-
-/// Why nothing can be sent any more.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Failed {
-    Entropy,
-    TimedOut,
-    /// The transport is gone.
-    Lost,
 }
 
 /// What has left, in bytes and in messages.
@@ -94,13 +85,13 @@ impl Sender {
             config: config.clone(),
             keys: (role == Role::Client).then(|| Box::new(mask::Keys::new(config.entropy))),
             transmit: None,
+            current: None,
             queue: VecDeque::new(),
             queued: 0,
-            framing: None,
             owed: Control::default(),
             streamed: None,
             closing: Closing::No,
-            failed: None,
+            end: None,
             progress: Progress::default(),
             write: Timer::Off,
         }
@@ -223,9 +214,13 @@ impl Sender {
         }
     }
 
-    /// The transport takes nothing any more: what waits is dropped.
-    pub fn handle_lost(&mut self) {
-        self.fail(Failed::Lost);
+    /// Nothing can be sent any more: what waits is dropped.
+    pub fn handle_end(&mut self, end: RecvError) {
+        self.end.get_or_insert(end);
+        self.drop_waiting();
+        self.owed = Control::default();
+        self.transmit = None;
+        self.write = Timer::Off;
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once.
@@ -237,7 +232,7 @@ impl Sender {
     /// Time has passed. Fails if output waited too long: the transport should be given up.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Deadline> {
         if self.write.is_over(now, self.config.write_timeout) {
-            self.fail(Failed::TimedOut);
+            self.handle_end(RecvError::TimedOut(Deadline::Write));
             return Err(Deadline::Write);
         }
         Ok(())
@@ -264,7 +259,7 @@ impl Sender {
 
     /// Whether nothing more can be queued.
     pub fn is_closing(&self) -> bool {
-        self.closing != Closing::No || self.owed.close.is_some() || self.failed.is_some()
+        self.closing != Closing::No || self.owed.close.is_some() || self.end.is_some()
     }
 
     /// Whether our Close has left.
@@ -293,7 +288,7 @@ impl Sender {
         self.progress
             .dropped_from
             .is_some_and(|first| first < count)
-            || (self.failed.is_some() && self.progress.flushed < count)
+            || (self.end.is_some() && self.progress.flushed < count)
     }
 
     /// Memory to gather output in, instead of an allocation of our own. Ignored while some is in use.
@@ -310,8 +305,9 @@ impl Sender {
         self.transmit.take_if(|transmit| !transmit.has_remaining())
     }
 
-    pub(crate) fn failed(&self) -> Option<Failed> {
-        self.failed
+    /// Why nothing can be sent any more, if that is so and no Close was the reason.
+    pub fn end(&self) -> Option<RecvError> {
+        self.end
     }
 
     fn output(&mut self) -> &mut Transmit {
@@ -333,30 +329,30 @@ impl Sender {
         self.progress.accepted = self.progress.accepted.saturating_add(1);
         self.queued = self.queued.saturating_add(payload.len());
         let payload = Payload::new(payload, self.keys.is_some());
-        self.queue.push_back(Item {
+        let item = Item {
             opcode,
             fin,
             payload,
-        });
+        };
+        if self.current.is_none() && self.queue.is_empty() {
+            // The usual: it need not wait for another.
+            self.current = Some(Framing::new(item));
+            self.fill();
+        } else {
+            self.queue.push_back(item);
+        }
     }
 
     fn has_work(&self) -> bool {
-        !self.queue.is_empty()
+        self.current.is_some()
+            || !self.queue.is_empty()
             || !self.owed.is_empty()
             || matches!(self.closing, Closing::Queued(_))
     }
 
-    fn fail(&mut self, failed: Failed) {
-        self.failed.get_or_insert(failed);
-        self.drop_queue();
-        self.framing = None;
-        self.owed = Control::default();
-        self.transmit = None;
-        self.write = Timer::Off;
-    }
-
-    fn drop_queue(&mut self) {
-        if !self.queue.is_empty() {
+    /// Drops every message that is not wholly framed.
+    fn drop_waiting(&mut self) {
+        if self.current.take().is_some() || !self.queue.is_empty() {
             self.progress
                 .dropped_from
                 .get_or_insert(self.progress.framed);
@@ -370,7 +366,7 @@ impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender")
             .field("closing", &self.closing)
-            .field("failed", &self.failed)
+            .field("end", &self.end)
             .field("queued", &self.queued)
             .field(
                 "transmit",

@@ -1,10 +1,12 @@
 //! From messages to frames (RFC 6455 §5.4): what becomes bytes, and when.
 
+use alloc::collections::VecDeque;
+
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Closing, Failed, Sender, Transmit};
+use super::{Closing, Sender, Transmit};
 use crate::{
-    CloseFrame, Control, ControlPayload, EntropyError,
+    CloseFrame, Control, ControlPayload, EntropyError, RecvError,
     frame::{Header, OpCode},
     mask,
 };
@@ -52,34 +54,49 @@ impl Payload {
     }
 }
 
-/// A frame whose header is out.
+/// An item that is being framed.
 pub(super) struct Framing {
-    /// Payload bytes that are not.
+    item: Item,
+    /// Payload bytes that are missing of a frame whose header is out.
     left: usize,
-    /// Turned so that it begins with the next byte.
+    /// Turned so that it begins with the next of them.
     key: [u8; 4],
+}
+
+impl Framing {
+    pub(super) fn new(item: Item) -> Self {
+        Self {
+            item,
+            left: 0,
+            key: [0; 4],
+        }
+    }
+
+    /// Whether this is no frame boundary.
+    pub(super) fn is_inside(&self) -> bool {
+        self.left > 0
+    }
 }
 
 impl Sender {
     /// Turns into bytes what is due, until the high-water mark.
     pub(crate) fn fill(&mut self) {
-        if self.failed.is_some() {
-            return;
-        }
-        while self
-            .transmit
-            .as_ref()
-            .map_or(0, |transmit| transmit.remaining())
-            < self.config.send_high_water.max(1)
+        let enough = self.config.send_high_water.max(1);
+        while self.end.is_none()
+            && self
+                .transmit
+                .as_ref()
+                .map_or(0, |transmit| transmit.remaining())
+                < enough
         {
-            let filled = match self.framing {
-                Some(_) => self.frame_rest(),
-                None => self.frame_next(),
+            let more = match &self.current {
+                Some(current) if current.is_inside() => self.frame_rest(),
+                _ => self.frame_next(),
             };
-            match filled {
+            match more {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(EntropyError) => return self.fail(Failed::Entropy),
+                Err(EntropyError) => self.handle_end(RecvError::Entropy),
             }
         }
     }
@@ -99,19 +116,24 @@ impl Sender {
         }
         if let Some(close) = self.owed.close.take() {
             // The peer has closed, or has failed: it gets nothing of what waits.
-            self.drop_queue();
+            self.drop_waiting();
             return self.frame_close(close.as_ref());
         }
-        if self.queue.is_empty() {
-            return match core::mem::replace(&mut self.closing, Closing::No) {
-                Closing::Queued(close) => self.frame_close(close.as_ref()),
-                other => {
-                    self.closing = other;
-                    Ok(false)
-                }
-            };
+        if self.current.is_none() {
+            self.current = self.queue.pop_front().map(Framing::new);
         }
-        self.frame_item()
+        if self.current.is_some() {
+            return self.frame_begin();
+        }
+        // Nothing waits, so nothing that was queued before our Close does.
+        self.queue = VecDeque::new();
+        match core::mem::replace(&mut self.closing, Closing::Framed) {
+            Closing::Queued(close) => self.frame_close(close.as_ref()),
+            other => {
+                self.closing = other;
+                Ok(false)
+            }
+        }
     }
 
     fn frame_control(
@@ -147,60 +169,64 @@ impl Sender {
         Ok(())
     }
 
-    /// The next frame of the item at the front of the queue.
-    fn frame_item(&mut self) -> Result<bool, EntropyError> {
-        let Some(item) = self.queue.front() else {
+    /// The next frame of the current item.
+    fn frame_begin(&mut self) -> Result<bool, EntropyError> {
+        let Some(Framing {
+            item:
+                Item {
+                    opcode,
+                    fin,
+                    payload,
+                },
+            ..
+        }) = &self.current
+        else {
             return Ok(false);
         };
-        let (opcode, fin, rest) = (item.opcode, item.fin, item.payload.len());
+        let (opcode, fin, rest) = (*opcode, *fin, payload.len());
         let most = match self.config.send_frame_size {
             Some(size) if !opcode.is_control() => size.max(1),
             _ => usize::MAX,
         };
         let size = rest.min(most);
+        let ping = match payload {
+            Payload::Shared(payload) if opcode == OpCode::Ping => Some(payload.clone()),
+            _ => None,
+        };
         let key = self.frame_header(opcode, fin && size == rest, size)?;
-        self.framing = Some(Framing { left: size, key });
-        if let Some(item) = self.queue.front_mut()
-            && !opcode.is_control()
-        {
-            item.opcode = OpCode::Continuation;
-        }
-        if opcode == OpCode::Ping
-            && let Some(Item {
-                payload: Payload::Shared(payload),
-                ..
-            }) = self.queue.front()
-        {
+        if let Some(payload) = ping {
             let end = self.progress.framed_bytes.saturating_add(size as u64);
-            self.progress.ping = Some((end, ControlPayload::from_checked(payload.clone())));
+            self.progress.ping = Some((end, ControlPayload::from_checked(payload)));
+        }
+        if let Some(current) = &mut self.current {
+            (current.left, current.key) = (size, key);
+            if !opcode.is_control() {
+                current.item.opcode = OpCode::Continuation;
+            }
         }
         self.frame_rest()
     }
 
-    /// More of the frame that is under way, until the high-water mark. Large payloads are shared;
-    /// a client masks those that are its own where they are, and a copy of the others.
+    /// More of the frame that is under way. Large payloads are shared; a client masks those that are
+    /// its own where they are, and a copy of the others.
     fn frame_rest(&mut self) -> Result<bool, EntropyError> {
-        let (Some(framing), Some(item)) = (&mut self.framing, self.queue.front_mut()) else {
-            self.framing = None;
-            return Ok(true);
+        let Some(current) = &mut self.current else {
+            return Ok(false);
         };
-        let key = framing.key;
+        let key = current.key;
         let masked = self.keys.is_some();
         let step = if masked {
-            framing.left.min(Self::MASK_STEP)
+            current.left.min(Self::MASK_STEP)
         } else {
-            framing.left
+            current.left
         };
-        framing.left = framing.left.saturating_sub(step);
-        framing.key.rotate_left(step % 4);
+        let piece = current.item.payload.split_to(step);
+        current.left = current.left.saturating_sub(step);
+        current.key.rotate_left(step % 4);
         self.queued = self.queued.saturating_sub(step);
-        let piece = item.payload.split_to(step);
-        if framing.left == 0 {
-            self.framing = None;
-            if item.payload.len() == 0 {
-                self.queue.pop_front();
-                self.progress.framed = self.progress.framed.saturating_add(1);
-            }
+        if current.left == 0 && current.item.payload.len() == 0 {
+            self.current = None;
+            self.progress.framed = self.progress.framed.saturating_add(1);
         }
         let shared = match piece {
             Payload::Own(mut own) => {
