@@ -1,0 +1,99 @@
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use httparse::Status;
+
+use super::Headers;
+
+/// The body of a refusal while it arrives (RFC 9112 §6.3). As much of it is kept as was allowed;
+/// nothing is reserved for what was announced.
+#[derive(Debug)]
+pub(super) struct Body {
+    kept: Vec<u8>,
+    max: usize,
+    framing: Framing,
+}
+
+/// What tells where the body ends.
+#[derive(Debug)]
+enum Framing {
+    /// So many bytes are left; without end if only the transport's end tells.
+    Length(u64),
+    /// So many bytes of the chunk are left, and whether it is followed by CRLF.
+    Chunk(u64, bool),
+}
+
+impl Body {
+    /// The longest line before a chunk.
+    const MAX_CHUNK_LINE: usize = 256;
+
+    pub(super) fn new(status: u16, headers: &Headers, max: usize) -> Self {
+        let mut framing = Framing::Length(u64::MAX);
+        if matches!(status, 204 | 304) {
+            framing = Framing::Length(0);
+        } else if let Some(coding) = headers.list("Transfer-Encoding").last() {
+            if coding.eq_ignore_ascii_case(b"chunked") {
+                framing = Framing::Chunk(0, false);
+            }
+        } else if let Some(length) = headers.get("Content-Length")
+            && let Some(length) = core::str::from_utf8(length)
+                .ok()
+                .and_then(|text| text.parse().ok())
+        {
+            framing = Framing::Length(length);
+        }
+        Self {
+            kept: Vec::new(),
+            max,
+            framing,
+        }
+    }
+
+    /// Takes what it needs off the front of `input`; `None` if all of it is there, or as much as is
+    /// kept.
+    pub(super) fn take(&mut self, input: &[u8]) -> Option<usize> {
+        let mut rest = input;
+        while self.kept.len() < self.max {
+            let left = match &mut self.framing {
+                Framing::Length(0) => return None,
+                Framing::Chunk(0, ends) => {
+                    let crlf: &[u8] = if *ends { b"\r\n" } else { b"" };
+                    let Some(line) = rest.strip_prefix(crlf) else {
+                        return crlf.starts_with(rest).then(|| taken(input, rest));
+                    };
+                    match httparse::parse_chunk_size(line) {
+                        Ok(Status::Complete((len, size))) if size > 0 => {
+                            rest = line.get(len..).unwrap_or_default();
+                            self.framing = Framing::Chunk(size, true);
+                            continue;
+                        }
+                        Ok(Status::Partial) if line.len() <= Self::MAX_CHUNK_LINE => {
+                            return Some(taken(input, rest));
+                        }
+                        _ => return None,
+                    }
+                }
+                Framing::Length(left) | Framing::Chunk(left, _) => left,
+            };
+            if rest.is_empty() {
+                return Some(input.len());
+            }
+            let size = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+            *left = left.saturating_sub(size as u64);
+            let (piece, more) = rest.split_at_checked(size)?;
+            let room = self.max.saturating_sub(self.kept.len());
+            self.kept
+                .extend_from_slice(piece.get(..room).unwrap_or(piece));
+            rest = more;
+        }
+        None
+    }
+
+    pub(super) fn finish(self) -> Bytes {
+        self.kept.into()
+    }
+}
+
+fn taken(input: &[u8], rest: &[u8]) -> usize {
+    input.len().saturating_sub(rest.len())
+}

@@ -1,0 +1,176 @@
+//! What a server checks of a request, whoever parsed it (RFC 6455 §4.2.1), and the 101 (§4.2.2).
+
+use alloc::{borrow::ToOwned, collections::BTreeSet, string::String};
+
+use bytes::Bytes;
+
+use super::{
+    AnswerError, Headers, Negotiated, RequestError, extensions,
+    headers::{Repeated, is_token},
+    key,
+    origin::is_authority,
+};
+use crate::{Config, Utf8Bytes};
+
+/// Answers a request that another HTTP server has parsed: the fields of the 101, and what to give to
+/// [`Connection::new`](crate::Connection::new) once it is written.
+///
+/// The request must be HTTP/1.1, for HTTP/1.0 has no `Upgrade`. `subprotocols` are those that the
+/// server speaks; the first of the client's offers that is among them is picked. Add fields of your
+/// own as you like. On failure send the error's [`response`](RequestError::response) and close.
+pub fn respond<'a>(
+    method: &str,
+    fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    subprotocols: &[&str],
+    config: &Config,
+) -> Result<(Headers, Negotiated), RequestError> {
+    check_method(method)?;
+    let mut headers = Headers::new();
+    for (name, value) in fields {
+        if headers.len() >= config.max_head_fields {
+            return Err(RequestError::TooManyFields);
+        }
+        // `name: value`
+        if name.len().saturating_add(value.len()).saturating_add(2) > config.max_head_line {
+            return Err(RequestError::FieldTooLong);
+        }
+        let name = Utf8Bytes::copy_from(name);
+        let pushed = headers.push(name, Bytes::copy_from_slice(value));
+        pushed.map_err(|_| RequestError::Syntax)?;
+    }
+    let accept = check_headers(&headers)?;
+    let subprotocol = pick(&headers, subprotocols).map(ToOwned::to_owned);
+    Ok(switch(accept, subprotocol))
+}
+
+/// §4.1: "The method of the request MUST be GET"; methods have a case.
+pub(super) fn check_method(method: &str) -> Result<(), RequestError> {
+    if method == "GET" {
+        Ok(())
+    } else {
+        Err(RequestError::Method)
+    }
+}
+
+/// §4.2.1, items 2 to 10. The `Sec-WebSocket-Accept` of a valid request.
+pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
+    check_body(headers)?;
+    // §4.2.1, item 2: "A |Host| header field containing the server's authority."
+    let host = headers
+        .single("Host")
+        .map_err(|Repeated| RequestError::Host)?;
+    let host = host.and_then(|host| core::str::from_utf8(host).ok());
+    if !host.is_some_and(is_authority) {
+        return Err(RequestError::Host);
+    }
+    // Items 3 and 4: "containing the value "websocket"", "a token that … includes "Upgrade"".
+    if !headers.list_has("Upgrade", "websocket") || !headers.list_has("Connection", "Upgrade") {
+        return Err(RequestError::NoUpgrade);
+    }
+    // §11.3.1: the key "MUST NOT appear more than once". What has none is from before version 13.
+    let key = headers
+        .single("Sec-WebSocket-Key")
+        .map_err(|Repeated| RequestError::Key)?;
+    let key = key.ok_or(RequestError::Key)?;
+    // Item 6: "with a value of 13"; its absence is answered in the same way, §4.4.
+    let version = headers.single("Sec-WebSocket-Version");
+    if version.map_err(|Repeated| RequestError::Versions)? != Some(b"13") {
+        return Err(RequestError::WebSocketVersion);
+    }
+    // Item 5: "when decoded, is 16 bytes in length".
+    if !key::is_valid(key) {
+        return Err(RequestError::Key);
+    }
+    let origin = headers
+        .single("Origin")
+        .map_err(|Repeated| RequestError::Origin)?;
+    if !origin.is_none_or(|origin| origin.is_ascii()) {
+        return Err(RequestError::Origin);
+    }
+    check_subprotocols(headers).ok_or(RequestError::Subprotocol)?;
+    if !extensions::are_valid(headers) {
+        return Err(RequestError::Extensions);
+    }
+    Ok(key::accept(key))
+}
+
+/// A request that upgrades has no body: what follows are frames, and no one may take the one for
+/// the other.
+fn check_body(headers: &Headers) -> Result<(), RequestError> {
+    let length = headers
+        .single("Content-Length")
+        .map_err(|Repeated| RequestError::Body)?;
+    let mut codings = headers.get_all("Transfer-Encoding").peekable();
+    if codings.peek().is_some() {
+        let known =
+            length.is_some() || codings.all(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+        return Err(if known {
+            RequestError::Body
+        } else {
+            RequestError::TransferCoding
+        });
+    }
+    if length.is_some_and(|length| length.is_empty() || length.iter().any(|&digit| digit != b'0')) {
+        return Err(RequestError::Body);
+    }
+    // RFC 9110 §10.1.1: "MAY respond with a 417" and, to 100-continue, "MUST send … a final status".
+    if headers.get("Expect").is_some() {
+        Err(RequestError::Expectation)
+    } else {
+        Ok(())
+    }
+}
+
+/// §4.1, item 10: "The elements … MUST all be unique strings", and "MUST be non-empty strings" of
+/// token characters. `None` if they are not, or a field has none.
+pub(super) fn check_subprotocols(headers: &Headers) -> Option<()> {
+    let mut seen = BTreeSet::new();
+    for value in headers.list("Sec-WebSocket-Protocol") {
+        if !is_token(value) || !seen.insert(value) {
+            return None;
+        }
+    }
+    let is_offered = headers.get("Sec-WebSocket-Protocol").is_some();
+    (is_offered != seen.is_empty()).then_some(())
+}
+
+/// The first of the client's offers that is in `supported`.
+pub(super) fn pick<'a>(headers: &'a Headers, supported: &[&str]) -> Option<&'a str> {
+    headers
+        .list("Sec-WebSocket-Protocol")
+        .filter_map(|offer| core::str::from_utf8(offer).ok())
+        .find(|offer| supported.contains(offer))
+}
+
+/// The fields of the 101 (§4.2.2, item 5).
+pub(super) fn switch(accept: String, subprotocol: Option<String>) -> (Headers, Negotiated) {
+    let mut headers = Headers::new();
+    headers.set("Upgrade", "websocket");
+    headers.set("Connection", "Upgrade");
+    headers.set("Sec-WebSocket-Accept", accept);
+    if let Some(subprotocol) = &subprotocol {
+        headers.set("Sec-WebSocket-Protocol", subprotocol.clone());
+    }
+    (headers, Negotiated { subprotocol })
+}
+
+/// Fields of the 101 that are not the application's.
+pub(super) fn check_extra(extra: &Headers) -> Result<(), AnswerError> {
+    let reserved = ["Sec-WebSocket-Protocol"].into_iter().chain(RESERVED);
+    match reserved.into_iter().find(|name| extra.get(name).is_some()) {
+        Some(name) => Err(AnswerError::Reserved(name)),
+        None => Ok(()),
+    }
+}
+
+/// Fields that the handshake writes, or that would change where its head ends.
+pub(super) const RESERVED: [&str; 8] = [
+    "Upgrade",
+    "Connection",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Version",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Extensions",
+    "Content-Length",
+    "Transfer-Encoding",
+];

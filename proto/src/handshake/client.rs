@@ -1,0 +1,289 @@
+//! The client's half of the opening handshake (RFC 6455 §4.1).
+
+use alloc::{borrow::ToOwned, boxed::Box, string::String, sync::Arc, vec::Vec};
+
+use bytes::{Buf, Bytes};
+
+use super::{
+    Exchange, HandshakeError, Headers, Negotiated, OfferError, Request, Response, ResponseError,
+    body::Body,
+    check::{RESERVED, check_subprotocols},
+    head::{Found, Head},
+    headers::Repeated,
+    key,
+    origin::is_authority,
+};
+use crate::{Config, Connection, Instant, Lost, Role};
+
+/// The client's half of the opening handshake: sends the request and checks the response.
+#[derive(Debug)]
+pub struct Client {
+    exchange: Exchange,
+    state: State,
+    head: Head,
+    /// How many interim responses were skipped.
+    interim: usize,
+    /// The `Sec-WebSocket-Accept` that belongs to our key.
+    accept: String,
+    /// The subprotocols we offered.
+    offers: Vec<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    StatusLine,
+    Fields { status: u16, minor: u8 },
+    Open(Response, Negotiated),
+    Refused(Response, Body),
+    Done,
+}
+
+impl Client {
+    /// Queues `request`, completed with the fields of the handshake and a fresh key. The server has
+    /// [`handshake_timeout`](Config::handshake_timeout) from `now`.
+    ///
+    /// Fails, and sends nothing, if no valid opening handshake can be made of it.
+    pub fn new(request: Request, config: &Arc<Config>, now: Instant) -> Result<Self, OfferError> {
+        let offers: Vec<String> = request.subprotocols().map(ToOwned::to_owned).collect();
+        let key = key::generate(config)?;
+        let bytes = encode(request, &offers, &key)?;
+        let mut exchange = Exchange::new(config, now);
+        exchange.send(&bytes);
+        Ok(Self {
+            exchange,
+            state: State::StatusLine,
+            head: Head::new(config.max_head_size),
+            interim: 0,
+            accept: key::accept(key.as_bytes()),
+            offers,
+        })
+    }
+
+    /// The bytes and the deadline, to be served by a driver.
+    pub const fn exchange(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    /// The server's answer and the open connection; `None` when more input is needed, or the time
+    /// (see [`Exchange::poll_timeout`]).
+    ///
+    /// After an error, which comes once, close the transport. Work is bounded by what was received
+    /// since the last call.
+    pub fn poll(&mut self) -> Result<Option<(Response, Connection)>, HandshakeError> {
+        if let State::Done = self.state {
+            return Ok(None);
+        }
+        let result = match self.read() {
+            Ok(()) => self.conclude(),
+            Err(error) => Err(error),
+        };
+        if !matches!(result, Ok(None)) {
+            self.state = State::Done;
+            self.exchange.finish();
+        }
+        result
+    }
+
+    /// Looks at what was received.
+    fn read(&mut self) -> Result<(), HandshakeError> {
+        let config = self.exchange.config().clone();
+        loop {
+            let input = self.exchange.received();
+            match &mut self.state {
+                State::StatusLine | State::Fields { .. } => {
+                    let found = self
+                        .head
+                        .find(input, &config)
+                        .map_err(ResponseError::from)?;
+                    match found {
+                        None => return Ok(()),
+                        Some(Found::StartLine(range)) => {
+                            let (status, minor) =
+                                parse_status(input.get(range).unwrap_or_default())?;
+                            self.state = State::Fields { status, minor };
+                        }
+                        Some(Found::Fields(range)) => {
+                            let end = range.end;
+                            let fields = input.get(range).unwrap_or_default();
+                            let headers = self
+                                .head
+                                .parse_fields(fields)
+                                .map_err(ResponseError::from)?;
+                            self.exchange.consume(end);
+                            self.handle_head(headers)?;
+                        }
+                    }
+                }
+                State::Refused(_, body) => match body.take(input) {
+                    Some(count) => {
+                        self.exchange.consume(count);
+                        return Ok(());
+                    }
+                    None => return Err(self.refused()),
+                },
+                State::Open(..) | State::Done => return Ok(()),
+            }
+        }
+    }
+
+    fn handle_head(&mut self, headers: Headers) -> Result<(), ResponseError> {
+        let State::Fields { status, minor } = self.state else {
+            return Ok(());
+        };
+        match status {
+            101 => {
+                let subprotocol = self.check(minor, &headers)?;
+                let mut response = Response::new(status, Bytes::new());
+                response.headers = headers;
+                self.state = State::Open(response, Negotiated { subprotocol });
+                self.exchange.hold();
+            }
+            // RFC 9110 §15.2: "MUST be able to parse one or more 1xx responses".
+            100..=199 => {
+                let config = self.exchange.config();
+                if self.interim >= config.max_interim_responses {
+                    return Err(ResponseError::TooManyInterim);
+                }
+                self.interim = self.interim.saturating_add(1);
+                self.head = Head::new(self.head.left());
+                self.state = State::StatusLine;
+            }
+            _ => {
+                let body = Body::new(status, &headers, self.exchange.config().max_error_body);
+                let mut response = Response::new(status, Bytes::new());
+                response.headers = headers;
+                self.state = State::Refused(response, body);
+            }
+        }
+        Ok(())
+    }
+
+    /// §4.1, what "the client MUST validate" of a 101. Returns the subprotocol.
+    fn check(&self, minor: u8, headers: &Headers) -> Result<Option<String>, ResponseError> {
+        if minor != 1 {
+            return Err(ResponseError::Version);
+        }
+        // Item 2: "not an ASCII case-insensitive match for the value "websocket"".
+        let upgrade = headers
+            .single("Upgrade")
+            .map_err(|Repeated| ResponseError::Upgrade)?;
+        if !upgrade.is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
+            return Err(ResponseError::Upgrade);
+        }
+        // Item 3: "doesn't contain a token that is … match for the value "Upgrade"".
+        if !headers.list_has("Connection", "Upgrade") {
+            return Err(ResponseError::Connection);
+        }
+        // Item 4; §11.3.3: "MUST NOT appear more than once in an HTTP response".
+        let accept = headers
+            .single("Sec-WebSocket-Accept")
+            .map_err(|Repeated| ResponseError::Accept)?;
+        if accept != Some(self.accept.as_bytes()) {
+            return Err(ResponseError::Accept);
+        }
+        // Item 5: "an extension that was not present in the client's handshake".
+        if headers.get("Sec-WebSocket-Extensions").is_some() {
+            return Err(ResponseError::Extension);
+        }
+        // Item 6: "a subprotocol that was not present"; §11.3.4: not "more than once".
+        let picked = headers
+            .single("Sec-WebSocket-Protocol")
+            .map_err(|Repeated| ResponseError::Subprotocol)?;
+        match picked {
+            None if self.exchange.config().require_subprotocol && !self.offers.is_empty() => {
+                Err(ResponseError::NoSubprotocol)
+            }
+            None => Ok(None),
+            Some(picked) => {
+                let offer = self.offers.iter().find(|offer| offer.as_bytes() == picked);
+                offer.cloned().map(Some).ok_or(ResponseError::Subprotocol)
+            }
+        }
+    }
+
+    /// What all that was received comes to.
+    fn conclude(&mut self) -> Result<Option<(Response, Connection)>, HandshakeError> {
+        match &mut self.state {
+            State::Open(response, negotiated) => {
+                let Some(now) = self.exchange.now() else {
+                    return Ok(None);
+                };
+                let (response, negotiated) =
+                    (core::mem::take(response), core::mem::take(negotiated));
+                Ok(Some((response, self.connect(negotiated, now))))
+            }
+            State::Refused(..) if self.exchange.ended().is_some() => Err(self.refused()),
+            _ => self.exchange.ended().map_or(Ok(None), Err),
+        }
+    }
+
+    fn connect(&mut self, negotiated: Negotiated, now: Instant) -> Connection {
+        let mut connection = Connection::new(Role::Client, negotiated, self.exchange.config(), now);
+        // A server may answer before it has read the request.
+        if self.exchange.output().has_remaining() {
+            connection.preface(self.exchange.output().chunk());
+        }
+        connection.receive(self.exchange.received());
+        match self.exchange.lost() {
+            Some(Lost::Eof) => connection.handle_eof(),
+            Some(lost) => connection.handle_error(lost),
+            None => {}
+        }
+        connection
+    }
+
+    fn refused(&mut self) -> HandshakeError {
+        match core::mem::replace(&mut self.state, State::Done) {
+            State::Refused(mut response, body) => {
+                response.body = body.finish();
+                HandshakeError::Refused(Box::new(response))
+            }
+            _ => ResponseError::Syntax.into(),
+        }
+    }
+}
+
+/// The request, with what the handshake adds to it (§4.1, items 1 to 12).
+fn encode(mut request: Request, offers: &[String], key: &str) -> Result<Vec<u8>, OfferError> {
+    let given = request.headers();
+    if let Some(name) = RESERVED.into_iter().find(|name| given.get(name).is_some()) {
+        return Err(OfferError::Reserved(name));
+    }
+    check_subprotocols(given).ok_or(OfferError::Subprotocol)?;
+    let host = given.single("Host").map_err(|Repeated| OfferError::Host)?;
+    let host = host
+        .and_then(|host| core::str::from_utf8(host).ok())
+        .filter(|host| is_authority(host));
+    let host = host.ok_or(OfferError::Host)?.to_owned();
+
+    let mut headers = Headers::new();
+    headers.set("Host", host);
+    headers.set("Upgrade", "websocket");
+    headers.set("Connection", "Upgrade");
+    headers.set("Sec-WebSocket-Key", key.to_owned());
+    headers.set("Sec-WebSocket-Version", "13");
+    if !offers.is_empty() {
+        // One list, for not every server combines fields.
+        headers.set("Sec-WebSocket-Protocol", offers.join(", "));
+    }
+    let mut bytes = Vec::with_capacity(512);
+    for part in ["GET ", request.target(), " HTTP/1.1\r\n"] {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    let given = request.headers_mut();
+    given.remove("Host");
+    given.remove("Sec-WebSocket-Protocol");
+    headers.append(core::mem::take(given));
+    headers.encode(&mut bytes);
+    bytes.extend_from_slice(b"\r\n");
+    Ok(bytes)
+}
+
+/// The status and the minor version of HTTP.
+fn parse_status(line: &[u8]) -> Result<(u16, u8), ResponseError> {
+    let mut response = httparse::Response::new(&mut []);
+    match (response.parse(line), response.code, response.version) {
+        (Ok(_), Some(status @ 100..), Some(minor)) => Ok((status, minor)),
+        _ => Err(ResponseError::Syntax),
+    }
+}

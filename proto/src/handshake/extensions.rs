@@ -1,0 +1,97 @@
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
+//!
+//! ```text
+//! extension-list  = 1#extension
+//! extension       = token *( ";" extension-param )
+//! extension-param = token [ "=" (token | quoted-string) ]
+//! ```
+
+use alloc::{borrow::Cow, vec::Vec};
+
+use super::{Headers, headers::is_token};
+
+/// An extension that is offered or accepted, with its parameters.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Extension<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) params: Vec<Param<'a>>,
+}
+
+/// A name and a value, unescaped.
+type Param<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
+
+/// Whether the field, if it is there, lists extensions. No extension is implemented, so that is all
+/// there is to know. §9.1: what does not conform to the grammar "MUST" fail.
+pub(super) fn are_valid(headers: &Headers) -> bool {
+    headers
+        .get_all("Sec-WebSocket-Extensions")
+        .all(|value| parse(value).is_some())
+}
+
+/// The extensions in one field; `None` if it is malformed. Takes time linear in its length.
+pub(super) fn parse(value: &[u8]) -> Option<Vec<Extension<'_>>> {
+    let mut extensions = Vec::new();
+    let mut rest = skip_space(value);
+    loop {
+        // RFC 9110 §5.6.1.2: recipients "MUST parse and ignore a reasonable number of empty list
+        // elements".
+        while let Some(more) = rest.strip_prefix(b",") {
+            rest = skip_space(more);
+        }
+        if rest.is_empty() {
+            return (!extensions.is_empty()).then_some(extensions);
+        }
+        let (name, more) = take_token(rest)?;
+        let mut params = Vec::new();
+        rest = skip_space(more);
+        while let Some(more) = rest.strip_prefix(b";") {
+            let (param, more) = take_param(skip_space(more))?;
+            params.push(param);
+            rest = skip_space(more);
+        }
+        extensions.push(Extension { name, params });
+        if !rest.is_empty() && !rest.starts_with(b",") {
+            return None;
+        }
+    }
+}
+
+fn take_param(input: &[u8]) -> Option<(Param<'_>, &[u8])> {
+    let (name, rest) = take_token(input)?;
+    let Some(rest) = skip_space(rest).strip_prefix(b"=") else {
+        return Some(((name, None), rest));
+    };
+    let rest = skip_space(rest);
+    let (value, rest) = match rest.strip_prefix(b"\"") {
+        Some(quoted) => take_quoted(quoted)?,
+        None => take_token(rest).map(|(value, rest)| (Cow::Borrowed(value), rest))?,
+    };
+    Some(((name, Some(value)), rest))
+}
+
+/// §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
+fn take_quoted(input: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+    let mut value = Vec::new();
+    let mut bytes = input.iter();
+    loop {
+        match bytes.next()? {
+            b'"' => break,
+            b'\\' => value.push(*bytes.next()?),
+            byte => value.push(*byte),
+        }
+    }
+    is_token(&value).then_some((Cow::Owned(value), bytes.as_slice()))
+}
+
+fn take_token(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = input
+        .iter()
+        .position(|byte| !is_token(&[*byte]))
+        .unwrap_or(input.len());
+    let (token, rest) = input.split_at_checked(len)?;
+    (!token.is_empty()).then_some((token, rest))
+}
+
+fn skip_space(input: &[u8]) -> &[u8] {
+    input.trim_ascii_start()
+}

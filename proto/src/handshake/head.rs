@@ -1,0 +1,156 @@
+//! Heads of requests and responses (RFC 9112 §2 to §5): found while they arrive, parsed once.
+
+use alloc::vec;
+use core::ops::Range;
+
+use bytes::Bytes;
+use httparse::Status;
+
+use super::{Headers, RequestError, ResponseError};
+use crate::{Config, Utf8Bytes};
+
+/// Finds the lines of a head, and looks at each byte once however they arrive.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// Bytes looked at.
+    at: usize,
+    /// Where the line begins that `at` is in.
+    line: usize,
+    /// Where the fields begin, behind the start line.
+    fields_at: Option<usize>,
+    fields: usize,
+    /// Most bytes it may have.
+    max: usize,
+}
+
+/// What was found of a head.
+pub(super) enum Found {
+    /// The request or status line, with its CRLF.
+    StartLine(Range<usize>),
+    /// The fields, with the empty line behind them.
+    Fields(Range<usize>),
+}
+
+/// Why it is none, at the first byte that tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum HeadError {
+    Syntax,
+    StartLineTooLong,
+    FieldTooLong,
+    TooManyFields,
+    TooLarge,
+}
+
+impl Head {
+    pub(super) const fn new(max: usize) -> Self {
+        Self {
+            at: 0,
+            line: 0,
+            fields_at: None,
+            fields: 0,
+            max,
+        }
+    }
+
+    /// How many bytes may still come.
+    pub(super) const fn left(&self) -> usize {
+        self.max.saturating_sub(self.at)
+    }
+
+    /// Looks at what is new in `input`, which begins where the head does.
+    pub(super) fn find(
+        &mut self,
+        input: &[u8],
+        config: &Config,
+    ) -> Result<Option<Found>, HeadError> {
+        while let Some(&byte) = input.get(self.at) {
+            if self.at >= self.max {
+                return Err(HeadError::TooLarge);
+            }
+            let start = self.at.checked_sub(1).filter(|&last| last >= self.line);
+            let after_cr = start.and_then(|last| input.get(last)) == Some(&b'\r');
+            self.at = self.at.saturating_add(1);
+            match byte {
+                // A lone LF or CR may end a line for one reader and not for the next.
+                b'\n' if after_cr => {
+                    if let Some(found) = self.end_line(config)? {
+                        return Ok(Some(found));
+                    }
+                }
+                b'\r' if !after_cr => {}
+                b'\t' | b' '..=b'~' | 0x80.. if !after_cr => {
+                    if self.at.saturating_sub(self.line) > config.max_head_line {
+                        return Err(match self.fields_at {
+                            None => HeadError::StartLineTooLong,
+                            Some(_) => HeadError::FieldTooLong,
+                        });
+                    }
+                }
+                _ => return Err(HeadError::Syntax),
+            }
+        }
+        Ok(None)
+    }
+
+    fn end_line(&mut self, config: &Config) -> Result<Option<Found>, HeadError> {
+        let line = self.line..self.at;
+        let is_empty = line.len() == 2;
+        self.line = self.at;
+        match self.fields_at {
+            // RFC 9112 §2.2: "SHOULD ignore at least one empty line … prior to the request-line".
+            None if is_empty => Ok(None),
+            None => {
+                self.fields_at = Some(self.at);
+                Ok(Some(Found::StartLine(line)))
+            }
+            Some(start) if is_empty => Ok(Some(Found::Fields(start..self.at))),
+            Some(_) => {
+                self.fields = self.fields.saturating_add(1);
+                if self.fields > config.max_head_fields {
+                    return Err(HeadError::TooManyFields);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The fields, copied out of `bytes`, which is where [`find`](Self::find) found them.
+    pub(super) fn parse_fields(&self, bytes: &[u8]) -> Result<Headers, HeadError> {
+        let block = Bytes::copy_from_slice(bytes);
+        let mut fields = vec![httparse::EMPTY_HEADER; self.fields];
+        let Ok(Status::Complete((_, fields))) = httparse::parse_headers(&block, &mut fields) else {
+            return Err(HeadError::Syntax);
+        };
+        let mut headers = Headers::new();
+        for field in fields {
+            let name = Utf8Bytes::try_from(block.slice_ref(field.name.as_bytes()));
+            let name = name.map_err(|_| HeadError::Syntax)?;
+            let value = block.slice_ref(field.value);
+            headers.push(name, value).map_err(|_| HeadError::Syntax)?;
+        }
+        Ok(headers)
+    }
+}
+
+impl From<HeadError> for RequestError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Syntax => Self::Syntax,
+            HeadError::StartLineTooLong => Self::TargetTooLong,
+            HeadError::FieldTooLong => Self::FieldTooLong,
+            HeadError::TooManyFields => Self::TooManyFields,
+            HeadError::TooLarge => Self::HeadTooLarge,
+        }
+    }
+}
+
+impl From<HeadError> for ResponseError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Syntax => Self::Syntax,
+            HeadError::StartLineTooLong | HeadError::FieldTooLong => Self::LineTooLong,
+            HeadError::TooManyFields => Self::TooManyFields,
+            HeadError::TooLarge => Self::HeadTooLarge,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::Utf8Bytes;
+
+/// Header fields, in order (RFC 9110 §5). Names compare without case.
+///
+/// Only valid fields can be in it, so that none can inject another or end the head.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Headers(Vec<(Utf8Bytes, Bytes)>);
+
+impl Headers {
+    /// No fields.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Appends a field. White space around `value` is not part of it and is dropped.
+    ///
+    /// Fails if `name` is not a token (RFC 9110 §5.1), or if `value` has a control character other
+    /// than a tab (§5.5): "CR, LF, or NUL … invalid and dangerous".
+    pub fn push(
+        &mut self,
+        name: impl Into<Utf8Bytes>,
+        value: impl Into<Bytes>,
+    ) -> Result<(), InvalidHeader> {
+        let (name, value) = (name.into(), value.into());
+        if !is_token(name.as_bytes()) {
+            return Err(InvalidHeader::Name);
+        }
+        let is_valid = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+        if !value.iter().all(is_valid) {
+            return Err(InvalidHeader::Value);
+        }
+        let value = value.slice_ref(value.trim_ascii());
+        self.0.push((name, value));
+        Ok(())
+    }
+
+    /// The first value of `name`.
+    pub fn get<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
+        self.get_all(name).next()
+    }
+
+    /// Every value of `name`, in order.
+    pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.iter()
+            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// Every field, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), &value[..]))
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// For names and values that are known to be valid.
+    pub(super) fn set(&mut self, name: &'static str, value: impl Into<Bytes>) {
+        self.remove(name);
+        self.0.push((name.into(), value.into()));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+    }
+
+    pub(super) fn append(&mut self, mut more: Self) {
+        self.0.append(&mut more.0);
+    }
+
+    /// The elements of a comma-separated list, over all fields of this name (RFC 9110 §5.6.1). Empty
+    /// ones do not count.
+    pub(super) fn list<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .map(|element| element.trim_ascii())
+            .filter(|element| !element.is_empty())
+    }
+
+    /// Whether `token` is in such a list. Tokens of `Upgrade` and `Connection` have no case.
+    pub(super) fn list_has(&self, name: &str, token: &str) -> bool {
+        self.list(name)
+            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// The value of a field that may appear once; `Err` if it appears more often.
+    pub(super) fn single<'a>(&'a self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
+        let mut values = self.get_all(name);
+        let value = values.next();
+        if values.next().is_some() {
+            Err(Repeated)
+        } else {
+            Ok(value)
+        }
+    }
+
+    /// `name: value` lines, each with its CRLF.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        for (name, value) in self.iter() {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+    }
+}
+
+/// A field that may appear once appears more often.
+pub(super) struct Repeated;
+
+/// Whether `bytes` are a token (RFC 9110 §5.6.2).
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    let is_valid = |byte: &u8| {
+        matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+            || byte.is_ascii_alphanumeric()
+    };
+    !bytes.is_empty() && bytes.iter().all(is_valid)
+}
+
+/// A header field was not added, for no peer could read it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum InvalidHeader {
+    /// The name is not a token.
+    Name,
+    /// The value has a control character.
+    Value,
+}
+
+impl fmt::Display for InvalidHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "the name of a header field is not a token",
+            Self::Value => "the value of a header field has a control character",
+        })
+    }
+}
+
+impl core::error::Error for InvalidHeader {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn only_tokens_are_names() {
+        for byte in 0..=u8::MAX {
+            let separator = b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+            assert_eq!(
+                is_token(&[byte]),
+                byte.is_ascii_graphic() && !separator,
+                "{byte:#x}"
+            );
+        }
+        let mut headers = Headers::new();
+        for name in ["", "a b", "a:", "a\r\n", "é", " a"] {
+            assert_eq!(
+                headers.push(name, "x"),
+                Err(InvalidHeader::Name),
+                "{name:?}"
+            );
+        }
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn values_have_no_control_characters() {
+        for byte in 0..=u8::MAX {
+            let valid = byte == b'\t' || !byte.is_ascii_control();
+            let mut headers = Headers::new();
+            let pushed = headers.push("X", vec![b'a', byte, b'b']);
+            assert_eq!(pushed.is_ok(), valid, "{byte:#x}");
+            assert_eq!(headers.len(), usize::from(valid));
+        }
+    }
+
+    #[test]
+    fn names_have_no_case_and_values_keep_their_order() {
+        let mut headers = Headers::new();
+        headers.push("X-A", " 1,, 2\t").unwrap();
+        headers.push("x-a", "3").unwrap();
+        assert_eq!(headers.get("X-a"), Some(&b"1,, 2"[..]));
+        assert_eq!(
+            headers.get_all("x-A").collect::<Vec<_>>(),
+            [&b"1,, 2"[..], b"3"]
+        );
+        assert_eq!(headers.list("x-a").collect::<Vec<_>>(), [b"1", b"2", b"3"]);
+        assert!(headers.single("x-a").is_err());
+        headers.set("X-A", "4");
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("X-A", &b"4"[..])]);
+    }
+}

@@ -1,0 +1,100 @@
+use bytes::Bytes;
+
+use super::{Headers, OfferError, origin::is_authority};
+use crate::Utf8Bytes;
+
+/// What the client asks for: a GET of `target`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Request {
+    target: Utf8Bytes,
+    headers: Headers,
+}
+
+impl Request {
+    /// A request for `target`, a path with at most a query, at `host`, which has a port if it is not
+    /// the default one.
+    ///
+    /// Add fields to [`headers_mut`](Self::headers_mut); those of the handshake itself are written
+    /// by [`Client`](super::Client).
+    pub fn new(
+        host: impl Into<Utf8Bytes>,
+        target: impl Into<Utf8Bytes>,
+    ) -> Result<Self, OfferError> {
+        let (host, target) = (host.into(), target.into());
+        if !is_authority(&host) {
+            return Err(OfferError::Host);
+        }
+        if !is_origin_form(&target) {
+            return Err(OfferError::Target);
+        }
+        let mut headers = Headers::new();
+        headers.set("Host", Bytes::from(host));
+        Ok(Self { target, headers })
+    }
+
+    pub(super) const fn from_parts(target: Utf8Bytes, headers: Headers) -> Self {
+        Self { target, headers }
+    }
+
+    /// The path and query, as they came: nothing is decoded.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The part of the target before the first `?`.
+    pub fn path(&self) -> &str {
+        self.split().0
+    }
+
+    /// The part of the target behind the first `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.split().1
+    }
+
+    /// The header fields.
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The header fields, to add to.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The host, with a port if it is not the default one.
+    pub fn host(&self) -> Option<&str> {
+        self.headers
+            .get("Host")
+            .and_then(|host| core::str::from_utf8(host).ok())
+    }
+
+    /// The subprotocols that the client offers, the one it likes best first (RFC 6455 §1.9).
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        let offers = self.headers.list("Sec-WebSocket-Protocol");
+        offers.filter_map(|offer| core::str::from_utf8(offer).ok())
+    }
+
+    /// Where the page that the client runs comes from (RFC 6454 §7). Anything but a browser may send
+    /// what it likes, or nothing.
+    pub fn origin(&self) -> Option<&str> {
+        self.headers
+            .get("Origin")
+            .and_then(|origin| core::str::from_utf8(origin).ok())
+    }
+
+    fn split(&self) -> (&str, Option<&str>) {
+        match self.target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (&self.target, None),
+        }
+    }
+}
+
+/// Whether `target` is a path with at most a query (RFC 9112 §3.2.1). RFC 6455 §3: "Fragment
+/// identifiers … MUST NOT be used".
+pub(super) fn is_origin_form(target: &str) -> bool {
+    target.starts_with('/')
+        && target
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}

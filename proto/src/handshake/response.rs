@@ -1,0 +1,110 @@
+use alloc::{format, string::ToString, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::Headers;
+
+/// What the server answers.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Response {
+    /// The status (RFC 9110 §15).
+    pub status: u16,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body; empty if the connection was opened.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// A response without fields.
+    pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            headers: Headers::new(),
+            body: body.into(),
+        }
+    }
+
+    /// A response with a line of text.
+    pub(super) fn plain(status: u16, text: impl fmt::Display) -> Self {
+        let mut response = Self::new(status, format!("{text}\n"));
+        response
+            .headers
+            .set("Content-Type", "text/plain; charset=utf-8");
+        response
+    }
+
+    /// The bytes of a last response, behind which the transport ends.
+    pub(super) fn encode_last(mut self) -> Vec<u8> {
+        // Anything else would open the connection, or leave the client waiting.
+        if !(200..=599).contains(&self.status) {
+            self.status = 500;
+        }
+        let headers = &mut self.headers;
+        headers.remove("Transfer-Encoding");
+        // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        let upgrades = headers.get("Upgrade").is_some();
+        headers.set(
+            "Connection",
+            if upgrades { "close, Upgrade" } else { "close" },
+        );
+        // RFC 9110 §6.4.1: these have no content; §8.6: a 204 "MUST NOT" have a length.
+        if matches!(self.status, 204 | 304) {
+            headers.remove("Content-Length");
+            self.body = Bytes::new();
+        } else {
+            headers.set("Content-Length", self.body.len().to_string());
+        }
+        let mut out = self.encode_head();
+        out.extend_from_slice(&self.body);
+        out
+    }
+
+    pub(super) fn encode_head(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        for part in [
+            "HTTP/1.1 ",
+            &self.status.to_string(),
+            " ",
+            reason(self.status),
+            "\r\n",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        self.headers.encode(&mut out);
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+}
+
+/// The reason phrase; those that are not listed may be empty (RFC 9112 §4).
+const fn reason(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        301 => "Moved Permanently",
+        302 => "Found",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        410 => "Gone",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

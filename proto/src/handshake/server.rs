@@ -1,0 +1,273 @@
+//! The server's half of the opening handshake (RFC 6455 §4.2).
+
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, sync::Arc};
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::{
+    AnswerError, Exchange, HandshakeError, Headers, Request, RequestError, Response,
+    check::{check_extra, check_headers, check_method, pick, switch},
+    head::{Found, Head},
+    origin,
+    request::is_origin_form,
+};
+use crate::{Config, Connection, Instant, Lost, Role, Utf8Bytes};
+
+/// The server's half of the opening handshake: reads the request.
+#[derive(Debug)]
+pub struct Server {
+    exchange: Exchange,
+    head: Head,
+    line: Option<RequestLine>,
+}
+
+/// What the request line says of a GET (RFC 9112 §3).
+#[derive(Debug)]
+struct RequestLine {
+    target: Utf8Bytes,
+    /// Of a target in absolute form.
+    host: Option<Bytes>,
+}
+
+impl Server {
+    /// Waits for a request, [`handshake_timeout`](Config::handshake_timeout) from `now` at most.
+    pub fn new(config: &Arc<Config>, now: Instant) -> Self {
+        Self {
+            exchange: Exchange::new(config, now),
+            head: Head::new(config.max_head_size),
+            line: None,
+        }
+    }
+
+    /// The bytes and the deadline, to be served by a driver.
+    pub const fn exchange(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    /// The request, once it is there, to be accepted or refused; `None` when more input is needed.
+    ///
+    /// After an error, which comes once, serve the [`exchange`](Self::exchange) until it
+    /// [`is_done`](Exchange::is_done): it tells the client what was wrong. Work is bounded by what
+    /// was received since the last call.
+    pub fn poll(&mut self) -> Result<Option<Incoming>, HandshakeError> {
+        if !self.exchange.is_reading() {
+            return Ok(None);
+        }
+        let error = match self.read() {
+            Ok(Some(incoming)) => return Ok(Some(incoming)),
+            Ok(None) => match self.exchange.ended() {
+                Some(error) => error,
+                None => return Ok(None),
+            },
+            Err(error) => error.into(),
+        };
+        match &error {
+            HandshakeError::Request(error) => self.exchange.refuse(error.response()),
+            HandshakeError::TimedOut if self.exchange.has_heard() => {
+                self.exchange
+                    .refuse(Response::plain(408, "the request took too long"));
+            }
+            _ => self.exchange.finish(),
+        }
+        Err(error)
+    }
+
+    fn read(&mut self) -> Result<Option<Incoming>, RequestError> {
+        let config = self.exchange.config().clone();
+        let input = self.exchange.received();
+        loop {
+            match self.head.find(input, &config)? {
+                None => return Ok(None),
+                Some(Found::StartLine(range)) => {
+                    self.line = Some(RequestLine::parse(input.get(range).unwrap_or_default())?);
+                }
+                Some(Found::Fields(range)) => {
+                    let end = range.end;
+                    let mut headers = self
+                        .head
+                        .parse_fields(input.get(range).unwrap_or_default())?;
+                    let Some(RequestLine { target, host }) = self.line.take() else {
+                        return Err(RequestError::Syntax);
+                    };
+                    let accept = check_headers(&headers)?;
+                    if let Some(host) = host {
+                        // RFC 9112 §3.2.2: "MUST ignore the received Host … and instead use the host
+                        // information of the request-target".
+                        headers.set("Host", host);
+                    }
+                    let leftover = Bytes::copy_from_slice(input.get(end..).unwrap_or_default());
+                    let lost = self.exchange.lost();
+                    self.exchange.finish();
+                    let request = Request::from_parts(target, headers);
+                    return Ok(Some(Incoming {
+                        request,
+                        accept,
+                        config,
+                        leftover,
+                        lost,
+                    }));
+                }
+            }
+        }
+    }
+}
+
+impl RequestLine {
+    fn parse(line: &[u8]) -> Result<Self, RequestError> {
+        let mut request = httparse::Request::new(&mut []);
+        let parsed = request.parse(line);
+        if parsed == Err(httparse::Error::Version) && is_other_version(line) {
+            return Err(RequestError::Version);
+        }
+        let (Ok(_), Some(method), Some(target), Some(version)) =
+            (parsed, request.method, request.path, request.version)
+        else {
+            return Err(RequestError::Syntax);
+        };
+        if version != 1 {
+            return Err(RequestError::Http10);
+        }
+        check_method(method)?;
+        Self::parse_target(target).ok_or(RequestError::Target)
+    }
+
+    /// §4.2.1, item 1: "a Request-URI", which is a path with a query, or a whole http(s) URI.
+    fn parse_target(target: &str) -> Option<Self> {
+        if is_origin_form(target) {
+            return Some(Self {
+                target: Utf8Bytes::copy_from(target),
+                host: None,
+            });
+        }
+        let (scheme, rest) = target.split_once("://")?;
+        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+            return None;
+        }
+        let (host, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let path = if rest.starts_with('/') {
+            rest.to_owned()
+        } else {
+            format!("/{rest}")
+        };
+        let valid = origin::is_authority(host) && is_origin_form(&path);
+        valid.then(|| Self {
+            target: path.into(),
+            host: Some(Bytes::copy_from_slice(host.as_bytes())),
+        })
+    }
+}
+
+/// Whether the line ends in a version of HTTP (RFC 9112 §2.3) that is not 1.0 or 1.1.
+fn is_other_version(line: &[u8]) -> bool {
+    let version = line.trim_ascii_end().rsplit(|&byte| byte == b' ').next();
+    match version.and_then(|version| version.strip_prefix(b"HTTP/")) {
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+        _ => false,
+    }
+}
+
+/// A valid request, to be accepted or refused, however long that takes.
+///
+/// Meanwhile nothing is read or written, and no deadline runs.
+#[derive(Debug)]
+#[must_use = "the client waits for an answer"]
+pub struct Incoming {
+    request: Request,
+    /// The `Sec-WebSocket-Accept`.
+    accept: String,
+    config: Arc<Config>,
+    /// What the client sent behind its request: frames.
+    leftover: Bytes,
+    lost: Option<Lost>,
+}
+
+impl Incoming {
+    /// What the client asks for. Of a target in absolute form, `Host` is the target's host.
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Whether the page that asks is from one of `origins`, each like `https://chat.example`. Scheme
+    /// and host are compared whole and without case, and a default port is the same as none. A client
+    /// that tells no origin passes, for it is no browser; `null` passes only if it is listed.
+    ///
+    /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for
+    /// certain sites SHOULD verify the |Origin|"; refuse with 403.
+    pub fn origin_allowed(&self, origins: &[&str]) -> bool {
+        self.request
+            .origin()
+            .is_none_or(|origin| origin::is_listed(origin, origins))
+    }
+
+    /// The first of the client's offers that is in `supported`; give it to [`accept`](Self::accept).
+    pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&str> {
+        pick(self.request.headers(), supported)
+    }
+
+    /// Opens the connection, whose output begins with the 101 (RFC 6455 §4.2.2). `extra` are more
+    /// fields for it, such as cookies. The write deadline runs from `now` on.
+    ///
+    /// Fails, and sends nothing, if the client did not offer `subprotocol`, or if a field is the
+    /// handshake's own. The error gives the request back.
+    pub fn accept(
+        self,
+        subprotocol: Option<&str>,
+        extra: Headers,
+        now: Instant,
+    ) -> Result<Connection, NotAccepted> {
+        // Item 5: the value "MUST be … derived from the client's handshake".
+        let offered =
+            subprotocol.is_none_or(|name| self.request.subprotocols().any(|offer| offer == name));
+        let checked = if offered {
+            check_extra(&extra)
+        } else {
+            Err(AnswerError::NotOffered)
+        };
+        if let Err(error) = checked {
+            return Err(NotAccepted {
+                error,
+                incoming: Box::new(self),
+            });
+        }
+        let mut response = Response::new(101, Bytes::new());
+        let (headers, negotiated) = switch(self.accept, subprotocol.map(ToOwned::to_owned));
+        response.headers = headers;
+        response.headers.append(extra);
+        let mut connection = Connection::new(Role::Server, negotiated, &self.config, now);
+        connection.preface(&response.encode_head());
+        connection.receive(&self.leftover);
+        match self.lost {
+            Some(Lost::Eof) => connection.handle_eof(),
+            Some(lost) => connection.handle_error(lost),
+            None => {}
+        }
+        Ok(connection)
+    }
+
+    /// Answers with `response` instead, and ends: serve what this returns until it
+    /// [`is_done`](Exchange::is_done).
+    ///
+    /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
+    /// status below 200 or above 599 cannot refuse; it is sent as 500.
+    pub fn refuse(self, response: Response) -> Exchange {
+        Exchange::refusal(&self.config, response, self.lost)
+    }
+}
+
+/// The connection was not opened, and nothing was sent: the caller's side.
+#[derive(Debug)]
+pub struct NotAccepted {
+    /// Why.
+    pub error: AnswerError,
+    /// The request, which still waits for an answer.
+    pub incoming: Box<Incoming>,
+}
+
+impl fmt::Display for NotAccepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl core::error::Error for NotAccepted {}
