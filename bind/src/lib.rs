@@ -1,0 +1,24 @@
+//! The half of Bowline that every binding shares: one driver, written against three small traits.
+//!
+//! `bowline-tokio` implements [`Read`], [`Write`] and [`Timer`] and re-exports this crate; use that,
+//! unless you write a binding. The protocol is in [`proto`]; what is here knows of waiting, of wakers
+//! and of time, and of no rule of the protocol.
+
+mod driver;
+mod error;
+mod io;
+mod output;
+mod read_half;
+mod socket;
+mod split;
+mod streaming;
+mod wakers;
+mod write_half;
+
+pub use error::{Error, TrySendError};
+pub use io::{Read, Timer, Write};
+pub use proto;
+pub use read_half::ReadHalf;
+pub use socket::WebSocket;
+pub use streaming::{Owner, Streaming};
+pub use write_half::WriteHalf;

@@ -291,6 +291,11 @@ impl Sender {
             || (self.end.is_some() && self.progress.flushed < count)
     }
 
+    /// Limits, deadlines and policy.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Memory to gather output in, instead of an allocation of our own. Ignored while some is in use.
     #[inline]
     pub fn lend(&mut self, buf: impl FnOnce() -> Option<Box<Transmit>>) {

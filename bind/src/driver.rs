@@ -1,0 +1,386 @@
+//! The one loop that every waiting call runs.
+
+use std::{
+    cell::Cell,
+    fmt, io,
+    task::{Context, Poll, ready},
+};
+
+use proto::{Chunk, Event, Instant, Lost, Receiver, RecvError};
+
+use crate::{Error, Read, Timer, Write, error::lost, output::Output};
+
+/// The size of the buffer that is lent to one socket after the other, in bytes.
+const LOAN: usize = 128 << 10;
+/// After so many events, or bytes, without waiting, other tasks get a turn.
+const MAX_EVENTS: u32 = 128;
+const MAX_BYTES: usize = 64 << 10;
+
+thread_local! {
+    static POOL: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+}
+
+/// Lends out the sending direction: directly, or from under a lock.
+pub(crate) trait Access<S> {
+    fn with<U>(
+        &mut self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
+    ) -> U;
+}
+
+impl<S> Access<S> for &mut Output<S> {
+    #[inline]
+    fn with<U>(
+        &mut self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
+    ) -> U {
+        f(self, cx)
+    }
+}
+
+/// The receiving direction of a socket.
+pub(crate) struct Input<T> {
+    rx: Receiver,
+    timer: T,
+    /// What came while somebody waited for output; pulled as `pull` says.
+    parked: Option<Event<Chunk>>,
+    /// How the application receives.
+    pull: Pull,
+    /// The chunk before was not the last of its message.
+    inside: bool,
+    /// What will be reported when the connection has ended.
+    failed: Option<Error>,
+    io_error: Option<io::Error>,
+    events: u32,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Pull {
+    Messages,
+    Chunks,
+}
+
+/// What one pass of the loop came to.
+pub(crate) enum Pass {
+    Event(Event<Chunk>),
+    /// The connection has ended.
+    Ended,
+}
+
+impl<T: Timer> Input<T> {
+    pub(crate) fn new(rx: Receiver, timer: T) -> Self {
+        Self {
+            rx,
+            timer,
+            parked: None,
+            pull: Pull::Messages,
+            inside: false,
+            failed: None,
+            io_error: None,
+            events: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn timer(&self) -> &T {
+        &self.timer
+    }
+
+    pub(crate) fn rx(&self) -> &Receiver {
+        &self.rx
+    }
+
+    /// The next event, or `None` once the connection has ended.
+    pub(crate) fn poll_event<S: Read + Write>(
+        &mut self,
+        pull: Pull,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Event<Chunk>>, Error>> {
+        let pulled = std::mem::replace(&mut self.pull, pull);
+        if let Some(event) = self.parked.take() {
+            // A message belongs to the method that first saw it: the rest of one that came in chunks
+            // is skipped by those who want it whole.
+            let whole = match &event {
+                Event::Data(chunk) => !std::mem::replace(&mut self.inside, !chunk.fin) && chunk.fin,
+                _ => true,
+            };
+            if whole || pull == Pull::Chunks || pulled == Pull::Messages {
+                return Poll::Ready(Ok(Some(event)));
+            }
+        }
+        let polled = self.run(output, cx);
+        if let Some(loan) = self.rx.take_back() {
+            POOL.set(Some(loan));
+        }
+        match polled {
+            Poll::Pending => {
+                (self.events, self.bytes) = (0, 0);
+                Poll::Pending
+            }
+            Poll::Ready(Pass::Event(event)) => {
+                if let Event::Data(chunk) = &event {
+                    self.inside = !chunk.fin;
+                }
+                Poll::Ready(Ok(Some(event)))
+            }
+            Poll::Ready(Pass::Ended) => Poll::Ready(self.failed.take().map_or(Ok(None), Err)),
+        }
+    }
+
+    /// The next data, whole messages or chunks.
+    pub(crate) fn poll_data<S: Read + Write>(
+        &mut self,
+        pull: Pull,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Chunk>, Error>> {
+        loop {
+            match ready!(self.poll_event(pull, output, cx))? {
+                Some(Event::Data(chunk)) => return Poll::Ready(Ok(Some(chunk))),
+                Some(_) => {}
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
+    /// Reads, answers and keeps time while somebody waits for output; keeps one event.
+    pub(crate) fn poll_output<S: Read + Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let polled = self.run(output, cx);
+        if let Some(loan) = self.rx.take_back() {
+            POOL.set(Some(loan));
+        }
+        match polled {
+            Poll::Ready(Pass::Event(event)) => {
+                self.parked = Some(event);
+                Poll::Ready(())
+            }
+            Poll::Ready(Pass::Ended) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Runs the connection until there is an event that nobody has, or the end.
+    fn run<S: Read + Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Pass> {
+        loop {
+            if self.parked.is_none() {
+                if self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES {
+                    (self.events, self.bytes) = (0, 0);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                if let Some(event) = self.next_event(output, cx) {
+                    self.events += 1;
+                    return Poll::Ready(Pass::Event(event));
+                }
+            }
+            // Write before waiting, for the peer may be waiting for us.
+            let rx = &mut self.rx;
+            let done = output.with(cx, |output, cx| {
+                let _ = output.poll(cx);
+                tell(rx, output);
+                if rx.wants_shutdown() && output.tx.is_closed() {
+                    let _ = output.poll_shutdown(cx);
+                }
+                rx.is_done(output.is_done())
+            });
+            if done && self.parked.is_none() {
+                return self.finish(output, cx);
+            }
+            let mut moved = false;
+            if self.parked.is_none() {
+                match self.poll_read(output, cx) {
+                    Poll::Ready(()) => moved = true,
+                    Poll::Pending => {}
+                }
+            }
+            if self.poll_time(output, cx) || moved {
+                continue;
+            }
+            return Poll::Pending;
+        }
+    }
+
+    /// What was received and not polled.
+    fn next_event<S: Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Option<Event<Chunk>> {
+        let event = match self.pull {
+            Pull::Chunks => self.rx.poll_chunk(),
+            Pull::Messages => self.rx.poll_event().map(|event| {
+                event.map(|event| match event {
+                    Event::Data(data) => Event::Data(Chunk { data, fin: true }),
+                    Event::Ping(payload) => Event::Ping(payload),
+                    Event::Pong(payload) => Event::Pong(payload),
+                    Event::Close(frame) => Event::Close(frame),
+                })
+            }),
+        };
+        if let Some(control) = self.rx.poll_control() {
+            // An answer leaves now, whenever the application calls again.
+            let rx = &mut self.rx;
+            output.with(cx, |output, cx| {
+                output.tx.handle_control(control);
+                let _ = output.poll(cx);
+                tell(rx, output);
+            });
+        }
+        event.unwrap_or_else(|error| {
+            let error = match (error, self.io_error.take()) {
+                (RecvError::Lost(_), Some(error)) => Error::Lost(error),
+                (error, _) => error.into(),
+            };
+            #[cfg(feature = "tracing")]
+            tracing::debug!(%error, "websocket failed");
+            self.failed.get_or_insert(error);
+            None
+        })
+    }
+
+    /// Ready when something happened.
+    fn poll_read<S: Read + Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.rx.is_drained() {
+            return Poll::Pending;
+        }
+        if self.rx.wants_loan() {
+            self.rx.lend(POOL.take().unwrap_or_else(|| vec![0; LOAN]));
+        }
+        let Some(buf) = self.rx.recv_buf() else {
+            return Poll::Ready(());
+        };
+        // A transport that cannot be written to still has what the peer sent before, and no more.
+        let (read, error) = output.with(cx, |output, cx| match &mut output.io {
+            Some(io) => {
+                let read = io.poll_read(cx, buf);
+                let lost = read.is_pending() && output.tx.end().is_some();
+                (
+                    read,
+                    if lost {
+                        Some(output.error.take())
+                    } else {
+                        None
+                    },
+                )
+            }
+            None => (Poll::Pending, Some(None)),
+        });
+        match (read, error) {
+            (Poll::Ready(Ok(0)), _) => self.rx.handle_eof(),
+            (Poll::Ready(Ok(len)), _) => {
+                self.bytes += len;
+                self.rx.handle_input(len);
+            }
+            (Poll::Ready(Err(error)), _) => {
+                let end = RecvError::Lost(lost(&error));
+                self.io_error.get_or_insert(error);
+                self.rx.handle_end(end);
+                output.with(cx, |output, _| output.tx.handle_end(end));
+            }
+            (Poll::Pending, Some(error)) => {
+                self.io_error = self.io_error.take().or(error);
+                let end = output.with(cx, |output, _| output.tx.end());
+                self.rx
+                    .handle_end(end.unwrap_or(RecvError::Lost(Lost::Failed)));
+            }
+            (Poll::Pending, None) => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether a deadline came.
+    fn poll_time<S>(&mut self, output: &mut impl Access<S>, cx: &mut Context<'_>) -> bool {
+        let write = output.with(cx, |output, _| output.tx.poll_timeout());
+        let Some(deadline) = [self.rx.poll_timeout(), write].into_iter().flatten().min() else {
+            return false;
+        };
+        if deadline > Instant::EPOCH && self.timer.poll_until(cx, deadline).is_pending() {
+            return false;
+        }
+        let now = self.timer.now();
+        let result = self.rx.handle_timeout(now);
+        let control = self.rx.poll_control();
+        let rx = &mut self.rx;
+        output.with(cx, |output, _| {
+            if let Err(deadline) = result {
+                output.end(RecvError::TimedOut(deadline));
+            }
+            if let Some(control) = control {
+                output.tx.handle_control(control);
+            }
+            if let Err(deadline) = output.tx.handle_timeout(now) {
+                rx.handle_end(RecvError::TimedOut(deadline));
+            }
+        });
+        true
+    }
+
+    /// The end of it all: our direction is ended, and the transport is dropped.
+    fn finish<S: Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Pass> {
+        let rx = &self.rx;
+        output.with(cx, |output, cx| {
+            // A transport that takes nothing is not waited for.
+            let _ = output.poll_shutdown(cx);
+            output.finish(rx.closed(output.tx.is_closed()));
+        });
+        Poll::Ready(Pass::Ended)
+    }
+
+    /// A Close was queued: the peer's is due.
+    pub(crate) fn handle_closing(&mut self) {
+        self.rx.handle_closing();
+    }
+
+    /// Ends the connection at once.
+    pub(crate) fn abort<S>(&mut self, output: &mut Output<S>) {
+        self.rx.abort();
+        self.parked = None;
+        output.finish(self.rx.closed(output.tx.is_closed()));
+    }
+}
+
+impl<T> fmt::Debug for Input<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input")
+            .field("rx", &self.rx)
+            .field("parked", &self.parked.is_some())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the receiver what happened to the sender.
+fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
+    if let Some(payload) = output.tx.poll_ping() {
+        rx.handle_ping_left(payload);
+    }
+    if output.tx.is_closing() && output.tx.end().is_none() {
+        rx.handle_closing();
+    }
+    if output.aborted {
+        rx.abort();
+    }
+    if let Some(end @ (RecvError::Entropy | RecvError::TimedOut(_))) = output.tx.end() {
+        rx.handle_end(end);
+    }
+}

@@ -1,0 +1,104 @@
+use std::{fmt, io};
+
+use proto::{Deadline, EntropyError, Lost, Message, ProtocolError, RecvError, SendError};
+
+/// Why an operation on a socket failed. The name says who is at fault.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer broke the protocol or a limit. It was told so by a Close.
+    Protocol(ProtocolError),
+    /// The transport was lost before the closing handshake was complete.
+    Lost(io::Error),
+    /// A deadline passed.
+    TimedOut(Deadline),
+    /// The source of randomness failed, so no frame can be masked.
+    Entropy,
+    /// The caller's message cannot be sent.
+    Send(SendError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Lost(error) => write!(f, "connection lost: {error}"),
+            Self::TimedOut(deadline) => deadline.fmt(f),
+            Self::Entropy => EntropyError.fmt(f),
+            Self::Send(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Lost(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl From<RecvError> for Error {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Protocol(error) => Self::Protocol(error),
+            RecvError::Lost(lost) => Self::Lost(io::Error::new(kind(lost), lost)),
+            RecvError::TimedOut(deadline) => Self::TimedOut(deadline),
+            _ => Self::Entropy,
+        }
+    }
+}
+
+/// Why `try_send` did not queue a message.
+#[derive(Debug)]
+pub enum TrySendError {
+    /// Too much waits already; here is the message.
+    Full(Message),
+    /// The message cannot be sent.
+    Failed(Error),
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("as much as send_high_water allows waits to be sent"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TrySendError {}
+
+fn kind(lost: Lost) -> io::ErrorKind {
+    match lost {
+        Lost::Eof => io::ErrorKind::UnexpectedEof,
+        Lost::Reset => io::ErrorKind::ConnectionReset,
+        Lost::Failed => io::ErrorKind::BrokenPipe,
+    }
+}
+
+/// What a transport's error means to the protocol.
+pub(crate) fn lost(error: &io::Error) -> Lost {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Lost::Eof,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => Lost::Reset,
+        _ => Lost::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn errors_are_small() {
+        assert!(size_of::<super::Error>() <= 32);
+    }
+}

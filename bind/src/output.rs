@@ -1,0 +1,313 @@
+//! The sending direction of a socket, and the transport.
+
+use std::{
+    cell::Cell,
+    fmt,
+    io::{self, IoSlice},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use proto::{CloseCode, Closed, Lost, Message, RecvError, SendError, Sender, Transmit};
+
+use crate::{Error, Read, TrySendError, Write, error::lost};
+
+thread_local! {
+    /// What output is gathered in, lent to one socket after the other.
+    static LOAN: Cell<Option<Box<Transmit>>> = const { Cell::new(None) };
+}
+
+pub(crate) struct Output<S> {
+    pub(crate) tx: Sender,
+    /// `None` once the connection has ended.
+    pub(crate) io: Option<S>,
+    /// How the connection ended, for those who cannot see the receiver.
+    pub(crate) closed: Option<Box<Closed>>,
+    /// The transport may hold something back.
+    unflushed: bool,
+    shut_down: bool,
+    pub(crate) error: Option<io::Error>,
+    /// A guard owns the outgoing message.
+    pub(crate) guarded: bool,
+    /// Nobody receives any more.
+    pub(crate) reader_gone: bool,
+    /// We ended it at once, on purpose.
+    pub(crate) aborted: bool,
+}
+
+/// What those who wait for output wait for.
+#[derive(PartialEq)]
+pub(crate) struct Seen {
+    flushed: u64,
+    waiting: bool,
+    full: bool,
+    closing: bool,
+    ended: bool,
+    guarded: bool,
+    reader_gone: bool,
+}
+
+impl<S> Output<S> {
+    pub(crate) fn new(tx: Sender, io: S) -> Self {
+        Self {
+            tx,
+            io: Some(io),
+            closed: None,
+            unflushed: false,
+            shut_down: false,
+            error: None,
+            guarded: false,
+            reader_gone: false,
+            aborted: false,
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        Seen {
+            flushed: self.tx.flushed(),
+            waiting: self.tx.accepted() > self.tx.flushed(),
+            full: self.tx.is_full(),
+            closing: self.tx.is_closing(),
+            ended: self.io.is_none() || self.closed.is_some(),
+            guarded: self.guarded,
+            reader_gone: self.reader_gone,
+        }
+    }
+
+    /// The connection has ended as told: the transport is dropped.
+    pub(crate) fn finish(&mut self, closed: Option<Closed>) {
+        if self.closed.is_none() {
+            #[cfg(feature = "tracing")]
+            if let Some(closed) = &closed {
+                tracing::debug!(%closed, "websocket ended");
+            }
+            self.closed = closed.map(Box::new);
+        }
+        self.end(RecvError::Lost(Lost::Eof));
+    }
+
+    /// Ends the transport at once.
+    pub(crate) fn end(&mut self, end: RecvError) {
+        self.tx.handle_end(end);
+        self.io = None;
+    }
+
+    /// Whether our Close has left, or never will.
+    pub(crate) fn is_done(&self) -> bool {
+        self.tx.is_closed() || self.tx.end().is_some()
+    }
+
+    /// Why a message cannot be sent: the end of the connection explains more than that it is closed.
+    pub(crate) fn refuse(&self, error: SendError) -> Error {
+        match (error, self.tx.end()) {
+            (SendError::Closed, Some(end @ RecvError::TimedOut(_))) => end.into(),
+            (error, _) => error.into(),
+        }
+    }
+
+    /// A guard gives the outgoing message back.
+    pub(crate) fn release(&mut self) {
+        self.guarded = false;
+        if self.tx.streaming().is_some() {
+            // The peer would take what comes next for the rest of it.
+            self.tx.close(Some(CloseCode::INTERNAL_ERROR.into()));
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.tx.handle_end(RecvError::Lost(lost(&error)));
+        self.error.get_or_insert(error);
+    }
+}
+
+impl<S: Write> Output<S> {
+    /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else {
+            self.tx.handle_end(RecvError::Lost(Lost::Failed));
+            return Poll::Ready(());
+        };
+        if self.tx.end().is_some() {
+            return Poll::Ready(());
+        }
+        // What the transport held back goes first, so that a flush does not wait for what was queued
+        // after it.
+        let mut result = if self.unflushed {
+            io.poll_flush(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        };
+        if let Poll::Ready(Ok(())) = result {
+            if self.unflushed {
+                self.unflushed = false;
+                self.tx.handle_sent(true);
+            }
+            result = loop {
+                self.tx.lend(|| LOAN.take());
+                let Some(transmit) = self.tx.transmit() else {
+                    break if self.unflushed {
+                        io.poll_flush(cx)
+                    } else {
+                        Poll::Ready(Ok(()))
+                    };
+                };
+                match write(io, cx, transmit) {
+                    Poll::Ready(Ok(())) => self.unflushed = true,
+                    stopped => break stopped,
+                }
+                if !transmit.has_remaining() {
+                    LOAN.set(self.tx.take_back());
+                }
+                self.tx.handle_sent(false);
+            };
+        }
+        if let Some(idle) = self.tx.take_back() {
+            LOAN.set(Some(idle));
+        }
+        match result {
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                self.tx.handle_sent(true);
+                Poll::Ready(())
+            }
+            Poll::Ready(Err(error)) => {
+                self.fail(error);
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                self.tx.handle_sent(false);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Queues what `queue` queues, once there is room for it; a Close makes room for an error.
+    pub(crate) fn poll_queue(
+        &mut self,
+        cx: &mut Context<'_>,
+        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
+    ) -> Poll<Result<(), Error>> {
+        if self.tx.is_full() && !self.tx.is_closing() {
+            let _ = self.poll(cx);
+            if self.tx.is_full() && !self.tx.is_closing() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
+    }
+
+    /// Queues `message` if there is room, and writes what the transport takes.
+    pub(crate) fn try_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: Message,
+    ) -> Result<(), TrySendError> {
+        if self.tx.is_full() && !self.tx.is_closing() {
+            let _ = self.poll(cx);
+        }
+        if self.guarded || self.tx.is_full() && !self.tx.is_closing() {
+            return Err(TrySendError::Full(message));
+        }
+        self.tx
+            .send(message)
+            .map_err(|error| TrySendError::Failed(self.refuse(error)))?;
+        let _ = self.poll(cx);
+        Ok(())
+    }
+
+    /// Ready when the first `count` messages have left, or never will.
+    pub(crate) fn poll_left(
+        &mut self,
+        cx: &mut Context<'_>,
+        count: u64,
+    ) -> Poll<Result<(), Error>> {
+        let polled = self.poll(cx);
+        if self.tx.has_dropped(count) {
+            return Poll::Ready(Err(self.refuse(SendError::Closed)));
+        }
+        if self.tx.flushed() >= count {
+            Poll::Ready(Ok(()))
+        } else {
+            polled.map(Ok)
+        }
+    }
+
+    /// Ready when our Close has left, or never will.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll(cx));
+        Poll::Ready(match self.tx.end() {
+            Some(end @ RecvError::TimedOut(_)) => Err(end.into()),
+            _ => Ok(()),
+        })
+    }
+
+    /// Without a receiver: ends our direction, and the transport when the peer has ended its own.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>)
+    where
+        S: Read,
+    {
+        let _ = self.poll_shutdown(cx);
+        let mut scrap = [0; 4096];
+        while let Some(io) = &mut self.io {
+            match io.poll_read(cx, &mut scrap) {
+                Poll::Ready(Ok(len)) if len > 0 => {}
+                Poll::Ready(_) => self.end(RecvError::Lost(Lost::Eof)),
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Ends our direction of the transport.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(io) = &mut self.io
+            && !self.shut_down
+        {
+            // The peer learns of it or not: there is nobody to tell of a failure.
+            let _ = ready!(io.poll_shutdown(cx));
+            self.shut_down = true;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Offers what is there, once.
+fn write<S: Write>(io: &mut S, cx: &mut Context<'_>, bytes: &mut Transmit) -> Poll<io::Result<()>> {
+    /// Below this many bytes, pieces are worth to be copied together.
+    const GATHER: usize = 4096;
+    let taken = if !bytes.has_large() {
+        io.poll_write(cx, bytes.chunk())
+    } else if io.is_write_vectored() {
+        let mut slices = [IoSlice::new(&[]); 32];
+        let count = bytes.chunks_vectored(&mut slices);
+        io.poll_write_vectored(cx, &slices[..count])
+    } else if bytes.chunk().len() < GATHER {
+        let mut gathered = [0; GATHER];
+        let mut slices = [IoSlice::new(&[]); 8];
+        let count = bytes.chunks_vectored(&mut slices);
+        let mut len = 0;
+        for slice in &slices[..count] {
+            let fits = slice.len().min(GATHER - len);
+            gathered[len..len + fits].copy_from_slice(&slice[..fits]);
+            len += fits;
+        }
+        io.poll_write(cx, &gathered[..len])
+    } else {
+        io.poll_write(cx, bytes.chunk())
+    };
+    match ready!(taken)? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        taken => {
+            bytes.advance(taken);
+            Poll::Ready(Ok(()))
+        }
+    }
+}
+
+impl<S> fmt::Debug for Output<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output")
+            .field("tx", &self.tx)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}

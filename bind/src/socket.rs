@@ -1,0 +1,285 @@
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use proto::{
+    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Kind, Message, SendError, Sender,
+    State,
+};
+
+use crate::{
+    Error, Read, ReadHalf, Streaming, Timer, TrySendError, Write, WriteHalf,
+    driver::{Input, Pull},
+    output::Output,
+};
+
+/// A WebSocket over a transport.
+///
+/// **Keep receiving.** A pending [`recv`](Self::recv) also answers Pings, sends keep-alive Pings,
+/// judges deadlines and completes the closing handshake; nothing else does while you wait for
+/// something of your own.
+///
+/// **Every method is cancel-safe**: all state is in the socket, none in a future. What it means to
+/// drop a future before it resolves is told with each method.
+///
+/// Dropped, the socket ends the transport without a Close; [`close`](Self::close) it to part in
+/// peace.
+#[derive(Debug)]
+pub struct WebSocket<S, T> {
+    input: Input<T>,
+    output: Output<S>,
+}
+
+impl<S: Read + Write, T: Timer> WebSocket<S, T> {
+    /// Drives `connection` over `io`.
+    pub fn new(connection: Connection, io: S, timer: T) -> Self {
+        let (rx, tx) = connection.split();
+        Self {
+            input: Input::new(rx, timer),
+            output: Output::new(tx, io),
+        }
+    }
+
+    /// The next message; `None` once the connection has closed, and ever after.
+    ///
+    /// A message that [`recv_chunk`](Self::recv_chunk) began is skipped. What is queued is written
+    /// before this waits. Cancel-safe: what was received of a message is kept for the next call.
+    ///
+    /// # Errors
+    ///
+    /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
+    /// [`Error::Protocol`] comes after the peer was told.
+    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Like [`recv`](Self::recv), and tells of Pings, Pongs and the Close too. All are answered
+    /// already. Cancel-safe.
+    pub async fn recv_event(&mut self) -> Result<Option<Event>, Error> {
+        let output = &mut &mut self.output;
+        let event = poll_fn(|cx| self.input.poll_event(Pull::Messages, output, cx)).await?;
+        Ok(event.map(whole))
+    }
+
+    /// The next piece of a message, as soon as it is there; text is cut between characters only.
+    ///
+    /// Memory is bounded by one read, whatever the size of the message, which
+    /// [`max_stream_size`](proto::Config::max_stream_size) bounds. Of a message that `recv` began,
+    /// first comes all that was gathered. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub async fn recv_chunk(&mut self) -> Result<Option<Chunk>, Error> {
+        let output = &mut &mut self.output;
+        poll_fn(|cx| self.input.poll_data(Pull::Chunks, output, cx)).await
+    }
+
+    /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).
+    ///
+    /// While it waits for the peer to take output, it also receives, and keeps one event for the next
+    /// `recv`. Cancel-safe: dropped, the message was either not queued, or it will be written whole by
+    /// a later call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the message cannot be sent, in particular [`SendError::Closed`];
+    /// [`Error::TimedOut`] if the peer took no output for
+    /// [`write_timeout`](proto::Config::write_timeout).
+    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Sends a piece of a message, which ends with the piece that has `fin`; see
+    /// [`stream`](Self::stream) for the same with a guard. Cancel-safe as [`send`](Self::send).
+    pub async fn send_chunk(&mut self, chunk: Chunk) -> Result<(), Error> {
+        self.queue(chunk, |tx, chunk| tx.send_chunk(chunk)).await?;
+        self.flush().await
+    }
+
+    /// Begins a message of unknown length. The guard owns the outgoing message until it is finished;
+    /// dropped before that, it fails the connection with 1011.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Unfinished`] if a message of [`send_chunk`](Self::send_chunk) is.
+    pub async fn stream(&mut self, kind: Kind) -> Result<Streaming<&mut Self>, Error> {
+        if self.output.tx.streaming().is_some() {
+            return Err(SendError::Unfinished.into());
+        }
+        self.output.guarded = true;
+        Ok(Streaming::new(self, kind))
+    }
+
+    /// Queues a message, and waits only if [`send_high_water`](proto::Config::send_high_water) bytes
+    /// wait already. It is written by the next call that waits. Cancel-safe: dropped, it was not
+    /// queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.queue(message.into(), |tx, message| tx.send(message))
+            .await
+    }
+
+    /// Queues a message if there is room for it, and writes what the transport takes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] gives the message back.
+    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let message = message.into();
+        self.output.try_send(cx, message)
+    }
+
+    /// Writes and flushes what was queued before this call. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), if a message that was queued will never be sent.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        let count = self.output.tx.accepted();
+        poll_fn(|cx| self.poll_output(cx, |output, cx| output.poll_left(cx, count))).await
+    }
+
+    /// Sends a Ping. Not needed to keep the connection alive:
+    /// [`keep_alive`](proto::Config::keep_alive) does. Cancel-safe as [`send`](Self::send).
+    pub async fn ping(&mut self, payload: ControlPayload) -> Result<(), Error> {
+        self.queue(payload, |tx, payload| tx.ping(payload)).await?;
+        self.flush().await
+    }
+
+    /// Sends an unsolicited Pong (RFC 6455 §5.5.3); Pings are answered without it. Cancel-safe as
+    /// [`send`](Self::send).
+    pub async fn pong(&mut self, payload: ControlPayload) -> Result<(), Error> {
+        self.queue(payload, |tx, payload| tx.pong(payload)).await?;
+        self.flush().await
+    }
+
+    /// Runs the whole closing handshake (RFC 6455 §7.1.2), behind the messages queued before, and
+    /// ends the transport. What the peer still sends is discarded; to receive it, use
+    /// [`finish`](Self::finish).
+    ///
+    /// Takes [`close_timeout`](proto::Config::close_timeout) at the most. Closing again, or after the
+    /// peer, is fine. Cancel-safe: dropped, the Close stays queued, and `recv` completes the rest.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv), unless that has reported them.
+    pub async fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+        self.begin_close(frame.into());
+        while self.recv_chunk().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Sends a Close and goes on receiving: call [`recv`](Self::recv) until it returns `None`.
+    /// Cancel-safe: dropped, the Close stays queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer takes no output.
+    pub async fn finish(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+        self.begin_close(frame.into());
+        poll_fn(|cx| self.poll_output(cx, Output::poll_closed)).await
+    }
+
+    /// Ends the connection and the transport at once, without a Close.
+    pub fn abort(&mut self) {
+        self.input.abort(&mut self.output);
+    }
+
+    /// How the connection ended; `None` before it has.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.output.closed.as_deref()
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        if self.output.closed.is_some() {
+            State::Closed
+        } else if self.input.rx().is_closing() || self.output.tx.is_closing() {
+            State::Closing
+        } else {
+            State::Open
+        }
+    }
+
+    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    pub fn latency(&self) -> Option<Duration> {
+        self.input.rx().latency()
+    }
+
+    /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing
+    /// to it would break the connection.
+    pub fn get_ref(&self) -> Option<&S> {
+        self.output.io.as_ref()
+    }
+
+    /// The two directions, to be used by two tasks, or more: the write half is `Clone`.
+    pub fn split(self) -> (ReadHalf<S, T>, WriteHalf<S, T>) {
+        crate::split::split(self.input, self.output)
+    }
+
+    pub(crate) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        let polled = ready!(
+            self.input
+                .poll_data(Pull::Messages, &mut &mut self.output, cx)
+        );
+        Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
+    }
+
+    /// Waits for `done`, and reads, answers and keeps time meanwhile.
+    pub(crate) fn poll_output<U>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
+    ) -> Poll<U> {
+        loop {
+            if let Poll::Ready(value) = done(&mut self.output, cx) {
+                return Poll::Ready(value);
+            }
+            ready!(self.input.poll_output(&mut &mut self.output, cx));
+        }
+    }
+
+    pub(crate) async fn queue<M>(
+        &mut self,
+        item: M,
+        queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        let mut item = Some(item);
+        poll_fn(|cx| {
+            self.poll_output(cx, |output, cx| {
+                output.poll_queue(cx, |tx| item.take().map_or(Ok(()), |item| queue(tx, item)))
+            })
+        })
+        .await
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.output.release();
+    }
+
+    fn begin_close(&mut self, frame: Option<CloseFrame>) {
+        self.output.tx.close(frame);
+        self.input.handle_closing();
+    }
+}
+
+/// What [`Input`] gives to those who pull whole messages.
+pub(crate) fn whole(event: Event<Chunk>) -> Event {
+    match event {
+        Event::Data(chunk) => Event::Data(chunk.data),
+        Event::Ping(payload) => Event::Ping(payload),
+        Event::Pong(payload) => Event::Pong(payload),
+        Event::Close(frame) => Event::Close(frame),
+    }
+}

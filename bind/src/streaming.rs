@@ -1,0 +1,93 @@
+use proto::{Chunk, Kind, Message, SendError, Utf8Bytes};
+
+use crate::{Error, Read, Timer, WebSocket, Write, WriteHalf};
+
+/// A message that is sent piece by piece; owns the outgoing message until it is finished.
+///
+/// Made by [`WebSocket::stream`] and [`WriteHalf::stream`]. Other data waits meanwhile; Pings, Pongs
+/// and Closes pass. Dropped after a piece was queued and before the end was, it fails the connection
+/// with 1011, because the peer would take the next message for the rest of this one.
+#[derive(Debug)]
+#[must_use = "dropping it fails the connection"]
+pub struct Streaming<O: Owner> {
+    owner: O,
+    kind: Kind,
+}
+
+impl<O: Owner> Streaming<O> {
+    pub(crate) fn new(owner: O, kind: Kind) -> Self {
+        Self { owner, kind }
+    }
+
+    /// Sends a piece, in a frame of its own. Cancel-safe: dropped, it was either not queued, or it
+    /// will be written whole by a later call.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::KindChanged`] if the piece is not of the kind of the message.
+    pub async fn write(&mut self, piece: impl Into<Message>) -> Result<(), Error> {
+        self.send(piece.into(), false).await
+    }
+
+    /// Ends the message. Cancel-safe as [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    pub async fn finish(mut self) -> Result<(), Error> {
+        let empty = match self.kind {
+            Kind::Text => Utf8Bytes::default().into(),
+            Kind::Binary => Message::Binary(Default::default()),
+        };
+        self.send(empty, true).await
+    }
+
+    async fn send(&mut self, data: Message, fin: bool) -> Result<(), Error> {
+        if data.kind() != self.kind {
+            return Err(SendError::KindChanged.into());
+        }
+        self.owner.send_owned(Chunk { data, fin }).await
+    }
+}
+
+impl<O: Owner> Drop for Streaming<O> {
+    fn drop(&mut self) {
+        self.owner.release();
+    }
+}
+
+/// Where a [`Streaming`] message goes: a socket or its write half.
+pub trait Owner: sealed::Owner {}
+
+impl<S: Read + Write, T: Timer> Owner for &mut WebSocket<S, T> {}
+impl<S: Read + Write, T: Timer> Owner for &WriteHalf<S, T> {}
+
+pub(crate) mod sealed {
+    use super::{Chunk, Error, Read, Timer, WebSocket, Write, WriteHalf};
+
+    #[allow(async_fn_in_trait)]
+    pub trait Owner {
+        async fn send_owned(&mut self, chunk: Chunk) -> Result<(), Error>;
+        fn release(&mut self);
+    }
+
+    impl<S: Read + Write, T: Timer> Owner for &mut WebSocket<S, T> {
+        async fn send_owned(&mut self, chunk: Chunk) -> Result<(), Error> {
+            self.send_chunk(chunk).await
+        }
+
+        fn release(&mut self) {
+            WebSocket::release(self);
+        }
+    }
+
+    impl<S: Read + Write, T: Timer> Owner for &WriteHalf<S, T> {
+        async fn send_owned(&mut self, chunk: Chunk) -> Result<(), Error> {
+            WriteHalf::send_owned(self, chunk).await
+        }
+
+        fn release(&mut self) {
+            WriteHalf::release(self);
+        }
+    }
+}

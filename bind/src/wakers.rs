@@ -1,0 +1,78 @@
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Wake, Waker},
+};
+
+/// Everybody who waits on one socket. A transport remembers one waker for each direction, and
+/// whoever polls it last would take the place of the others; so it is given this one, which wakes
+/// all.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers(Mutex<Vec<Slot>>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    taken: bool,
+    waker: Option<Waker>,
+}
+
+/// A place in [`Wakers`], one for each future that waits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Key(usize);
+
+impl Wakers {
+    /// A place that keeps what is put there until [`leave`](Self::leave).
+    pub(crate) fn enter(&self) -> Key {
+        let mut slots = self.slots();
+        let free = slots.iter().position(|slot| !slot.taken);
+        let key = free.unwrap_or(slots.len());
+        if free.is_none() {
+            slots.push(Slot::default());
+        }
+        slots[key].taken = true;
+        Key(key)
+    }
+
+    pub(crate) fn leave(&self, Key(key): Key) {
+        let mut slots = self.slots();
+        slots[key] = Slot::default();
+        while slots.last().is_some_and(|slot| !slot.taken) {
+            slots.pop();
+        }
+    }
+
+    /// Wakes `waker` the next time, as well.
+    pub(crate) fn register(&self, Key(key): Key, waker: &Waker) {
+        let slot = &mut self.slots()[key].waker;
+        match slot {
+            Some(known) => known.clone_from(waker),
+            None => *slot = Some(waker.clone()),
+        }
+    }
+
+    /// Wakes all but the one who asks.
+    pub(crate) fn wake_others(&self, me: Option<Key>) {
+        let woken: Vec<Waker> = {
+            let mut slots = self.slots();
+            let others = slots
+                .iter_mut()
+                .enumerate()
+                .filter(|(key, _)| Some(Key(*key)) != me);
+            others.filter_map(|(_, slot)| slot.waker.take()).collect()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_others(None);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_others(None);
+    }
+}

@@ -1,0 +1,296 @@
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use proto::{
+    Chunk, CloseFrame, Closed, ControlPayload, Deadline, Instant, Kind, Message, RecvError,
+    SendError, Sender, State,
+};
+
+use crate::{
+    Error, Read, Streaming, Timer, TrySendError, Write,
+    output::Output,
+    split::{Shared, Waiter},
+};
+
+/// The sending direction of a [`WebSocket`](crate::WebSocket). Clones send over the same connection,
+/// from as many tasks as you like.
+///
+/// All methods are cancel-safe. The last one dropped ends nothing: the read half goes on.
+#[derive(Debug)]
+pub struct WriteHalf<S, T> {
+    shared: Arc<Shared<S, T>>,
+}
+
+impl<S, T> Clone for WriteHalf<S, T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
+    pub(crate) fn new(shared: Arc<Shared<S, T>>) -> Self {
+        Self { shared }
+    }
+
+    /// Sends a message; see [`WebSocket::send`](crate::WebSocket::send). Cancel-safe: dropped, the
+    /// message was either not queued, or it will be written whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output
+    /// for [`write_timeout`](proto::Config::write_timeout), whether or not somebody receives.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        self.queue(message.into(), |tx, message| tx.send(message), Wait::Left)
+            .await
+    }
+
+    /// Sends a piece of a message; see [`WebSocket::send_chunk`](crate::WebSocket::send_chunk).
+    /// Cancel-safe as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+        self.queue(chunk, |tx, chunk| tx.send_chunk(chunk), Wait::Left)
+            .await
+    }
+
+    /// Begins a message of unknown length; see [`WebSocket::stream`](crate::WebSocket::stream). Waits
+    /// for the end of another; meanwhile all other data waits for the end of this one.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the connection closes.
+    pub async fn stream(&self, kind: Kind) -> Result<Streaming<&Self>, Error> {
+        let mut waiter = Waiter::new(&self.shared);
+        poll_fn(|cx| {
+            waiter.poll(cx, |output, _| {
+                if output.tx.is_closing() {
+                    return Poll::Ready(Err(output.refuse(SendError::Closed)));
+                }
+                if output.guarded || output.tx.streaming().is_some() {
+                    return Poll::Pending;
+                }
+                output.guarded = true;
+                Poll::Ready(Ok(()))
+            })
+        })
+        .await?;
+        Ok(Streaming::new(self, kind))
+    }
+
+    /// Queues a message; see [`WebSocket::feed`](crate::WebSocket::feed). A pending `recv` of the read
+    /// half writes it. Cancel-safe: dropped, it was not queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
+        self.queue(message.into(), |tx, message| tx.send(message), Wait::Queued)
+            .await
+    }
+
+    /// Queues a message if there is room for it, and writes what the transport takes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] gives the message back.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.shared
+            .with(None, |output, cx| output.try_send(cx, message.into()))
+    }
+
+    /// Writes and flushes what was queued before this call. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), if a message that was queued will never be sent.
+    pub async fn flush(&self) -> Result<(), Error> {
+        let count = self.shared.lock().tx.accepted();
+        let mut waiter = Waiter::new(&self.shared);
+        poll_fn(|cx| waiter.poll(cx, |output, cx| output.poll_left(cx, count))).await
+    }
+
+    /// Sends a Ping; see [`WebSocket::ping`](crate::WebSocket::ping). Cancel-safe as
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn ping(&self, payload: ControlPayload) -> Result<(), Error> {
+        self.control(payload, |tx, payload| tx.ping(payload)).await
+    }
+
+    /// Sends an unsolicited Pong; see [`WebSocket::pong`](crate::WebSocket::pong). Cancel-safe as
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn pong(&self, payload: ControlPayload) -> Result<(), Error> {
+        self.control(payload, |tx, payload| tx.pong(payload)).await
+    }
+
+    /// Runs the whole closing handshake, and ends the transport, within
+    /// [`close_timeout`](proto::Config::close_timeout), whether or not somebody receives. What the
+    /// peer still sends goes to the read half, or is discarded if that is gone. Cancel-safe: dropped,
+    /// the Close stays queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if the
+    /// connection ended so.
+    pub async fn close(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+        self.begin_close(frame.into());
+        let mut waiter = Waiter::new(&self.shared);
+        let after = self.shared.lock().tx.config().close_timeout;
+        let deadline = after.and_then(|after| waiter.now().checked_add(after));
+        poll_fn(|cx| self.poll_close(cx, &mut waiter, deadline)).await
+    }
+
+    /// Sends a Close; the read half goes on to receive until `None`. Cancel-safe: dropped, the Close
+    /// stays queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer takes no output.
+    pub async fn finish(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+        self.begin_close(frame.into());
+        let mut waiter = Waiter::new(&self.shared);
+        poll_fn(|cx| waiter.poll(cx, Output::poll_closed)).await
+    }
+
+    /// Ends the connection and the transport at once, without a Close.
+    pub fn abort(&self) {
+        self.shared.with(None, |output, _| {
+            output.aborted = true;
+            output.end(RecvError::Lost(proto::Lost::Failed));
+        });
+    }
+
+    /// How the connection ended; `None` before the read half has seen it.
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.lock().closed.as_deref().cloned()
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        let output = self.shared.lock();
+        if output.io.is_none() {
+            State::Closed
+        } else if output.tx.is_closing() {
+            State::Closing
+        } else {
+            State::Open
+        }
+    }
+
+    /// A piece of the message that a guard owns.
+    pub(crate) async fn send_owned(&self, chunk: Chunk) -> Result<(), Error> {
+        self.control(chunk, |tx, chunk| tx.send_chunk(chunk)).await
+    }
+
+    pub(crate) fn release(&self) {
+        self.shared.with(None, |output, _| output.release());
+    }
+
+    fn begin_close(&self, frame: Option<CloseFrame>) {
+        self.shared.with(None, |output, _| output.tx.close(frame));
+    }
+
+    /// Queues data once no guard owns the outgoing message.
+    async fn queue<M>(
+        &self,
+        item: M,
+        queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        self.wait(item, queue, wait, true).await
+    }
+
+    async fn control<M>(
+        &self,
+        item: M,
+        queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        self.wait(item, queue, Wait::Left, false).await
+    }
+
+    async fn wait<M>(
+        &self,
+        item: M,
+        queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
+        wait: Wait,
+        data: bool,
+    ) -> Result<(), Error> {
+        let mut item = Some(item);
+        let mut count = 0;
+        let mut waiter = Waiter::new(&self.shared);
+        poll_fn(|cx| {
+            waiter.poll(cx, |output, cx| {
+                if item.is_some() {
+                    if data && output.guarded && !output.tx.is_closing() {
+                        return Poll::Pending;
+                    }
+                    ready!(
+                        output.poll_queue(cx, |tx| item
+                            .take()
+                            .map_or(Ok(()), |item| queue(tx, item)))
+                    )?;
+                    count = output.tx.accepted();
+                }
+                match wait {
+                    Wait::Queued => Poll::Ready(Ok(())),
+                    Wait::Left => output.poll_left(cx, count),
+                }
+            })
+        })
+        .await
+    }
+
+    fn poll_close(
+        &self,
+        cx: &mut Context<'_>,
+        waiter: &mut Waiter<'_, S, T>,
+        deadline: Option<Instant>,
+    ) -> Poll<Result<(), Error>> {
+        let polled = waiter.poll(cx, |output, cx| {
+            let _ = output.poll(cx);
+            if output.reader_gone && output.tx.is_closed() {
+                output.poll_discard(cx);
+            }
+            match (&output.closed, &output.io) {
+                (Some(closed), _) => Poll::Ready(match closed.cause {
+                    Some(cause) if !closed.clean => Err(cause.into()),
+                    _ => Ok(()),
+                }),
+                (None, None) => Poll::Ready(match output.tx.end() {
+                    Some(end @ RecvError::TimedOut(_)) => Err(end.into()),
+                    _ => Ok(()),
+                }),
+                (None, Some(_)) => Poll::Pending,
+            }
+        });
+        if polled.is_pending()
+            && let Some(deadline) = deadline
+            && waiter.is_over(cx, deadline)
+        {
+            let end = RecvError::TimedOut(Deadline::Close);
+            self.shared.with(None, |output, _| output.end(end));
+            return Poll::Ready(Err(end.into()));
+        }
+        polled
+    }
+}
+
+/// How long to wait for a message.
+#[derive(Clone, Copy)]
+enum Wait {
+    Queued,
+    Left,
+}
