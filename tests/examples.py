@@ -1,0 +1,58 @@
+"""Builds the workspace's examples and runs them, for the suites in the folders beside this file."""
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def target_dir():
+    """The folder of cargo's output; whatever a suite installs or reports goes below it."""
+    text = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"],
+                          cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    return json.loads(text)["target_directory"]
+
+
+def build(package, *names):
+    """Builds examples for release; gives the folder that holds them."""
+    command = ["cargo", "build", "--release", "-p", package]
+    for name in names:
+        command += ["--example", name]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return os.path.join(target_dir(), "release", "examples")
+
+
+class Server:
+    """An example that serves; its first output line ends with the address it listens on."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        guard = threading.Timer(60, self.process.kill)
+        guard.start()
+        line = self.process.stdout.readline()
+        guard.cancel()
+        found = re.search(r"127\.0\.0\.1:(\d+)\s*$", line)
+        if not found:
+            self.stop()
+            raise RuntimeError("%s: the first line is not `listening on 127.0.0.1:PORT` but %r"
+                               % (" ".join(command), line))
+        self.port = int(found[1])
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        """Ctrl-C, then, if that does not end it, kill. True if it ended by itself."""
+        if self.alive():
+            self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(10)
+            return True
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return False
