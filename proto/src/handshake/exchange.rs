@@ -53,7 +53,7 @@ enum Stage {
 }
 
 impl Exchange {
-    /// Room to read into is lent in steps of this many bytes.
+    /// How much is read at a time: what comes behind the head must fit into a new connection.
     const ROOM: usize = 4 << 10;
 
     pub(super) fn new(config: &Arc<Config>, now: Instant) -> Self {
@@ -104,7 +104,9 @@ impl Exchange {
         if self.end == self.input.len() {
             self.input.resize(self.end.saturating_add(Self::ROOM), 0);
         }
-        self.input.get_mut(self.end..)
+        let room = self.input.get_mut(self.end..)?;
+        let size = room.len().min(Self::ROOM);
+        room.get_mut(..size)
     }
 
     /// Takes the `len` bytes just read into [`recv_buf`](Self::recv_buf).
@@ -126,7 +128,8 @@ impl Exchange {
 
     /// The transport failed. Takes its place behind what was received.
     pub fn handle_error(&mut self, lost: Lost) {
-        self.lost = Some(lost);
+        self.lost.get_or_insert(lost);
+        self.output = Transmit::default();
         if matches!(self.stage, Stage::Answering | Stage::Draining) {
             self.finish();
         }
@@ -193,7 +196,7 @@ impl Exchange {
 
     /// Whether to end our direction of the transport now.
     pub fn wants_shutdown(&self) -> bool {
-        matches!(self.stage, Stage::Draining | Stage::Done)
+        self.stage == Stage::Draining
     }
 
     /// Whether it is over: close the transport, unless there is a connection.

@@ -95,3 +95,59 @@ fn take_token(input: &[u8]) -> Option<(&[u8], &[u8])> {
 fn skip_space(input: &[u8]) -> &[u8] {
     input.trim_ascii_start()
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn names(value: &str) -> Option<Vec<&str>> {
+        let extensions = parse(value.as_bytes())?;
+        extensions
+            .iter()
+            .map(|extension| core::str::from_utf8(extension.name).ok())
+            .collect()
+    }
+
+    #[test]
+    fn s9_1_names_parameters_and_values() {
+        let value = br#"a, b; x ;y=1 ; z = "q\ux" , c"#;
+        let param =
+            |name: &'static [u8], value: Option<&'static [u8]>| (name, value.map(Cow::Borrowed));
+        let b = vec![
+            param(b"x", None),
+            param(b"y", Some(b"1")),
+            param(b"z", Some(b"qux")),
+        ];
+        assert_eq!(
+            parse(value),
+            Some(vec![
+                Extension {
+                    name: b"a",
+                    params: vec![]
+                },
+                Extension {
+                    name: b"b",
+                    params: b
+                },
+                Extension {
+                    name: b"c",
+                    params: vec![]
+                },
+            ])
+        );
+    }
+
+    #[test]
+    fn s9_1_lists_have_at_least_one_element() {
+        assert_eq!(names("a"), Some(vec!["a"]));
+        assert_eq!(names(" ,a,, b ,"), Some(vec!["a", "b"]));
+        for malformed in [
+            "", ",", " , ", "a b", "a;", ";a", "a=1", "a;=1", "a;b=", "a;b=\"", "a;b=\"c",
+            "a;b=\"\\", "a;b=\"\"",
+        ] {
+            assert_eq!(names(malformed), None, "{malformed}");
+        }
+    }
+}

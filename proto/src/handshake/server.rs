@@ -158,11 +158,13 @@ impl RequestLine {
     }
 }
 
-/// Whether the line ends in a version of HTTP (RFC 9112 §2.3) that is not 1.0 or 1.1.
+/// Whether the line is one of another version of HTTP (RFC 9112 §2.3).
 fn is_other_version(line: &[u8]) -> bool {
-    let version = line.trim_ascii_end().rsplit(|&byte| byte == b' ').next();
-    match version.and_then(|version| version.strip_prefix(b"HTTP/")) {
-        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+    let mut words = line.trim_ascii_end().split(|&byte| byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
         _ => false,
     }
 }
