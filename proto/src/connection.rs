@@ -223,6 +223,9 @@ impl Connection {
         if let Some(control) = self.rx.poll_control() {
             self.tx.handle_control(control);
         }
+        if let Some(end) = self.rx.end() {
+            self.tx.handle_end(end);
+        }
     }
 }
 

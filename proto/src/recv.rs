@@ -84,7 +84,7 @@ impl Receiver {
     /// A large message is read straight into its own memory.
     #[inline]
     pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
-        if !self.drained || self.phase == Phase::Done {
+        if !self.drained || self.is_drained() {
             return None;
         }
         match &mut self.partial {
@@ -186,7 +186,7 @@ impl Receiver {
     /// received since the last call.
     #[inline]
     pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
-        if self.plain && (!self.block.is_empty() || self.batch()) {
+        if !self.block.is_empty() || self.plain && self.batch() {
             return self.next_small().map(|message| message.map(Event::Data));
         }
         let event = self.poll(Pull::Whole)?;
@@ -228,6 +228,11 @@ impl Receiver {
     /// Whether the connection is over, where `sent` tells whether our Close has left, or never will.
     pub fn is_done(&self, sent: bool) -> bool {
         self.phase == Phase::Done || self.phase == Phase::Drained && sent
+    }
+
+    /// Why the connection is over, if that is so and no closing handshake was the reason.
+    pub(crate) fn end(&self) -> Option<RecvError> {
+        self.cause.filter(|_| self.phase == Phase::Done)
     }
 
     /// Whether the closing handshake has begun, or failed.
@@ -361,7 +366,7 @@ impl Receiver {
                 self.cause = Some(end);
                 Err(end)
             }
-            (Phase::Draining, RecvError::Lost(Lost::Eof)) => {
+            (Phase::Draining | Phase::Drained, RecvError::Lost(Lost::Eof)) => {
                 self.phase = Phase::Drained;
                 Ok(())
             }

@@ -6,8 +6,8 @@ use core::fmt;
 use bytes::{Buf, Bytes};
 
 use crate::{
-    Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message, RecvError,
-    Role, SendError, frame::OpCode, mask, time::Timer,
+    Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message,
+    RecvError, Role, SendError, frame::OpCode, mask, time::Timer,
 };
 
 mod frames;
@@ -176,6 +176,9 @@ impl Sender {
     pub fn handle_control(&mut self, control: Control) {
         if matches!(self.closing, Closing::No | Closing::Queued(_)) {
             self.owed.merge(control);
+            if self.closing != Closing::No {
+                self.owed.ping = None;
+            }
         }
     }
 
@@ -193,6 +196,9 @@ impl Sender {
     /// A write was attempted, with or without success, and `flushed` tells whether the transport
     /// itself holds nothing back.
     pub fn handle_sent(&mut self, flushed: bool) {
+        if self.end.is_some() {
+            return;
+        }
         let waiting = self
             .transmit
             .as_ref()

@@ -16,9 +16,13 @@ impl Receiver {
     pub(super) fn parse(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ProtocolError> {
         loop {
             if let Some(partial) = &mut self.partial {
-                partial.pull_by(pull);
+                partial.pull_by(pull, self.config.max_message_size);
+                let left = partial.left();
                 let taken = partial.absorb(self.input.bytes())?;
                 self.input.consume(taken);
+                if partial.left() < left {
+                    self.timers.handle_data();
+                }
                 match partial.next()? {
                     Step::Wait => return Ok(None),
                     Step::NextFrame => {}
@@ -31,8 +35,10 @@ impl Receiver {
                     }
                 }
             }
-            let decoded = Header::decode(self.input.bytes())?;
-            self.check_start()?;
+            let bytes = self.input.bytes();
+            let (Ok(decoded), Ok(())) = (Header::decode(bytes), self.check_start(bytes)) else {
+                return Err(self.first_fault());
+            };
             let Some((header, len)) = decoded else {
                 return Ok(None);
             };
@@ -53,9 +59,22 @@ impl Receiver {
         }
     }
 
+    /// Of several faults in a header, the one that shows first if it comes byte by byte: how a frame
+    /// is judged does not depend on how it was cut.
+    #[cold]
+    fn first_fault(&self) -> ProtocolError {
+        let bytes = self.input.bytes();
+        let fault = (1..=bytes.len()).find_map(|len| {
+            let start = bytes.get(..len)?;
+            let decoded = Header::decode(start).and_then(|_| self.check_start(start));
+            decoded.err()
+        });
+        fault.unwrap_or(ProtocolError::ReservedBits)
+    }
+
     /// What the first two bytes of a frame tell in this state.
-    fn check_start(&self) -> Result<(), ProtocolError> {
-        let mut bytes = self.input.bytes().iter();
+    fn check_start(&self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        let mut bytes = bytes.iter();
         let Some(first) = bytes.next() else {
             return Ok(());
         };
@@ -87,7 +106,11 @@ impl Receiver {
             return Err(ProtocolError::FrameTooBig { max });
         }
         let (pull, total, frames) = match &mut self.partial {
-            Some(partial) => (partial.pull_by(pull), partial.total(), partial.frames()),
+            Some(partial) => (
+                partial.pull_by(pull, self.config.max_message_size),
+                partial.total(),
+                partial.frames(),
+            ),
             None => (pull, 0, 0),
         };
         let total = total.saturating_add(header.len);
@@ -158,6 +181,7 @@ impl Receiver {
         self.close = Some(frame.clone());
         self.initiator.get_or_insert(Initiator::Peer);
         self.phase = Phase::Draining;
+        self.plain = false;
         self.partial = None;
         self.input.clear();
         self.handle_closing();
@@ -193,6 +217,7 @@ impl Receiver {
 
     fn begin_frame(&mut self, header: &Header, len: usize, pull: Pull) {
         self.input.consume(len);
+        self.plain = false;
         if self.partial.is_none() {
             self.timers.handle_message(&self.config);
         }

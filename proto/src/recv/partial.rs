@@ -21,6 +21,8 @@ pub(super) struct Partial {
     checked: usize,
     /// Bytes at the end of `filled` that are still masked.
     fresh: usize,
+    /// Whether a chunk was given out.
+    delivered: bool,
     /// Payload that was announced so far, and in how many frames.
     total: u64,
     frames: u32,
@@ -63,6 +65,7 @@ impl Partial {
             filled: 0,
             checked: 0,
             fresh: 0,
+            delivered: false,
             total: 0,
             frames: 0,
         }
@@ -77,6 +80,11 @@ impl Partial {
         self.frames = self.frames.saturating_add(1);
     }
 
+    /// What is missing of the frame.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
     pub(super) fn total(&self) -> u64 {
         self.total
     }
@@ -85,10 +93,13 @@ impl Partial {
         self.frames
     }
 
-    /// Who asks now, and so how the message is pulled from here on.
-    pub(super) fn pull_by(&mut self, pull: Pull) -> Pull {
+    /// Who asks now, and so how the message is pulled from here on. A message of which no chunk was
+    /// given out is still whole, and assembled if it is not beyond `max`.
+    pub(super) fn pull_by(&mut self, pull: Pull, max: usize) -> Pull {
+        let whole = !self.delivered && self.total <= max as u64;
         self.pull = match (self.pull, pull) {
             (Pull::Whole, pull) => pull,
+            (Pull::Chunks, Pull::Whole) if whole => Pull::Whole,
             (Pull::Chunks, Pull::Chunks) => Pull::Chunks,
             (Pull::Chunks | Pull::Skip, _) => Pull::Skip,
         };
@@ -101,15 +112,16 @@ impl Partial {
         self.left > Self::DIRECT && self.filled >= Self::DIRECT_AFTER && self.pull == Pull::Whole
     }
 
-    /// At most as much as has come already.
+    /// Grows by as much as has come already, and only when little is left.
     pub(super) fn room(&mut self) -> &mut [u8] {
-        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let end = self.filled.saturating_add(left.min(self.filled));
-        if self.body.len() < end {
+        let least = self.filled.saturating_add(Self::DIRECT as usize);
+        if self.body.len() < least {
+            let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+            let end = self.filled.saturating_add(left.min(self.filled));
             self.body.reserve_exact(end.saturating_sub(self.body.len()));
             self.body.resize(end, 0);
         }
-        self.body.get_mut(self.filled..end).unwrap_or_default()
+        self.body.get_mut(self.filled..).unwrap_or_default()
     }
 
     pub(super) fn handle_input(&mut self, len: usize) {
@@ -168,6 +180,7 @@ impl Partial {
         self.body.truncate(ready);
         self.filled = rest.len();
         self.checked = 0;
+        self.delivered = true;
         let body = core::mem::replace(&mut self.body, rest);
         Ok(match self.pull {
             Pull::Skip if ends => Step::Skipped,

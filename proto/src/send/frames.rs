@@ -105,7 +105,8 @@ impl Sender {
     fn frame_next(&mut self) -> Result<bool, EntropyError> {
         // One control frame at most waits in `transmit`, until a Close ends it all, so that a peer
         // that pings and does not read costs three frames: that one and two that are still slots.
-        let ends = self.owed.close.is_some();
+        let ends = self.owed.close.is_some()
+            || self.closing != Closing::No && self.current.is_none() && self.queue.is_empty();
         if ends || self.progress.left_bytes >= self.progress.control_end {
             if let Some(pong) = self.owed.pong.take() {
                 return self.frame_control(OpCode::Pong, &pong);
