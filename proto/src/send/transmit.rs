@@ -49,8 +49,8 @@ impl Transmit {
 
     /// Appends a copy of `bytes` and lends it to be changed.
     pub(crate) fn copy_mut(&mut self, bytes: &[u8]) -> &mut [u8] {
-        let start = self.tail.len();
         self.copy(&[], bytes);
+        let start = self.tail.len().saturating_sub(bytes.len());
         self.tail.get_mut(start..).unwrap_or_default()
     }
 
