@@ -1,16 +1,60 @@
 //! The opening handshake (RFC 6455 §4), as two machines without I/O.
 //!
 //! ```text
-//! Client::new(request) ── request ──→ Server::new ──→ Incoming
-//!                                                        │ accept      ──→ Connection
-//! Connection ←── poll ←── response ──────────────────────┤
-//!      Refused ←─────────────────────────────────────────┘ refuse      ──→ Exchange
+//! Client ── request ──→ Server ──→ Incoming ── accept ──→ Connection
+//!   │                                  │
+//!   │  ←── 101 ─────────────── accept ─┤
+//!   │  ←── any other status ── refuse ─┘──→ Exchange, until it is done
+//!   ↓
+//! Connection, or HandshakeError::Refused
 //! ```
 //!
-//! Both hold an [`Exchange`], which a driver serves as it serves a [`Connection`](crate::Connection):
-//! it reads into [`recv_buf`](Exchange::recv_buf), writes [`transmit`](Exchange::transmit), tells the
-//! time when [`poll_timeout`](Exchange::poll_timeout) says so, and calls `poll` after each of these.
-//! A server that has parsed the request already uses [`respond`].
+//! Each holds an [`Exchange`], which a driver serves as it serves a
+//! [`Connection`](crate::Connection): it reads into [`recv_buf`](Exchange::recv_buf), writes
+//! [`transmit`](Exchange::transmit), tells the time when [`poll_timeout`](Exchange::poll_timeout) says
+//! so, and calls `poll` after each of these. A server that has parsed the request already uses
+//! [`respond`].
+//!
+//! ```
+//! # use std::{error::Error, sync::Arc};
+//! use bowline_proto::{Config, Instant, handshake::{Client, Headers, Request, Server}};
+//! use bytes::Buf;
+//!
+//! # fn main() -> Result<(), Box<dyn Error>> {
+//! # let now = Instant::EPOCH;
+//! # let config = Config::new(|bytes| { bytes.fill(7); Ok(()) });
+//! let config = Arc::new(config);
+//! let mut client = Client::new(Request::new("chat.example", "/ws?name=ann")?, &config, now)?;
+//! let mut server = Server::new(&config, now);
+//!
+//! // To the server, over any transport:
+//! let bytes = client.exchange().transmit().expect("a request");
+//! let room = server.exchange().recv_buf().expect("a server that waits");
+//! let len = bytes.remaining().min(room.len());
+//! bytes.copy_to_slice(&mut room[..len]);
+//! client.exchange().handle_sent(true);
+//! server.exchange().handle_input(len);
+//!
+//! let incoming = server.poll()?.expect("a whole request");
+//! assert_eq!(incoming.request().query(), Some("name=ann"));
+//! let mut ours = incoming.accept(None, Headers::new(), now)?;
+//!
+//! // And back:
+//! let bytes = ours.transmit().expect("a response");
+//! let room = client.exchange().recv_buf().expect("a client that waits");
+//! let len = bytes.remaining().min(room.len());
+//! bytes.copy_to_slice(&mut room[..len]);
+//! ours.handle_sent(true);
+//! client.exchange().handle_input(len);
+//!
+//! assert!(client.poll()?.is_none(), "it asks for the time, by poll_timeout");
+//! client.exchange().handle_timeout(now);
+//! let (response, mut theirs) = client.poll()?.expect("a whole response");
+//! assert_eq!(response.status, 101);
+//! theirs.send("hello")?;
+//! # Ok(())
+//! # }
+//! ```
 
 use alloc::string::String;
 

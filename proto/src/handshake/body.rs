@@ -89,8 +89,9 @@ impl Body {
         None
     }
 
-    pub(super) fn finish(self) -> Bytes {
-        self.kept.into()
+    /// What was kept.
+    pub(super) fn finish(&mut self) -> Bytes {
+        core::mem::take(&mut self.kept).into()
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     key,
     origin::is_authority,
 };
-use crate::{Config, Connection, Instant, Lost, Role};
+use crate::{Config, Connection, Instant, Role};
 
 /// The client's half of the opening handshake: sends the request and checks the response.
 #[derive(Debug)]
@@ -31,11 +31,21 @@ pub struct Client {
 
 #[derive(Debug)]
 enum State {
-    StatusLine,
-    Fields { status: u16, minor: u8 },
+    /// The status, and the minor version of HTTP, are those of the status line once it is there.
+    Head {
+        status: u16,
+        minor: u8,
+    },
     Open(Response, Negotiated),
     Refused(Response, Body),
     Done,
+}
+
+impl State {
+    const START: Self = Self::Head {
+        status: 0,
+        minor: 0,
+    };
 }
 
 impl Client {
@@ -51,7 +61,7 @@ impl Client {
         exchange.send(&bytes);
         Ok(Self {
             exchange,
-            state: State::StatusLine,
+            state: State::START,
             head: Head::new(config.max_head_size),
             interim: 0,
             accept: key::accept(key.as_bytes()),
@@ -90,53 +100,48 @@ impl Client {
         loop {
             let input = self.exchange.received();
             match &mut self.state {
-                State::StatusLine | State::Fields { .. } => {
-                    let found = self
-                        .head
-                        .find(input, &config)
-                        .map_err(ResponseError::from)?;
-                    match found {
+                State::Head { status, minor } => {
+                    let found = self.head.find(input, &config);
+                    match found.map_err(ResponseError::from)? {
                         None => return Ok(()),
                         Some(Found::StartLine(range)) => {
-                            let (status, minor) =
-                                parse_status(input.get(range).unwrap_or_default())?;
-                            self.state = State::Fields { status, minor };
+                            (*status, *minor) = parse_status(input.get(range).unwrap_or_default())?;
                         }
                         Some(Found::Fields(range)) => {
-                            let end = range.end;
+                            let (status, minor, end) = (*status, *minor, range.end);
                             let fields = input.get(range).unwrap_or_default();
-                            let headers = self
-                                .head
-                                .parse_fields(fields)
-                                .map_err(ResponseError::from)?;
+                            let headers = self.head.parse_fields(fields);
+                            let headers = headers.map_err(ResponseError::from)?;
                             self.exchange.consume(end);
-                            self.handle_head(headers)?;
+                            self.handle_head(status, minor, headers)?;
                         }
                     }
                 }
-                State::Refused(_, body) => match body.take(input) {
+                State::Refused(response, body) => match body.take(input) {
                     Some(count) => {
                         self.exchange.consume(count);
                         return Ok(());
                     }
-                    None => return Err(self.refused()),
+                    None => return Err(refused(response, body)),
                 },
                 State::Open(..) | State::Done => return Ok(()),
             }
         }
     }
 
-    fn handle_head(&mut self, headers: Headers) -> Result<(), ResponseError> {
-        let State::Fields { status, minor } = self.state else {
-            return Ok(());
-        };
+    fn handle_head(
+        &mut self,
+        status: u16,
+        minor: u8,
+        headers: Headers,
+    ) -> Result<(), ResponseError> {
         match status {
             101 => {
                 let subprotocol = self.check(minor, &headers)?;
                 let mut response = Response::new(status, Bytes::new());
                 response.headers = headers;
                 self.state = State::Open(response, Negotiated { subprotocol });
-                self.exchange.hold();
+                self.exchange.open();
             }
             // RFC 9110 §15.2: "MUST be able to parse one or more 1xx responses".
             100..=199 => {
@@ -146,7 +151,7 @@ impl Client {
                 }
                 self.interim = self.interim.saturating_add(1);
                 self.head = Head::new(self.head.left());
-                self.state = State::StatusLine;
+                self.state = State::START;
             }
             _ => {
                 let body = Body::new(status, &headers, self.exchange.config().max_error_body);
@@ -212,7 +217,9 @@ impl Client {
                     (core::mem::take(response), core::mem::take(negotiated));
                 Ok(Some((response, self.connect(negotiated, now))))
             }
-            State::Refused(..) if self.exchange.ended().is_some() => Err(self.refused()),
+            State::Refused(response, body) if self.exchange.ended().is_some() => {
+                Err(refused(response, body))
+            }
             _ => self.exchange.ended().map_or(Ok(None), Err),
         }
     }
@@ -223,24 +230,15 @@ impl Client {
         if self.exchange.output().has_remaining() {
             connection.preface(self.exchange.output().chunk());
         }
-        connection.receive(self.exchange.received());
-        match self.exchange.lost() {
-            Some(Lost::Eof) => connection.handle_eof(),
-            Some(lost) => connection.handle_error(lost),
-            None => {}
-        }
+        self.exchange.take_rest().hand_to(&mut connection);
         connection
     }
+}
 
-    fn refused(&mut self) -> HandshakeError {
-        match core::mem::replace(&mut self.state, State::Done) {
-            State::Refused(mut response, body) => {
-                response.body = body.finish();
-                HandshakeError::Refused(Box::new(response))
-            }
-            _ => ResponseError::Syntax.into(),
-        }
-    }
+fn refused(response: &mut Response, body: &mut Body) -> HandshakeError {
+    let mut response = core::mem::take(response);
+    response.body = body.finish();
+    HandshakeError::Refused(Box::new(response))
 }
 
 /// The request, with what the handshake adds to it (§4.1, items 1 to 12).

@@ -61,13 +61,29 @@ impl fmt::Display for HandshakeError {
                 )
             }
             Self::TimedOut => crate::Deadline::Handshake.fmt(f),
-            Self::Lost(lost) => write!(f, "no opening handshake: {lost}"),
-            Self::Truncated(lost) => write!(f, "the opening handshake was cut short: {lost}"),
+            Self::Lost(lost) => write!(
+                f,
+                "the transport {} before the peer said anything",
+                end(*lost)
+            ),
+            Self::Truncated(lost) => write!(
+                f,
+                "the transport {} within the opening handshake",
+                end(*lost)
+            ),
         }
     }
 }
 
 impl core::error::Error for HandshakeError {}
+
+const fn end(lost: Lost) -> &'static str {
+    match lost {
+        Lost::Eof => "ended",
+        Lost::Reset => "was reset",
+        Lost::Failed => "failed",
+    }
+}
 
 /// The client's request is not a valid opening handshake (RFC 6455 §4.2.1). Each error has the
 /// status of the answer that tells the client.

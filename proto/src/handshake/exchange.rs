@@ -1,23 +1,21 @@
 use alloc::{sync::Arc, vec::Vec};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 
 use super::{HandshakeError, Response};
-use crate::{Config, Instant, Lost, Transmit, time::Timer};
+use crate::{Config, Connection, Instant, Lost, Transmit, time::Timer};
 
 /// The bytes and the deadline of a handshake: what a driver serves on either side.
 ///
 /// ```text
-///              head complete        decided
-///   Reading ───────────────→ Held ──────────→ (a Connection goes on)
-///      │                      │
-///      │ not valid            │ refused
-///      └─────────┬────────────┘
-///                ↓   flushed             peer's end, deadline
-///            Answering ──────→ Draining ──────────────────────→ Done
+/// Reading ── 101 received ──→ Opening ── time told ──→ Done, a Connection goes on
+///    │ ╲
+///    │  request received, to be decided on ──→ Done, an Incoming goes on
+///    ↓ not valid                                        ↓ refused: another Exchange
+/// Answering ── flushed ──→ Draining ── peer's end, deadline ──→ Done
 /// ```
 ///
-/// A client has no `Answering`: it is done when `poll` has told how it ended.
+/// Without an answer to write it is done as soon as `poll` has told how it ended.
 #[derive(Debug)]
 pub struct Exchange {
     config: Arc<Config>,
@@ -42,8 +40,8 @@ pub struct Exchange {
 enum Stage {
     /// The peer's head is due, or the body of its refusal.
     Reading,
-    /// It is complete, and waits to be decided on.
-    Held,
+    /// A connection begins as soon as the time is told. Nothing is read.
+    Opening,
     /// Our refusal is being written. Input is discarded.
     Answering,
     /// Our direction ends. Input is discarded until the peer's ends as well, for a transport that is
@@ -78,21 +76,20 @@ impl Exchange {
     }
 
     /// An exchange whose request was read, and is refused.
-    pub(super) fn refusal(config: &Arc<Config>, response: Response, lost: Option<Lost>) -> Self {
+    pub(super) fn refusal(config: &Arc<Config>, response: Response, rest: &Rest) -> Self {
         let mut exchange = Self::new(config, Instant::EPOCH);
-        exchange.lost = lost;
+        exchange.lost = rest.lost;
         exchange.refuse(response);
         exchange
     }
 
-    /// Room to read into; `None` until what was received before is polled, while the handshake waits
-    /// for a decision, and after the end.
+    /// Room to read into; `None` until what was received before is polled, and after the end.
     pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
         if self.fresh || self.lost.is_some() {
             return None;
         }
         match self.stage {
-            Stage::Held | Stage::Done => return None,
+            Stage::Opening | Stage::Done => return None,
             Stage::Answering | Stage::Draining => (self.start, self.end) = (0, 0),
             Stage::Reading => {}
         }
@@ -126,7 +123,8 @@ impl Exchange {
         }
     }
 
-    /// The transport failed. Takes its place behind what was received.
+    /// The transport failed. Takes its place behind what was received: if a write fails, read what can
+    /// be read before, for a server may refuse a request that it has not read to its end.
     pub fn handle_error(&mut self, lost: Lost) {
         self.lost.get_or_insert(lost);
         self.output = Transmit::default();
@@ -176,7 +174,7 @@ impl Exchange {
                     self.timer = Timer::Off;
                 }
             }
-            Stage::Held => {
+            Stage::Opening => {
                 self.now = Some(now);
                 self.timer = Timer::Off;
             }
@@ -238,9 +236,14 @@ impl Exchange {
         }
     }
 
-    /// How the transport ended, if it did.
-    pub(super) const fn lost(&self) -> Option<Lost> {
-        self.lost
+    /// Ends, and leaves what was received behind the head.
+    pub(super) fn take_rest(&mut self) -> Rest {
+        let rest = Rest {
+            bytes: Bytes::copy_from_slice(self.received()),
+            lost: self.lost,
+        };
+        self.finish();
+        rest
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
@@ -253,9 +256,9 @@ impl Exchange {
         &self.output
     }
 
-    /// The peer's head is complete: the deadline is over, and nothing is read.
-    pub(super) fn hold(&mut self) {
-        self.stage = Stage::Held;
+    /// The peer's head opens a connection: the deadline is over.
+    pub(super) fn open(&mut self) {
+        self.stage = Stage::Opening;
         self.timer = Timer::Off;
     }
 
@@ -286,5 +289,23 @@ impl Exchange {
         self.input = Vec::new();
         (self.start, self.end) = (0, 0);
         self.output = Transmit::default();
+    }
+}
+
+/// What was received behind the peer's head.
+#[derive(Debug)]
+pub(super) struct Rest {
+    bytes: Bytes,
+    lost: Option<Lost>,
+}
+
+impl Rest {
+    pub(super) fn hand_to(&self, connection: &mut Connection) {
+        connection.receive(&self.bytes);
+        match self.lost {
+            Some(Lost::Eof) => connection.handle_eof(),
+            Some(lost) => connection.handle_error(lost),
+            None => {}
+        }
     }
 }

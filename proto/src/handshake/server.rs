@@ -8,11 +8,12 @@ use bytes::Bytes;
 use super::{
     AnswerError, Exchange, HandshakeError, Headers, Request, RequestError, Response,
     check::{check_extra, check_headers, check_method, pick, switch},
+    exchange::Rest,
     head::{Found, Head},
     origin,
     request::is_origin_form,
 };
-use crate::{Config, Connection, Instant, Lost, Role, Utf8Bytes};
+use crate::{Config, Connection, Instant, Role, Utf8Bytes};
 
 /// The server's half of the opening handshake: reads the request.
 #[derive(Debug)]
@@ -87,25 +88,21 @@ impl Server {
                     let mut headers = self
                         .head
                         .parse_fields(input.get(range).unwrap_or_default())?;
-                    let Some(RequestLine { target, host }) = self.line.take() else {
-                        return Err(RequestError::Syntax);
-                    };
+                    let line = self.line.take().ok_or(RequestError::Syntax)?;
                     let accept = check_headers(&headers)?;
-                    if let Some(host) = host {
+                    if let Some(host) = line.host {
                         // RFC 9112 §3.2.2: "MUST ignore the received Host … and instead use the host
                         // information of the request-target".
                         headers.set("Host", host);
                     }
-                    let leftover = Bytes::copy_from_slice(input.get(end..).unwrap_or_default());
-                    let lost = self.exchange.lost();
-                    self.exchange.finish();
-                    let request = Request::from_parts(target, headers);
+                    let request = Request::from_parts(line.target, headers);
+                    self.exchange.consume(end);
+                    let rest = self.exchange.take_rest();
                     return Ok(Some(Incoming {
                         request,
                         accept,
                         config,
-                        leftover,
-                        lost,
+                        rest,
                     }));
                 }
             }
@@ -179,9 +176,8 @@ pub struct Incoming {
     /// The `Sec-WebSocket-Accept`.
     accept: String,
     config: Arc<Config>,
-    /// What the client sent behind its request: frames.
-    leftover: Bytes,
-    lost: Option<Lost>,
+    /// Frames, although the client should wait for our answer.
+    rest: Rest,
 }
 
 impl Incoming {
@@ -238,12 +234,7 @@ impl Incoming {
         response.headers.append(extra);
         let mut connection = Connection::new(Role::Server, negotiated, &self.config, now);
         connection.preface(&response.encode_head());
-        connection.receive(&self.leftover);
-        match self.lost {
-            Some(Lost::Eof) => connection.handle_eof(),
-            Some(lost) => connection.handle_error(lost),
-            None => {}
-        }
+        self.rest.hand_to(&mut connection);
         Ok(connection)
     }
 
@@ -253,7 +244,7 @@ impl Incoming {
     /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
     /// status below 200 or above 599 cannot refuse; it is sent as 500.
     pub fn refuse(self, response: Response) -> Exchange {
-        Exchange::refusal(&self.config, response, self.lost)
+        Exchange::refusal(&self.config, response, &self.rest)
     }
 }
 
