@@ -1,0 +1,224 @@
+// Headless Chromium drives the page of the chat example; started by `run`.
+//
+// usage: node chat.js PROGRAM SCREENSHOT
+//
+// The page's side of the contract is its element ids: #name and #join (or ?name=X joins at once), #text
+// and #send, #messages, #online, #status (`open`, `closed 1001 clean`), #buffered, #leave; and
+// `window.socket`. Prints `pass NAME` or `FAIL NAME: why` for every check, and `end` after the last.
+'use strict';
+const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const net = require('node:net');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { chromium } = require('playwright-core');
+
+const [program, screenshot] = process.argv.slice(2);
+const WAIT = 15_000; // milliseconds until something that should show counts as missing
+const MIB = 1 << 20;
+const PART = 64 * 1024; // characters of one message of the flood
+const PARTS = (16 * MIB) / PART;
+const ROUND = 16; // messages sent before the readers have to have them all: they read, so they keep up
+const STOP = 2000; // milliseconds that the server promises to need for its end
+const SLACK = 1000; // and what a busy machine may add
+
+async function check(name, run) {
+  try {
+    const note = await run();
+    console.log(`pass ${name}${typeof note === 'string' ? ` (${note})` : ''}`);
+  } catch (e) {
+    console.log(`FAIL ${name}: ${String(e.message).slice(0, 500).replaceAll('\n', ' ')}`);
+  }
+}
+
+async function freePort() {
+  const probe = net.createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+async function startServer(port) {
+  const server = spawn(program, [`127.0.0.1:${port}`], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const ended = once(server, 'exit').then(([status, signal]) => ({ status, signal, at: Date.now() }));
+  for (const giveUp = Date.now() + WAIT; ; await sleep(50)) {
+    assert.ok(Date.now() < giveUp && server.exitCode === null, 'the chat does not answer');
+    const answer = await fetch(`http://127.0.0.1:${port}/`).catch(() => null);
+    if (answer) return { server, ended };
+  }
+}
+
+// One tab. Each has a browser context of its own, so that one that is stuck holds up no other.
+async function tab(browser, url, strangers, errors) {
+  const context = await browser.newContext({ viewport: { width: 960, height: 720 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT);
+  page.on('request', (r) => { if (new URL(r.url()).host !== new URL(url).host) strangers.push(r.url()); });
+  page.on('pageerror', (e) => errors.push(e.message));
+  await page.goto(url);
+  return page;
+}
+
+const text = (page, id) => page.locator(id).textContent().then((t) => t.trim());
+
+async function shows(page, id, wanted) {
+  const giveUp = Date.now() + WAIT;
+  for (;;) {
+    const got = await text(page, id);
+    if (got === wanted) return;
+    assert.ok(Date.now() < giveUp, `${id} shows ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`);
+    await sleep(50);
+  }
+}
+
+async function say(page, line) {
+  await page.fill('#text', line);
+  await page.click('#send');
+}
+
+const hears = (page, line) =>
+  page.waitForFunction((l) => [...document.querySelectorAll('#messages > *')].some((m) => m.textContent.includes(l)), line);
+
+// Notes which parts of the flood arrive from now on, whole, in the order in which they do.
+const listen = (page) => page.evaluate((size) => {
+  window.parts = [];
+  const filler = 'x'.repeat(size);
+  window.socket.addEventListener('message', ({ data }) => {
+    const found = typeof data === 'string' && /part (\d+) /.exec(data);
+    if (found && data.includes(filler)) window.parts.push(Number(found[1]));
+  });
+}, PART - 16);
+
+async function flood(sender, readers) {
+  for (let from = 0; from < PARTS; from += ROUND) {
+    await sender.evaluate(([first, count, size]) => {
+      for (let i = first; i < first + count; i += 1) {
+        document.querySelector('#text').value = `part ${i} `.padEnd(16) + 'x'.repeat(size - 16);
+        document.querySelector('#send').click();
+      }
+    }, [from, ROUND, PART]);
+    for (const reader of readers) {
+      await reader.waitForFunction((n) => window.parts.length >= n, from + ROUND);
+    }
+  }
+  for (const reader of readers) {
+    assert.deepEqual(await reader.evaluate(() => window.parts), Array.from({ length: PARTS }, (_, i) => i));
+  }
+}
+
+// Octets on the way from `port` that nobody has read: unsent at the server, unread at the browser.
+function unread(port) {
+  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  let octets = 0;
+  for (const line of fs.readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
+    const [, local, remote, , queues] = line.trim().split(/\s+/);
+    const [unsent, received] = (queues ?? '').split(':').map((hex) => parseInt(hex, 16));
+    if (local?.endsWith(end)) octets += unsent;
+    if (remote?.endsWith(end)) octets += received;
+  }
+  return octets;
+}
+
+async function main() {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}/`;
+  const { server, ended } = await startServer(port);
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+      '--disable-background-networking', '--disable-component-update'],
+  });
+  const strangers = [];
+  const errors = [];
+  const open = (path) => tab(browser, url + path, strangers, errors);
+  try {
+    const ada = await open('');
+    await check('a name and a click join', async () => {
+      await ada.fill('#name', 'ada');
+      await ada.click('#join');
+      await shows(ada, '#status', 'open');
+      await shows(ada, '#online', '1');
+    });
+    let bob = await open('?name=bob');
+    await check('a second tab joins by its address, both count two', async () => {
+      await shows(bob, '#status', 'open');
+      await shows(ada, '#online', '2');
+      await shows(bob, '#online', '2');
+    });
+    await check('two tabs talk', async () => {
+      await say(ada, 'hello, wer ist da? 🌍');
+      await hears(bob, 'ada: hello, wer ist da? 🌍');
+      await hears(ada, 'ada: hello, wer ist da? 🌍');
+      await say(bob, 'bob here');
+      await hears(ada, 'bob: bob here');
+    });
+    await check('markup is shown, not run', async () => {
+      await say(bob, '<b id="bold">bold</b>');
+      await hears(ada, 'bob: <b id="bold">bold</b>');
+      assert.equal(await ada.locator('#bold').count(), 0);
+    });
+    await ada.screenshot({ path: screenshot });
+    await check('leaving closes with 1000, clean', async () => {
+      await bob.click('#leave');
+      await shows(bob, '#status', 'closed 1000 clean');
+      await shows(ada, '#online', '1');
+      await bob.context().close();
+    });
+
+    bob = await open('?name=bob');
+    const carol = await open('?name=carol');
+    await check('three are online', () => Promise.all([ada, bob, carol].map((page) => shows(page, '#online', '3'))));
+    let stuck;
+    await check('16 MiB reach those who read while one tab does not', async () => {
+      await listen(ada);
+      await listen(bob);
+      const dialog = carol.waitForEvent('dialog');
+      await carol.evaluate(() => { setTimeout(() => window.alert('not reading'), 0); });
+      stuck = await dialog;
+      const started = Date.now();
+      await flood(ada, [ada, bob]);
+      const left = unread(port);
+      assert.ok(left > PART, `the stuck tab has read: only ${left} octets are on their way`);
+      return `${Date.now() - started} ms, ${left} octets on their way to the third`;
+    });
+    await check('bufferedAmount is back at 0', () => shows(ada, '#buffered', '0'));
+    await check('talk goes on beside the stuck tab', async () => {
+      await say(bob, 'still there?');
+      await hears(ada, 'bob: still there?');
+    });
+
+    const stopped = Date.now();
+    server.kill('SIGINT');
+    await check('the server stops in time, though one tab does not read', async () => {
+      const end = await Promise.race([ended, sleep(STOP + SLACK, null, { ref: false })]);
+      assert.ok(end, `it still runs after ${STOP + SLACK} ms`);
+      assert.deepEqual([end.status, end.signal], [0, null]);
+      return `${end.at - stopped} ms`;
+    });
+    await check('its end closes with 1001, clean', async () => {
+      await shows(ada, '#status', 'closed 1001 clean');
+      await shows(bob, '#status', 'closed 1001 clean');
+    });
+    await check('the stuck tab learns of the end when it wakes', async () => {
+      await stuck.accept();
+      await carol.waitForFunction(() => /^closed \d{4} (clean|unclean)$/.test(document.querySelector('#status').textContent.trim()));
+      return text(carol, '#status');
+    });
+    await check('the page asks nobody else', () => assert.deepEqual(strangers, []));
+    await check('the page throws nothing', () => assert.deepEqual(errors, []));
+  } finally {
+    server.kill('SIGKILL');
+    await browser.close();
+  }
+}
+
+main().then(() => {
+  console.log('end');
+  process.exit(0);
+}, (e) => {
+  console.log(`FAIL the run: ${e.message}`);
+  process.exit(1);
+});
