@@ -1,0 +1,80 @@
+//! An echo server: the core on `std::net`, one thread for each connection, no runtime.
+//!
+//! `cargo run -p bowline-proto --example std_echo -- 127.0.0.1:9001`
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::{env, error::Error, sync::Arc, thread, time};
+
+use bowline_proto::handshake::{Headers, Server};
+use bowline_proto::{Closed, Config, EntropyError, Event, Instant, Lost, State};
+use bytes::Buf;
+
+/// Writes what there is, or else reads until the next deadline. Both machines have these verbs.
+macro_rules! turn {
+    ($core:expr, $socket:expr, $now:expr) => {{
+        let deadline = $core.poll_timeout();
+        if let Some(output) = $core.transmit() {
+            match $socket.write(output.chunk()) {
+                Ok(len) => output.advance(len),
+                Err(_) => $core.handle_error(Lost::Failed),
+            }
+            $core.handle_sent(true);
+        } else if let Some(room) = $core.recv_buf() {
+            let wait = deadline.map(|at| at.saturating_duration_since($now()));
+            $socket.set_read_timeout(wait.map(|wait| wait.max(time::Duration::from_millis(1))))?;
+            match $socket.read(room).map_err(|error| error.kind()) {
+                Ok(0) => $core.handle_eof(),
+                Ok(len) => $core.handle_input(len),
+                Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => $core.handle_error(Lost::Failed),
+            }
+            $core.handle_timeout($now());
+        }
+        if $core.wants_shutdown() {
+            let _ = $socket.shutdown(Shutdown::Write);
+        }
+    }};
+}
+
+fn serve(mut socket: TcpStream, config: &Arc<Config>) -> Result<Option<Closed>, Box<dyn Error>> {
+    let start = time::Instant::now();
+    let now = || Instant::from_epoch(start.elapsed());
+    // The socket keeps the write deadline: a write fails if nothing leaves for so long.
+    socket.set_write_timeout(config.write_timeout)?;
+    socket.set_nodelay(true)?;
+    let mut server = Server::new(config, now());
+    let incoming = loop {
+        match server.poll() {
+            Ok(Some(incoming)) => break incoming,
+            // A request that is not valid is answered, too.
+            _ if server.exchange().is_done() => return Ok(None),
+            _ => turn!(server.exchange(), socket, now),
+        }
+    };
+    let mut connection = incoming.accept(None, Headers::new(), now())?;
+    while connection.state() != State::Closed {
+        // Pings and the Close are answered without help. Nothing is read before all events are polled
+        // and all output is written: a peer that does not read fills no memory.
+        if let Ok(Some(Event::Data(message))) = connection.poll_event() {
+            connection.send(message)?;
+        }
+        turn!(connection, socket, now);
+    }
+    Ok(connection.closed())
+}
+
+fn main() -> io::Result<()> {
+    let address = env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9001"))?;
+    println!("listening on {}", listener.local_addr()?);
+    let mut config = Config::new(|_| Err(EntropyError)); // A server draws none.
+    (config.max_message_size, config.max_frame_size) = (16 << 20, 16 << 20);
+    config.max_fragments = 65_536;
+    let config = Arc::new(config);
+    for socket in listener.incoming().flatten() {
+        let config = config.clone();
+        thread::spawn(move || eprintln!("{:?}", serve(socket, &config)));
+    }
+    Ok(())
+}
