@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::VecDeque,
     fmt,
     io::{self, IoSlice},
     task::{Context, Poll, ready},
@@ -10,7 +11,7 @@ use std::{
 use bytes::Buf;
 use proto::{CloseCode, Closed, Lost, Message, RecvError, SendError, Sender, Transmit};
 
-use crate::{Error, Read, TrySendError, Write, error::lost};
+use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
 thread_local! {
     /// What output is gathered in, lent to one socket after the other.
@@ -27,6 +28,8 @@ pub(crate) struct Output<S> {
     unflushed: bool,
     shut_down: bool,
     pub(crate) error: Option<io::Error>,
+    /// Who waits for room, first come first served.
+    turns: VecDeque<Key>,
     /// A guard owns the outgoing message.
     pub(crate) guarded: bool,
     /// Nobody receives any more.
@@ -43,6 +46,7 @@ pub(crate) struct Seen {
     full: bool,
     closing: bool,
     ended: bool,
+    turn: Option<Key>,
     guarded: bool,
     reader_gone: bool,
 }
@@ -56,6 +60,7 @@ impl<S> Output<S> {
             unflushed: false,
             shut_down: false,
             error: None,
+            turns: VecDeque::new(),
             guarded: false,
             reader_gone: false,
             aborted: false,
@@ -69,6 +74,7 @@ impl<S> Output<S> {
             full: self.tx.is_full(),
             closing: self.tx.is_closing(),
             ended: self.io.is_none() || self.closed.is_some(),
+            turn: self.turns.front().copied(),
             guarded: self.guarded,
             reader_gone: self.reader_gone,
         }
@@ -103,6 +109,11 @@ impl<S> Output<S> {
             (SendError::Closed, Some(end @ RecvError::TimedOut(_))) => end.into(),
             (error, _) => error.into(),
         }
+    }
+
+    /// Somebody waits no longer for room.
+    pub(crate) fn leave(&mut self, key: Key) {
+        self.turns.retain(|turn| *turn != key);
     }
 
     /// A guard gives the outgoing message back.
@@ -196,6 +207,25 @@ impl<S: Write> Output<S> {
         Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
     }
 
+    /// As [`poll_queue`](Self::poll_queue), for one of several who queue.
+    pub(crate) fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: Key,
+        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
+    ) -> Poll<Result<(), Error>> {
+        if self.turns.front().is_none_or(|turn| *turn == key)
+            && let Poll::Ready(queued) = self.poll_queue(cx, queue)
+        {
+            self.leave(key);
+            return Poll::Ready(queued);
+        }
+        if !self.turns.contains(&key) {
+            self.turns.push_back(key);
+        }
+        Poll::Pending
+    }
+
     /// Queues `message` if there is room, and writes what the transport takes.
     pub(crate) fn try_send(
         &mut self,
@@ -205,7 +235,7 @@ impl<S: Write> Output<S> {
         if self.tx.is_full() && !self.tx.is_closing() {
             let _ = self.poll(cx);
         }
-        if self.guarded || self.tx.is_full() && !self.tx.is_closing() {
+        if self.guarded || !self.turns.is_empty() || self.tx.is_full() && !self.tx.is_closing() {
             return Err(TrySendError::Full(message));
         }
         self.tx
@@ -271,7 +301,11 @@ impl<S: Write> Output<S> {
 }
 
 /// Offers what is there, once.
-fn write<S: Write>(io: &mut S, cx: &mut Context<'_>, bytes: &mut Transmit) -> Poll<io::Result<()>> {
+pub(crate) fn write<S: Write>(
+    io: &mut S,
+    cx: &mut Context<'_>,
+    bytes: &mut Transmit,
+) -> Poll<io::Result<()>> {
     /// Below this many bytes, pieces are worth to be copied together.
     const GATHER: usize = 4096;
     let taken = if !bytes.has_large() {

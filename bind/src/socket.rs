@@ -1,5 +1,7 @@
 use std::{
     future::poll_fn,
+    io,
+    net::SocketAddr,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -10,7 +12,7 @@ use proto::{
 };
 
 use crate::{
-    Error, Read, ReadHalf, Streaming, Timer, TrySendError, Write, WriteHalf,
+    Error, PeerAddr, Read, ReadHalf, Streaming, Timer, TrySendError, Write, WriteHalf,
     driver::{Input, Pull},
     output::Output,
 };
@@ -30,6 +32,20 @@ use crate::{
 pub struct WebSocket<S, T> {
     input: Input<T>,
     output: Output<S>,
+}
+
+impl<S: PeerAddr, T> WebSocket<S, T> {
+    /// The peer's address.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotConnected`] once the connection has ended.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match &self.output.io {
+            Some(io) => io.peer_addr(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
 }
 
 impl<S: Read + Write, T: Timer> WebSocket<S, T> {

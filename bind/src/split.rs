@@ -110,6 +110,10 @@ impl<'a, S: Read + Write, T: Timer> Waiter<'a, S, T> {
         }
     }
 
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
     /// Waits for `done`.
     pub(crate) fn poll<U>(
         &mut self,
@@ -149,6 +153,8 @@ impl<'a, S: Read + Write, T: Timer> Waiter<'a, S, T> {
 
 impl<S, T> Drop for Waiter<'_, S, T> {
     fn drop(&mut self) {
+        self.shared
+            .with(Some(self.key), |output, _| output.leave(self.key));
         self.shared.wakers.leave(self.key);
     }
 }

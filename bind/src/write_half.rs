@@ -231,17 +231,16 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         let mut item = Some(item);
         let mut count = 0;
         let mut waiter = Waiter::new(&self.shared);
+        let key = waiter.key();
         poll_fn(|cx| {
             waiter.poll(cx, |output, cx| {
                 if item.is_some() {
                     if data && output.guarded && !output.tx.is_closing() {
                         return Poll::Pending;
                     }
-                    ready!(
-                        output.poll_queue(cx, |tx| item
-                            .take()
-                            .map_or(Ok(()), |item| queue(tx, item)))
-                    )?;
+                    ready!(output.poll_turn(cx, key, |tx| {
+                        item.take().map_or(Ok(()), |item| queue(tx, item))
+                    }))?;
                     count = output.tx.accepted();
                 }
                 match wait {

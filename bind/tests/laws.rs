@@ -7,8 +7,8 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use bowline_bind::{
     Error, TrySendError,
     proto::{
-        Chunk, CloseCode, CloseFrame, ControlPayload, Deadline, Event, Initiator, Kind, Message, ProtocolError,
-        Role, SendError, State,
+        Chunk, CloseCode, CloseFrame, ControlPayload, Deadline, Event, Initiator, Kind, Message,
+        ProtocolError, Role, SendError, State,
     },
 };
 use support::*;
@@ -30,10 +30,17 @@ fn messages_go_both_ways_and_close_ends_cleanly() {
             server.send(message).await.unwrap();
         }
         let closed = server.closed().unwrap();
-        assert_eq!((closed.code, closed.clean, closed.initiator), (1000, true, Initiator::Peer));
+        assert_eq!(
+            (closed.code, closed.clean, closed.initiator),
+            (1000, true, Initiator::Peer)
+        );
     });
     world.block_on(async move {
-        for message in ["", "hello", "κόσμε"].map(Message::from).into_iter().chain([big(1 << 20)]) {
+        for message in ["", "hello", "κόσμε"]
+            .map(Message::from)
+            .into_iter()
+            .chain([big(1 << 20)])
+        {
             client.send(message.clone()).await.unwrap();
             assert!(client.recv().await.unwrap() == Some(message));
         }
@@ -41,10 +48,16 @@ fn messages_go_both_ways_and_close_ends_cleanly() {
         assert_eq!(client.state(), State::Closed);
         assert!(client.get_ref().is_none(), "the transport is dropped");
         let closed = client.closed().unwrap();
-        assert_eq!((closed.code, closed.clean, closed.initiator), (1000, true, Initiator::Local));
+        assert_eq!(
+            (closed.code, closed.clean, closed.initiator),
+            (1000, true, Initiator::Local)
+        );
         client.close(None).await.unwrap();
         assert!(client.recv().await.unwrap().is_none());
-        assert!(matches!(client.send("late").await, Err(Error::Send(SendError::Closed))));
+        assert!(matches!(
+            client.send("late").await,
+            Err(Error::Send(SendError::Closed))
+        ));
     });
     assert_eq!(world.now(), Duration::ZERO, "no deadline was waited for");
 }
@@ -98,7 +111,9 @@ fn law_2_a_pong_leaves_although_recv_has_returned_a_message() {
     let world = World::default();
     let (end, peer) = pipe(4096);
     let mut client = socket(&world, end, Role::Client, config());
-    peer.outgoing.borrow_mut().push(&[0x89, 1, b'p', 0x81, 1, b'm']);
+    peer.outgoing
+        .borrow_mut()
+        .push(&[0x89, 1, b'p', 0x81, 1, b'm']);
     world.block_on(async move {
         assert_eq!(client.recv().await.unwrap(), Some("m".into()));
         let sent = peer.incoming.borrow_mut().drain();
@@ -112,15 +127,23 @@ fn law_2_recv_event_tells_of_everything() {
     let world = World::default();
     let (end, peer) = pipe(4096);
     let mut client = socket(&world, end, Role::Client, config());
-    peer.outgoing.borrow_mut().push(&[0x89, 0, 0x8A, 1, 7, 0x82, 1, 9, 0x88, 2, 3, 232]);
+    peer.outgoing
+        .borrow_mut()
+        .push(&[0x89, 0, 0x8A, 1, 7, 0x82, 1, 9, 0x88, 2, 3, 232]);
     peer.outgoing.borrow_mut().close();
     world.block_on(async move {
         let empty = ControlPayload::default();
         let seven = ControlPayload::new(&[7u8][..]).unwrap();
         assert_eq!(client.recv_event().await.unwrap(), Some(Event::Ping(empty)));
         assert_eq!(client.recv_event().await.unwrap(), Some(Event::Pong(seven)));
-        assert_eq!(client.recv_event().await.unwrap(), Some(Event::Data(Message::from(vec![9]))));
-        assert_eq!(client.recv_event().await.unwrap(), Some(Event::Close(goodbye(CloseCode::NORMAL))));
+        assert_eq!(
+            client.recv_event().await.unwrap(),
+            Some(Event::Data(Message::from(vec![9])))
+        );
+        assert_eq!(
+            client.recv_event().await.unwrap(),
+            Some(Event::Close(goodbye(CloseCode::NORMAL)))
+        );
         assert_eq!(client.recv_event().await.unwrap(), None);
         assert!(client.closed().unwrap().clean);
         drop(peer);
@@ -150,7 +173,10 @@ fn law_4_a_writer_is_woken_for_each_clone() {
         let mut next = [0u8; 10];
         while let Some(message) = server.recv().await.unwrap() {
             let bytes = message.into_bytes();
-            assert_eq!(bytes[1], next[bytes[0] as usize], "the order of each sender is kept");
+            assert_eq!(
+                bytes[1], next[bytes[0] as usize],
+                "the order of each sender is kept"
+            );
             next[bytes[0] as usize] += 1;
         }
         assert_eq!(next, [100; 10]);
@@ -203,10 +229,19 @@ fn law_6_a_blocked_writer_is_cut_although_nobody_receives() {
     let now = world.clone();
     world.block_on(async move {
         let error = writer.send(big(1 << 20)).await.unwrap_err();
-        assert!(matches!(error, Error::TimedOut(Deadline::Write)), "{error:?}");
+        assert!(
+            matches!(error, Error::TimedOut(Deadline::Write)),
+            "{error:?}"
+        );
         assert_eq!(now.now(), Duration::from_secs(20));
-        assert!(matches!(writer.send("more").await, Err(Error::TimedOut(Deadline::Write))));
-        assert!(matches!(reader.recv().await, Err(Error::TimedOut(Deadline::Write))));
+        assert!(matches!(
+            writer.send("more").await,
+            Err(Error::TimedOut(Deadline::Write))
+        ));
+        assert!(matches!(
+            reader.recv().await,
+            Err(Error::TimedOut(Deadline::Write))
+        ));
         assert!(matches!(reader.recv().await, Ok(None)));
     });
 }
@@ -218,9 +253,15 @@ fn law_6_an_unsplit_writer_is_cut_as_well() {
     let now = world.clone();
     world.block_on(async move {
         let error = client.send(big(1 << 20)).await.unwrap_err();
-        assert!(matches!(error, Error::TimedOut(Deadline::Write)), "{error:?}");
+        assert!(
+            matches!(error, Error::TimedOut(Deadline::Write)),
+            "{error:?}"
+        );
         assert_eq!(now.now(), Duration::from_secs(20));
-        assert!(matches!(client.recv().await, Err(Error::TimedOut(Deadline::Write))));
+        assert!(matches!(
+            client.recv().await,
+            Err(Error::TimedOut(Deadline::Write))
+        ));
         assert!(matches!(client.recv().await, Ok(None)));
         assert_eq!(client.closed().unwrap().code, 1006);
     });
@@ -257,7 +298,10 @@ fn law_7_a_streamed_message_holds_back_other_data_and_lets_control_pass() {
         stream.write("one ").await.unwrap();
         clock.sleep(Duration::from_secs(1)).await;
         stream.write("two").await.unwrap();
-        assert!(matches!(stream.write(vec![1]).await, Err(Error::Send(SendError::KindChanged))));
+        assert!(matches!(
+            stream.write(vec![1]).await,
+            Err(Error::Send(SendError::KindChanged))
+        ));
         stream.finish().await.unwrap();
     });
     world.spawn(async move {
@@ -266,7 +310,10 @@ fn law_7_a_streamed_message_holds_back_other_data_and_lets_control_pass() {
         other.send("after").await.unwrap();
     });
     world.block_on(async move {
-        assert_eq!(server.recv_event().await.unwrap(), Some(Event::Ping(ControlPayload::default())));
+        assert_eq!(
+            server.recv_event().await.unwrap(),
+            Some(Event::Ping(ControlPayload::default()))
+        );
         assert_eq!(server.recv().await.unwrap(), Some("one two".into()));
         assert_eq!(server.recv().await.unwrap(), Some("after".into()));
     });
@@ -284,7 +331,13 @@ fn law_7_a_streamed_message_that_is_dropped_fails_the_connection_with_1011() {
     });
     world.block_on(async move {
         let chunk = server.recv_chunk().await.unwrap().unwrap();
-        assert_eq!(chunk, Chunk { data: vec![1].into(), fin: false });
+        assert_eq!(
+            chunk,
+            Chunk {
+                data: vec![1].into(),
+                fin: false
+            }
+        );
         assert!(server.recv_chunk().await.unwrap().is_none());
         assert_eq!(server.closed().unwrap().code, 1011);
     });
@@ -308,7 +361,10 @@ fn law_8_a_protocol_error_is_reported_after_the_peer_was_told() {
     });
     world.block_on(async move {
         let error = server.recv().await.unwrap_err();
-        assert!(matches!(error, Error::Protocol(ProtocolError::Unmasked)), "{error:?}");
+        assert!(
+            matches!(error, Error::Protocol(ProtocolError::Unmasked)),
+            "{error:?}"
+        );
         assert_eq!(now.now(), Duration::from_secs(2));
         assert!(matches!(server.recv().await, Ok(None)));
         assert_eq!(server.closed().unwrap().code, 1006);
@@ -322,7 +378,10 @@ fn law_8_a_pong_timeout_ends_the_transport_at_once() {
     let now = world.clone();
     world.block_on(async move {
         let error = client.recv().await.unwrap_err();
-        assert!(matches!(error, Error::TimedOut(Deadline::Pong)), "{error:?}");
+        assert!(
+            matches!(error, Error::TimedOut(Deadline::Pong)),
+            "{error:?}"
+        );
         assert_eq!(now.now(), Duration::from_secs(40));
         assert!(client.get_ref().is_none());
         assert!(matches!(client.recv().await, Ok(None)));
@@ -357,7 +416,9 @@ fn law_8_eof_and_write_errors_do_not_overtake_what_was_received() {
     let world = World::default();
     let (end, peer) = pipe(4096);
     let mut client = socket(&world, end, Role::Client, config());
-    peer.outgoing.borrow_mut().push(&[0x81, 1, b'a', 0x81, 1, b'b', 0x88, 2, 3, 232]);
+    peer.outgoing
+        .borrow_mut()
+        .push(&[0x81, 1, b'a', 0x81, 1, b'b', 0x88, 2, 3, 232]);
     peer.outgoing.borrow_mut().close();
     peer.incoming.borrow_mut().reset();
     world.block_on(async move {
@@ -375,7 +436,9 @@ fn law_8_the_end_without_a_close_is_exactly_one_error() {
     let world = World::default();
     let (end, peer) = pipe(4096);
     let mut client = socket(&world, end, Role::Client, config());
-    peer.outgoing.borrow_mut().push(&[0x81, 1, b'a', 0x81, 5, b'b']);
+    peer.outgoing
+        .borrow_mut()
+        .push(&[0x81, 1, b'a', 0x81, 5, b'b']);
     peer.outgoing.borrow_mut().close();
     world.block_on(async move {
         assert_eq!(client.recv().await.unwrap(), Some("a".into()));
@@ -394,8 +457,14 @@ fn law_9_close_is_bounded_when_the_peer_does_not_answer() {
     let (mut client, server) = pair(&world, 4096, config());
     let now = world.clone();
     world.block_on(async move {
-        let error = client.close(goodbye(CloseCode::GOING_AWAY)).await.unwrap_err();
-        assert!(matches!(error, Error::TimedOut(Deadline::Close)), "{error:?}");
+        let error = client
+            .close(goodbye(CloseCode::GOING_AWAY))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::TimedOut(Deadline::Close)),
+            "{error:?}"
+        );
         assert_eq!(now.now(), Duration::from_secs(5));
         assert!(client.get_ref().is_none());
         assert_eq!(client.closed().unwrap().code, 1006);
@@ -427,7 +496,10 @@ fn law_9_finish_sends_a_close_and_goes_on_receiving() {
     });
     world.block_on(async move {
         client.finish(goodbye(CloseCode::NORMAL)).await.unwrap();
-        assert!(matches!(client.send("late").await, Err(Error::Send(SendError::Closed))));
+        assert!(matches!(
+            client.send("late").await,
+            Err(Error::Send(SendError::Closed))
+        ));
         assert_eq!(client.recv().await.unwrap(), Some("one".into()));
         assert_eq!(client.recv().await.unwrap(), Some("two".into()));
         assert!(client.recv().await.unwrap().is_none());
@@ -463,9 +535,15 @@ fn law_9_a_write_half_keeps_the_close_deadline_itself() {
     let now = world.clone();
     world.block_on(async move {
         let error = writer.close(None).await.unwrap_err();
-        assert!(matches!(error, Error::TimedOut(Deadline::Close)), "{error:?}");
+        assert!(
+            matches!(error, Error::TimedOut(Deadline::Close)),
+            "{error:?}"
+        );
         assert_eq!(now.now(), Duration::from_secs(5));
-        assert!(matches!(reader.recv().await, Err(Error::TimedOut(Deadline::Close))));
+        assert!(matches!(
+            reader.recv().await,
+            Err(Error::TimedOut(Deadline::Close))
+        ));
         assert!(matches!(reader.recv().await, Ok(None)));
         drop(server);
     });
@@ -480,7 +558,10 @@ fn law_9_abort_ends_at_once() {
     world.spawn(async move {
         assert!(reader.recv().await.unwrap().is_none());
         let closed = reader.closed().unwrap();
-        assert_eq!((closed.code, closed.clean, closed.initiator), (1006, false, Initiator::Local));
+        assert_eq!(
+            (closed.code, closed.clean, closed.initiator),
+            (1006, false, Initiator::Local)
+        );
     });
     world.block_on(async move {
         clock.sleep(Duration::from_secs(1)).await;
@@ -500,7 +581,10 @@ fn law_10_dropping_halves() {
         writer.send("the write half goes on").await.unwrap();
         assert!(server.recv().await.unwrap().is_some());
         drop(writer);
-        assert!(matches!(server.recv().await, Err(Error::Lost(_))), "both are gone: no Close");
+        assert!(
+            matches!(server.recv().await, Err(Error::Lost(_))),
+            "both are gone: no Close"
+        );
     });
 
     let (client, mut server) = pair(&world, 4096, config());
@@ -521,7 +605,9 @@ fn law_11_the_driver_yields_after_many_events() {
     let world = World::default();
     let (end, peer) = pipe(1 << 20);
     let mut client = socket(&world, end, Role::Client, config());
-    peer.outgoing.borrow_mut().push(&[0x81, 1, b'x'].repeat(1000));
+    peer.outgoing
+        .borrow_mut()
+        .push(&[0x81, 1, b'x'].repeat(1000));
     world.block_on(async move {
         let mut waits = 0;
         for _ in 0..1000 {
@@ -570,7 +656,11 @@ fn a_transport_that_cannot_write_vectored_gets_gathered_writes() {
     let mut server = socket(&world, end, Role::Server, config());
     world.block_on(async move {
         server.send("small").await.unwrap();
-        assert_eq!(peer.incoming.borrow().writes, [7], "header and payload together");
+        assert_eq!(
+            peer.incoming.borrow().writes,
+            [7],
+            "header and payload together"
+        );
         server.send(big(10_000)).await.unwrap();
         let writes = peer.incoming.borrow().writes.clone();
         assert_eq!(writes.iter().sum::<usize>(), 7 + 10_004);

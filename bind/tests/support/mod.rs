@@ -29,7 +29,10 @@ pub type Socket = WebSocket<End, Clock>;
 
 pub fn config() -> Config {
     fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
-        bytes.iter_mut().enumerate().for_each(|(i, byte)| *byte = i as u8 ^ 0x5A);
+        bytes
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, byte)| *byte = i as u8 ^ 0x5A);
         Ok(())
     }
     Config::new(entropy)
@@ -38,7 +41,10 @@ pub fn config() -> Config {
 /// A client and a server, and between them a pipe that holds `capacity` bytes each way.
 pub fn pair(world: &World, capacity: usize, config: Config) -> (Socket, Socket) {
     let (a, b) = pipe(capacity);
-    (socket(world, a, Role::Client, config.clone()), socket(world, b, Role::Server, config))
+    (
+        socket(world, a, Role::Client, config.clone()),
+        socket(world, b, Role::Server, config),
+    )
 }
 
 pub fn socket(world: &World, end: End, role: Role, config: Config) -> Socket {
@@ -76,7 +82,10 @@ impl Wake for Woken {
 
 impl World {
     pub fn clock(&self) -> Clock {
-        Clock { world: self.clone(), id: self.id() }
+        Clock {
+            world: self.clone(),
+            id: self.id(),
+        }
     }
 
     pub fn now(&self) -> Duration {
@@ -94,7 +103,11 @@ impl World {
 
     fn push(&self, future: impl Future<Output = ()> + 'static, daemon: bool) {
         let woken = Arc::new(Woken(AtomicBool::new(true)));
-        self.0.tasks.borrow_mut().push(Some(Task { future: Box::pin(future), woken, daemon }));
+        self.0.tasks.borrow_mut().push(Some(Task {
+            future: Box::pin(future),
+            woken,
+            daemon,
+        }));
     }
 
     pub async fn sleep(&self, after: Duration) {
@@ -107,14 +120,18 @@ impl World {
     #[track_caller]
     pub fn run(&self) {
         loop {
-            while self.step() {}
+            let moved = self.step();
             let tasks = self.0.tasks.borrow();
             let open = tasks.iter().flatten().filter(|task| !task.daemon).count();
             drop(tasks);
             if open == 0 {
                 return;
             }
-            assert!(self.advance(), "{open} tasks wait for ever at {:?}", self.now());
+            assert!(
+                moved || self.advance(),
+                "{open} tasks wait for ever at {:?}",
+                self.now()
+            );
         }
     }
 
@@ -139,7 +156,11 @@ impl World {
                 if task.woken.0.swap(false, Ordering::SeqCst) {
                     moved = true;
                     let waker = Waker::from(task.woken.clone());
-                    done = task.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+                    done = task
+                        .future
+                        .as_mut()
+                        .poll(&mut Context::from_waker(&waker))
+                        .is_ready();
                 }
                 if !done {
                     self.0.tasks.borrow_mut()[index] = Some(task);
@@ -156,7 +177,9 @@ impl World {
             return false;
         };
         self.0.now.set(next.max(self.now()));
-        let due = timers.extract_if(.., |(at, ..)| *at <= next).collect::<Vec<_>>();
+        let due = timers
+            .extract_if(.., |(at, ..)| *at <= next)
+            .collect::<Vec<_>>();
         drop(timers);
         due.into_iter().for_each(|(.., waker)| waker.wake());
         true
@@ -198,7 +221,11 @@ impl Timer for Clock {
 
 impl Drop for Clock {
     fn drop(&mut self) {
-        self.world.0.timers.borrow_mut().retain(|(_, id, _)| *id != self.id);
+        self.world
+            .0
+            .timers
+            .borrow_mut()
+            .retain(|(_, id, _)| *id != self.id);
     }
 }
 
@@ -226,7 +253,12 @@ pub struct End {
 }
 
 pub fn pipe(capacity: usize) -> (End, End) {
-    let lane = || Rc::new(RefCell::new(Lane { capacity, ..Lane::default() }));
+    let lane = || {
+        Rc::new(RefCell::new(Lane {
+            capacity,
+            ..Lane::default()
+        }))
+    };
     let (x, y) = (lane(), lane());
     let end = |incoming: &Rc<RefCell<Lane>>, outgoing: &Rc<RefCell<Lane>>| End {
         incoming: incoming.clone(),
@@ -239,7 +271,11 @@ pub fn pipe(capacity: usize) -> (End, End) {
 
 impl Lane {
     pub fn wake(&mut self) {
-        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
+        self.reader
+            .take()
+            .into_iter()
+            .chain(self.writer.take())
+            .for_each(Waker::wake);
     }
 
     pub fn len(&self) -> usize {
@@ -279,7 +315,10 @@ impl Lane {
         if self.reset || self.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = self.capacity.saturating_sub(self.bytes.len()).min(bytes.len());
+        let room = self
+            .capacity
+            .saturating_sub(self.bytes.len())
+            .min(bytes.len());
         if room == 0 {
             self.writer = Some(cx.waker().clone());
             return Poll::Pending;
@@ -320,7 +359,11 @@ impl Write for End {
         self.outgoing.borrow_mut().write(cx, buf)
     }
 
-    fn poll_write_vectored(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         assert!(self.vectored);
         let mut lane = self.outgoing.borrow_mut();
         let mut all = Vec::new();
@@ -361,7 +404,11 @@ pub async fn poll_times<F: Future + Unpin>(mut future: F, count: usize) -> Resul
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => {
             polls += 1;
-            if polls >= count { Poll::Ready(None) } else { Poll::Pending }
+            if polls >= count {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
         }
     })
     .await;
