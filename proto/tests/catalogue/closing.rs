@@ -1,0 +1,396 @@
+//! The closing handshake (RFC 6455 §7) against a clock turned by hand.
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use bowline_proto::{
+    Chunk, CloseCode, Closed, Deadline, Event, Initiator, Lost, Message, RecvError, Role,
+    SendError, State,
+};
+
+use crate::{
+    Test,
+    driver::{End, ROLES, config},
+    frames::{self, BINARY, CLOSE, TEXT},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "cl_036_the_close_deadline_is_absolute",
+        cl_036_the_close_deadline_is_absolute,
+    ),
+    (
+        "cl_037_a_server_ends_the_transport_first",
+        cl_037_a_server_ends_the_transport_first,
+    ),
+    (
+        "cl_038_data_after_our_close_is_bounded_by_the_deadline",
+        cl_038_data_after_our_close_is_bounded_by_the_deadline,
+    ),
+    (
+        "cl_039_simultaneous_closes_are_clean",
+        cl_039_simultaneous_closes_are_clean,
+    ),
+    (
+        "cl_040_eof_without_a_close_is_1006",
+        cl_040_eof_without_a_close_is_1006,
+    ),
+    (
+        "cl_041_a_message_cut_short_is_never_delivered",
+        cl_041_a_message_cut_short_is_never_delivered,
+    ),
+    (
+        "cl_042_eof_after_both_closes_is_clean",
+        cl_042_eof_after_both_closes_is_clean,
+    ),
+    (
+        "cl_043_a_reset_after_both_closes_is_clean",
+        cl_043_a_reset_after_both_closes_is_clean,
+    ),
+    (
+        "cl_044_closing_twice_is_closing_once",
+        cl_044_closing_twice_is_closing_once,
+    ),
+    (
+        "cl_045_nothing_follows_our_close",
+        cl_045_nothing_follows_our_close,
+    ),
+    (
+        "cl_046_the_close_deadline_runs_from_the_call",
+        cl_046_the_close_deadline_runs_from_the_call,
+    ),
+    (
+        "cl_047_sending_and_closing_at_once_end_once",
+        cl_047_sending_and_closing_at_once_end_once,
+    ),
+    (
+        "cl_048_dropped_connections_leave_nothing",
+        cl_048_dropped_connections_leave_nothing,
+    ),
+];
+
+/// Begins to close with 1000, and lets the Close leave.
+fn close(end: &mut End) {
+    end.conn.close(Some(CloseCode::NORMAL.into()));
+    end.poll();
+}
+
+/// The peer's Close.
+fn peer_closes(end: &mut End) {
+    end.frame(0x80 | CLOSE, [0x03, 0xe8]);
+}
+
+fn closed(end: &End) -> Closed {
+    end.conn.closed().expect("it is closed")
+}
+
+fn assert_clean(end: &End, initiator: Initiator) {
+    assert_eq!(end.errors, []);
+    assert!(end.is_closed());
+    let closed = closed(end);
+    assert!(closed.clean);
+    assert_eq!(closed.code, 1000);
+    assert_eq!(closed.initiator, initiator);
+    assert_eq!(closed.cause, None);
+    assert_eq!(end.closes(), [1000]);
+}
+
+fn assert_lost(end: &End, cause: RecvError) {
+    assert_eq!(end.errors, [cause]);
+    assert!(end.is_closed());
+    let closed = closed(end);
+    assert!(!closed.clean);
+    assert_eq!(closed.code, Closed::ABNORMAL);
+    assert_eq!(closed.cause, Some(cause));
+}
+
+fn cl_036_the_close_deadline_is_absolute() {
+    for role in ROLES {
+        let mut end = End::with_defaults(role);
+        close(&mut end);
+        for _ in 0..49 {
+            end.wait(Duration::from_millis(100));
+            assert_eq!(end.conn.state(), State::Closing);
+            end.frame(0x89, "still here");
+        }
+        end.wait(Duration::from_millis(100));
+        assert_lost(&end, RecvError::TimedOut(Deadline::Close));
+        assert_eq!(closed(&end).initiator, Initiator::Local);
+    }
+}
+
+fn cl_037_a_server_ends_the_transport_first() {
+    let mut server = End::with_defaults(Role::Server);
+    close(&mut server);
+    assert!(!server.conn.wants_shutdown());
+    peer_closes(&mut server);
+    assert!(server.conn.wants_shutdown());
+
+    let mut client = End::with_defaults(Role::Client);
+    close(&mut client);
+    peer_closes(&mut client);
+    assert!(!client.conn.wants_shutdown());
+    client.wait(Duration::from_millis(4900));
+    assert!(!client.conn.wants_shutdown());
+    client.wait(Duration::from_millis(100));
+    assert!(client.conn.wants_shutdown());
+    assert_clean(&client, Initiator::Local);
+
+    // A server does not wait for ever for the client to end its direction.
+    server.wait(Duration::from_secs(5));
+    assert_clean(&server, Initiator::Local);
+}
+
+fn cl_038_data_after_our_close_is_bounded_by_the_deadline() {
+    for role in ROLES {
+        let mut end = End::with_defaults(role);
+        close(&mut end);
+        let data = frames::frame(0x80 | BINARY, [0; 1000], end.is_server());
+        let memory = measure(|| {
+            for _ in 0..49 {
+                end.wait(Duration::from_millis(100));
+                for _ in 0..100 {
+                    end.feed(&data);
+                    assert_eq!(end.events.pop(), Some(Event::Data(vec![0; 1000].into())));
+                }
+            }
+        });
+        assert!(memory.bytes_max <= 64 << 10, "{memory:?}");
+        end.wait(Duration::from_millis(100));
+        assert_lost(&end, RecvError::TimedOut(Deadline::Close));
+        end.feed(&data);
+        assert_eq!(end.events, []);
+    }
+}
+
+fn cl_039_simultaneous_closes_are_clean() {
+    // What each sends, and every order in which the bytes of both arrive.
+    for order in 0_u32..1 << 12 {
+        if order.count_ones() != 8 {
+            continue;
+        }
+        for server_first in [false, true] {
+            let mut server = End::with_defaults(Role::Server);
+            let mut client = End::with_defaults(Role::Client);
+            if server_first {
+                close(&mut server);
+                close(&mut client);
+            } else {
+                close(&mut client);
+                close(&mut server);
+            }
+            let to_server = client.out.clone();
+            let to_client = server.out.clone();
+            assert_eq!((to_server.len(), to_client.len()), (8, 4));
+            let (mut to_server, mut to_client) = (to_server.iter(), to_client.iter());
+            for place in 0..12 {
+                if order >> place & 1 == 1 {
+                    server.feed(&[*to_server.next().expect("eight bytes")]);
+                } else {
+                    client.feed(&[*to_client.next().expect("four bytes")]);
+                }
+            }
+            server.eof();
+            client.eof();
+            for end in [&server, &client] {
+                assert_clean(end, Initiator::Local);
+                assert!(matches!(end.events.as_slice(), [Event::Close(Some(_))]));
+            }
+        }
+    }
+}
+
+fn cl_040_eof_without_a_close_is_1006() {
+    for role in ROLES {
+        let mut end = End::with_defaults(role);
+        end.frame(0x81, "Hello");
+        end.eof();
+        assert_lost(&end, RecvError::Lost(Lost::Eof));
+        assert_eq!(closed(&end).initiator, Initiator::Peer);
+        assert_eq!(end.events.len(), 1);
+        assert!(end.out.is_empty());
+    }
+}
+
+fn cl_041_a_message_cut_short_is_never_delivered() {
+    for role in ROLES {
+        let to_server = role == Role::Server;
+        let one = frames::frame(0x81, "Hello", to_server);
+        let two = [
+            frames::frame(TEXT, "Hel", to_server),
+            frames::frame(0x80, "lo", to_server),
+        ]
+        .concat();
+        let long = frames::frame(0x82, [0; 300], to_server);
+        for input in [one, two, long] {
+            for cut in 1..input.len() {
+                let mut end = End::with_defaults(role);
+                end.feed(&input[..cut]);
+                end.eof();
+                assert_lost(&end, RecvError::Lost(Lost::Eof));
+                assert_eq!(end.events, [], "cut at {cut}");
+            }
+        }
+    }
+}
+
+fn cl_042_eof_after_both_closes_is_clean() {
+    for role in ROLES {
+        let mut end = End::with_defaults(role);
+        close(&mut end);
+        peer_closes(&mut end);
+        end.eof();
+        assert_clean(&end, Initiator::Local);
+
+        let mut end = End::with_defaults(role);
+        peer_closes(&mut end);
+        end.eof();
+        assert_clean(&end, Initiator::Peer);
+    }
+}
+
+fn cl_043_a_reset_after_both_closes_is_clean() {
+    for role in ROLES {
+        for lost in [Lost::Reset, Lost::Failed] {
+            let mut end = End::with_defaults(role);
+            close(&mut end);
+            peer_closes(&mut end);
+            end.conn.handle_error(lost);
+            end.poll();
+            assert_clean(&end, Initiator::Local);
+
+            let mut end = End::with_defaults(role);
+            peer_closes(&mut end);
+            end.conn.handle_error(lost);
+            end.poll();
+            assert_clean(&end, Initiator::Peer);
+        }
+    }
+}
+
+fn cl_044_closing_twice_is_closing_once() {
+    for role in ROLES {
+        let mut end = End::with_defaults(role);
+        close(&mut end);
+        end.conn.close(Some(CloseCode::GOING_AWAY.into()));
+        end.conn.close(None);
+        end.write();
+        assert_eq!(end.closes(), [1000]);
+        assert_eq!(end.conn.send("late"), Err(SendError::Closed));
+        assert_eq!(end.conn.ping(Default::default()), Err(SendError::Closed));
+        assert_eq!(end.conn.pong(Default::default()), Err(SendError::Closed));
+        peer_closes(&mut end);
+        close(&mut end);
+        end.eof();
+        assert_clean(&end, Initiator::Local);
+        close(&mut end);
+        assert_clean(&end, Initiator::Local);
+
+        let mut end = End::with_defaults(role);
+        peer_closes(&mut end);
+        close(&mut end);
+        assert_eq!(end.conn.send("late"), Err(SendError::Closed));
+        end.eof();
+        assert_clean(&end, Initiator::Peer);
+    }
+}
+
+fn cl_045_nothing_follows_our_close() {
+    let chunk = |data: &'static str, fin| Chunk {
+        data: data.into(),
+        fin,
+    };
+    for role in ROLES {
+        let mut end = End::with_defaults(role);
+        end.conn.send_chunk(chunk("Hel", false)).expect("open");
+        end.write();
+        close(&mut end);
+        assert_eq!(
+            end.conn.send_chunk(chunk("lo", true)),
+            Err(SendError::Closed)
+        );
+        end.write();
+        let sent = end.sent();
+        let sent: Vec<_> = sent.iter().map(|frame| (frame.fin, frame.opcode)).collect();
+        assert_eq!(sent, [(false, TEXT), (true, CLOSE)]);
+
+        // A message that was queued whole leaves whole, in fragments, and the Close behind it.
+        let config = config(|config| config.send_frame_size = Some(1000));
+        let mut end = End::new(role, &config);
+        end.conn.send(vec![1; 200_000]).expect("open");
+        let _ = end.conn.transmit();
+        close(&mut end);
+        let sent = end.sent();
+        assert_eq!(sent.len(), 201);
+        assert!(sent[199].fin && !sent[198].fin);
+        assert_eq!(sent[200].opcode, CLOSE);
+    }
+}
+
+fn cl_046_the_close_deadline_runs_from_the_call() {
+    for role in ROLES {
+        let mut end = End::with_defaults(role);
+        end.writable = false;
+        end.conn.send(vec![0; 10 << 20]).expect("open");
+        end.write();
+        end.wait(Duration::from_secs(1));
+        close(&mut end);
+        end.wait(Duration::from_millis(4900));
+        assert_eq!(end.conn.state(), State::Closing);
+        end.wait(Duration::from_millis(100));
+        assert_lost(&end, RecvError::TimedOut(Deadline::Close));
+    }
+}
+
+fn cl_047_sending_and_closing_at_once_end_once() {
+    // The halves take turns in every order: a message is queued, it leaves, the peer's Close comes.
+    for role in ROLES {
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [2, 0, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 1, 0],
+        ] {
+            let mut end = End::with_defaults(role);
+            for step in order {
+                match step {
+                    0 => drop(end.conn.send(Message::from("Hello"))),
+                    1 => end.write(),
+                    _ => peer_closes(&mut end),
+                }
+            }
+            end.write();
+            end.eof();
+            for _ in 0..10 {
+                end.poll();
+            }
+            assert_clean(&end, Initiator::Peer);
+            assert!(matches!(end.events.as_slice(), [Event::Close(_)]));
+            assert_eq!(end.sent().last().map(|frame| frame.opcode), Some(CLOSE));
+        }
+    }
+}
+
+fn cl_048_dropped_connections_leave_nothing() {
+    let config = config(|_| {});
+    for role in ROLES {
+        let to_server = role == Role::Server;
+        let inputs = [
+            vec![],
+            frames::frame(TEXT, "Hel", to_server),
+            frames::frame(0x89, "ping", to_server),
+            frames::header(0x82, 70_000, to_server),
+        ];
+        let memory = measure(|| {
+            for number in 0..500_000 {
+                let mut end = End::new(role, &config);
+                end.writable = false;
+                end.conn.send("unsent").expect("open");
+                end.copy(&inputs[number % inputs.len()]);
+            }
+        });
+        assert_eq!((memory.count_current, memory.bytes_current), (0, 0));
+    }
+}

@@ -1,0 +1,134 @@
+//! The catalogue of hostile and odd inputs (`tests/catalogue`), run against the core: one test for
+//! each id.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
+
+use libtest_mimic::{Arguments, Trial};
+
+mod closing;
+mod driver;
+#[path = "../../../tests/catalogue/entries.rs"]
+mod entries;
+mod flood;
+#[path = "../../../tests/catalogue/frames.rs"]
+mod frames;
+mod framing;
+mod table;
+mod text;
+
+use entries::Entry;
+
+/// The ids there are: their numbers have gaps.
+const IDS: [(&str, &str); 3] = [
+    ("FR", "1 3 5-11 13-16 20-27 29-40 42 44-45 48-67"),
+    ("UT", "1-11 13-14 16 18-21 23-24 26-35"),
+    ("CL", "1 3-4 6-7 9-12 15 17-21 23-24 26-29 31-48"),
+];
+
+/// What a table cannot tell, under the name that its entry gives.
+type Test = (&'static str, fn());
+
+fn main() -> ExitCode {
+    let entries = entries::load();
+    let written = written();
+    check_complete(&entries, &written);
+
+    let (mut table, mut apart, mut parts, mut deferred, mut elsewhere) = (0, 0, 0, 0, Vec::new());
+    let mut trials = Vec::new();
+    for entry in entries {
+        let name = format!("{} {}", entry.id, entry.what);
+        if entry.is_deferred() {
+            deferred += 1;
+            trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
+            continue;
+        }
+        if entry.cases.is_empty() && entry.core.is_none() {
+            elsewhere.push(entry.id);
+            continue;
+        }
+        table += usize::from(!entry.cases.is_empty());
+        apart += usize::from(entry.cases.is_empty());
+        parts += usize::from(entry.deferred.is_some());
+        let test = entry.core.as_ref().map(|name| written[name.as_str()]);
+        trials.push(Trial::test(name, move || {
+            table::run(&entry);
+            if let Some(test) = test {
+                test();
+            }
+            Ok(())
+        }));
+    }
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    println!(
+        "catalogue, core: {} of {} ran ({table} from the table, {apart} written apart; {parts} of \
+         them in part); {deferred} deferred; {} on sockets only: {}",
+        conclusion.num_passed + conclusion.num_failed,
+        table + apart,
+        elsewhere.len(),
+        elsewhere.join(" "),
+    );
+    conclusion.exit_code()
+}
+
+fn written() -> BTreeMap<&'static str, fn()> {
+    [framing::TESTS, flood::TESTS, text::TESTS, closing::TESTS]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
+}
+
+/// Every id has an entry, and every entry is run from the table, or by a test that bears its id, or
+/// is deferred with a reason.
+fn check_complete(entries: &[Entry], written: &BTreeMap<&str, fn()>) {
+    let found: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    assert_eq!(found, expected(), "entries.json does not have every id");
+    let mut named = BTreeSet::new();
+    for entry in entries {
+        let id = &entry.id;
+        if let Some(name) = entry.core.as_deref() {
+            assert!(written.contains_key(name), "{id}: there is no test {name}");
+            assert!(
+                name.starts_with(&format!("{}_", id.to_lowercase().replace('-', "_"))),
+                "{id}: the test {name} does not bear its id"
+            );
+            named.insert(name);
+        }
+        assert!(
+            !entry.is_deferred() || entry.deferred.is_some(),
+            "{id} is not run and not deferred"
+        );
+        assert!(
+            entry
+                .deferred
+                .as_ref()
+                .is_none_or(|reason| reason.len() > 10),
+            "{id} is deferred without a reason"
+        );
+    }
+    for name in written.keys() {
+        assert!(named.contains(name), "no entry names the test {name}");
+    }
+}
+
+fn expected() -> Vec<String> {
+    let numbers = |list: &str| -> Vec<u32> {
+        list.split(' ')
+            .flat_map(|range| {
+                let (from, to) = range.split_once('-').unwrap_or((range, range));
+                let number = |text: &str| text.parse::<u32>().expect("a number");
+                number(from)..=number(to)
+            })
+            .collect()
+    };
+    IDS.iter()
+        .flat_map(|(chapter, list)| {
+            numbers(list)
+                .into_iter()
+                .map(move |number| format!("{chapter}-{number:03}"))
+        })
+        .collect()
+}

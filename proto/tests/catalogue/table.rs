@@ -1,0 +1,224 @@
+//! Runs the cases of the table: whole, byte by byte, read and copied, always with the same result.
+
+use bowline_proto::{Closed, Event, Initiator, Lost, RecvError, Role, State};
+
+use crate::{
+    driver::{End, config},
+    entries::{self, Case, Code, Entry},
+    frames,
+};
+
+pub(crate) fn run(entry: &Entry) {
+    for case in &entry.cases {
+        let what = case.what.as_deref().unwrap_or_default();
+        for (role, input) in inputs(case) {
+            for feed in FEEDS {
+                let _context = Context::new(&entry.id, what, role, &input);
+                let mut end = start(case, role);
+                feed(&mut end, &input);
+                check(case, &mut end);
+            }
+            if let Some(by) = case.expect.by {
+                check_by(case, role, &input, by);
+            }
+        }
+    }
+}
+
+/// Every input of the case, and who gets it.
+pub(crate) fn inputs(case: &Case) -> impl Iterator<Item = (Role, Vec<u8>)> {
+    let server = case.to_server().into_iter();
+    let client = case.to_client().into_iter();
+    let server = server.map(|input| (Role::Server, input));
+    server.chain(client.map(|input| (Role::Client, input)))
+}
+
+pub(crate) fn start(case: &Case, role: Role) -> End {
+    let options = &case.config;
+    let config = config(|config| {
+        if let Some(max) = options.max_frame_size {
+            config.max_frame_size = max;
+        }
+        if let Some(max) = options.max_message_size {
+            config.max_message_size = max;
+        }
+    });
+    End::new(role, &config)
+}
+
+const FEEDS: [fn(&mut End, &[u8]); 4] = [
+    |end, input| end.feed(input),
+    |end, input| end.copy(input),
+    // Of a long input the ends, which have the headers: a read makes room for more than a byte.
+    |end, input| {
+        let (front, rest) = input.split_at(input.len().min(500));
+        let (middle, back) = rest.split_at(rest.len().saturating_sub(500));
+        front.iter().for_each(|byte| end.feed(&[*byte]));
+        end.feed(middle);
+        back.iter().for_each(|byte| end.feed(&[*byte]));
+    },
+    |end, input| input.iter().for_each(|byte| end.copy(&[*byte])),
+];
+
+/// Tells which input failed, should one fail.
+pub(crate) struct Context(String);
+
+impl Context {
+    pub(crate) fn new(id: &str, what: &str, role: Role, input: &[u8]) -> Self {
+        let start = input[..input.len().min(60)].escape_ascii();
+        let len = input.len();
+        Self(format!("{id} {what}: {len} bytes to the {role:?}: {start}"))
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0);
+        }
+    }
+}
+
+/// The input was fed, and the transport is still there.
+fn check(case: &Case, end: &mut End) {
+    let expect = &case.expect;
+    let error = expect.error.as_deref().filter(|name| *name != "Lost");
+
+    assert_eq!(end.events, events(&expect.events), "what was delivered");
+    assert_eq!(
+        end.errors.iter().map(name).collect::<Vec<_>>(),
+        Vec::from_iter(error),
+        "errors"
+    );
+    check_sent(case, end);
+    if expect.close.is_some() {
+        check_latched(end);
+        assert_eq!(end.conn.state(), State::Closing);
+        // A server ends the transport first, and so does whoever fails the connection.
+        let first = end.is_server() || error.is_some();
+        assert_eq!(end.conn.wants_shutdown(), first);
+    }
+
+    let out = end.out.len();
+    end.eof();
+    assert_eq!(end.conn.state(), State::Closed, "the transport ended");
+    assert_eq!(end.out.len(), out, "output after EOF");
+    assert_eq!(end.events.len(), expect.events.len(), "events after EOF");
+    let closed = end.conn.closed().expect("it is closed");
+    if expect.close.is_none() {
+        assert_eq!(end.errors, [RecvError::Lost(Lost::Eof)]);
+        assert!(!closed.clean);
+        assert_eq!(closed.code, Closed::ABNORMAL);
+        assert_eq!(closed.initiator, Initiator::Peer);
+    } else if error.is_some() {
+        assert_eq!(end.errors.len(), 1);
+        assert!(!closed.clean);
+        assert_eq!(closed.code, Closed::ABNORMAL);
+        assert_eq!(closed.initiator, Initiator::Local);
+    } else {
+        assert_eq!(end.errors, []);
+        assert!(closed.clean);
+        let frame = match end.events.last() {
+            Some(Event::Close(frame)) => frame,
+            other => panic!("a Close is the last event, not {other:?}"),
+        };
+        let code = frame
+            .as_ref()
+            .map_or(Closed::NO_STATUS, |frame| frame.code().get());
+        assert_eq!(closed.code, code);
+        assert_eq!(closed.initiator, Initiator::Peer);
+    }
+    assert_eq!(closed.cause, end.errors.first().copied());
+}
+
+/// Our own frames: the Pongs, then the Close, and nothing else.
+fn check_sent(case: &Case, end: &End) {
+    let expect = &case.expect;
+    let mut sent = end.sent().into_iter();
+    for pong in &expect.pongs {
+        let frame = sent.next().expect("a Pong");
+        assert!(frame.fin);
+        assert_eq!((frame.opcode, frame.payload), (frames::PONG, pong.get()));
+    }
+    if let Some(code) = &expect.close {
+        let frame = sent.next().expect("a Close");
+        assert!(frame.fin);
+        assert_eq!(frame.opcode, frames::CLOSE);
+        let reason = match (end.errors.first(), expect.events.last()) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(entries::Event::Close(Some(close)))) => close.reason.clone(),
+            _ => String::new(),
+        };
+        match code {
+            Code::Number(code) => assert_eq!(frame.close(), Some((*code, reason.as_str()))),
+            Code::Word(_) => assert!(frame.payload.is_empty()),
+        }
+    }
+    assert_eq!(sent.next(), None, "something else was sent");
+}
+
+/// Nothing is delivered, reported or sent any more, whatever comes.
+pub(crate) fn check_latched(end: &mut End) {
+    let before = (end.events.len(), end.errors.len(), end.out.len());
+    let hello = frames::frame(0x81, "Hello", end.is_server());
+    end.feed(&hello.repeat((1 << 20) / hello.len()));
+    for _ in 0..1000 {
+        assert_eq!(end.conn.poll_event(), Ok(None));
+    }
+    end.write();
+    let after = (end.events.len(), end.errors.len(), end.out.len());
+    assert_eq!(before, after, "events, errors, output after the end");
+}
+
+/// The error is known at byte `by`, and not before.
+fn check_by(case: &Case, role: Role, input: &[u8], by: usize) {
+    let mut end = start(case, role);
+    for byte in &input[..by - 1] {
+        end.feed(&[*byte]);
+    }
+    assert_eq!(end.errors, [], "before byte {by}");
+    end.feed(&input[by - 1..by]);
+    assert_eq!(end.errors.len(), 1, "at byte {by}");
+}
+
+fn events(expected: &[entries::Event]) -> Vec<Event> {
+    use bowline_proto::{CloseCode, CloseFrame, ControlPayload};
+    let payload = |bytes: &entries::Bytes| ControlPayload::new(bytes.get()).expect("short");
+    let event = |event: &entries::Event| match event {
+        entries::Event::Text(text) => Event::Data(text.clone().into()),
+        entries::Event::Binary(bytes) => Event::Data(bytes.get().into()),
+        entries::Event::Ping(bytes) => Event::Ping(payload(bytes)),
+        entries::Event::Pong(bytes) => Event::Pong(payload(bytes)),
+        entries::Event::Close(close) => Event::Close(close.as_ref().map(|close| {
+            let code = CloseCode::new(close.code).expect("a valid code");
+            CloseFrame::new(code, close.reason.clone()).expect("short")
+        })),
+    };
+    expected.iter().map(event).collect()
+}
+
+/// The variant's name.
+pub(crate) fn name(error: &RecvError) -> &'static str {
+    use bowline_proto::ProtocolError as E;
+    match error {
+        RecvError::Lost(_) => "Lost",
+        RecvError::TimedOut(_) => "TimedOut",
+        RecvError::Protocol(E::ReservedBits) => "ReservedBits",
+        RecvError::Protocol(E::Opcode(_)) => "Opcode",
+        RecvError::Protocol(E::FragmentedControl) => "FragmentedControl",
+        RecvError::Protocol(E::ControlTooLong) => "ControlTooLong",
+        RecvError::Protocol(E::Unmasked) => "Unmasked",
+        RecvError::Protocol(E::Masked) => "Masked",
+        RecvError::Protocol(E::Length) => "Length",
+        RecvError::Protocol(E::Continuation) => "Continuation",
+        RecvError::Protocol(E::Interleaved) => "Interleaved",
+        RecvError::Protocol(E::Utf8) => "Utf8",
+        RecvError::Protocol(E::CloseBody) => "CloseBody",
+        RecvError::Protocol(E::CloseCode(_)) => "CloseCode",
+        RecvError::Protocol(E::FrameTooBig { .. }) => "FrameTooBig",
+        RecvError::Protocol(E::MessageTooBig { .. }) => "MessageTooBig",
+        RecvError::Protocol(E::StreamTooBig { .. }) => "StreamTooBig",
+        RecvError::Protocol(E::TooManyFragments { .. }) => "TooManyFragments",
+        other => panic!("an error the table does not know: {other}"),
+    }
+}
