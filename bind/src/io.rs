@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
@@ -34,6 +35,12 @@ pub trait Write {
 
     /// Ends our direction, after what was written.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A transport that knows who is at the other end.
+pub trait PeerAddr {
+    /// The peer's address.
+    fn peer_addr(&self) -> io::Result<SocketAddr>;
 }
 
 /// A clock that can wake a task. Clones share the clock, and wait each for their own deadline.

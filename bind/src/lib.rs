@@ -4,19 +4,25 @@
 //! unless you write a binding. The protocol is in [`proto`]; what is here knows of waiting, of wakers
 //! and of time, and of no rule of the protocol.
 
+mod connect;
 mod driver;
 mod error;
+mod handshake;
 mod io;
 mod output;
 mod read_half;
 mod socket;
 mod split;
 mod streaming;
+#[cfg(feature = "tls")]
+mod tls;
 mod wakers;
 mod write_half;
 
+pub use connect::{Connect, ConnectError, Prepared, UrlError, config};
 pub use error::{Error, TrySendError};
-pub use io::{Read, Timer, Write};
+pub use handshake::{Incoming, NotAccepted, accept, connect};
+pub use io::{PeerAddr, Read, Timer, Write};
 pub use proto;
 pub use read_half::ReadHalf;
 pub use socket::WebSocket;

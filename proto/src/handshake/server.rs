@@ -228,14 +228,24 @@ impl Incoming {
                 incoming: Box::new(self),
             });
         }
+        Ok(self.switch(subprotocol.map(ToOwned::to_owned), extra, now))
+    }
+
+    /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
+    /// which cannot fail.
+    pub fn open(self, now: Instant) -> Connection {
+        self.switch(None, Headers::new(), now)
+    }
+
+    fn switch(self, subprotocol: Option<String>, extra: Headers, now: Instant) -> Connection {
         let mut response = Response::new(101, Bytes::new());
-        let (headers, negotiated) = switch(self.accept, subprotocol.map(ToOwned::to_owned));
+        let (headers, negotiated) = switch(self.accept, subprotocol);
         response.headers = headers;
         response.headers.append(extra);
         let mut connection = Connection::new(Role::Server, negotiated, &self.config, now);
         connection.preface(&response.encode_head());
         self.rest.hand_to(&mut connection);
-        Ok(connection)
+        connection
     }
 
     /// Answers with `response` instead, and ends: serve what this returns until it

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use bind::proto::{Negotiated, handshake::HandshakeError};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{Clock, Config, Incoming, Io, Role, WebSocket};
+
+/// Reads the request of a client that has connected, to be accepted or refused.
+///
+/// ```no_run
+/// # async fn f(stream: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use bowline_tokio::{Headers, Response, accept, config};
+///
+/// let incoming = accept(stream, &Arc::new(config())).await?;
+/// if !incoming.origin_allowed(&["https://chat.example"]) {
+///     incoming.refuse(Response::new(403, "not from there\n")).await;
+///     return Ok(());
+/// }
+/// let mut socket = incoming.accept(None, Headers::new()).await?;
+/// socket.send("welcome").await?;
+/// # Ok(()) }
+/// ```
+///
+/// Set `TCP_NODELAY` on a [`TcpStream`](tokio::net::TcpStream) before, for small messages to leave
+/// at once.
+///
+/// All state is in the future: dropped, it drops the transport. So it does on failure, after the
+/// client was told what is wrong.
+///
+/// # Errors
+///
+/// [`HandshakeError::Request`] if the client's request is not a valid opening handshake;
+/// [`HandshakeError::TimedOut`] if it is not complete within
+/// [`handshake_timeout`](Config::handshake_timeout).
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    config: &Arc<Config>,
+) -> Result<Incoming<S>, HandshakeError> {
+    bind::accept(Io(stream), config, Clock::new()).await
+}
+
+/// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
+///
+/// # Errors
+///
+/// As [`accept`].
+pub async fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    config: &Arc<Config>,
+) -> Result<WebSocket<S>, HandshakeError> {
+    let incoming = accept(stream, config).await?;
+    Ok(incoming.open().await)
+}
+
+/// A WebSocket whose opening handshake somebody else has done: as a server with [`respond`], or as a
+/// client.
+///
+/// `leftover` is what was read behind the handshake, at most 64 KiB; of more, the rest is lost and
+/// the connection with it.
+///
+/// [`respond`]: crate::respond
+pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    leftover: &[u8],
+    negotiated: Negotiated,
+    role: Role,
+    config: &Arc<Config>,
+) -> WebSocket<S> {
+    bind::WebSocket::from_parts(Io(stream), leftover, negotiated, role, config, Clock::new())
+}
+
+/// A WebSocket of a server, on a connection that the HTTP server which hosts it has upgraded.
+///
+/// ```ignore
+/// let (headers, negotiated) = respond(method, fields, &[], &config)?;
+/// // … the HTTP server sends the 101 with `headers`, and hands the connection over …
+/// let socket = from_upgraded(TokioIo::new(upgraded), negotiated, &config);
+/// ```
+pub fn from_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    negotiated: Negotiated,
+    config: &Arc<Config>,
+) -> WebSocket<S> {
+    from_parts(stream, &[], negotiated, Role::Server, config)
+}

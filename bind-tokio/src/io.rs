@@ -1,0 +1,139 @@
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    ops::Deref,
+    pin::{Pin, pin},
+    sync::LazyLock,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bind::{PeerAddr, Read, Timer, Write, proto::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{self, Sleep},
+};
+
+/// A transport of tokio.
+#[derive(Debug)]
+pub struct Io<S>(pub(crate) S);
+
+impl<S> Deref for Io<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: AsyncRead + Unpin> Read for Io<S> {
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buf = ReadBuf::new(buf);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Write for Io<S> {
+    #[inline]
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    #[inline]
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl PeerAddr for Io<TcpStream> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.peer_addr()
+    }
+}
+
+/// Where this clock begins: before any runtime whose clock was stopped by a test.
+static EPOCH: LazyLock<time::Instant> = LazyLock::new(|| {
+    let now = std::time::Instant::now();
+    now.checked_sub(Duration::from_secs(24 * 60 * 60))
+        .unwrap_or(now)
+        .into()
+});
+
+/// The clock of tokio, which tests may stop (`tokio::time::pause`).
+#[derive(Debug)]
+pub struct Clock {
+    /// Made when something is first waited for.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// What `sleep` waits for, and for whom.
+    armed: Option<Instant>,
+    waker: Waker,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self {
+            sleep: None,
+            armed: None,
+            waker: Waker::noop().clone(),
+        }
+    }
+
+    #[cold]
+    fn arm(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        self.armed = Some(deadline);
+        self.waker.clone_from(cx.waker());
+        let deadline = *EPOCH + deadline.since_epoch();
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        // Out of its budget of work, a task would not be registered, and the next call would not know.
+        pin!(tokio::task::unconstrained(sleep)).poll(cx)
+    }
+}
+
+/// A clone waits for a deadline of its own.
+impl Clone for Clock {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl Timer for Clock {
+    fn now(&self) -> Instant {
+        Instant::from_epoch(EPOCH.elapsed())
+    }
+
+    #[inline]
+    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if self.armed == Some(deadline)
+            && self.waker.will_wake(cx.waker())
+            && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
+        {
+            return Poll::Pending;
+        }
+        self.arm(cx, deadline)
+    }
+}

@@ -1,0 +1,136 @@
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bind::{ConnectError, PeerAddr, Prepared};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+#[cfg(feature = "tls")]
+use tokio_rustls::{TlsConnector, client, server};
+
+use crate::Io;
+
+/// A transport of a client, with or without TLS.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MaybeTls<S> {
+    /// As it is.
+    Plain(S),
+    /// By TLS.
+    #[cfg(feature = "tls")]
+    Tls(Box<client::TlsStream<S>>),
+}
+
+impl<S> MaybeTls<S> {
+    /// What is below.
+    pub fn get_ref(&self) -> &S {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+/// The same call on either.
+macro_rules! either {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self {
+            Self::Plain($stream) => $call,
+            #[cfg(feature = "tls")]
+            Self::Tls($stream) => $call,
+        }
+    };
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTls<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        either!(this, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        either!(this, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        either!(this, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        either!(self, stream => stream.is_write_vectored())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        either!(this, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        either!(this, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+impl PeerAddr for Io<MaybeTls<TcpStream>> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.get_ref().peer_addr()
+    }
+}
+
+#[cfg(feature = "tls")]
+impl PeerAddr for Io<client::TlsStream<TcpStream>> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.get_ref().0.peer_addr()
+    }
+}
+
+#[cfg(feature = "tls")]
+impl PeerAddr for Io<server::TlsStream<TcpStream>> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.get_ref().0.peer_addr()
+    }
+}
+
+/// Begins TLS, if the URL asks for it.
+pub(crate) async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    to: &Prepared,
+) -> Result<MaybeTls<S>, ConnectError> {
+    if !to.tls {
+        return Ok(MaybeTls::Plain(stream));
+    }
+    #[cfg(feature = "tls")]
+    {
+        let name = to.server_name()?;
+        let wanted = to.clone();
+        // Reading the roots of the platform blocks.
+        let config = tokio::task::spawn_blocking(move || wanted.client_config());
+        let config = config.await.map_err(io::Error::other)??;
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        Ok(MaybeTls::Tls(Box::new(stream)))
+    }
+    #[cfg(not(feature = "tls"))]
+    Err(bind::UrlError::NoTls.into())
+}

@@ -1,0 +1,343 @@
+//! The opening handshake, driven (RFC 6455 §4).
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use proto::{
+    Config, Connection, Instant, Lost, Negotiated, Role,
+    handshake::{
+        self, AnswerError, Client, Exchange, HandshakeError, Headers, Request, Response, Server,
+    },
+};
+
+use crate::{ConnectError, Read, Timer, WebSocket, Write, error::lost};
+
+/// Reads the request of a client that has connected.
+///
+/// All state is in the future: dropped, it drops the transport. So it does on failure, after the
+/// client was told and has ended its direction, or
+/// [`close_timeout`](proto::Config::close_timeout) has passed.
+///
+/// # Errors
+///
+/// [`HandshakeError::Request`] if it is not a valid opening handshake; [`HandshakeError::TimedOut`]
+/// if it is not complete within [`handshake_timeout`](proto::Config::handshake_timeout), however
+/// busily the client sends.
+pub async fn accept<S: Read + Write, T: Timer>(
+    io: S,
+    config: &Arc<Config>,
+    timer: T,
+) -> Result<Incoming<S, T>, HandshakeError> {
+    let mut server = Server::new(config, timer.now());
+    let mut link = Link::new(io, timer);
+    let error = loop {
+        match server.poll() {
+            Ok(Some(incoming)) => return Ok(Incoming { incoming, link }),
+            Ok(None) => link.serve(server.exchange()).await,
+            Err(error) => break error,
+        }
+    };
+    link.serve_to_end(server.exchange()).await;
+    #[cfg(feature = "tracing")]
+    tracing::debug!(%error, "opening handshake failed");
+    Err(error)
+}
+
+/// Sends `request` and reads the server's answer, which is due
+/// [`handshake_timeout`](proto::Config::handshake_timeout) after `started`.
+///
+/// All state is in the future: dropped, it drops the transport. So it does on failure.
+///
+/// # Errors
+///
+/// [`ConnectError::Request`] if no valid opening handshake can be made of `request`: nothing was
+/// sent. [`ConnectError::Handshake`] if the server refused, or answered something invalid.
+pub async fn connect<S: Read + Write, T: Timer>(
+    io: S,
+    request: Request,
+    config: &Arc<Config>,
+    timer: T,
+    started: Instant,
+) -> Result<(WebSocket<S, T>, Response), ConnectError> {
+    let mut client = Client::new(request, config, started)?;
+    let mut link = Link::new(io, timer);
+    loop {
+        match client.poll() {
+            Ok(Some((response, connection))) => {
+                let socket = WebSocket::new(connection, link.io, link.timer);
+                return Ok((socket, response));
+            }
+            Ok(None) => link.serve(client.exchange()).await,
+            Err(HandshakeError::TimedOut) => return Err(ConnectError::TimedOut),
+            Err(error) => {
+                return Err(match (&error, link.error) {
+                    // The transport knows more of it, such as why TLS failed.
+                    (HandshakeError::Lost(_) | HandshakeError::Truncated(_), Some(error)) => {
+                        error.into()
+                    }
+                    _ => error.into(),
+                });
+            }
+        }
+    }
+}
+
+impl<S: Read + Write, T: Timer> WebSocket<S, T> {
+    /// A socket whose opening handshake somebody else has done, such as an HTTP server that hosts it
+    /// (see [`handshake::respond`]). `leftover` is what was read behind the handshake, at most 64 KiB;
+    /// of more, the rest is lost and the connection with it.
+    pub fn from_parts(
+        io: S,
+        leftover: &[u8],
+        negotiated: Negotiated,
+        role: Role,
+        config: &Arc<Config>,
+        timer: T,
+    ) -> Self {
+        let mut connection = Connection::new(role, negotiated, config, timer.now());
+        if connection.receive(leftover) < leftover.len() {
+            connection.handle_error(Lost::Failed);
+        }
+        Self::new(connection, io, timer)
+    }
+}
+
+/// A valid request, to be accepted or refused, however long that takes.
+///
+/// Meanwhile nothing is read or written, and no deadline runs. Dropped, the client gets no answer.
+#[must_use = "the client waits for an answer"]
+pub struct Incoming<S, T> {
+    incoming: handshake::Incoming,
+    link: Link<S, T>,
+}
+
+impl<S: Read + Write, T: Timer> Incoming<S, T> {
+    /// What the client asks for: its target, origin, subprotocols and header fields.
+    pub const fn request(&self) -> &Request {
+        self.incoming.request()
+    }
+
+    /// Whether the page that asks is from one of `origins`; see
+    /// [`handshake::Incoming::origin_allowed`]. Refuse it with 403 if not.
+    pub fn origin_allowed(&self, origins: &[&str]) -> bool {
+        self.incoming.origin_allowed(origins)
+    }
+
+    /// The first of the client's offers that is in `supported`; give it to [`accept`](Self::accept).
+    pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&str> {
+        self.incoming.pick_subprotocol(supported)
+    }
+
+    /// The transport.
+    pub const fn get_ref(&self) -> &S {
+        &self.link.io
+    }
+
+    /// Opens the connection. `extra` are more fields for the 101, such as cookies.
+    ///
+    /// When it resolves the 101 has left, or the transport is lost, which the socket will tell.
+    /// Dropped before that, it drops the transport.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAccepted`] gives the request back, if the client did not offer `subprotocol`, or if a
+    /// field is the handshake's own.
+    pub async fn accept(
+        self,
+        subprotocol: Option<&str>,
+        extra: Headers,
+    ) -> Result<WebSocket<S, T>, NotAccepted<S, T>> {
+        let Self { incoming, link } = self;
+        let connection = match incoming.accept(subprotocol, extra, link.timer.now()) {
+            Ok(connection) => connection,
+            Err(handshake::NotAccepted { error, incoming }) => {
+                let incoming = Box::new(Self {
+                    incoming: *incoming,
+                    link,
+                });
+                return Err(NotAccepted { error, incoming });
+            }
+        };
+        Ok(link.open(connection).await)
+    }
+
+    /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
+    /// which cannot fail.
+    pub async fn open(self) -> WebSocket<S, T> {
+        let connection = self.incoming.open(self.link.timer.now());
+        self.link.open(connection).await
+    }
+
+    /// Answers with `response` instead, and ends the transport once the client has ended its
+    /// direction, so that no reset overtakes the answer; waits for that no longer than
+    /// [`close_timeout`](proto::Config::close_timeout). Dropped, it drops the transport.
+    ///
+    /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
+    /// status below 200 or above 599 cannot refuse; it is sent as 500.
+    pub async fn refuse(mut self, response: Response) {
+        let mut exchange = self.incoming.refuse(response);
+        self.link.serve_to_end(&mut exchange).await;
+    }
+}
+
+impl<S, T> fmt::Debug for Incoming<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.incoming.fmt(f)
+    }
+}
+
+/// The connection was not opened, and nothing was sent: the caller's side.
+pub struct NotAccepted<S, T> {
+    /// Why.
+    pub error: AnswerError,
+    /// The request, which still waits for an answer.
+    pub incoming: Box<Incoming<S, T>>,
+}
+
+impl<S, T> fmt::Debug for NotAccepted<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NotAccepted").field(&self.error).finish()
+    }
+}
+
+impl<S, T> fmt::Display for NotAccepted<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<S, T> std::error::Error for NotAccepted<S, T> {}
+
+/// What a handshake is driven over.
+struct Link<S, T> {
+    io: S,
+    timer: T,
+    /// The transport may hold something back.
+    unflushed: bool,
+    shut_down: bool,
+    error: Option<io::Error>,
+    /// Passes without waiting.
+    passes: u32,
+}
+
+impl<S: Read + Write, T: Timer> Link<S, T> {
+    /// After so many passes without waiting, other tasks get a turn.
+    const MAX_PASSES: u32 = 32;
+
+    const fn new(io: S, timer: T) -> Self {
+        Self {
+            io,
+            timer,
+            unflushed: false,
+            shut_down: false,
+            error: None,
+            passes: 0,
+        }
+    }
+
+    /// A socket whose output begins with the rest of the handshake, once that has left.
+    async fn open(self, connection: Connection) -> WebSocket<S, T> {
+        let mut socket = WebSocket::new(connection, self.io, self.timer);
+        poll_fn(|cx| socket.poll_output(cx, |output, cx| output.poll(cx))).await;
+        socket
+    }
+
+    /// Serves `exchange` until something happened that its machine has to see.
+    async fn serve(&mut self, exchange: &mut Exchange) {
+        poll_fn(|cx| {
+            if self.passes >= Self::MAX_PASSES {
+                self.passes = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let polled = self.poll(exchange, cx);
+            self.passes = if polled.is_ready() {
+                self.passes + 1
+            } else {
+                0
+            };
+            polled
+        })
+        .await;
+    }
+
+    async fn serve_to_end(&mut self, exchange: &mut Exchange) {
+        while !exchange.is_done() {
+            self.serve(exchange).await;
+        }
+    }
+
+    fn poll(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<()> {
+        let failed = self.write(exchange, cx);
+        if exchange.wants_shutdown() && !self.shut_down {
+            // The peer learns of it or not: there is nobody to tell of a failure.
+            self.shut_down = self.io.poll_shutdown(cx).is_ready();
+        }
+        // What was received counts before a deadline, but does not put it off.
+        let moved = self.read(exchange, cx);
+        let timed = exchange.poll_timeout().is_some_and(|deadline| {
+            deadline <= Instant::EPOCH || self.timer.poll_until(cx, deadline).is_ready()
+        });
+        if timed {
+            exchange.handle_timeout(self.timer.now());
+        }
+        if failed || moved || timed || exchange.is_done() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Whether the transport failed.
+    fn write(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
+        let result = loop {
+            let Some(bytes) = exchange.transmit() else {
+                if !self.unflushed {
+                    return false;
+                }
+                break self.io.poll_flush(cx);
+            };
+            match crate::output::write(&mut self.io, cx, bytes) {
+                Poll::Ready(Ok(())) => self.unflushed = true,
+                stopped => break stopped,
+            }
+            exchange.handle_sent(false);
+        };
+        match result {
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                exchange.handle_sent(true);
+            }
+            Poll::Ready(Err(error)) => {
+                self.fail(exchange, error);
+                return true;
+            }
+            Poll::Pending => exchange.handle_sent(false),
+        }
+        false
+    }
+
+    /// Whether something was received, or the end.
+    fn read(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
+        let Some(buf) = exchange.recv_buf() else {
+            return false;
+        };
+        match self.io.poll_read(cx, buf) {
+            Poll::Ready(Ok(0)) => exchange.handle_eof(),
+            Poll::Ready(Ok(len)) => exchange.handle_input(len),
+            Poll::Ready(Err(error)) => self.fail(exchange, error),
+            Poll::Pending => return false,
+        }
+        true
+    }
+
+    fn fail(&mut self, exchange: &mut Exchange, error: io::Error) {
+        exchange.handle_error(lost(&error));
+        self.error.get_or_insert(error);
+    }
+}
