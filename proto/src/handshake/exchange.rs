@@ -85,13 +85,8 @@ impl Exchange {
 
     /// Room to read into; `None` until what was received before is polled, and after the end.
     pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
-        if self.fresh || self.lost.is_some() {
+        if self.fresh || self.lost.is_some() || matches!(self.stage, Stage::Opening | Stage::Done) {
             return None;
-        }
-        match self.stage {
-            Stage::Opening | Stage::Done => return None,
-            Stage::Answering | Stage::Draining => (self.start, self.end) = (0, 0),
-            Stage::Reading => {}
         }
         if self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);

@@ -485,6 +485,47 @@ fn the_rest_of_a_request_that_was_answered_early_goes_before_frames() {
 }
 
 #[test]
+fn nothing_is_read_before_what_was_read_is_polled() {
+    let mut client = client_with(request(), config());
+    read(client.exchange(), b"HTTP", usize::MAX);
+    assert!(client.exchange().recv_buf().is_none());
+    assert!(matches!(client.poll(), Ok(None)));
+    assert!(client.exchange().recv_buf().is_some());
+}
+
+#[test]
+fn what_comes_behind_the_head_fits_into_a_new_connection() {
+    let mut config = config();
+    (config.max_head_size, config.max_head_line) = (1 << 20, 1 << 20);
+    let mut client = client_with(request(), config);
+    let interim = format!("HTTP/1.1 103 X\r\nX: {}\r\n\r\n", "x".repeat(500_000));
+    assert!(matches!(
+        answer_to(&mut client, &[interim.as_bytes()], usize::MAX),
+        Ok(None)
+    ));
+    let bytes = [RESPONSE.as_bytes(), &b"\x81\x05Hello".repeat(50_000)].concat();
+    let mut rest = &bytes[read(client.exchange(), &bytes, usize::MAX)..];
+    let (_, mut connection) = poll(&mut client).unwrap().unwrap();
+    let mut count = texts(&mut connection).len();
+    while !rest.is_empty() {
+        rest = &rest[connection.receive(rest)..];
+        count += texts(&mut connection).len();
+    }
+    assert_eq!(count, 50_000, "nothing is lost");
+}
+
+#[test]
+fn nothing_is_written_to_a_transport_that_failed() {
+    let mut client = Client::new(request(), &shared(), at(1)).unwrap();
+    client.exchange().handle_error(Lost::Reset);
+    assert!(client.exchange().transmit().is_none());
+    assert_eq!(
+        client.poll().map(|_| ()).unwrap_err(),
+        HandshakeError::Lost(Lost::Reset)
+    );
+}
+
+#[test]
 fn a_connection_begins_when_the_time_is_told() {
     let mut client = client_with(request(), config());
     read(client.exchange(), RESPONSE.as_bytes(), usize::MAX);

@@ -110,6 +110,7 @@ fn invalid() -> Vec<(&'static str, String, RequestError)> {
         ("RFC 9112 §2.2: one bare LF", REQUEST.replacen("websocket\r\n", "websocket\n", 1), E::Syntax),
         ("RFC 9112 §2.2: bare LF at the end", REQUEST.replacen("\r\n\r\n", "\r\n\n", 1), E::Syntax),
         ("RFC 9112 §2.2: bare CR", more("X-A: a\rb"), E::Syntax),
+        ("RFC 9112 §2.2: CR CR, at once", "GET / HTTP/1.1\r\nX-A: a\r\r".to_owned(), E::Syntax),
         ("RFC 9112 §2.2: CR CR LF", more("X-A: a\r"), E::Syntax),
         ("§4.1: subprotocol twice", more("Sec-WebSocket-Protocol: chat, chat"), E::Subprotocol),
         ("§4.1: subprotocol twice, two fields", more("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"), E::Subprotocol),
