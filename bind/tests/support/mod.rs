@@ -331,6 +331,28 @@ impl Lane {
     }
 }
 
+impl End {
+    /// Waits for room to write.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut lane = self.outgoing.borrow_mut();
+        if lane.closed || lane.reset || lane.bytes.len() < lane.capacity {
+            return Poll::Ready(());
+        }
+        lane.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Waits until all that was written is read.
+    pub fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut lane = self.outgoing.borrow_mut();
+        if lane.closed || lane.reset || lane.bytes.is_empty() {
+            return Poll::Ready(());
+        }
+        lane.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
 impl Read for End {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         assert!(!buf.is_empty(), "an empty read looks like the end");
@@ -397,19 +419,15 @@ impl Drop for End {
     }
 }
 
-/// Polls `future` until it has waited `count` times; `Err` gives it back unfinished.
+/// Polls `future` until it has waited `count` times and was woken; `Err` gives it back unfinished.
 pub async fn poll_times<F: Future + Unpin>(mut future: F, count: usize) -> Result<F::Output, F> {
-    let mut polls = 0;
-    let done = poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => {
-            polls += 1;
-            if polls >= count {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
-            }
+    let mut waits = 0;
+    let done = poll_fn(|cx| {
+        if waits == count {
+            return Poll::Ready(None);
         }
+        waits += 1;
+        Pin::new(&mut future).poll(cx).map(Some)
     })
     .await;
     done.ok_or(future)

@@ -1,0 +1,271 @@
+//! Two halves and their clones, under load and over awkward transports.
+
+mod support;
+
+use std::{
+    cell::Cell,
+    io::{self, IoSlice},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bowline_bind::{
+    Error, Read, WebSocket, Write,
+    proto::{Connection, ControlPayload, Deadline, Message, Negotiated, Role},
+};
+use support::*;
+
+/// Ten cloned senders, 1,000 messages each, over a pipe of 4 KiB whose reader pauses, while messages
+/// of 1 MiB are echoed.
+#[test]
+fn ten_senders_and_an_echo() {
+    let world = World::default();
+    let (client, mut server) = pair(&world, 4096, config());
+    let (mut reader, writer) = client.split();
+    let left = Rc::new(Cell::new(11));
+    for sender in 0..10u8 {
+        let (writer, left) = (writer.clone(), left.clone());
+        world.spawn(async move {
+            for number in 0..1000u16 {
+                let mut bytes = vec![sender];
+                bytes.extend(number.to_be_bytes());
+                writer.send(bytes).await.unwrap();
+            }
+            left.set(left.get() - 1);
+        });
+    }
+    let (echoed, remaining) = (writer.clone(), left.clone());
+    world.spawn(async move {
+        for round in 0..3u8 {
+            echoed.send(vec![round + 100; 1 << 20]).await.unwrap();
+            let echo = reader.recv().await.unwrap().unwrap();
+            assert!(**echo.as_bytes() == vec![round + 100; 1 << 20]);
+        }
+        remaining.set(remaining.get() - 1);
+        while remaining.get() > 0 {
+            echoed.flush().await.unwrap();
+            if remaining.get() > 0 {
+                echoed.ping(ControlPayload::default()).await.unwrap();
+            }
+        }
+        echoed.finish(None).await.unwrap();
+        assert!(reader.recv().await.unwrap().is_none());
+    });
+    let clock = world.clone();
+    world.block_on(async move {
+        let mut next = [0u16; 10];
+        let mut count = 0;
+        while let Some(message) = server.recv().await.unwrap() {
+            count += 1;
+            if count % 500 == 0 {
+                clock.sleep(Duration::from_secs(1)).await;
+            }
+            let bytes = message.as_bytes();
+            if bytes.len() > 3 {
+                server.send(message).await.unwrap();
+                continue;
+            }
+            let number = u16::from_be_bytes([bytes[1], bytes[2]]);
+            assert_eq!(
+                number, next[bytes[0] as usize],
+                "the order of each sender is kept"
+            );
+            next[bytes[0] as usize] += 1;
+        }
+        assert_eq!(next, [1000; 10]);
+    });
+}
+
+#[test]
+fn both_ends_split_and_both_send_much_at_once() {
+    let world = World::default();
+    let (client, server) = pair(&world, 4096, config());
+    for socket in [client, server] {
+        let (mut reader, writer) = socket.split();
+        world.spawn(async move {
+            for _ in 0..4 {
+                writer.send(vec![7; 1 << 20]).await.unwrap();
+            }
+        });
+        world.spawn(async move {
+            for _ in 0..4 {
+                assert!(reader.recv().await.unwrap() == Some(vec![7; 1 << 20].into()));
+            }
+        });
+    }
+    world.run();
+    assert_eq!(world.now(), Duration::ZERO);
+}
+
+#[test]
+fn a_writer_that_is_dropped_while_it_waits_does_not_hold_up_the_others() {
+    let world = World::default();
+    let (client, mut server) = pair(&world, 10, config());
+    let (_reader, writer) = client.split();
+    let other = writer.clone();
+    let clock = world.clone();
+    world.spawn(async move {
+        writer.feed(vec![1; 100_000]).await.unwrap();
+        let waiting = Box::pin(writer.send("dropped"));
+        assert!(poll_times(waiting, 2).await.is_err());
+    });
+    world.spawn(async move { other.send("second").await.unwrap() });
+    world.block_on(async move {
+        clock.sleep(Duration::from_secs(1)).await;
+        let mut last = None;
+        for _ in 0..2 {
+            last = server.recv().await.unwrap();
+        }
+        assert_eq!(last, Some("second".into()));
+    });
+}
+
+#[test]
+fn write_deadline_with_a_reader_that_waits() {
+    let world = World::default();
+    let (client, server) = pair(&world, 10, config());
+    let (mut reader, writer) = client.split();
+    world.spawn(async move {
+        assert!(matches!(
+            reader.recv().await,
+            Err(Error::TimedOut(Deadline::Write))
+        ));
+        assert!(matches!(reader.recv().await, Ok(None)));
+    });
+    world.block_on(async move {
+        let error = writer.send(vec![0; 1000]).await.unwrap_err();
+        assert!(
+            matches!(error, Error::TimedOut(Deadline::Write)),
+            "{error:?}"
+        );
+        drop(server);
+    });
+    assert_eq!(world.now(), Duration::from_secs(20));
+}
+
+/// A transport as TLS is: a read may have to write first, a write to read, and it remembers one waker
+/// for each direction below.
+struct Knotted {
+    inner: End,
+    /// What has to be written before the next read, and read before the next write.
+    owes: Cell<u32>,
+    flushed: bool,
+}
+
+impl Read for Knotted {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.owes.get() % 3 == 1 {
+            // Nothing can be read before a byte of room is there to write to.
+            ready!(self.inner.poll_room(cx));
+        }
+        self.owes.set(self.owes.get() + 1);
+        self.inner.poll_read(cx, buf)
+    }
+}
+
+impl Write for Knotted {
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.flushed = false;
+        self.inner.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.flushed = false;
+        self.inner.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Flushed once the pipe is empty.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.inner.poll_empty(cx));
+        self.flushed = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn a_transport_whose_reads_wait_for_writes() {
+    let world = World::default();
+    let (a, b) = pipe(64);
+    let knotted = |inner, role| {
+        let clock = world.clock();
+        let connection = Connection::new(
+            role,
+            Negotiated::default(),
+            &Arc::new(config()),
+            bowline_bind::Timer::now(&clock),
+        );
+        WebSocket::new(
+            connection,
+            Knotted {
+                inner,
+                owes: Cell::new(0),
+                flushed: true,
+            },
+            clock,
+        )
+    };
+    let ends = [knotted(a, Role::Client), knotted(b, Role::Server)];
+    for socket in ends {
+        let (mut reader, writer) = socket.split();
+        for sender in 0..3u8 {
+            let writer = writer.clone();
+            world.spawn(async move {
+                for number in 0..100u8 {
+                    writer.send(vec![sender, number]).await.unwrap();
+                }
+            });
+        }
+        world.spawn(async move {
+            let mut next = [0; 3];
+            for _ in 0..300 {
+                let message: Message = reader.recv().await.unwrap().unwrap();
+                let bytes = message.as_bytes();
+                assert_eq!(bytes[1], next[bytes[0] as usize]);
+                next[bytes[0] as usize] += 1;
+            }
+            drop(writer);
+        });
+    }
+    world.run();
+    assert_eq!(world.now(), Duration::ZERO);
+}
+
+/// A ping that is owed is not queued behind a write that is blocked: the reader goes on to read.
+#[test]
+fn a_hundred_thousand_pings_to_a_reader_whose_writes_are_blocked() {
+    let world = World::default();
+    let (end, peer) = pipe(0);
+    let mut server = socket(&world, end, Role::Server, config());
+    peer.outgoing
+        .borrow_mut()
+        .push(&[0x89, 0x84, 0, 0, 0, 0, b'p', b'i', b'n', b'g'].repeat(100_000));
+    world.block_on(async move {
+        let mut recv = Box::pin(server.recv());
+        for _ in 0..2000 {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(recv.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(peer.outgoing.borrow().len(), 0, "all were read");
+        peer.incoming.borrow_mut().set_capacity(1 << 20);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(recv.as_mut().poll(&mut cx).is_pending());
+        assert!(
+            peer.incoming.borrow_mut().drain().len() <= 3 * 6,
+            "three Pongs at the most"
+        );
+    });
+}
