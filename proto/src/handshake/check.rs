@@ -63,7 +63,7 @@ pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
     if !host.is_some_and(is_authority) {
         return Err(RequestError::Host);
     }
-    // Items 3 and 4: "containing the value "websocket"", "a token that … includes "Upgrade"".
+    // Items 3 and 4: "containing the value "websocket"", "that includes the token "Upgrade"".
     if !headers.list_has("Upgrade", "websocket") || !headers.list_has("Connection", "Upgrade") {
         return Err(RequestError::NoUpgrade);
     }
@@ -113,7 +113,8 @@ fn check_body(headers: &Headers) -> Result<(), RequestError> {
     if length.is_some_and(|length| length.is_empty() || length.iter().any(|&digit| digit != b'0')) {
         return Err(RequestError::Body);
     }
-    // RFC 9110 §10.1.1: "MAY respond with a 417" and, to 100-continue, "MUST send … a final status".
+    // RFC 9110 §10.1.1: "MUST NOT generate a 100-continue expectation in a request that does not
+    // include content"; to any other a server "MAY respond with a 417".
     if headers.get("Expect").is_some() {
         Err(RequestError::Expectation)
     } else {

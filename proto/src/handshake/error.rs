@@ -158,7 +158,7 @@ impl RequestError {
             426 => {
                 // RFC 9110 §15.5.22: "MUST send an Upgrade header field in a 426 response".
                 headers.set("Upgrade", "websocket");
-                // §4.4: "MUST … include … |Sec-WebSocket-Version|".
+                // §4.4: "MUST respond with a |Sec-WebSocket-Version| header field".
                 headers.set("Sec-WebSocket-Version", "13");
             }
             _ => {}

@@ -21,7 +21,8 @@ pub(super) struct Extension<'a> {
 type Param<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
 
 /// Whether the field, if it is there, lists extensions. No extension is implemented, so that is all
-/// there is to know. §9.1: what does not conform to the grammar "MUST" fail.
+/// there is to know. §9.1: of a value "that does not conform to the ABNF … the
+/// recipient … MUST immediately _Fail".
 pub(super) fn are_valid(headers: &Headers) -> bool {
     headers
         .get_all("Sec-WebSocket-Extensions")

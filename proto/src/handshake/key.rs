@@ -26,7 +26,8 @@ pub(super) fn is_valid(key: &[u8]) -> bool {
     BASE64.decode_slice(key, &mut nonce) == Ok(16)
 }
 
-/// §4.2.2: "base64-encoding … the SHA-1 hash" of the key, as it was sent, and a fixed string.
+/// §4.2.2: "concatenating /key/", as it was sent, with a fixed string, "taking the SHA-1 hash" and
+/// "base64-encoding" it.
 pub(super) fn accept(key: &[u8]) -> String {
     let hash = Sha1::new()
         .chain_update(key)

@@ -214,7 +214,7 @@ impl Incoming {
         extra: Headers,
         now: Instant,
     ) -> Result<Connection, NotAccepted> {
-        // Item 5: the value "MUST be … derived from the client's handshake".
+        // Item 4: "The value chosen MUST be derived from the client's handshake".
         let offered =
             subprotocol.is_none_or(|name| self.request.subprotocols().any(|offer| offer == name));
         let checked = if offered {

@@ -1,4 +1,4 @@
-//! What a client sends (RFC 6455 §4.1), and what it makes of responses.
+//! What a client sends (RFC 6455 §4.1), and what it knows of a refusal.
 
 use bowline_proto::{
     Lost, RecvError,
@@ -150,155 +150,6 @@ fn s4_1_nothing_is_sent_that_no_server_could_read() {
     assert_eq!(offer("Sec-WebSocket-Protocol", "a, b"), Ok(()));
 }
 
-fn error(response: impl AsRef<[u8]>) -> HandshakeError {
-    match answer(response) {
-        Err(error) => error,
-        Ok(None) => panic!("the client waits"),
-        Ok(Some(_)) => panic!("the client is connected"),
-    }
-}
-
-#[test]
-fn s4_1_valid_responses_open_the_connection() {
-    for (name, response) in [
-        ("baseline", RESPONSE.to_owned()),
-        ("any case", line(RESPONSE, "Upgrade", "UPGRADE: WebSocket")),
-        (
-            "item 3: a list",
-            line(RESPONSE, "Connection", "Connection: keep-alive, upgrade"),
-        ),
-        (
-            "RFC 9112 §4: no reason",
-            RESPONSE.replacen(" Switching Protocols", " ", 1),
-        ),
-        (
-            "RFC 9112 §4: no space",
-            RESPONSE.replacen(" Switching Protocols", "", 1),
-        ),
-        (
-            "RFC 9112 §6.3: a 101 has no body",
-            with(RESPONSE, "Content-Length: 5\r\nTransfer-Encoding: chunked"),
-        ),
-    ] {
-        let response = response + "\u{1}\u{5}Hello";
-        let mut bytes = response.into_bytes();
-        let len = bytes.len();
-        bytes[len - 7] = 0x81;
-        for step in [1, 2, 3, 7, 100, usize::MAX] {
-            let mut client = client_with(request(), config());
-            let mut rest = &bytes[..];
-            let (response, mut connection) = loop {
-                rest = &rest[read(client.exchange(), rest, step)..];
-                if let Some(open) = poll(&mut client).unwrap() {
-                    break open;
-                }
-            };
-            assert_eq!(response.status, 101, "{name}");
-            assert_eq!(connection.receive(rest), rest.len());
-            assert_eq!(texts(&mut connection), ["Hello"], "{name}, step {step}");
-            assert!(matches!(client.poll(), Ok(None)), "once");
-        }
-    }
-}
-
-#[test]
-fn s4_1_a_response_cut_anywhere_is_the_same_response() {
-    for first in 0..RESPONSE.len() {
-        for second in first..RESPONSE.len() {
-            let (a, rest) = RESPONSE.as_bytes().split_at(first);
-            let (b, c) = rest.split_at(second - first);
-            let answer = answer_to(
-                &mut client_with(request(), config()),
-                &[a, b, c],
-                usize::MAX,
-            );
-            let (response, _) = answer.unwrap().unwrap();
-            assert_eq!(response.headers.get("Upgrade"), Some(&b"websocket"[..]));
-        }
-    }
-}
-
-#[test]
-#[rustfmt::skip]
-fn s4_1_invalid_responses_do_not() {
-    use ResponseError as E;
-    let swap = |name: &str, new: &str| line(RESPONSE, name, new);
-    let more = |lines: &str| with(RESPONSE, lines);
-    let start = |line: &str| RESPONSE.replacen("HTTP/1.1 101 Switching Protocols", line, 1);
-    let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-    let mut responses = vec![
-        ("RFC 9110 §7.8: HTTP/1.0", start("HTTP/1.0 101 Switching Protocols"), E::Version),
-        ("item 2: no Upgrade", swap("Upgrade", ""), E::Upgrade),
-        ("item 2: foo", swap("Upgrade", "Upgrade: foo"), E::Upgrade),
-        ("item 2: the value must match", swap("Upgrade", "Upgrade: websocket, h2c"), E::Upgrade),
-        ("item 2: twice", more("Upgrade: websocket"), E::Upgrade),
-        ("item 3: no Connection", swap("Connection", ""), E::Connection),
-        ("item 3: upgraded", swap("Connection", "Connection: upgraded"), E::Connection),
-        ("item 4: no Accept", swap("Sec-WebSocket-Accept", ""), E::Accept),
-        ("item 4: another Accept", swap("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA="), E::Accept),
-        ("item 4: base64 has a case", swap("Sec-WebSocket-Accept", &format!("Sec-WebSocket-Accept: {}", accept.to_lowercase())), E::Accept),
-        ("item 4: a prefix", swap("Sec-WebSocket-Accept", &format!("Sec-WebSocket-Accept: {}", accept.trim_end_matches('='))), E::Accept),
-        ("§11.3.3: twice, right and wrong", more("Sec-WebSocket-Accept: x"), E::Accept),
-        ("§11.3.3: twice, both right", more(&format!("Sec-WebSocket-Accept: {accept}")), E::Accept),
-        ("item 5: extension", more("Sec-WebSocket-Extensions: permessage-deflate"), E::Extension),
-        ("item 5: malformed extension", more("Sec-WebSocket-Extensions: permessage-deflate;;"), E::Extension),
-        ("§11.3.2: two extension fields", more("Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: a"), E::Extension),
-        ("item 6: subprotocol", more("Sec-WebSocket-Protocol: chat"), E::Subprotocol),
-        ("item 6: empty subprotocol", more("Sec-WebSocket-Protocol:"), E::Subprotocol),
-        ("RFC 9112 §2.2: bare LF", RESPONSE.replace("\r\n", "\n"), E::Syntax),
-        ("RFC 9112 §5.2: obs-fold", swap("Upgrade", "Upgrade:\r\n websocket"), E::Syntax),
-        ("RFC 9112 §5.1: space before the colon", swap("Upgrade", "Upgrade : websocket"), E::Syntax),
-        ("RFC 9110 §5.5: NUL", more("X: \0"), E::Syntax),
-        ("a line of 8,193 bytes", more(&format!("X-A: {}", "a".repeat(8193 - 5))), E::LineTooLong),
-        ("a status line of 8,193 bytes", start(&format!("HTTP/1.1 101 {}", "a".repeat(8193 - 13))), E::LineTooLong),
-        ("101 fields", more(&vec!["X: x"; 98].join("\r\n")), E::TooManyFields),
-        ("16 KiB of fields", more(&vec![format!("X: {}", "x".repeat(4096)); 4].join("\r\n")), E::HeadTooLarge),
-    ];
-    for status in ["HTTP/1.1 99 X", "HTTP/1.1 099 X", "HTTP/1.1 1010 X", "HTTP/1.1 1x1 X", "HTTP/1.1 -1 X", "HTTP/1.1 101.0 X", "HTTP/1.1101", "HTTP/2 101 X", "http/1.1 101 X", "garbage", "HTTP/1.1  101 X"] {
-        responses.push(("RFC 9112 §4: status line", start(status), E::Syntax));
-    }
-    for (name, response, expected) in responses {
-        for step in [1, 2, 3, 7, 100, usize::MAX] {
-            let mut client = client_with(request(), config());
-            let error = answer_to(&mut client, &[response.as_bytes()], step).map(|_| ()).unwrap_err();
-            assert_eq!(error, expected.into(), "{name}, step {step}");
-            assert!(client.exchange().is_done() && !client.exchange().wants_shutdown());
-            assert!(matches!(client.poll(), Ok(None)), "one error");
-        }
-    }
-}
-
-#[test]
-fn s4_1_the_subprotocol_is_one_that_was_offered() {
-    let open = |picked: &str| {
-        let mut offer = request();
-        offer
-            .headers_mut()
-            .push("Sec-WebSocket-Protocol", "a, b")
-            .unwrap();
-        let response = if picked.is_empty() {
-            RESPONSE.to_owned()
-        } else {
-            with(RESPONSE, picked)
-        };
-        answer_to(
-            &mut client_with(offer, config()),
-            &[response.as_bytes()],
-            usize::MAX,
-        )
-        .map(|open| open.is_some())
-    };
-    assert_eq!(open("Sec-WebSocket-Protocol: b"), Ok(true));
-    assert_eq!(open(""), Ok(true), "a server may pick none");
-    for picked in ["B", "c", "a, b", "a,", "\"a\""] {
-        let error = open(&format!("Sec-WebSocket-Protocol: {picked}"));
-        assert_eq!(error, Err(ResponseError::Subprotocol.into()), "{picked}");
-    }
-    // §11.3.4: "MUST NOT appear more than once in an HTTP response".
-    let error = open("Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b");
-    assert_eq!(error, Err(ResponseError::Subprotocol.into()));
-}
-
 /// What is known of a refusal, however it is cut.
 fn refusal(response: &[u8], then_eof: bool) -> Response {
     let mut refusals = Vec::new();
@@ -402,6 +253,14 @@ fn a_declared_length_reserves_nothing() {
         false,
     );
     assert_eq!(&refused.body[..], b"\x1f\x8b\x08");
+}
+
+fn error(response: impl AsRef<[u8]>) -> HandshakeError {
+    match answer(response) {
+        Err(error) => error,
+        Ok(None) => panic!("the client waits"),
+        Ok(Some(_)) => panic!("the client is connected"),
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod client;
 mod conversions;
 mod options;
 mod refusal;
+mod requests;
+mod responses;
 mod server;
 
 use std::{sync::Arc, time::Duration};
