@@ -147,6 +147,8 @@ fn s4_2_2_the_101_names_the_subprotocol_and_carries_more_fields() {
     assert_eq!(values(&head, "Set-Cookie"), ["a=b"]);
     assert!(values(&head, "Sec-WebSocket-Extensions").is_empty());
     // None has to be picked.
+    let opened = output(&mut incoming(&request).open(at(2)));
+    assert_eq!(opened, RESPONSE);
     let mut connection = incoming(&request)
         .accept(None, Headers::new(), at(2))
         .unwrap();
