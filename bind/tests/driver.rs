@@ -1,0 +1,390 @@
+//! What happens when several things happen at once.
+
+mod support;
+
+use std::{
+    io,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bowline_bind::{
+    Error, WebSocket,
+    proto::{
+        Chunk, CloseCode, CloseFrame, ControlPayload, Deadline, Event, Initiator, Kind, Message,
+        ProtocolError, Role, SendError, State,
+    },
+};
+use support::*;
+
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![opcode];
+    match payload.len() {
+        len @ ..126 => frame.push(len as u8),
+        len @ 126..=0xFFFF => {
+            frame.push(126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            frame.push(127);
+            frame.extend((len as u64).to_be_bytes());
+        }
+    }
+    frame.extend(payload);
+    frame
+}
+
+/// A client over a pipe whose other end is in the test's hands, and which takes no output.
+fn blocked(world: &World) -> (Socket, End) {
+    let (end, peer) = pipe(0);
+    (socket(world, end, Role::Client, config()), peer)
+}
+
+#[test]
+fn an_event_that_came_while_send_waited_is_the_next_that_is_received() {
+    let world = World::default();
+    let (mut client, peer) = blocked(&world);
+    peer.outgoing
+        .borrow_mut()
+        .push(&[frame(0x81, b"one"), frame(0x89, b"p"), frame(0x81, b"two")].concat());
+    world.block_on(async move {
+        let send = Box::pin(client.send("blocked"));
+        assert!(matches!(futures_poll(send).await, Poll::Pending));
+        assert_eq!(peer.outgoing.borrow().len(), 0, "send has read");
+        assert_eq!(client.recv().await.unwrap(), Some("one".into()));
+        let p = ControlPayload::new(&b"p"[..]).unwrap();
+        assert_eq!(client.recv_event().await.unwrap(), Some(Event::Ping(p)));
+        assert_eq!(client.recv().await.unwrap(), Some("two".into()));
+        drop(peer);
+    });
+}
+
+/// Polls once.
+async fn futures_poll<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+    std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut future).poll(cx))).await
+}
+
+#[test]
+fn a_kept_chunk_belongs_to_recv_chunk() {
+    for whole in [false, true] {
+        let world = World::default();
+        let (mut client, peer) = blocked(&world);
+        peer.outgoing.borrow_mut().push(&frame(0x01, b"be"));
+        world.block_on(async move {
+            assert_eq!(
+                client.recv_chunk().await.unwrap(),
+                Some(Chunk {
+                    data: "be".into(),
+                    fin: false
+                })
+            );
+            let more = if whole {
+                frame(0x80, b"gun")
+            } else {
+                frame(0x00, b"gun")
+            };
+            peer.outgoing.borrow_mut().push(&more);
+            let send = Box::pin(client.send("blocked"));
+            assert!(matches!(futures_poll(send).await, Poll::Pending));
+            if !whole {
+                peer.outgoing.borrow_mut().push(&frame(0x80, b"!"));
+            }
+            peer.outgoing.borrow_mut().push(&frame(0x81, b"next"));
+            assert_eq!(
+                client.recv().await.unwrap(),
+                Some("next".into()),
+                "the rest is skipped"
+            );
+            drop(peer);
+        });
+    }
+}
+
+#[test]
+fn a_kept_message_is_one_chunk_for_recv_chunk() {
+    let world = World::default();
+    let (mut client, peer) = blocked(&world);
+    peer.outgoing
+        .borrow_mut()
+        .push(&[frame(0x82, b"all"), frame(0x82, b"more")].concat());
+    world.block_on(async move {
+        let send = Box::pin(client.send("blocked"));
+        assert!(matches!(futures_poll(send).await, Poll::Pending));
+        for data in [&b"all"[..], b"more"] {
+            let chunk = Chunk {
+                data: Message::from(data.to_vec()),
+                fin: true,
+            };
+            assert_eq!(client.recv_chunk().await.unwrap(), Some(chunk));
+        }
+        drop(peer);
+    });
+}
+
+#[test]
+fn no_pong_deadline_is_judged_while_an_event_is_kept() {
+    let world = World::default();
+    let mut patient = config();
+    patient.write_timeout = None;
+    let (end, peer) = pipe(100);
+    let mut client = socket(&world, end, Role::Client, patient);
+    let (clock, now) = (world.clone(), world.clone());
+    world.block_on(async move {
+        let mut send = Box::pin(client.send(vec![0; 1000]));
+        assert!(matches!(futures_poll(&mut send).await, Poll::Pending));
+        peer.outgoing.borrow_mut().push(&frame(0x81, b"unread"));
+        let mut sleep = Box::pin(clock.sleep(Duration::from_secs(1000)));
+        std::future::poll_fn(|cx| {
+            assert!(send.as_mut().poll(cx).is_pending());
+            sleep.as_mut().poll(cx)
+        })
+        .await;
+        assert_eq!(now.now(), Duration::from_secs(1000));
+        drop(send);
+        assert_eq!(client.recv().await.unwrap(), Some("unread".into()));
+        assert_eq!(client.state(), State::Open);
+        drop(peer);
+    });
+}
+
+#[test]
+fn a_protocol_error_while_send_waits_fails_the_send_and_is_told_by_recv() {
+    let world = World::default();
+    let (mut client, peer) = blocked(&world);
+    peer.outgoing.borrow_mut().push(&[0x83]);
+    let clock = world.clone();
+    let lane = peer.incoming.clone();
+    world.spawn(async move {
+        clock.sleep(Duration::from_secs(1)).await;
+        lane.borrow_mut().set_capacity(100_000);
+        clock.sleep(Duration::from_secs(1)).await;
+        drop(peer);
+    });
+    world.block_on(async move {
+        let error = client.send(vec![0; 200_000]).await.unwrap_err();
+        assert!(matches!(error, Error::Send(SendError::Closed)), "{error:?}");
+        let error = client.recv().await.unwrap_err();
+        assert!(
+            matches!(error, Error::Protocol(ProtocolError::Opcode(3))),
+            "{error:?}"
+        );
+        assert!(matches!(client.recv().await, Ok(None)));
+    });
+}
+
+#[test]
+fn without_reply_to_close_the_application_finishes_what_it_sends() {
+    let world = World::default();
+    let mut slow = config();
+    slow.reply_to_close = false;
+    let (mut client, mut server) = pair(&world, 4096, slow);
+    world.spawn(async move {
+        let close = Event::Close(Some(CloseCode::NORMAL.into()));
+        assert_eq!(server.recv_event().await.unwrap(), Some(close));
+        server.send("one more").await.unwrap();
+        server
+            .close(Some(CloseCode::GOING_AWAY.into()))
+            .await
+            .unwrap();
+        let closed = server.closed().unwrap();
+        assert_eq!(
+            (closed.code, closed.initiator, closed.clean),
+            (1000, Initiator::Peer, true)
+        );
+    });
+    world.block_on(async move {
+        client
+            .finish(Some(CloseFrame::from(CloseCode::NORMAL)))
+            .await
+            .unwrap();
+        assert_eq!(client.recv().await.unwrap(), Some("one more".into()));
+        let close = Event::Close(Some(CloseCode::GOING_AWAY.into()));
+        assert_eq!(client.recv_event().await.unwrap(), Some(close));
+        assert!(client.recv().await.unwrap().is_none());
+    });
+    assert_eq!(world.now(), Duration::ZERO);
+}
+
+#[test]
+fn both_ends_close_at_once() {
+    let world = World::default();
+    let (client, server) = pair(&world, 4096, config());
+    for mut socket in [client, server] {
+        world.spawn(async move {
+            socket.close(Some(CloseCode::NORMAL.into())).await.unwrap();
+            let closed = socket.closed().unwrap();
+            assert_eq!(
+                (closed.code, closed.initiator, closed.clean),
+                (1000, Initiator::Local, true)
+            );
+        });
+    }
+    world.run();
+    assert_eq!(world.now(), Duration::ZERO);
+}
+
+/// CL-038: whatever the peer sends, the close deadline is absolute.
+#[test]
+fn a_peer_that_streams_for_ever_does_not_hold_off_the_close_deadline() {
+    let world = World::default();
+    let (mut client, mut server) = pair(&world, 4096, config());
+    let clock = world.clone();
+    world.spawn_daemon(async move {
+        loop {
+            let _ = server.try_send(vec![1; 1000]);
+            clock.sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let now = world.clone();
+    world.block_on(async move {
+        let error = client.close(None).await.unwrap_err();
+        assert!(
+            matches!(error, Error::TimedOut(Deadline::Close)),
+            "{error:?}"
+        );
+        assert_eq!(now.now(), Duration::from_secs(5));
+    });
+}
+
+/// CL-043: a reset behind the closing handshake does not turn success into an error.
+#[test]
+fn a_reset_behind_both_closes_is_a_clean_end() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    let mut client = socket(&world, end, Role::Client, config());
+    peer.outgoing.borrow_mut().push(&frame(0x88, &[3, 232]));
+    peer.outgoing.borrow_mut().reset();
+    world.block_on(async move {
+        assert!(client.recv().await.unwrap().is_none());
+        assert!(client.closed().unwrap().clean);
+        drop(peer);
+    });
+}
+
+#[test]
+fn the_error_of_the_transport_is_kept() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    let client = socket(&world, end, Role::Client, config());
+    peer.outgoing.borrow_mut().reset();
+    let (mut reader, writer) = client.split();
+    world.block_on(async move {
+        match reader.recv().await {
+            Err(Error::Lost(error)) => {
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+                assert!(error.get_ref().is_none(), "it is the transport's own");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(reader.recv().await, Ok(None)));
+        assert_eq!(writer.closed(), reader.closed());
+        assert!(matches!(
+            writer.send("late").await,
+            Err(Error::Send(SendError::Closed))
+        ));
+        assert_eq!(writer.state(), State::Closed);
+        drop(peer);
+    });
+}
+
+#[test]
+fn a_reader_is_told_when_a_writer_finds_the_transport_broken() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    let client = socket(&world, end, Role::Client, config());
+    let (mut reader, writer) = client.split();
+    let done = Rc::new(std::cell::Cell::new(false));
+    let told = done.clone();
+    world.spawn(async move {
+        assert!(matches!(reader.recv().await, Err(Error::Lost(_))));
+        assert!(matches!(reader.recv().await, Ok(None)));
+        told.set(true);
+    });
+    let clock = world.clone();
+    world.block_on(async move {
+        clock.sleep(Duration::from_secs(1)).await;
+        peer.incoming.borrow_mut().reset();
+        assert!(writer.send("nowhere").await.is_err());
+        clock.sleep(Duration::from_millis(1)).await;
+        assert!(done.get());
+        drop(peer);
+    });
+}
+
+/// A frame a little larger than the loan filled it, and an empty read then looked like the end.
+#[test]
+fn messages_of_every_size_around_the_loan() {
+    let world = World::default();
+    let (mut client, mut server) = pair(&world, usize::MAX, config());
+    let sizes = || {
+        (131_060..131_090)
+            .chain((131_100..134_000).step_by(97))
+            .chain(16_370..16_400)
+    };
+    world.spawn(async move {
+        while let Some(message) = server.recv().await.unwrap() {
+            server.send(message).await.unwrap();
+        }
+    });
+    world.block_on(async move {
+        for size in sizes() {
+            let message = Message::from(vec![size as u8; size]);
+            client.send(message.clone()).await.unwrap();
+            assert!(client.recv().await.unwrap() == Some(message), "{size}");
+        }
+        client.close(None).await.unwrap();
+    });
+}
+
+#[test]
+fn a_streamed_message_without_end_costs_one_read() {
+    let world = World::default();
+    let (mut client, mut server) = pair(&world, 4096, config());
+    world.spawn(async move {
+        let mut stream = client
+            .stream(Kind::Binary)
+            .await
+            .unwrap();
+        for _ in 0..64 {
+            stream.write(vec![9; 100_000]).await.unwrap();
+        }
+        stream.finish().await.unwrap();
+        client.close(None).await.unwrap();
+    });
+    world.block_on(async move {
+        let mut total = 0;
+        while let Some(chunk) = server.recv_chunk().await.unwrap() {
+            assert!(chunk.data.len() <= 128 << 10);
+            total += chunk.data.len();
+        }
+        assert_eq!(total, 6_400_000, "more than max_message_size");
+    });
+}
+
+/// A task that dropped its `recv` is not woken for it any more, and the next `recv` is.
+#[test]
+fn the_last_task_that_receives_is_the_one_that_is_woken() {
+    let world = World::default();
+    let (client, mut server) = pair(&world, 4096, config());
+    let socket: Rc<std::cell::RefCell<WebSocket<End, Clock>>> =
+        Rc::new(std::cell::RefCell::new(client));
+    let first = socket.clone();
+    world.spawn(async move {
+        let recv = Box::pin(async { first.borrow_mut().recv().await });
+        assert!(matches!(futures_poll(recv).await, Poll::Pending));
+    });
+    let clock = world.clone();
+    world.spawn(async move {
+        clock.sleep(Duration::from_secs(1)).await;
+        let mut socket = socket.borrow_mut();
+        let mut recv = Box::pin(socket.recv());
+        let message = std::future::poll_fn(|cx: &mut Context<'_>| recv.as_mut().poll(cx)).await;
+        assert_eq!(message.unwrap(), Some("hello".into()));
+    });
+    let clock = world.clone();
+    world.block_on(async move {
+        clock.sleep(Duration::from_secs(2)).await;
+        server.send("hello").await.unwrap();
+    });
+}
