@@ -13,9 +13,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .ok_or("usage: autobahn_client URL")?;
     let server = server.trim_end_matches('/');
     let mut config = config();
+    // Behind 65,536 fragments there is an empty one.
     config.max_message_size = 16 << 20;
     config.max_frame_size = 16 << 20;
-    config.max_fragments = 65_536;
+    config.max_fragments = 65_537;
     let config = Arc::new(config);
 
     let count: u32 = ask(&format!("{server}/getCaseCount"), &config)
@@ -24,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for case in 1..=count {
         let url = format!("{server}/runCase?case={case}&agent={AGENT}");
         if let Err(error) = echo(&url, &config).await {
-            println!("{case}: {error}");
+            eprintln!("{case}: {error}");
         }
     }
     ask(&format!("{server}/updateReports?agent={AGENT}"), &config).await?;
