@@ -2,15 +2,10 @@
 
 mod support;
 
-use std::{
-    io,
-    rc::Rc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{cell::Cell, io, rc::Rc, task::Poll, time::Duration};
 
 use bowline_bind::{
-    Error, WebSocket,
+    Error,
     proto::{
         Chunk, CloseCode, CloseFrame, ControlPayload, Deadline, Event, Initiator, Kind, Message,
         ProtocolError, Role, SendError, State,
@@ -50,7 +45,7 @@ fn an_event_that_came_while_send_waited_is_the_next_that_is_received() {
         .push(&[frame(0x81, b"one"), frame(0x89, b"p"), frame(0x81, b"two")].concat());
     world.block_on(async move {
         let send = Box::pin(client.send("blocked"));
-        assert!(matches!(futures_poll(send).await, Poll::Pending));
+        assert!(poll_once(send).await.is_pending());
         assert_eq!(peer.outgoing.borrow().len(), 0, "send has read");
         assert_eq!(client.recv().await.unwrap(), Some("one".into()));
         let p = ControlPayload::new(&b"p"[..]).unwrap();
@@ -61,7 +56,7 @@ fn an_event_that_came_while_send_waited_is_the_next_that_is_received() {
 }
 
 /// Polls once.
-async fn futures_poll<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut future).poll(cx))).await
 }
 
@@ -86,7 +81,7 @@ fn a_kept_chunk_belongs_to_recv_chunk() {
             };
             peer.outgoing.borrow_mut().push(&more);
             let send = Box::pin(client.send("blocked"));
-            assert!(matches!(futures_poll(send).await, Poll::Pending));
+            assert!(poll_once(send).await.is_pending());
             if !whole {
                 peer.outgoing.borrow_mut().push(&frame(0x80, b"!"));
             }
@@ -110,7 +105,7 @@ fn a_kept_message_is_one_chunk_for_recv_chunk() {
         .push(&[frame(0x82, b"all"), frame(0x82, b"more")].concat());
     world.block_on(async move {
         let send = Box::pin(client.send("blocked"));
-        assert!(matches!(futures_poll(send).await, Poll::Pending));
+        assert!(poll_once(send).await.is_pending());
         for data in [&b"all"[..], b"more"] {
             let chunk = Chunk {
                 data: Message::from(data.to_vec()),
@@ -132,7 +127,7 @@ fn no_pong_deadline_is_judged_while_an_event_is_kept() {
     let (clock, now) = (world.clone(), world.clone());
     world.block_on(async move {
         let mut send = Box::pin(client.send(vec![0; 1000]));
-        assert!(matches!(futures_poll(&mut send).await, Poll::Pending));
+        assert!(poll_once(&mut send).await.is_pending());
         peer.outgoing.borrow_mut().push(&frame(0x81, b"unread"));
         let mut sleep = Box::pin(clock.sleep(Duration::from_secs(1000)));
         std::future::poll_fn(|cx| {
@@ -294,7 +289,7 @@ fn a_reader_is_told_when_a_writer_finds_the_transport_broken() {
     let (end, peer) = pipe(4096);
     let client = socket(&world, end, Role::Client, config());
     let (mut reader, writer) = client.split();
-    let done = Rc::new(std::cell::Cell::new(false));
+    let done = Rc::new(Cell::new(false));
     let told = done.clone();
     world.spawn(async move {
         assert!(matches!(reader.recv().await, Err(Error::Lost(_))));
@@ -342,10 +337,7 @@ fn a_streamed_message_without_end_costs_one_read() {
     let world = World::default();
     let (mut client, mut server) = pair(&world, 4096, config());
     world.spawn(async move {
-        let mut stream = client
-            .stream(Kind::Binary)
-            .await
-            .unwrap();
+        let mut stream = client.stream(Kind::Binary).await.unwrap();
         for _ in 0..64 {
             stream.write(vec![9; 100_000]).await.unwrap();
         }
@@ -367,20 +359,18 @@ fn a_streamed_message_without_end_costs_one_read() {
 fn the_last_task_that_receives_is_the_one_that_is_woken() {
     let world = World::default();
     let (client, mut server) = pair(&world, 4096, config());
-    let socket: Rc<std::cell::RefCell<WebSocket<End, Clock>>> =
-        Rc::new(std::cell::RefCell::new(client));
-    let first = socket.clone();
+    let place = Rc::new(Cell::new(Some(client)));
+    let first = place.clone();
     world.spawn(async move {
-        let recv = Box::pin(async { first.borrow_mut().recv().await });
-        assert!(matches!(futures_poll(recv).await, Poll::Pending));
+        let mut socket = first.take().unwrap();
+        assert!(poll_once(Box::pin(socket.recv())).await.is_pending());
+        first.set(Some(socket));
     });
     let clock = world.clone();
     world.spawn(async move {
         clock.sleep(Duration::from_secs(1)).await;
-        let mut socket = socket.borrow_mut();
-        let mut recv = Box::pin(socket.recv());
-        let message = std::future::poll_fn(|cx: &mut Context<'_>| recv.as_mut().poll(cx)).await;
-        assert_eq!(message.unwrap(), Some("hello".into()));
+        let mut socket = place.take().unwrap();
+        assert_eq!(socket.recv().await.unwrap(), Some("hello".into()));
     });
     let clock = world.clone();
     world.block_on(async move {
