@@ -1,0 +1,381 @@
+//! What a connection allocates and holds: the first and the tenth law of the core.
+
+mod support;
+
+use allocation_counter::measure;
+use bowline_proto::{Config, Event, Message, Receiver, Role, Sender, Transmit};
+use bytes::{Buf, Bytes};
+use support::{
+    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, config, connection, other, payload,
+};
+
+/// Bytes that `run` allocated and did not give back.
+fn held(run: impl FnOnce()) -> i64 {
+    measure(run).bytes_current
+}
+
+fn unlimited(config: &mut Config) {
+    config.max_message_size = usize::MAX;
+    config.max_frame_size = u64::MAX;
+    config.max_fragments = u32::MAX;
+}
+
+fn key(role: Role) -> Option<[u8; 4]> {
+    (role == Role::Server).then_some(Frame::KEY)
+}
+
+const LOAN: usize = 128 << 10;
+
+/// Reads `bytes` with a loan, as a driver does, and gives the loan back.
+fn read(rx: &mut Receiver, loan: &mut Option<Vec<u8>>, bytes: &[u8]) -> Option<Message> {
+    let mut bytes = bytes;
+    let mut got = None;
+    while !bytes.is_empty() {
+        if rx.wants_loan() {
+            rx.lend(loan.take().unwrap());
+        }
+        let room = rx.recv_buf().unwrap();
+        let len = room.len().min(bytes.len());
+        room[..len].copy_from_slice(&bytes[..len]);
+        rx.handle_input(len);
+        bytes = &bytes[len..];
+        while let Some(event) = rx.poll_event().unwrap() {
+            if let Event::Data(message) = event {
+                got = Some(message);
+            }
+        }
+        if let Some(buf) = rx.take_back() {
+            *loan = Some(buf);
+        }
+    }
+    got
+}
+
+// ---- What was announced -------------------------------------------------------------------------
+
+#[test]
+fn an_announced_length_reserves_nothing() {
+    for role in BOTH {
+        for len in [1 << 20, 1 << 40, u64::MAX >> 1] {
+            let mut end = End::with(role, unlimited);
+            let header = Frame::header(FIN | BINARY, len, key(role));
+            let bytes = held(|| {
+                end.receive(&header);
+                assert_eq!(end.events(), []);
+            });
+            assert!(bytes < 512, "{bytes} bytes for {len} announced");
+        }
+    }
+}
+
+#[test]
+fn a_message_holds_at_most_twice_what_has_arrived() {
+    for role in BOTH {
+        for with_loan in [false, true] {
+            for step in [1000, 1460, 16 << 10, 100_000] {
+                let (mut rx, _tx) = connection(role, &config(unlimited)).split();
+                let mut loan = Some(vec![0; LOAN]);
+                let header = Frame::header(FIN | BINARY, u64::MAX >> 1, key(role));
+                let part = vec![7; step];
+                let (mut live, mut received) = (0, 0);
+                while received < 1 << 20 {
+                    live += held(|| {
+                        let bytes = if received == 0 { &header } else { &part };
+                        if with_loan {
+                            assert!(read(&mut rx, &mut loan, bytes).is_none());
+                        } else {
+                            let mut bytes = &bytes[..];
+                            while !bytes.is_empty() {
+                                bytes = &bytes[rx.receive(bytes)..];
+                                assert_eq!(rx.poll_event(), Ok(None));
+                            }
+                        }
+                        received += bytes_in(&header, &part, received);
+                    });
+                    assert!(live <= 2 * received as i64 + 4096, "{live} for {received}");
+                }
+            }
+        }
+    }
+}
+
+fn bytes_in(header: &[u8], part: &[u8], received: usize) -> usize {
+    if received == 0 {
+        header.len()
+    } else {
+        part.len()
+    }
+}
+
+#[test]
+fn fragments_of_one_byte_hold_at_most_twice_what_has_arrived() {
+    for role in BOTH {
+        let mut end = End::with(role, unlimited);
+        let (mut live, mut received) = (0, 0);
+        for i in 0..20_000_u32 {
+            let opcode = if i == 0 { TEXT } else { CONTINUATION };
+            let frame = Frame::new(opcode, "x").from(other(role));
+            received += frame.len() as i64;
+            live += held(|| {
+                end.receive(&frame);
+                assert_eq!(end.conn.poll_event(), Ok(None));
+            });
+            assert!(live <= 2 * received + 4096, "{live} for {received}");
+        }
+        // Empty fragments hold nothing at all.
+        let frame = Frame::new(CONTINUATION, "").from(other(role));
+        let bytes = held(|| {
+            for _ in 0..1000 {
+                end.receive(&frame);
+                assert_eq!(end.conn.poll_event(), Ok(None));
+            }
+        });
+        assert_eq!(bytes, 0);
+    }
+}
+
+#[test]
+fn a_large_message_is_not_copied_again_and_again_as_it_grows() {
+    for role in BOTH {
+        let body = vec![7; 4 << 20];
+        let wire = Frame::binary(&body).from(other(role));
+        let (mut rx, _tx) = connection(role, &config(unlimited)).split();
+        let mut loan = Some(vec![0; LOAN]);
+        let info = measure(|| {
+            let mut got = None;
+            for part in wire.chunks(1460) {
+                got = read(&mut rx, &mut loan, part).or(got);
+            }
+            assert!(got == Some(Message::from(body.clone())));
+        });
+        // Doubling adds up to twice the end, and the body above is one more.
+        let most = 4 * body.len() as u64;
+        assert!(info.bytes_total <= most, "{} bytes", info.bytes_total);
+    }
+}
+
+#[test]
+fn chunks_hold_no_more_than_one_read() {
+    for role in BOTH {
+        let mut end = End::with(role, unlimited);
+        let part = vec![7; 10_000];
+        let mut live = held(|| {
+            end.receive(&Frame::header(FIN | BINARY, u64::MAX >> 1, key(role)));
+            assert_eq!(end.chunks(), []);
+        });
+        for _ in 0..1000 {
+            live += held(|| {
+                end.receive(&part);
+                assert_eq!(end.chunks().len(), 1);
+            });
+            assert!(live < 1024, "{live} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_skipped_holds_nothing() {
+    let mut end = End::with(Role::Client, unlimited);
+    let part = vec![7; 10_000];
+    end.receive(&Frame::header(FIN | BINARY, u64::MAX >> 1, None));
+    end.receive(&part);
+    assert_eq!(end.chunks().len(), 1);
+    let bytes = held(|| {
+        for _ in 0..1000 {
+            end.receive(&part);
+            assert_eq!(end.events(), []);
+        }
+    });
+    assert!(bytes < 1024, "{bytes} bytes");
+}
+
+#[test]
+fn what_is_discarded_after_a_failure_holds_nothing() {
+    let mut end = End::new(Role::Client);
+    end.give(&[Frame::new(BINARY, [7; 1000]), Frame::new(0x83, "")]);
+    end.write();
+    let bytes = held(|| {
+        for _ in 0..100 {
+            end.receive(&[7; 10_000]);
+            assert_eq!(end.events(), []);
+        }
+    });
+    assert!(bytes <= 0, "{bytes} bytes");
+}
+
+#[test]
+fn unread_pings_hold_nothing() {
+    for role in BOTH {
+        let mut end = End::new(role);
+        end.give(&[Frame::new(PING, [0; 125])]);
+        assert!(end.conn.transmit().is_some());
+        let bytes = held(|| {
+            for _ in 0..100_000 {
+                end.hear(&[Frame::new(PING, [1; 125])]);
+                end.conn.poll_event().unwrap().unwrap();
+                end.conn.transmit();
+                end.conn.handle_sent(false);
+            }
+            assert_eq!(end.events(), []);
+        });
+        assert!(bytes < 1024, "{bytes} bytes");
+    }
+}
+
+// ---- What is kept -------------------------------------------------------------------------------
+
+#[test]
+fn a_small_message_that_is_kept_pins_no_large_block() {
+    for role in BOTH {
+        for size in [1, 16, 125, 126, 500, 3000] {
+            let frames: Vec<_> = (0..60_000 / size.max(60))
+                .map(|_| Frame::binary(vec![7; size]))
+                .collect();
+            let wire: Vec<u8> = frames.iter().flat_map(|f| f.from(other(role))).collect();
+            let (mut rx, _tx) = connection(role, &config(|_| {})).split();
+            let mut loan = Some(vec![0; LOAN]);
+            let mut kept = None;
+            let bytes = held(|| kept = read(&mut rx, &mut loan, &wire));
+            assert_eq!(kept.map(|message| message.len()), Some(size));
+            assert!(bytes <= 4096 + 256, "{bytes} bytes for a message of {size}");
+        }
+    }
+}
+
+#[test]
+fn a_large_message_that_is_kept_pins_at_most_twice_its_size() {
+    for role in BOTH {
+        for size in [20_000, 70_000, 300_001] {
+            let wire = Frame::binary(vec![7; size]).from(other(role));
+            let (mut rx, _tx) = connection(role, &config(|_| {})).split();
+            let mut loan = Some(vec![0; LOAN]);
+            let mut kept = None;
+            let bytes = held(|| {
+                for part in wire.chunks(1460) {
+                    kept = read(&mut rx, &mut loan, part).or(kept.take());
+                }
+            });
+            assert_eq!(kept.map(|message| message.len()), Some(size));
+            assert!(bytes <= 2 * size as i64 + 4096, "{bytes} bytes for {size}");
+        }
+    }
+}
+
+// ---- Idle ---------------------------------------------------------------------------------------
+
+#[test]
+fn a_server_that_waits_holds_nothing() {
+    let config = config(|_| {});
+    let mut conn = None;
+    assert_eq!(held(|| conn = Some(connection(Role::Server, &config))), 0);
+}
+
+#[test]
+fn a_client_that_waits_holds_its_masking_keys_only() {
+    let config = config(|_| {});
+    let mut conn = None;
+    let bytes = held(|| conn = Some(connection(Role::Client, &config)));
+    assert!(bytes <= 64 * 4 + 64, "{bytes} bytes");
+}
+
+/// An end that had a lively time, and waits.
+fn lively(end: &mut End) {
+    for _ in 0..3 {
+        for size in [0, 10, 5000, 70_000, 1 << 20] {
+            end.conn.send(vec![7; size]).unwrap();
+        }
+        for _ in 0..10_000 {
+            end.conn.send(vec![7; 100]).unwrap();
+        }
+        end.conn.ping(payload("?")).unwrap();
+        assert_eq!(end.write().len(), 10_006);
+        for size in [0, 10, 5000, 60_000] {
+            let half = size / 2;
+            end.hear(&[
+                Frame::new(BINARY, vec![7; half]),
+                Frame::new(PING, "?"),
+                Frame::new(FIN | CONTINUATION, vec![7; size - half]),
+            ]);
+            assert_eq!(end.events().len(), 2);
+        }
+        end.write();
+        // A read that gives nothing, without a loan.
+        assert!(!end.conn.recv_buf().unwrap().is_empty());
+        end.conn.handle_input(0);
+        assert_eq!(end.events(), []);
+    }
+}
+
+#[test]
+fn a_connection_that_waits_again_holds_no_buffer() {
+    for role in BOTH {
+        let mut end = End::new(role);
+        let bytes = held(|| lively(&mut end));
+        // At the most the payload of the last Ping, for its round-trip time.
+        assert!(bytes <= 64, "{bytes} bytes");
+    }
+}
+
+#[test]
+fn a_lent_output_buffer_is_given_back() {
+    let (_rx, mut tx): (Receiver, Sender) = connection(Role::Server, &config(|_| {})).split();
+    let mut buf: Option<Box<Transmit>> = Some(Box::default());
+    let bytes = held(|| {
+        for _ in 0..100 {
+            tx.lend(|| buf.take());
+            tx.send(Bytes::from_static(b"small")).unwrap();
+            let transmit = tx.transmit().unwrap();
+            transmit.advance(transmit.remaining());
+            buf = tx.take_back();
+            assert!(buf.is_some());
+            tx.handle_sent(true);
+        }
+    });
+    // The lent one gathers them all; it is the only one that grew.
+    assert!(bytes <= 512, "{bytes} bytes");
+    assert_eq!(tx.flushed(), 100);
+}
+
+// ---- Copies -------------------------------------------------------------------------------------
+
+#[test]
+fn a_server_sends_a_large_message_without_a_copy() {
+    let mut end = End::new(Role::Server);
+    let shared = Bytes::from(vec![7; 8 << 20]);
+    let info = measure(|| {
+        end.conn.send(shared.clone()).unwrap();
+        while let Some(transmit) = end.conn.transmit() {
+            transmit.advance(transmit.chunk().len());
+            end.conn.handle_sent(true);
+        }
+    });
+    assert!(info.bytes_total < 4096, "{} bytes", info.bytes_total);
+}
+
+#[test]
+fn a_client_masks_its_own_message_where_it_is() {
+    let mut end = End::new(Role::Client);
+    let own = vec![7; 8 << 20];
+    let info = measure(|| {
+        end.conn.send(own).unwrap();
+        while let Some(transmit) = end.conn.transmit() {
+            transmit.advance(transmit.chunk().len());
+            end.conn.handle_sent(true);
+        }
+    });
+    assert!(info.bytes_total < 64 << 10, "{} bytes", info.bytes_total);
+}
+
+#[test]
+fn a_client_masks_a_shared_message_piece_by_piece() {
+    let mut end = End::new(Role::Client);
+    let shared = Bytes::from(vec![7; 8 << 20]);
+    let info = measure(|| {
+        end.conn.send(shared.clone()).unwrap();
+        while let Some(transmit) = end.conn.transmit() {
+            transmit.advance(transmit.chunk().len());
+            end.conn.handle_sent(true);
+        }
+    });
+    assert!(info.bytes_max < 512 << 10, "{} bytes", info.bytes_max);
+}
