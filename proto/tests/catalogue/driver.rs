@@ -17,9 +17,14 @@ use crate::frames::{self, Frame};
 
 pub(crate) const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
-/// Never the same four bytes twice, and never zero.
+/// Never the same four bytes twice, and never zero; but the handshake's key is the sample of RFC 6455
+/// §1.3.
 fn entropy(out: &mut [u8]) -> Result<(), EntropyError> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
+    if out.len() == 16 {
+        out.copy_from_slice(b"the sample nonce");
+        return Ok(());
+    }
     for chunk in out.chunks_mut(4) {
         let word = NEXT.fetch_add(1, Relaxed).wrapping_mul(0x9E37_79B1);
         chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
@@ -48,8 +53,13 @@ pub(crate) struct End {
 impl End {
     pub(crate) fn new(role: Role, config: &Arc<Config>) -> Self {
         let now = Instant::from_epoch(Duration::from_secs(1000));
+        let conn = Connection::new(role, Negotiated::default(), config, now);
+        Self::from_parts(conn, role, now)
+    }
+
+    pub(crate) fn from_parts(conn: Connection, role: Role, now: Instant) -> Self {
         Self {
-            conn: Connection::new(role, Negotiated::default(), config, now),
+            conn,
             role,
             now,
             events: Vec::new(),

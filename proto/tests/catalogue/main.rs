@@ -8,6 +8,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Trial};
 
+mod client;
 mod closing;
 mod driver;
 #[path = "../../../tests/catalogue/entries.rs"]
@@ -16,13 +17,20 @@ mod flood;
 #[path = "../../../tests/catalogue/frames.rs"]
 mod frames;
 mod framing;
+mod handshakes;
+mod server;
 mod table;
 mod text;
 
 use entries::Entry;
 
 /// The ids there are: their numbers have gaps.
-const IDS: [(&str, &str); 3] = [
+const IDS: [(&str, &str); 5] = [
+    (
+        "HS",
+        "1-6 8-9 12-13 15-17 20-22 25-27 30 32-35 37-38 40-47 49-53 58-61 63-74 76-78 80-84 86-97 99-100",
+    ),
+    ("CH", "1 4-5 7-12 14-26 28-33 35-39 41-51"),
     ("FR", "1 3 5-11 13-16 20-27 29-40 42 44-45 48-67"),
     ("UT", "1-11 13-14 16 18-21 23-24 26-35"),
     ("CL", "1 3-4 6-7 9-12 15 17-21 23-24 26-29 31-48"),
@@ -74,11 +82,18 @@ fn main() -> ExitCode {
 }
 
 fn written() -> BTreeMap<&'static str, fn()> {
-    [framing::TESTS, flood::TESTS, text::TESTS, closing::TESTS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        server::TESTS,
+        client::TESTS,
+        framing::TESTS,
+        flood::TESTS,
+        text::TESTS,
+        closing::TESTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 }
 
 /// Every id has an entry, and every entry is run from the table, or by a test that bears its id, or

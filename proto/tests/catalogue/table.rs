@@ -5,22 +5,30 @@ use bowline_proto::{Closed, Event, Initiator, Lost, RecvError, Role, State};
 use crate::{
     driver::{End, config},
     entries::{self, Case, Code, Entry},
-    frames,
+    frames, handshakes,
 };
 
 pub(crate) fn run(entry: &Entry) {
     for case in &entry.cases {
-        let what = case.what.as_deref().unwrap_or_default();
-        for (role, input) in inputs(case) {
-            for feed in FEEDS {
-                let _context = Context::new(&entry.id, what, role, &input);
-                let mut end = start(case, role);
-                feed(&mut end, &input);
-                check(case, &mut end);
-            }
-            if let Some(by) = case.expect.by {
-                check_by(case, role, &input, by);
-            }
+        match &entry.id[..2] {
+            "HS" => handshakes::run_server(&entry.id, case),
+            "CH" => handshakes::run_client(&entry.id, case),
+            _ => run_frames(&entry.id, case),
+        }
+    }
+}
+
+fn run_frames(id: &str, case: &Case) {
+    let what = case.what.as_deref().unwrap_or_default();
+    for (role, input) in inputs(case) {
+        for feed in FEEDS {
+            let _context = Context::new(id, what, role, &input);
+            let mut end = start(case, role);
+            feed(&mut end, &input);
+            check(case, &mut end);
+        }
+        if let Some(by) = case.expect.by {
+            check_by(case, role, &input, by);
         }
     }
 }
@@ -181,7 +189,7 @@ fn check_by(case: &Case, role: Role, input: &[u8], by: usize) {
     assert_eq!(end.errors.len(), 1, "at byte {by}");
 }
 
-fn events(expected: &[entries::Event]) -> Vec<Event> {
+pub(crate) fn events(expected: &[entries::Event]) -> Vec<Event> {
     use bowline_proto::{CloseCode, CloseFrame, ControlPayload};
     let payload = |bytes: &entries::Bytes| ControlPayload::new(bytes.get()).expect("short");
     let event = |event: &entries::Event| match event {
