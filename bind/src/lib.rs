@@ -7,6 +7,8 @@
 mod connect;
 mod driver;
 mod error;
+#[cfg(feature = "futures")]
+mod futures;
 mod handshake;
 mod io;
 mod output;

@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub struct WebSocket<S, T> {
     input: Input<T>,
-    output: Output<S>,
+    pub(crate) output: Output<S>,
 }
 
 impl<S: PeerAddr, T> WebSocket<S, T> {
@@ -284,7 +284,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         self.output.release();
     }
 
-    fn begin_close(&mut self, frame: Option<CloseFrame>) {
+    pub(crate) fn begin_close(&mut self, frame: Option<CloseFrame>) {
         self.output.tx.close(frame);
         self.input.handle_closing();
     }

@@ -95,16 +95,16 @@ impl<S, T> Access<S> for Reader<'_, S, T> {
 
 /// Somebody who waits for output. Has a place among the wakers, and watches the write deadline by a
 /// timer of its own, made when it first waits.
-pub(crate) struct Waiter<'a, S, T> {
-    shared: &'a Shared<S, T>,
+pub(crate) struct Waiter<S, T> {
+    shared: Arc<Shared<S, T>>,
     key: Key,
     timer: Option<T>,
 }
 
-impl<'a, S: Read + Write, T: Timer> Waiter<'a, S, T> {
-    pub(crate) fn new(shared: &'a Shared<S, T>) -> Self {
+impl<S: Read + Write, T: Timer> Waiter<S, T> {
+    pub(crate) fn new(shared: &Arc<Shared<S, T>>) -> Self {
         Self {
-            shared,
+            shared: shared.clone(),
             key: shared.wakers.enter(),
             timer: None,
         }
@@ -151,7 +151,7 @@ impl<'a, S: Read + Write, T: Timer> Waiter<'a, S, T> {
     }
 }
 
-impl<S, T> Drop for Waiter<'_, S, T> {
+impl<S, T> Drop for Waiter<S, T> {
     fn drop(&mut self) {
         self.shared
             .with(Some(self.key), |output, _| output.leave(self.key));

@@ -21,22 +21,29 @@ use crate::{
 /// All methods are cancel-safe. The last one dropped ends nothing: the read half goes on.
 #[derive(Debug)]
 pub struct WriteHalf<S, T> {
-    shared: Arc<Shared<S, T>>,
+    pub(crate) shared: Arc<Shared<S, T>>,
+    /// What a `Sink` keeps between its calls.
+    #[cfg(feature = "futures")]
+    pub(crate) sink: Option<Box<crate::futures::Sending<S, T>>>,
 }
 
 impl<S, T> Clone for WriteHalf<S, T> {
     fn clone(&self) -> Self {
+        Self::new(self.shared.clone())
+    }
+}
+
+impl<S, T> WriteHalf<S, T> {
+    pub(crate) fn new(shared: Arc<Shared<S, T>>) -> Self {
         Self {
-            shared: self.shared.clone(),
+            shared,
+            #[cfg(feature = "futures")]
+            sink: None,
         }
     }
 }
 
 impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
-    pub(crate) fn new(shared: Arc<Shared<S, T>>) -> Self {
-        Self { shared }
-    }
-
     /// Sends a message; see [`WebSocket::send`](crate::WebSocket::send). Cancel-safe: dropped, the
     /// message was either not queued, or it will be written whole.
     ///
@@ -199,7 +206,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         self.shared.with(None, |output, _| output.release());
     }
 
-    fn begin_close(&self, frame: Option<CloseFrame>) {
+    pub(crate) fn begin_close(&self, frame: Option<CloseFrame>) {
         self.shared.with(None, |output, _| output.tx.close(frame));
     }
 
@@ -255,7 +262,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     fn poll_close(
         &self,
         cx: &mut Context<'_>,
-        waiter: &mut Waiter<'_, S, T>,
+        waiter: &mut Waiter<S, T>,
         deadline: Option<Instant>,
     ) -> Poll<Result<(), Error>> {
         let polled = waiter.poll(cx, |output, cx| {
