@@ -3,7 +3,7 @@
 //! Sends each line of its input as text and prints what arrives. Ends with the input, or when the
 //! server closes; succeeds only after a clean close. `--insecure` trusts any certificate.
 
-use std::{error::Error, process::ExitCode, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 use bowline_tokio::{
     CloseCode, CloseFrame, Closed, Connect, Message, connect,
@@ -17,17 +17,19 @@ use bowline_tokio::{
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let closed = match run().await {
-        Ok(closed) => closed,
+async fn main() {
+    let clean = match run().await {
+        Ok(closed) => {
+            eprintln!("{closed}");
+            closed.clean
+        }
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::FAILURE;
+            false
         }
     };
-    eprintln!("{closed}");
-    // A thread may still wait for a line of input.
-    std::process::exit(if closed.clean { 0 } else { 1 });
+    // A thread may still wait for a line of input; returning would wait for it.
+    std::process::exit(if clean { 0 } else { 1 });
 }
 
 async fn run() -> Result<Closed, Box<dyn Error>> {

@@ -6,7 +6,6 @@ usage: websockets_peer.py client URL [CERT]              against the echo server
 Prints `pass NAME` or `FAIL NAME: why` for every check, and `end` after the last.
 """
 import asyncio
-import contextlib
 import http
 import re
 import ssl
@@ -113,8 +112,13 @@ class Ours:
         self.program = program
         self.tls = tls
 
-    async def run(self, behave, stdin=None, options=(), insecure=True, **server_options):
-        """Gives what the server saw, the client's output and its exit status."""
+    async def run(self, behave, lines=(), options=(), insecure=True, **server_options):
+        """Gives what the server saw, the client's output and its exit status.
+
+        The client's input ends when as many lines came out as went in. (It could end at once, but
+        websockets drops an answer that its handler has not yet sent when the Close arrives.) Without
+        lines the input stays open, and the server is to end the connection.
+        """
         seen = Seen()
 
         async def handler(ws):
@@ -141,12 +145,12 @@ class Ours:
                 *command, stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=4 * MIB)
             try:
-                if stdin is not None:       # else it stays open: the server is to end it
-                    process.stdin.write(stdin)
-                    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                        await process.stdin.drain()
+                process.stdin.write("".join(line + "\n" for line in lines).encode())
+                output = b""
+                if lines:
+                    output = b"".join([await process.stdout.readline() for _ in lines])
                     process.stdin.close()
-                output = (await process.stdout.read()).decode()
+                output = (output + await process.stdout.read()).decode()
                 status = await process.wait()
             except asyncio.CancelledError:
                 process.kill()
@@ -171,7 +175,7 @@ def expect_line(output, line):
 
 async def lines_come_back(ours):
     lines = ["hello", "Grüße, 🌍", "x" * MIB]
-    seen, output, status = await ours.run(echo, stdin=("\n".join(lines) + "\n").encode(), max_size=2 * MIB)
+    seen, output, status = await ours.run(echo, lines, max_size=2 * MIB)
     expect("what the server received", [len(t) for t in seen.texts], [len(t) for t in lines])
     expect("what the server received", seen.texts, lines)
     for line in lines:
