@@ -46,3 +46,8 @@ pub type WriteHalf<S> = bind::WriteHalf<Io<S>, Clock>;
 pub type Incoming<S> = bind::Incoming<Io<S>, Clock>;
 /// A request that was not accepted, and still waits for an answer.
 pub type NotAccepted<S> = bind::NotAccepted<Io<S>, Clock>;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
