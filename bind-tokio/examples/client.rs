@@ -6,7 +6,7 @@
 use std::{error::Error, sync::Arc};
 
 use bowline_tokio::{
-    CloseCode, CloseFrame, Closed, Connect, Message, connect,
+    CloseCode, CloseFrame, Closed, Connect, Message, SendError, connect,
     rustls::{
         self, ClientConfig, DigitallySignedStruct, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -44,7 +44,11 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
                 None => break,
             },
             line = lines.next_line(), if open => match line? {
-                Some(line) => socket.send(line).await?,
+                Some(line) => match socket.send(line).await {
+                    // What the server said before is still to come.
+                    Err(bowline_tokio::Error::Send(SendError::Closed)) => open = false,
+                    sent => sent?,
+                },
                 None => {
                     open = false;
                     socket.finish(CloseFrame::from(CloseCode::NORMAL)).await?;
