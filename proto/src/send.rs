@@ -11,9 +11,11 @@ use crate::{
 };
 
 mod frames;
+mod progress;
 mod transmit;
 
 use frames::{Framing, Item, Payload};
+use progress::Progress;
 pub use transmit::Transmit;
 
 /// The sending half of a [`Connection`](crate::Connection).
@@ -55,28 +57,6 @@ enum Closing {
     Framed,
     /// Gone.
     Left,
-}
-
-/// What has left, in bytes and in messages.
-#[derive(Default)]
-struct Progress {
-    /// Bytes that were put into `transmit`, ever.
-    framed_bytes: u64,
-    left_bytes: u64,
-    /// Messages and chunks that were accepted, that are framed, that have left, that were flushed.
-    accepted: u64,
-    framed: u64,
-    left: u64,
-    flushed: u64,
-    /// When `left_bytes` reaches the second, the first many messages have left.
-    mark: (u64, u64),
-    /// Where the last control frame ends.
-    control_end: u64,
-    /// Where the last Ping ends.
-    ping: Option<(u64, ControlPayload)>,
-    ping_left: Option<ControlPayload>,
-    /// Messages from this one on were dropped.
-    dropped_from: Option<u64>,
 }
 
 impl Sender {
@@ -199,10 +179,7 @@ impl Sender {
         if self.end.is_some() {
             return;
         }
-        let waiting = self
-            .transmit
-            .as_ref()
-            .map_or(0, |transmit| transmit.remaining());
+        let waiting = self.waiting();
         let left = self.progress.framed_bytes.saturating_sub(waiting as u64);
         let moved = self.progress.advance(left, flushed);
         if waiting == 0 {
@@ -252,10 +229,7 @@ impl Sender {
     /// Whether to write before queueing more.
     #[inline]
     pub fn is_full(&self) -> bool {
-        let waiting = self
-            .transmit
-            .as_ref()
-            .map_or(0, |transmit| transmit.remaining());
+        let waiting = self.waiting();
         waiting.saturating_add(self.queued) >= self.config.send_high_water
             || self.queue.len() >= Self::MAX_WAITING
     }
@@ -321,6 +295,13 @@ impl Sender {
         self.end
     }
 
+    /// Bytes that the transport has not taken.
+    #[inline]
+    fn waiting(&self) -> usize {
+        let transmit = self.transmit.as_ref();
+        transmit.map_or(0, |transmit| transmit.remaining())
+    }
+
     fn output(&mut self) -> &mut Transmit {
         self.transmit.get_or_insert_default()
     }
@@ -379,38 +360,7 @@ impl fmt::Debug for Sender {
             .field("closing", &self.closing)
             .field("end", &self.end)
             .field("queued", &self.queued)
-            .field(
-                "transmit",
-                &self
-                    .transmit
-                    .as_ref()
-                    .map_or(0, |transmit| transmit.remaining()),
-            )
+            .field("waiting", &self.waiting())
             .finish_non_exhaustive()
-    }
-}
-
-impl Progress {
-    fn add(&mut self, bytes: usize) {
-        self.framed_bytes = self.framed_bytes.saturating_add(bytes as u64);
-    }
-
-    /// Whether bytes left since the last time.
-    fn advance(&mut self, left: u64, flushed: bool) -> bool {
-        let moved = left > self.left_bytes;
-        self.left_bytes = left;
-        if left == self.framed_bytes {
-            self.left = self.framed;
-        } else if left >= self.mark.1 {
-            self.left = self.left.max(self.mark.0);
-            self.mark = (self.framed, self.framed_bytes);
-        }
-        if flushed {
-            self.flushed = self.left;
-        }
-        if let Some((_, payload)) = self.ping.take_if(|(end, _)| *end <= left) {
-            self.ping_left = Some(payload);
-        }
-        moved
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::{Closing, Sender, Transmit};
 use crate::{
@@ -82,13 +82,7 @@ impl Sender {
     /// Turns into bytes what is due, until the high-water mark.
     pub(crate) fn fill(&mut self) {
         let enough = self.config.send_high_water.max(1);
-        while self.end.is_none()
-            && self
-                .transmit
-                .as_ref()
-                .map_or(0, |transmit| transmit.remaining())
-                < enough
-        {
+        while self.end.is_none() && self.waiting() < enough {
             let more = match &self.current {
                 Some(current) if current.is_inside() => self.frame_rest(),
                 _ => self.frame_next(),
