@@ -54,7 +54,7 @@ pub struct Node {
 const LOAN: usize = 128 << 10;
 
 impl Node {
-    fn new(role: Role, way: Way, config: &Arc<Config>) -> Self {
+    pub fn new(role: Role, way: Way, config: &Arc<Config>) -> Self {
         let conn = connection(role, config);
         Self {
             role,
