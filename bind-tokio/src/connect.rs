@@ -1,12 +1,15 @@
 use std::io;
 
-use bind::{Connect, ConnectError, Prepared, Timer, proto::handshake::Response};
+use bind::{
+    Connect, ConnectError, Prepared, Timer,
+    proto::handshake::{Client, Response},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 
-use crate::{Clock, Io, MaybeTls, WebSocket, tls::secure};
+use crate::{Clock, Io, MaybeTls, WebSocket, tls::Security};
 
 /// Connects to a URL, or as a [`Connect`] says.
 ///
@@ -34,13 +37,15 @@ pub async fn connect(
     let to = to.into().prepare()?;
     let clock = Clock::new();
     let started = clock.now();
+    let client = Client::new(to.request.clone(), &to.config, started)?;
     let stream = async {
+        let security = Security::new(&to).await?;
         let stream = dial(&to).await?;
         stream.set_nodelay(to.nodelay)?;
-        secure(stream, &to).await
+        security.secure(stream).await
     };
     let stream = to.within(&clock, started, stream).await?;
-    bind::connect(Io(stream), to.request, &to.config, clock, started).await
+    bind::connect(Io(stream), client, clock).await
 }
 
 /// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
@@ -58,8 +63,10 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     let to = to.into().prepare()?;
     let clock = Clock::new();
     let started = clock.now();
-    let stream = to.within(&clock, started, secure(stream, &to)).await?;
-    bind::connect(Io(stream), to.request, &to.config, clock, started).await
+    let client = Client::new(to.request.clone(), &to.config, started)?;
+    let stream = async { Security::new(&to).await?.secure(stream).await };
+    let stream = to.within(&clock, started, stream).await?;
+    bind::connect(Io(stream), client, clock).await
 }
 
 async fn dial(to: &Prepared) -> io::Result<TcpStream> {

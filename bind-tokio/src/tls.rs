@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 #[cfg(feature = "tls")]
-use tokio_rustls::{TlsConnector, client, server};
+use tokio_rustls::{TlsConnector, client, rustls::pki_types::ServerName, server};
 
 use crate::Io;
 
@@ -113,24 +113,45 @@ impl PeerAddr for Io<server::TlsStream<TcpStream>> {
     }
 }
 
-/// Begins TLS, if the URL asks for it.
-pub(crate) async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    to: &Prepared,
-) -> Result<MaybeTls<S>, ConnectError> {
-    if !to.tls {
-        return Ok(MaybeTls::Plain(stream));
-    }
+/// How to begin TLS, if the URL asks for it.
+pub(crate) struct Security {
     #[cfg(feature = "tls")]
-    {
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl Security {
+    #[cfg(feature = "tls")]
+    pub(crate) async fn new(to: &Prepared) -> Result<Self, ConnectError> {
+        if !to.tls {
+            return Ok(Self { tls: None });
+        }
         let name = to.server_name()?;
-        let wanted = to.clone();
+        let to = to.clone();
         // Reading the roots of the platform blocks.
-        let config = tokio::task::spawn_blocking(move || wanted.client_config());
+        let config = tokio::task::spawn_blocking(move || to.client_config());
         let config = config.await.map_err(io::Error::other)??;
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
-        Ok(MaybeTls::Tls(Box::new(stream)))
+        Ok(Self {
+            tls: Some((config.into(), name)),
+        })
     }
+
     #[cfg(not(feature = "tls"))]
-    Err(bind::UrlError::NoTls.into())
+    pub(crate) async fn new(to: &Prepared) -> Result<Self, ConnectError> {
+        if to.tls {
+            return Err(bind::UrlError::NoTls.into());
+        }
+        Ok(Self {})
+    }
+
+    pub(crate) async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        stream: S,
+    ) -> Result<MaybeTls<S>, ConnectError> {
+        #[cfg(feature = "tls")]
+        if let Some((connector, name)) = self.tls {
+            let stream = connector.connect(name, stream).await?;
+            return Ok(MaybeTls::Tls(Box::new(stream)));
+        }
+        Ok(MaybeTls::Plain(stream))
+    }
 }

@@ -110,7 +110,8 @@ impl Connect {
         self
     }
 
-    /// Checks everything; for bindings.
+    /// Checks what was given; for bindings, which make a
+    /// [`Client`](proto::handshake::Client) of the request before they connect.
     ///
     /// # Errors
     ///
@@ -177,7 +178,7 @@ impl fmt::Debug for Connect {
     }
 }
 
-/// A [`Connect`] of which everything is valid; for bindings.
+/// What a [`Connect`] comes to; for bindings.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Prepared {

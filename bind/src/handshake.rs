@@ -48,23 +48,18 @@ pub async fn accept<S: Read + Write, T: Timer>(
     Err(error)
 }
 
-/// Sends `request` and reads the server's answer, which is due
-/// [`handshake_timeout`](proto::Config::handshake_timeout) after `started`.
+/// Sends the request of `client` and reads the server's answer.
 ///
 /// All state is in the future: dropped, it drops the transport. So it does on failure.
 ///
 /// # Errors
 ///
-/// [`ConnectError::Request`] if no valid opening handshake can be made of `request`: nothing was
-/// sent. [`ConnectError::Handshake`] if the server refused, or answered something invalid.
+/// [`ConnectError::Handshake`] if the server refused, or answered something invalid.
 pub async fn connect<S: Read + Write, T: Timer>(
     io: S,
-    request: Request,
-    config: &Arc<Config>,
+    mut client: Client,
     timer: T,
-    started: Instant,
 ) -> Result<(WebSocket<S, T>, Response), ConnectError> {
-    let mut client = Client::new(request, config, started)?;
     let mut link = Link::new(io, timer);
     loop {
         match client.poll() {

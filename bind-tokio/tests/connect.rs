@@ -1,0 +1,452 @@
+//! What a client asks for, and what stops it, over real sockets.
+
+mod support;
+
+use std::{io::ErrorKind, sync::Arc, time::Duration};
+
+use bowline_tokio::{
+    Connect, ConnectError, HandshakeError, InvalidHeader, Lost, Message, OfferError, ResponseError,
+    UrlError, config, connect, connect_over,
+};
+use support::{echo_server, field, guarded, listen, read_head, roomy, serve};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    net::TcpStream,
+};
+
+/// The head that a client sends which is given this, `{}` replaced by the authority.
+async fn head_of(to: impl FnOnce(String) -> Connect) -> String {
+    let (listener, authority) = listen().await;
+    let connecting = tokio::spawn(connect(to(authority)));
+    let (mut stream, _) = guarded(listener.accept()).await.unwrap();
+    let head = guarded(read_head(&mut stream)).await;
+    connecting.abort();
+    head
+}
+
+/// Fails as `fails` says, and nothing reaches the server.
+async fn refused(to: impl FnOnce(String) -> Connect) -> ConnectError {
+    let (listener, authority) = listen().await;
+    let error = guarded(connect(to(authority))).await.unwrap_err();
+    // Were there a connection, it would be accepted before this one.
+    let probe = TcpStream::connect(listener.local_addr().unwrap());
+    let probe = probe.await.unwrap();
+    let (_, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, probe.local_addr().unwrap(), "something was sent");
+    error
+}
+
+#[tokio::test]
+async fn the_request_is_that_of_rfc_6455() {
+    let mut authority = String::new();
+    let head = head_of(|at| {
+        authority = at;
+        Connect::new(format!("ws://{authority}"))
+    })
+    .await;
+    assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{head}");
+    assert_eq!(field(&head, "Host"), Some(&authority[..]));
+    assert_eq!(field(&head, "Upgrade"), Some("websocket"));
+    assert_eq!(field(&head, "Connection"), Some("Upgrade"));
+    assert_eq!(field(&head, "Sec-WebSocket-Version"), Some("13"));
+    assert_eq!(field(&head, "Sec-WebSocket-Key").unwrap().len(), 24);
+    for absent in [
+        "Origin",
+        "Authorization",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Extensions",
+    ] {
+        assert_eq!(field(&head, absent), None);
+    }
+}
+
+#[tokio::test]
+async fn every_option_reaches_the_server() {
+    let head = head_of(|at| {
+        Connect::new(format!("ws://{at}/a%20b?q=%23"))
+            .header("Cookie", "id=1")
+            .header("X-Name", "é".as_bytes())
+            .subprotocol("v2")
+            .subprotocol("v1")
+            .origin("https://page.test")
+            .bearer("t0k.en~+/=")
+    })
+    .await;
+    assert!(head.starts_with("GET /a%20b?q=%23 HTTP/1.1\r\n"), "{head}");
+    assert_eq!(field(&head, "Cookie"), Some("id=1"));
+    assert_eq!(field(&head, "X-Name"), Some("é"));
+    assert_eq!(field(&head, "Sec-WebSocket-Protocol"), Some("v2, v1"));
+    assert_eq!(field(&head, "Origin"), Some("https://page.test"));
+    assert_eq!(field(&head, "Authorization"), Some("Bearer t0k.en~+/="));
+}
+
+#[tokio::test]
+async fn credentials_are_sent_as_rfc_7617_says() {
+    // The example of §2.
+    let basic = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    let given = head_of(|at| Connect::new(format!("ws://{at}")).basic("Aladdin", "open sesame"));
+    assert_eq!(field(&given.await, "Authorization"), basic);
+    let in_url = head_of(|at| Connect::new(format!("ws://Aladdin:open%20sesame@{at}/"))).await;
+    assert_eq!(field(&in_url, "Authorization"), basic);
+    assert!(!field(&in_url, "Host").unwrap().contains('@'), "{in_url}");
+    let user_only = head_of(|at| Connect::new(format!("ws://u@{at}/"))).await;
+    assert_eq!(field(&user_only, "Authorization"), Some("Basic dTo="));
+    // What is given counts more than the URL.
+    let both = head_of(|at| Connect::new(format!("ws://u:p@{at}/")).bearer("x")).await;
+    assert_eq!(field(&both, "Authorization"), Some("Bearer x"));
+    let shown = format!("{:?}", Connect::new("ws://u:hidden@h/").bearer("hidden"));
+    assert!(!shown.contains("hidden"), "{shown}");
+}
+
+#[tokio::test]
+async fn no_delay_is_on_unless_it_is_turned_off() {
+    for (to, nodelay) in [(None, true), (Some(true), true), (Some(false), false)] {
+        let mut connect_to = Connect::new(echo_server(roomy()).await);
+        if let Some(nodelay) = to {
+            connect_to = connect_to.nodelay(nodelay);
+        }
+        let (socket, _) = guarded(connect(connect_to)).await.unwrap();
+        let stream = socket.get_ref().unwrap().get_ref();
+        assert_eq!(stream.nodelay().unwrap(), nodelay);
+        assert_eq!(socket.peer_addr().unwrap(), stream.peer_addr().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_config_is_that_of_the_connection() {
+    let url = echo_server(roomy()).await;
+    let mut config = config();
+    config.max_message_size = 10;
+    let (mut socket, _) = guarded(connect(Connect::new(url).config(config)))
+        .await
+        .unwrap();
+    socket.send("0123456789").await.unwrap();
+    assert_eq!(
+        socket.recv().await.unwrap(),
+        Some(Message::from("0123456789"))
+    );
+    socket.send("0123456789a").await.unwrap();
+    let error = guarded(socket.recv()).await.unwrap_err();
+    assert!(error.to_string().contains("max_message_size"), "{error}");
+}
+
+#[tokio::test]
+async fn a_transport_of_the_callers_is_connected_over() {
+    let (near, mut far) = duplex(1 << 16);
+    let connecting = tokio::spawn(async {
+        let to = Connect::new("ws://far.test/x").config(config());
+        connect_over(near, to).await.map(drop)
+    });
+    let head = guarded(read_head(&mut far)).await;
+    assert!(
+        head.starts_with("GET /x HTTP/1.1\r\nHost: far.test\r\n"),
+        "{head}"
+    );
+    drop(far);
+    let error = connecting.await.unwrap().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConnectError::Handshake(HandshakeError::Lost(Lost::Eof))
+        ),
+        "{error:?}"
+    );
+}
+
+/// What comes of a URL: the first line and the `Host` of the request, and where it goes.
+fn asked(url: &str) -> Result<(String, String, u16, bool), UrlError> {
+    match Connect::new(url).prepare() {
+        Ok(to) => Ok((
+            to.request.target().to_owned(),
+            to.request.host().unwrap().to_owned(),
+            to.port,
+            to.tls,
+        )),
+        Err(ConnectError::Url(error)) => Err(error),
+        Err(error) => panic!("{url:?}: {error}"),
+    }
+}
+
+#[test]
+fn urls() {
+    let long = format!("/{}", "x".repeat(64 << 10));
+    for (url, target, host, port, tls) in [
+        ("ws://h", "/", "h", 80, false),
+        ("wss://h", "/", "h", 443, true),
+        ("WSS://H/P", "/P", "h", 443, true),
+        // The default port is left out.
+        ("ws://h:80/", "/", "h", 80, false),
+        ("wss://h:443/", "/", "h", 443, true),
+        ("ws://h:443/", "/", "h:443", 443, false),
+        ("wss://h:80/", "/", "h:80", 80, true),
+        ("ws://h:8080/?", "/?", "h:8080", 8080, false),
+        ("ws://h?q", "/?q", "h", 80, false),
+        ("ws://u:p@h/", "/", "h", 80, false),
+        ("ws://[::1]/", "/", "[::1]", 80, false),
+        ("ws://[::1]:9001/", "/", "[::1]:9001", 9001, false),
+        ("ws://127.0.0.1:9001/", "/", "127.0.0.1:9001", 9001, false),
+        (
+            "ws://é.test/é?é",
+            "/%C3%A9?%C3%A9",
+            "xn--9ca.test",
+            80,
+            false,
+        ),
+        ("ws://h:0/", "/", "h:0", 0, false),
+        ("ws://h:65535/", "/", "h:65535", 65535, false),
+        ("ws://h/a/../b/%2e%2E/c", "/c", "h", 80, false),
+        ("ws:///p", "/", "p", 80, false),
+        (&format!("ws://h{long}"), &long, "h", 80, false),
+    ] {
+        let expected = Ok((target.to_owned(), host.to_owned(), port, tls));
+        assert_eq!(asked(url), expected, "{url:.100}");
+    }
+    // RFC 6455 §3: "Fragment identifiers … MUST NOT be used".
+    for url in ["ws://h/#f", "ws://h/#", "ws://h#f", "ws://h/?q#f"] {
+        assert_eq!(asked(url), Err(UrlError::Fragment), "{url}");
+    }
+    for url in ["http://h/", "https://h/", "file:///h", "h:80", "mailto:a@b"] {
+        assert_eq!(asked(url), Err(UrlError::Scheme), "{url}");
+    }
+    for url in [
+        "",
+        "h",
+        "/p",
+        "ws:",
+        "ws://",
+        "ws://h:65536/",
+        "ws://h:x/",
+        "ws://[::1%25eth0]/",
+        "ws://[::1/",
+        "ws://a%00b/",
+        "ws://h:-1/",
+        "ws://u@/",
+    ] {
+        assert!(
+            matches!(asked(url), Err(UrlError::Syntax(_))),
+            "{url}: {:?}",
+            asked(url)
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_can_be_injected_anywhere() {
+    for bad in ["\r", "\n", "\r\nX: y", "\0", " ", "\t", "\x7f", "\u{b}"] {
+        // The URL: nothing is dropped or escaped for its author.
+        for (before, after) in [
+            ("ws://a", ".test/"),
+            ("ws://{}/p", ""),
+            ("ws://{}/?q", "q"),
+            ("ws://u", "@{}/"),
+            ("", "ws://{}/"),
+        ] {
+            let error =
+                refused(|at| Connect::new(format!("{before}{bad}{after}").replace("{}", &at)))
+                    .await;
+            assert!(
+                matches!(error, ConnectError::Url(UrlError::Character)),
+                "{before}{bad:?}{after}: {error:?}"
+            );
+        }
+        let url = |at| Connect::new(format!("ws://{at}/"));
+        let error = refused(|at| url(at).header(format!("X{bad}Y"), "z")).await;
+        assert!(
+            matches!(error, ConnectError::Header(InvalidHeader::Name)),
+            "{bad:?}: {error:?}"
+        );
+        if !matches!(bad, " " | "\t") {
+            let error = refused(|at| url(at).header("X", format!("y{bad}z"))).await;
+            assert!(
+                matches!(error, ConnectError::Header(InvalidHeader::Value)),
+                "{bad:?}: {error:?}"
+            );
+            for (user, password) in [
+                ("u".to_owned() + bad, "p".to_owned()),
+                ("u".to_owned(), "p".to_owned() + bad),
+            ] {
+                let error = refused(|at| url(at).basic(user, password)).await;
+                assert!(
+                    matches!(error, ConnectError::Header(InvalidHeader::Value)),
+                    "{bad:?}: {error:?}"
+                );
+            }
+        }
+        for place in ["a{}b", "{}a", "a{}"] {
+            let text = place.replace("{}", bad);
+            let error = refused(|at| url(at).subprotocol(&text)).await;
+            assert!(
+                matches!(
+                    error,
+                    ConnectError::Request(OfferError::Subprotocol)
+                        | ConnectError::Header(InvalidHeader::Value)
+                ),
+                "{text:?}: {error:?}"
+            );
+            for to in [
+                Connect::origin as fn(Connect, String) -> Connect,
+                Connect::bearer,
+            ] {
+                let error = refused(|at| to(url(at), text.clone())).await;
+                assert!(
+                    matches!(error, ConnectError::Header(InvalidHeader::Value)),
+                    "{text:?}: {error:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_valid_request_is_not_sent() {
+    let url = |at| Connect::new(format!("ws://{at}/"));
+    for names in [
+        &[""][..],
+        &["a,b"],
+        &["a", "a"],
+        &["a", ""],
+        &["é"],
+        &["a/b"],
+    ] {
+        let error =
+            refused(|at| names.iter().fold(url(at), |to, &name| to.subprotocol(name))).await;
+        assert!(
+            matches!(error, ConnectError::Request(OfferError::Subprotocol)),
+            "{names:?}: {error:?}"
+        );
+    }
+    for name in [
+        "Upgrade",
+        "connection",
+        "Sec-WebSocket-Key",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Sec-WebSocket-Extensions",
+    ] {
+        let error = refused(|at| url(at).header(name, "x")).await;
+        assert!(
+            matches!(error, ConnectError::Request(OfferError::Reserved(reserved)) if reserved.eq_ignore_ascii_case(name)),
+            "{name}: {error:?}"
+        );
+    }
+    let error = refused(|at| url(at).header("Host", "other.test")).await;
+    assert!(
+        matches!(error, ConnectError::Request(OfferError::Host)),
+        "{error:?}"
+    );
+    let error = refused(|at| url(at).basic("a:b", "p")).await;
+    assert!(
+        matches!(error, ConnectError::Header(InvalidHeader::Value)),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let (listener, authority) = listen().await;
+    drop(listener);
+    let error = guarded(connect(format!("ws://{authority}/")))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, ConnectError::Io(error) if error.kind() == ErrorKind::ConnectionRefused),
+        "{error:?}"
+    );
+    // RFC 6761 §6.4: a name that never resolves.
+    let error = guarded(connect("ws://name.invalid/")).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_status_fields_and_body() {
+    let (url, _) = serve(async |mut stream| {
+        read_head(&mut stream).await;
+        let answer =
+            "HTTP/1.1 302 Found\r\nLocation: ws://other/\r\nContent-Length: 6\r\n\r\nmoved\n";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream
+    })
+    .await;
+    let error = guarded(connect(url)).await.unwrap_err();
+    let response = error.response().unwrap();
+    assert_eq!(response.status, 302);
+    assert_eq!(response.headers.get("Location"), Some(&b"ws://other/"[..]));
+    assert_eq!(response.body, "moved\n");
+}
+
+#[tokio::test]
+async fn a_wrong_answer_is_an_error() {
+    let (url, _) = serve(async |mut stream| {
+        read_head(&mut stream).await;
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                      Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        // The client has nothing more to say to such a server.
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        rest
+    })
+    .await;
+    let error = guarded(connect(url)).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConnectError::Handshake(HandshakeError::Response(ResponseError::Accept))
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_is_told_from_one_that_breaks_off() {
+    for (sent, expected) in [
+        ("", HandshakeError::Lost(Lost::Eof)),
+        ("HTTP/1.1 10", HandshakeError::Truncated(Lost::Eof)),
+    ] {
+        let (url, _) = serve(async move |mut stream| {
+            read_head(&mut stream).await;
+            stream.write_all(sent.as_bytes()).await.unwrap();
+        })
+        .await;
+        let error = guarded(connect(url)).await.unwrap_err();
+        assert!(
+            matches!(&error, ConnectError::Handshake(error) if *error == expected),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_deadline_is_for_all_of_it() {
+    let begun = tokio::time::Instant::now;
+    // A server that says nothing, in TLS or out of it.
+    for url in ["ws://h/", "wss://h/"] {
+        let (near, far) = duplex(1 << 16);
+        let start = begun();
+        let error = connect_over(near, url).await.unwrap_err();
+        assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+        assert_eq!(start.elapsed().as_secs(), 10, "{url}");
+        drop(far);
+    }
+    // One that drips.
+    let (near, mut far) = duplex(1 << 16);
+    let start = begun();
+    let drip = async {
+        far.write_all(b"HTTP/1.1 101 X\r\nX: ").await.unwrap();
+        while far.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let (connected, ()) = tokio::join!(connect_over(near, "ws://h/"), drip);
+    assert!(matches!(connected, Err(ConnectError::TimedOut)));
+    assert_eq!(start.elapsed().as_secs(), 10);
+    // The option.
+    let mut config = config();
+    config.handshake_timeout = Some(Duration::from_secs(3));
+    let (near, _far) = duplex(1 << 16);
+    let start = begun();
+    let to = Connect::new("ws://h/").config(Arc::new(config));
+    let error = connect_over(near, to).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
