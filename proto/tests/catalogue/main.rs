@@ -8,6 +8,8 @@ use std::{
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "../../../tests/catalogue/answer.rs"]
+mod answer;
 mod client;
 mod closing;
 mod driver;

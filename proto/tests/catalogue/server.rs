@@ -13,10 +13,11 @@ use bowline_proto::{
 
 use crate::{
     Test,
+    answer::Answer,
     driver::config,
     entries::{self, Options},
     frames,
-    handshakes::{Answer, ServerEnd, Stage, start},
+    handshakes::{ServerEnd, Stage, start},
     table,
 };
 

@@ -1,0 +1,184 @@
+//! Bytes to our client, from a plain socket.
+
+use std::future::Future;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bowline_tokio::{Connect, ConnectError, HandshakeError, Response, Role, connect};
+use sha1::{Digest, Sha1};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    echo::{Ending, Report, check, echo, options, run as run_async, variant},
+    entries::{Case, Entry, Expect},
+    frames,
+    server::Context,
+};
+
+/// The response that belongs to the sample key of RFC 6455 §1.3.
+const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+pub(crate) fn run(entry: &Entry, case: &Case) {
+    for mut input in case.to_client() {
+        if !entry.id.starts_with("CH") {
+            input.splice(0..0, RESPONSE.bytes());
+        }
+        let what = case.what.as_deref().unwrap_or_default();
+        let _context = Context::new(&entry.id, what, "client", &input);
+        let handshake = entry.id.starts_with("CH");
+        let (out, ended) = run_async(exchange(case, input));
+        let expect = &case.expect;
+        match ended {
+            Ok((response, report)) => {
+                assert!(!handshake || expect.open, "it is open");
+                let picked = response.headers.get("Sec-WebSocket-Protocol");
+                assert_eq!(picked, expect.subprotocol.as_deref().map(str::as_bytes));
+                check(case, Role::Client, &out, &report);
+            }
+            Err(error) => {
+                assert!(handshake && !expect.open, "{error}");
+                assert!(out.is_empty(), "frames after {error}");
+                check_error(expect, error);
+            }
+        }
+    }
+}
+
+fn check_error(expect: &Expect, error: ConnectError) {
+    let name = expect.error.as_deref().expect("the table has an error");
+    match error {
+        ConnectError::Handshake(HandshakeError::Response(error)) => {
+            assert_eq!(variant(&error), name);
+        }
+        ConnectError::Handshake(HandshakeError::Refused(response)) => {
+            assert_eq!(name, "Refused");
+            let status = expect.status.as_ref().expect("the table has a status");
+            assert!(status.allows(response.status), "{}", response.status);
+            for (name, value) in &expect.fields {
+                let got = response.headers.get(name);
+                assert_eq!(got, value.as_deref().map(str::as_bytes), "field {name}");
+            }
+            assert_eq!(Some(response.body.len()), expect.body);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Answers a client with `input`, and reads until the client ends the transport. What it wrote behind
+/// the request, and how it fared.
+async fn exchange(
+    case: &Case,
+    input: Vec<u8>,
+) -> (Vec<u8>, Result<(Response, Report), ConnectError>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let mut to = Connect::new(format!("ws://{addr}/chat")).config(options(&case.config));
+    for name in &case.config.subprotocols {
+        to = to.subprotocol(name);
+    }
+    let client = tokio::spawn(async {
+        let (socket, response) = connect(to).await?;
+        Ok((response, echo(socket).await))
+    });
+    let ending = Ending::of(&case.expect);
+    let out = answer(&listener, input, ending).await;
+    (out, client.await.expect("the client"))
+}
+
+/// The other end: answers one request, and closes the transport behind the client's Close.
+async fn answer(listener: &TcpListener, input: Vec<u8>, ending: Ending) -> Vec<u8> {
+    let (mut stream, _) = listener.accept().await.expect("a client");
+    let key = read_request(&mut stream).await;
+    let mut input = with_accept(&input, &key);
+    if ending == Ending::Close {
+        input.extend(frames::frame(0x88, [0x03, 0xe8], false));
+    }
+    let (mut reader, mut writer) = stream.into_split();
+    let write = async {
+        // A client that has seen enough reads no more.
+        let _ = writer.write_all(&input).await;
+        if ending == Ending::Eof {
+            let _ = writer.shutdown().await;
+        }
+        writer
+    };
+    let read = async {
+        let mut out = Vec::new();
+        while !ends_with_close(&out) && more(&mut reader, &mut out).await {}
+        out
+    };
+    let (writer, mut out) = tokio::join!(write, read);
+    // The server ends the transport first.
+    drop(writer);
+    while more(&mut reader, &mut out).await {}
+    out
+}
+
+async fn more(reader: &mut (impl AsyncReadExt + Unpin), out: &mut Vec<u8>) -> bool {
+    reader.read_buf(out).await.is_ok_and(|len| len > 0)
+}
+
+fn ends_with_close(mut bytes: &[u8]) -> bool {
+    while let Some((frame, size)) = frames::decode(bytes) {
+        bytes = &bytes[size..];
+        if frame.opcode == frames::CLOSE {
+            return true;
+        }
+    }
+    false
+}
+
+/// Reads a request, and returns its key.
+pub(crate) async fn read_request(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert!(more(stream, &mut head).await, "a whole request");
+    }
+    let head = String::from_utf8(head).expect("a request of text");
+    let name = "Sec-WebSocket-Key: ";
+    let key = head.split("\r\n").find_map(|line| line.strip_prefix(name));
+    key.expect("a key").to_owned()
+}
+
+/// `input` with the `Sec-WebSocket-Accept` that belongs to `key`, in the case it was in.
+pub(crate) fn with_accept(input: &[u8], key: &str) -> Vec<u8> {
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let accept = BASE64_STANDARD.encode(hash.finalize());
+    let mut input = input.to_vec();
+    for (from, to) in [
+        (ACCEPT.to_owned(), accept.clone()),
+        (ACCEPT.to_lowercase(), accept.to_lowercase()),
+    ] {
+        while let Some(at) = input
+            .windows(from.len())
+            .position(|window| window == from.as_bytes())
+        {
+            input.splice(at..at + from.len(), to.bytes());
+        }
+    }
+    input
+}
+
+/// Opens a connection to a client that waits for `listener`.
+pub(crate) async fn open(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.expect("a client");
+    let key = read_request(&mut stream).await;
+    let response = with_accept(RESPONSE.as_bytes(), &key);
+    stream.write_all(&response).await.expect("the client reads");
+    stream
+}
+
+/// Where a listener is, and the listener.
+pub(crate) fn listen() -> impl Future<Output = (String, TcpListener)> {
+    async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        (addr.to_string(), listener)
+    }
+}

@@ -1,0 +1,183 @@
+//! Connecting: one deadline, and addresses and fields that a request cannot have.
+
+use std::time::Duration;
+
+use bowline_tokio::{Connect, ConnectError, InvalidHeader, OfferError, UrlError, config, connect};
+use tokio::{io::AsyncWriteExt, net::TcpListener, time};
+
+use crate::{
+    Test,
+    client::{listen, read_request},
+    echo::run,
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "ch_042_one_deadline_covers_connecting",
+        ch_042_one_deadline_covers_connecting,
+    ),
+    (
+        "ch_046_addresses_and_fields_cannot_inject",
+        ch_046_addresses_and_fields_cannot_inject,
+    ),
+    ("ch_047_odd_addresses", ch_047_odd_addresses),
+];
+
+/// A server whose bytes never end would keep a deadline from coming that each of them extends.
+fn ch_042_one_deadline_covers_connecting() {
+    for (scheme, drips) in [("ws", false), ("ws", true), ("wss", false), ("wss", true)] {
+        run(async {
+            let (addr, listener) = listen().await;
+            let mut config = config();
+            config.handshake_timeout = Some(Duration::from_millis(300));
+            let to = Connect::new(format!("{scheme}://{addr}/")).config(config);
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.expect("a client");
+                if !drips {
+                    return std::future::pending().await;
+                }
+                // A head, or a record of TLS, that goes on and on.
+                let start = if scheme == "wss" {
+                    &b"\x16\x03\x03\x40\x00"[..]
+                } else {
+                    read_request(&mut stream).await;
+                    b"HTTP/1.1 101 Switching Protocols\r\nX: "
+                };
+                let _ = stream.write_all(start).await;
+                loop {
+                    let _ = stream.write_all(b"a").await;
+                    time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let connected = tokio::select! {
+                connected = connect(to) => connected,
+                () = serve => unreachable!("it serves for ever"),
+            };
+            assert!(
+                matches!(connected, Err(ConnectError::TimedOut)),
+                "{scheme}, drips: {drips}: {connected:?}"
+            );
+        });
+    }
+}
+
+fn ch_046_addresses_and_fields_cannot_inject() {
+    run(async {
+        let (addr, listener) = listen().await;
+        for bad in ["\r", "\n", "\0", " ", "\t", "\r\nX: y"] {
+            let text = format!("a{bad}b");
+            let base = || Connect::new(format!("ws://{addr}/"));
+            for url in [
+                format!("ws://{addr}/{text}"),
+                format!("ws://{addr}/?{text}"),
+                format!("ws://{text}.test/"),
+                format!("ws://{addr}{bad}/"),
+                format!("{bad}ws://{addr}/"),
+            ] {
+                let error = connect(&url).await.expect_err("it has a bad character");
+                assert!(
+                    matches!(error, ConnectError::Url(UrlError::Character)),
+                    "{url:?}: {error}"
+                );
+            }
+            let space = matches!(bad, " " | "\t");
+            for (what, to, may_have_space) in [
+                ("name", base().header(text.clone(), "x"), false),
+                ("value", base().header("X", text.clone()), true),
+                ("origin", base().origin(text.clone()), false),
+                ("subprotocol", base().subprotocol(text.clone()), false),
+                ("bearer", base().bearer(text.clone()), false),
+            ] {
+                if space && may_have_space {
+                    continue;
+                }
+                let error = connect(to).await.expect_err(what);
+                assert!(
+                    matches!(
+                        error,
+                        ConnectError::Header(InvalidHeader::Name | InvalidHeader::Value)
+                            | ConnectError::Request(OfferError::Subprotocol)
+                    ),
+                    "{what} {text:?}: {error}"
+                );
+            }
+            if !space {
+                let to = base().basic(text.clone(), "password");
+                let error = connect(to).await.expect_err("a control character");
+                assert!(matches!(error, ConnectError::Header(_)), "{error}");
+            }
+        }
+        assert_untouched(&listener).await;
+    });
+}
+
+/// Nobody has connected.
+async fn assert_untouched(listener: &TcpListener) {
+    tokio::select! {
+        biased;
+        _ = listener.accept() => panic!("something was sent"),
+        () = time::sleep(Duration::from_millis(50)) => {}
+    }
+}
+
+fn ch_047_odd_addresses() {
+    type Check = fn(&UrlError) -> bool;
+    let syntax: Check = |error| matches!(error, UrlError::Syntax(_));
+    let bad: [(&str, Check); 14] = [
+        ("", syntax),
+        ("h", syntax),
+        ("/p", syntax),
+        ("//h/p", syntax),
+        ("ws://", syntax),
+        ("ws://:80/", syntax),
+        ("ws://h:65536/", syntax),
+        ("ws://h:-1/", syntax),
+        ("ws://[::1%25eth0]/", syntax),
+        ("ws://[::1/", syntax),
+        ("ws://h/#f", |error| matches!(error, UrlError::Fragment)),
+        ("ws://h/#", |error| matches!(error, UrlError::Fragment)),
+        ("http://h/", |error| matches!(error, UrlError::Scheme)),
+        ("file:///p", |error| matches!(error, UrlError::Scheme)),
+    ];
+    for (url, check) in bad {
+        match Connect::new(url).prepare() {
+            Err(ConnectError::Url(error)) => assert!(check(&error), "{url}: {error}"),
+            other => panic!("{url}: {other:?}"),
+        }
+    }
+
+    // The Host field leaves a default port out.
+    let long = format!("ws://h/{}", "a".repeat(64 << 10));
+    for (url, host, port, target) in [
+        ("ws://h", "h", 80, "/"),
+        ("WS://H:80/p?q", "h", 80, "/p?q"),
+        ("wss://h:443/", "h", 443, "/"),
+        ("ws://h:443/", "h:443", 443, "/"),
+        ("wss://h:80/", "h:80", 80, "/"),
+        ("ws://h:0/", "h:0", 0, "/"),
+        ("ws://[::1]:9001/", "[::1]:9001", 9001, "/"),
+        ("ws://127.1/", "127.0.0.1", 80, "/"),
+        ("ws://é.test/ü?ü", "xn--9ca.test", 80, "/%C3%BC?%C3%BC"),
+        ("ws://h?q", "h", 80, "/?q"),
+        // The URL standard knows no empty host here: the path's first part is one.
+        ("ws:///p", "p", 80, "/"),
+        ("ws://h/a/../%2e%2e/b", "h", 80, "/b"),
+        (&long, "h", 80, &long["ws://h".len()..]),
+    ] {
+        let to = Connect::new(url).prepare();
+        let to = to.unwrap_or_else(|error| panic!("{url}: {error}"));
+        assert_eq!(to.request.host(), Some(host), "{url}");
+        assert_eq!(to.port, port, "{url}");
+        assert_eq!(to.request.target(), target, "{url}");
+    }
+
+    // A user in the URL is sent as Basic, and nowhere else.
+    let to = Connect::new("ws://u:p%20q@h/").prepare().expect("valid");
+    assert_eq!(to.request.host(), Some("h"));
+    let credentials = to.request.headers().get("Authorization");
+    assert_eq!(credentials, Some(&b"Basic dTpwIHE="[..]));
+
+    // Nothing listens on port 0, and that is said.
+    let error = run(connect("ws://127.0.0.1:0/")).expect_err("no port");
+    assert!(matches!(error, ConnectError::Io(_)), "{error}");
+}

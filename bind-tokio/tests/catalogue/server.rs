@@ -1,0 +1,150 @@
+//! Bytes to our server, from a plain socket.
+
+use std::{future::Future, sync::Arc};
+
+use bowline_tokio::{Config, HandshakeError, Response, Role, accept};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    answer::Answer,
+    echo::{Ending, Report, check, echo, options, run as run_async, variant},
+    entries::{Case, Entry},
+    frames,
+};
+
+/// The sample request of RFC 6455 §1.3.
+pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
+/// How the server's part ended.
+enum Served {
+    Open(Box<Report>),
+    /// By the application.
+    Refused,
+    Failed(HandshakeError),
+}
+
+pub(crate) fn run(entry: &Entry, case: &Case) {
+    for mut input in case.to_server() {
+        let frames = !entry.id.starts_with("HS");
+        if frames {
+            input.splice(0..0, REQUEST.bytes());
+        }
+        let what = case.what.as_deref().unwrap_or_default();
+        let _context = Context::new(&entry.id, what, "server", &input);
+        let (out, served) = run_async(exchange(case, input));
+        let answer = Answer::parse(&out);
+        let expect = &case.expect;
+        if frames {
+            assert_eq!(answer.status, 101);
+        } else {
+            let status = expect.status.as_ref().expect("the table has a status");
+            assert!(status.allows(answer.status), "status {}", answer.status);
+            for (name, value) in &expect.fields {
+                assert_eq!(answer.field(name), value.as_deref(), "field {name}");
+            }
+        }
+        match served {
+            Served::Open(report) => check(case, Role::Server, answer.rest, &report),
+            Served::Refused => {
+                assert_eq!(expect.error, None);
+                answer.check_refusal();
+            }
+            Served::Failed(HandshakeError::Request(error)) => {
+                if let Some(name) = &expect.error {
+                    assert_eq!(&variant(&error), name);
+                }
+                assert_ne!(answer.status, 101);
+                answer.check_refusal();
+            }
+            Served::Failed(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Sends `input` to a server, and reads until the server ends the transport.
+async fn exchange(case: &Case, input: Vec<u8>) -> (Vec<u8>, Served) {
+    let ending = Ending::of(&case.expect);
+    let refused = case
+        .expect
+        .status
+        .as_ref()
+        .is_some_and(|status| !status.allows(101));
+    let (addr, server) = serve(Arc::new(options(&case.config)), case.config.origins.clone()).await;
+    let (mut reader, mut writer) = connect(addr).await.into_split();
+    let write = async {
+        writer.write_all(&input).await.expect("the server reads");
+        match ending {
+            Ending::Close if !refused => {
+                let close = frames::frame(0x88, [0x03, 0xe8], true);
+                writer.write_all(&close).await.expect("the server reads");
+            }
+            Ending::Eof => writer.shutdown().await.expect("the server reads"),
+            _ => {}
+        }
+    };
+    let read = async {
+        let mut out = Vec::new();
+        reader.read_to_end(&mut out).await.expect("EOF, no reset");
+        out
+    };
+    let ((), out) = tokio::join!(write, read);
+    drop((reader, writer));
+    (out, server.await)
+}
+
+pub(crate) async fn connect(addr: std::net::SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).await.expect("it listens");
+    stream.set_nodelay(true).expect("TCP");
+    stream
+}
+
+/// A server for one connection.
+async fn serve(
+    config: Arc<Config>,
+    origins: Option<Vec<String>>,
+) -> (std::net::SocketAddr, impl Future<Output = Served>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let incoming = match accept(stream, &config).await {
+            Ok(incoming) => incoming,
+            Err(error) => return Served::Failed(error),
+        };
+        if let Some(origins) = origins {
+            let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+            if !incoming.origin_allowed(&origins) {
+                incoming
+                    .refuse(Response::new(403, "not from there\n"))
+                    .await;
+                return Served::Refused;
+            }
+        }
+        Served::Open(Box::new(echo(incoming.open().await).await))
+    });
+    (addr, async { server.await.expect("the server") })
+}
+
+/// Tells which input failed, should one fail.
+pub(crate) struct Context(String);
+
+impl Context {
+    pub(crate) fn new(id: &str, what: &str, side: &str, input: &[u8]) -> Self {
+        let start = input[..input.len().min(60)].escape_ascii();
+        let len = input.len();
+        Self(format!("{id} {what}: {len} bytes to the {side}: {start}"))
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0);
+        }
+    }
+}
