@@ -1,7 +1,5 @@
 //! Bytes to our client, from a plain socket.
 
-use std::future::Future;
-
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bowline_tokio::{Connect, ConnectError, HandshakeError, Response, Role, connect};
 use sha1::{Digest, Sha1};
@@ -175,10 +173,8 @@ pub(crate) async fn open(listener: &TcpListener) -> TcpStream {
 }
 
 /// Where a listener is, and the listener.
-pub(crate) fn listen() -> impl Future<Output = (String, TcpListener)> {
-    async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let addr = listener.local_addr().expect("an address");
-        (addr.to_string(), listener)
-    }
+pub(crate) async fn listen() -> (String, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    (addr.to_string(), listener)
 }

@@ -107,7 +107,7 @@ async fn attempt(url: &str, client: ClientConfig, server: ServerConfig) -> (Conn
         read
     });
     let connected = connect_over(near, Connect::new(url).tls(client)).await;
-    let error = connected.err().expect("no server answers");
+    let error = connected.expect_err("no server answers");
     (error, served.await.expect("the server"))
 }
 
