@@ -299,10 +299,10 @@ pub enum ConnectError {
     Header(InvalidHeader),
     /// No valid opening handshake can be made of the request: the caller's side. Nothing was sent.
     Request(OfferError),
-    /// The name could not be resolved, or the server not be reached, or the transport was lost.
+    /// The name could not be resolved, or the server not be reached, or it left before TLS was agreed
+    /// on.
     Io(io::Error),
-    /// TLS failed: the certificate is not trusted, or there is nothing that both ends speak. No HTTP
-    /// was sent.
+    /// TLS failed: a certificate is not trusted, or there is nothing that both ends speak.
     #[cfg(feature = "tls")]
     Tls(Box<rustls::Error>),
     /// The server refused, or its answer is not valid.

@@ -70,13 +70,12 @@ pub async fn connect<S: Read + Write, T: Timer>(
             Ok(None) => link.serve(client.exchange()).await,
             Err(HandshakeError::TimedOut) => return Err(ConnectError::TimedOut),
             Err(error) => {
-                return Err(match (&error, link.error) {
-                    // The transport knows more of it, such as why TLS failed.
-                    (HandshakeError::Lost(_) | HandshakeError::Truncated(_), Some(error)) => {
-                        error.into()
-                    }
-                    _ => error.into(),
-                });
+                // By TLS 1.3 a server tells so late that it does not trust us.
+                #[cfg(feature = "tls")]
+                if let Some(error @ ConnectError::Tls(_)) = link.error.map(ConnectError::from) {
+                    return Err(error);
+                }
+                return Err(error.into());
             }
         }
     }

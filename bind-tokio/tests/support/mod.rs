@@ -12,7 +12,8 @@ use bowline_tokio::{
     tokio_rustls::TlsAcceptor,
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
@@ -91,8 +92,9 @@ pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A certificate authority of our own.
-pub fn authority() -> CertifiedIssuer<'static, KeyPair> {
+pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
@@ -139,7 +141,7 @@ pub fn client_config(issuer: &CertifiedIssuer<'static, KeyPair>) -> ClientConfig
 
 /// A server for `localhost` and 127.0.0.1, and a client that trusts it.
 pub fn trusting() -> (TlsAcceptor, Arc<ClientConfig>) {
-    let issuer = authority();
+    let issuer = authority("ours");
     let server = server_config(params(&["localhost", "127.0.0.1"]), &issuer);
     let acceptor = TlsAcceptor::from(Arc::new(server));
     (acceptor, Arc::new(client_config(&issuer)))
