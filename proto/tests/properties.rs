@@ -186,7 +186,8 @@ proptest! {
         let events = peer.events();
         let got = events.iter().filter(|event| matches!(event, Ok(Event::Ping(_)))).count();
         prop_assert_eq!(got, pings);
-        prop_assert_eq!(events.last(), Some(&Ok(Event::Close(Some(close_frame(1000, "done"))))));
+        let done = Ok(Event::Close(Some(close_frame(1000, "done"))));
+        prop_assert_eq!(events.last(), Some(&done));
     }
 }
 
