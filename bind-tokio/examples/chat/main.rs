@@ -3,15 +3,11 @@
 //! One port serves the page, through hyper, and the sockets, at `/ws?name=…`. Every message goes to
 //! everybody. Whoever does not keep up, or does not read at all, delays nobody.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use bowline_tokio::{
-    CloseCode, CloseFrame, Config, Message, Negotiated, RequestError, Response, Utf8Bytes,
-    WebSocket, config, from_upgraded, respond,
+    CloseCode, CloseFrame, Config, Message, Negotiated, RequestError, Response, WebSocket, config,
+    from_upgraded, respond,
 };
 use http_body_util::Full;
 use hyper::{
@@ -23,16 +19,17 @@ use hyper::{
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
     select, signal,
-    sync::{
-        broadcast::{Receiver, Sender, error::RecvError},
-        watch,
-    },
+    sync::watch,
     time::{sleep, timeout},
 };
+
+use room::{Room, Seat};
+
+mod room;
 
 type Socket = WebSocket<TokioIo<Upgraded>>;
 
@@ -87,17 +84,12 @@ async fn serve(stream: TcpStream, chat: Arc<Chat>) {
     // What people type should leave at once.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        let Response {
-            status,
-            headers,
-            body,
-            ..
-        } = chat.answer(request);
-        let mut response = hyper::Response::builder().status(status);
-        for (name, value) in headers.iter() {
+        let answer = chat.answer(request);
+        let mut response = hyper::Response::builder().status(answer.status);
+        for (name, value) in answer.headers.iter() {
             response = response.header(name, value);
         }
-        async { response.body(Full::new(body)) }
+        async { response.body(Full::new(answer.body)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -107,21 +99,14 @@ async fn serve(stream: TcpStream, chat: Arc<Chat>) {
     let _ = connection.await;
 }
 
-/// The room that everybody is in.
 struct Chat {
     config: Arc<Config>,
-    /// What happens, as JSON. Everybody reads this queue at their own pace; those who fall out of it
-    /// are told so.
-    news: Sender<Utf8Bytes>,
-    online: Mutex<usize>,
+    room: watch::Sender<Room>,
     /// Whether the server stops. Every socket holds a receiver.
     stop: watch::Sender<bool>,
 }
 
 impl Chat {
-    /// How many messages somebody may fall behind.
-    const MAX_BEHIND: usize = 256;
-
     fn new() -> Self {
         let mut config = config();
         config.max_message_size = 128 << 10;
@@ -129,8 +114,7 @@ impl Chat {
         config.close_timeout = Some(Duration::from_secs(1));
         Self {
             config: Arc::new(config),
-            news: Sender::new(Self::MAX_BEHIND),
-            online: Mutex::new(0),
+            room: watch::Sender::default(),
             stop: watch::Sender::new(false),
         }
     }
@@ -138,10 +122,9 @@ impl Chat {
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response {
         match request.uri().path() {
             "/" => {
-                let mut page = Response::new(200, include_str!("chat/page.html"));
-                let _ = page
-                    .headers
-                    .push("Content-Type", "text/html; charset=utf-8");
+                let mut page = Response::new(200, include_str!("page.html"));
+                let html = page.headers.push("Content-Type", "text/html");
+                html.expect("a valid field");
                 page
             }
             "/ws" => self.upgrade(request).unwrap_or_else(|refusal| refusal),
@@ -154,16 +137,15 @@ impl Chat {
         if request.version() != Version::HTTP_11 {
             return Err(RequestError::Http10.response());
         }
-        if !is_from_our_page(&request) {
-            return Err(Response::new(403, "only for the page of this server\n"));
-        }
-        let name = name(&request).ok_or_else(|| Response::new(400, "a name, please\n"))?;
-
         let method = request.method().as_str();
         let fields = request.headers().iter();
         let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
         let (headers, negotiated) =
             respond(method, fields, &[], &self.config).map_err(RequestError::response)?;
+        if !is_from_our_page(&request) {
+            return Err(Response::new(403, "only for the page of this server\n"));
+        }
+        let name = name(&request).ok_or_else(|| Response::new(400, "a name, please\n"))?;
 
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(self.clone().attend(upgrade, negotiated, name));
@@ -194,23 +176,25 @@ impl Chat {
 
     /// Passes on what the client says, and to the client what everybody says, until it leaves.
     async fn talk(&self, socket: &mut Socket, name: &str) -> Result<(), bowline_tokio::Error> {
-        let mut seat = self.enter(name);
+        let mut seat = Seat::new(&self.room, name);
         loop {
             select! {
-                // First what is due to the client, so that nobody talks faster than they listen.
+                // What is due to the client goes first, so that nobody talks faster than they listen.
                 biased;
-                news = seat.news.recv() => match news {
-                    // Waits when too much is unsent, and fails when none of it leaves for long.
-                    Ok(line) => socket.feed(line).await?,
-                    Err(RecvError::Closed) => return Ok(()),
-                    Err(RecvError::Lagged(_)) => {
+                line = seat.next() => match line {
+                    // Waits if too much is unsent, and fails if none of it leaves for too long.
+                    Some(line) => socket.feed(line).await?,
+                    None => {
                         let frame = goodbye(CloseCode::TRY_AGAIN_LATER, "too far behind");
                         return socket.close(frame).await;
                     }
                 },
                 // Also writes what was fed, answers pings and keeps time.
                 message = socket.recv() => match message? {
-                    Some(Message::Text(text)) => self.tell(json!({ "from": name, "text": &*text })),
+                    Some(Message::Text(text)) => {
+                        let line = json!({ "from": name, "text": &*text });
+                        self.room.send_modify(|room| room.tell(line));
+                    }
                     Some(Message::Binary(_)) => {
                         let frame = goodbye(CloseCode::UNSUPPORTED_DATA, "text only");
                         return socket.close(frame).await;
@@ -220,60 +204,22 @@ impl Chat {
             }
         }
     }
-
-    fn enter<'a>(&'a self, name: &'a str) -> Seat<'a> {
-        let mut online = self.online.lock().unwrap_or_else(PoisonError::into_inner);
-        *online += 1;
-        let news = self.news.subscribe();
-        self.tell(json!({ "joined": name, "online": *online }));
-        Seat {
-            chat: self,
-            name,
-            news,
-        }
-    }
-
-    fn tell(&self, what: Value) {
-        // Fails if nobody is there.
-        let _ = self.news.send(what.to_string().into());
-    }
 }
 
-/// A place in the chat, which is left however the socket ends.
-struct Seat<'a> {
-    chat: &'a Chat,
-    name: &'a str,
-    news: Receiver<Utf8Bytes>,
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        let mut online = self
-            .chat
-            .online
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *online -= 1;
-        self.chat
-            .tell(json!({ "left": self.name, "online": *online }));
-    }
-}
-
-/// A browser lets any page connect, with the cookies of its user, and tells where the page is from
-/// (RFC 6455 §10.2). Others need not tell.
+/// A browser lets any page connect, with all that it knows of its user, and tells where the page is
+/// from (RFC 6455 §10.2). Others need not tell.
 fn is_from_our_page(request: &Request<Incoming>) -> bool {
-    let Some(origin) = request.headers().get(ORIGIN) else {
+    let field = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let Some(origin) = field(ORIGIN) else {
         return true;
     };
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok());
-    let page = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| origin.split_once("://"));
-    matches!((host, page), (Some(host), Some((_, page))) if host.eq_ignore_ascii_case(page))
+    let host = origin.split_once("://").map(|(_, host)| host);
+    host == field(HOST)
 }
 
 /// The name that the request asks for: 1 to 32 characters, none of which controls anything.
