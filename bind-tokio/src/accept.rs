@@ -72,10 +72,31 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// A WebSocket of a server, on a connection that the HTTP server which hosts it has upgraded.
 ///
-/// ```ignore
-/// let (headers, negotiated) = respond(method, fields, &[], &config)?;
-/// // … the HTTP server sends the 101 with `headers`, and hands the connection over …
-/// let socket = from_upgraded(TokioIo::new(upgraded), negotiated, &config);
+/// With hyper:
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use bowline_tokio::{Config, RequestError};
+/// use bowline_tokio::{Headers, from_upgraded, respond};
+/// use hyper::{Request, body::Incoming, upgrade};
+/// use hyper_util::rt::TokioIo;
+///
+/// /// The fields of the 101.
+/// fn upgrade(request: Request<Incoming>, config: Arc<Config>) -> Result<Headers, RequestError> {
+///     let fields = request.headers().iter();
+///     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+///     let method = request.method().as_str();
+///     let (headers, negotiated) = respond(method, fields, &[], &config)?;
+///     tokio::spawn(async move {
+///         // Resolves when the 101 has left.
+///         let upgraded = upgrade::on(request).await?;
+///         let mut socket = from_upgraded(TokioIo::new(upgraded), negotiated, &config);
+///         socket.send("welcome").await?;
+///         socket.close(None).await?;
+///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+///     });
+///     Ok(headers)
+/// }
 /// ```
 pub fn from_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,

@@ -1,4 +1,4 @@
-//! WebSockets for tokio.
+//! WebSockets (RFC 6455) for tokio.
 //!
 //! A client:
 //!
@@ -11,6 +11,52 @@
 //! }
 //! # Ok(()) }
 //! ```
+//!
+//! A server:
+//!
+//! ```no_run
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! let config = Arc::new(bowline_tokio::config());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     let config = config.clone();
+//!     tokio::spawn(async move {
+//!         let mut socket = bowline_tokio::accept_any(stream, &config).await?;
+//!         while let Some(message) = socket.recv().await? {
+//!             socket.send(message).await?;
+//!         }
+//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! Beyond these: [`Connect`] for fields, credentials and TLS of a client; [`accept`] to look at a
+//! request before it is answered; [`from_upgraded`] and [`respond`] below an HTTP server;
+//! [`WebSocket::split`](bind::WebSocket::split) to send and receive in different tasks;
+//! [`Config`] for limits and deadlines.
+//!
+//! # Rules
+//!
+//! * **Keep receiving.** A pending `recv` answers Pings, keeps the connection alive and completes the
+//!   closing handshake.
+//! * **Everything is cancel-safe**, so `select!` is fine; each method tells what dropping its future
+//!   means. The opening handshake is the exception: dropped, it drops the transport.
+//! * **`recv` returns `Ok(None)`** after a Close, one `Err` after any other end, and `Ok(None)` from
+//!   then on. `closed()` tells how it ended.
+//! * A socket that is dropped ends without a Close; [`close`](bind::WebSocket::close) it.
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `tls` (default) | `wss://` by rustls, with the roots of the platform |
+//! | `futures` | `Stream` and `Sink` for the socket and its halves |
+//! | `http` | conversions from and to the types of the `http` crate |
+//! | `tracing` | events of each connection's life, at level debug |
 
 mod accept;
 mod connect;
@@ -48,6 +94,11 @@ pub type Incoming<S> = bind::Incoming<Io<S>, Clock>;
 pub type NotAccepted<S> = bind::NotAccepted<Io<S>, Clock>;
 
 /// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -9,6 +9,10 @@ use bowline_tokio::{
     Message, RequestError, Response, accept, accept_any, config, connect, from_parts,
     from_upgraded, proto, respond,
 };
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use support::{field, guarded, read_head, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -297,6 +301,71 @@ async fn a_hosted_upgrade_goes_on_where_the_host_stopped_reading() {
     let mut server = from_upgraded(server, negotiated, &shared);
     client.send("hosted").await.unwrap();
     assert_eq!(server.recv().await.unwrap(), Some(Message::from("hosted")));
+}
+
+/// One port for HTTP and sockets, by hyper.
+#[tokio::test]
+async fn hyper_hosts_a_socket() {
+    async fn answer(
+        request: hyper::Request<hyper::body::Incoming>,
+    ) -> Result<hyper::Response<Full<Bytes>>, hyper::http::Error> {
+        let shared = Arc::new(config());
+        let fields = request.headers().iter();
+        let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let method = request.method().as_str();
+        let (status, headers, body) = match respond(method, fields, &["chat"], &shared) {
+            Ok((headers, negotiated)) => {
+                tokio::spawn(async move {
+                    let upgraded = hyper::upgrade::on(request).await.unwrap();
+                    let socket = from_upgraded(TokioIo::new(upgraded), negotiated, &shared);
+                    support::echo(socket).await;
+                });
+                (101, headers, Bytes::new())
+            }
+            Err(error) => {
+                let response = error.response();
+                (response.status, response.headers, response.body)
+            }
+        };
+        let mut response = hyper::Response::builder().status(status);
+        for (name, value) in headers.iter() {
+            response = response.header(name, value);
+        }
+        response.body(Full::new(body))
+    }
+    let serving = async |stream| {
+        http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service_fn(answer))
+            .with_upgrades()
+            .await
+    };
+    let (url, _) = serve(serving).await;
+    let to = Connect::new(url).subprotocol("chat");
+    let (mut socket, response) = guarded(connect(to)).await.unwrap();
+    assert_eq!(
+        response.headers.get("Sec-WebSocket-Protocol"),
+        Some(&b"chat"[..])
+    );
+    let message = Message::from("x".repeat(100_000));
+    socket.send(message.clone()).await.unwrap();
+    assert!(guarded(socket.recv()).await.unwrap() == Some(message));
+    guarded(socket.close(None)).await.unwrap();
+    assert!(socket.closed().unwrap().clean);
+
+    // What is no upgrade is answered, and the connection goes on.
+    let (url, _) = serve(serving).await;
+    let mut stream = TcpStream::connect(&url[5..url.len() - 1]).await.unwrap();
+    for _ in 0..2 {
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let head = guarded(read_head(&mut stream)).await;
+        assert!(head.starts_with("HTTP/1.1 426 "), "{head}");
+        assert_eq!(field(&head, "Sec-WebSocket-Version"), Some("13"));
+        let len = field(&head, "Content-Length").unwrap().parse().unwrap();
+        stream.read_exact(&mut vec![0; len]).await.unwrap();
+    }
 }
 
 #[tokio::test]

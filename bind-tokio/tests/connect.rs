@@ -416,6 +416,19 @@ async fn a_server_that_leaves_is_told_from_one_that_breaks_off() {
     }
 }
 
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up() {
+    let (listener, authority) = listen().await;
+    for scheme in ["ws", "wss"] {
+        let mut config = config();
+        config.handshake_timeout = Some(Duration::from_millis(100));
+        let to = Connect::new(format!("{scheme}://{authority}/")).config(config);
+        let error = guarded(connect(to)).await.unwrap_err();
+        assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+    }
+    drop(listener);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_deadline_is_for_all_of_it() {
     let begun = tokio::time::Instant::now;
