@@ -97,8 +97,3 @@ pub type NotAccepted<S> = bind::NotAccepted<Io<S>, Clock>;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
-
-/// Compiles the examples of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
