@@ -187,16 +187,20 @@ impl<T: Timer> Input<T> {
             }
             // Write before waiting, for the peer may be waiting for us.
             let rx = &mut self.rx;
-            let done = output.with(cx, |output, cx| {
+            let (done, gone) = output.with(cx, |output, cx| {
                 let _ = output.poll(cx);
                 tell(rx, output);
                 if rx.wants_shutdown() && output.tx.is_closed() {
                     let _ = output.poll_shutdown(cx);
                 }
-                rx.is_done(output.is_done())
+                (rx.is_done(output.is_done()), output.io.is_none())
             });
-            if done && self.parked.is_none() {
+            if done {
                 return self.finish(output, cx);
+            }
+            if gone && self.parked.is_some() {
+                // How it ended is told behind the event that is kept.
+                return Poll::Ready(Pass::Ended);
             }
             let mut moved = false;
             if self.parked.is_none() {
@@ -291,7 +295,6 @@ impl<T: Timer> Input<T> {
                 let end = RecvError::Lost(lost(&error));
                 self.io_error.get_or_insert(error);
                 self.rx.handle_end(end);
-                output.with(cx, |output, _| output.tx.handle_end(end));
             }
             (Poll::Pending, Some(error)) => {
                 self.io_error = self.io_error.take().or(error);
@@ -346,11 +349,6 @@ impl<T: Timer> Input<T> {
         Poll::Ready(Pass::Ended)
     }
 
-    /// A Close was queued: the peer's is due.
-    pub(crate) fn handle_closing(&mut self) {
-        self.rx.handle_closing();
-    }
-
     /// Ends the connection at once.
     pub(crate) fn abort<S>(&mut self, output: &mut Output<S>) {
         self.rx.abort();
@@ -379,8 +377,5 @@ fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
     }
     if output.aborted {
         rx.abort();
-    }
-    if let Some(end @ (RecvError::Entropy | RecvError::TimedOut(_))) = output.tx.end() {
-        rx.handle_end(end);
     }
 }

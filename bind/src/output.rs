@@ -186,7 +186,11 @@ impl<S: Write> Output<S> {
                 Poll::Ready(())
             }
             Poll::Pending => {
-                self.tx.handle_sent(false);
+                // What the transport did take has left, whatever waits behind it.
+                if self.unflushed && matches!(io.poll_flush(cx), Poll::Ready(Ok(()))) {
+                    self.unflushed = false;
+                }
+                self.tx.handle_sent(!self.unflushed);
                 Poll::Pending
             }
         }

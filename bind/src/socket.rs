@@ -126,7 +126,6 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         if self.output.tx.streaming().is_some() {
             return Err(SendError::Unfinished.into());
         }
-        self.output.guarded = true;
         Ok(Streaming::new(self, kind))
     }
 
@@ -262,7 +261,14 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
             if let Poll::Ready(value) = done(&mut self.output, cx) {
                 return Poll::Ready(value);
             }
-            ready!(self.input.poll_output(&mut &mut self.output, cx));
+            if self
+                .input
+                .poll_output(&mut &mut self.output, cx)
+                .is_pending()
+            {
+                // What was waited for may have happened meanwhile, and nobody would wake us for it.
+                return done(&mut self.output, cx);
+            }
         }
     }
 
@@ -286,7 +292,6 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 
     pub(crate) fn begin_close(&mut self, frame: Option<CloseFrame>) {
         self.output.tx.close(frame);
-        self.input.handle_closing();
     }
 }
 

@@ -99,6 +99,7 @@ pub(crate) struct Waiter<S, T> {
     shared: Arc<Shared<S, T>>,
     key: Key,
     timer: Option<T>,
+    waited: bool,
 }
 
 impl<S: Read + Write, T: Timer> Waiter<S, T> {
@@ -107,6 +108,7 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
             shared: shared.clone(),
             key: shared.wakers.enter(),
             timer: None,
+            waited: false,
         }
     }
 
@@ -125,6 +127,7 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
             let (polled, deadline) = self.shared.with(Some(self.key), |output, joint| {
                 (done(output, joint), output.tx.poll_timeout())
             });
+            self.waited |= polled.is_pending();
             let (Poll::Pending, Some(deadline)) = (&polled, deadline) else {
                 return polled;
             };
@@ -153,8 +156,10 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
 
 impl<S, T> Drop for Waiter<S, T> {
     fn drop(&mut self) {
-        self.shared
-            .with(Some(self.key), |output, _| output.leave(self.key));
+        if self.waited {
+            let key = self.key;
+            self.shared.with(Some(key), |output, _| output.leave(key));
+        }
         self.shared.wakers.leave(self.key);
     }
 }

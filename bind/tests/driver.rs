@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{cell::Cell, io, rc::Rc, task::Poll, time::Duration};
+use std::{cell::Cell, io, rc::Rc, time::Duration};
 
 use bowline_bind::{
     Error,
@@ -53,11 +53,6 @@ fn an_event_that_came_while_send_waited_is_the_next_that_is_received() {
         assert_eq!(client.recv().await.unwrap(), Some("two".into()));
         drop(peer);
     });
-}
-
-/// Polls once.
-async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
-    std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut future).poll(cx))).await
 }
 
 #[test]

@@ -250,6 +250,8 @@ pub struct End {
     pub vectored: bool,
     /// Reads take no more than this.
     pub step: usize,
+    /// The next write finds no room, and will not be told when there is some.
+    pub refuses: bool,
 }
 
 pub fn pipe(capacity: usize) -> (End, End) {
@@ -265,6 +267,7 @@ pub fn pipe(capacity: usize) -> (End, End) {
         outgoing: outgoing.clone(),
         vectored: true,
         step: usize::MAX,
+        refuses: false,
     };
     (end(&x, &y), end(&y, &x))
 }
@@ -286,6 +289,11 @@ impl Lane {
     pub fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
         self.wake();
+    }
+
+    /// Changes how much fits, and wakes nobody: whoever polls next finds out.
+    pub fn set_capacity_silently(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
     pub fn reset(&mut self) {
@@ -378,6 +386,9 @@ impl Read for End {
 
 impl Write for End {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if std::mem::take(&mut self.refuses) {
+            return Poll::Pending;
+        }
         self.outgoing.borrow_mut().write(cx, buf)
     }
 
@@ -410,12 +421,15 @@ impl Write for End {
     }
 }
 
+/// Wakes the other end, and not its own.
 impl Drop for End {
     fn drop(&mut self) {
-        self.outgoing.borrow_mut().close();
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.closed = true;
+        outgoing.reader.take().into_iter().for_each(Waker::wake);
         let mut incoming = self.incoming.borrow_mut();
         incoming.reset = true;
-        incoming.wake();
+        incoming.writer.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -431,4 +445,9 @@ pub async fn poll_times<F: Future + Unpin>(mut future: F, count: usize) -> Resul
     })
     .await;
     done.ok_or(future)
+}
+
+/// Polls `future` once.
+pub async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
 }
