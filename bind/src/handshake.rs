@@ -267,7 +267,7 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
     }
 
     fn poll(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<()> {
-        let failed = self.write(exchange, cx);
+        self.write(exchange, cx);
         if exchange.wants_shutdown() && !self.shut_down {
             // The peer learns of it or not: there is nobody to tell of a failure.
             self.shut_down = self.io.poll_shutdown(cx).is_ready();
@@ -280,19 +280,21 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
         if timed {
             exchange.handle_timeout(self.timer.now());
         }
-        if failed || moved || timed || exchange.is_done() {
+        if moved || timed || exchange.is_done() {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     }
 
-    /// Whether the transport failed.
-    fn write(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
+    fn write(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) {
+        if self.error.is_some() {
+            return;
+        }
         let result = loop {
             let Some(bytes) = exchange.transmit() else {
                 if !self.unflushed {
-                    return false;
+                    return;
                 }
                 break self.io.poll_flush(cx);
             };
@@ -307,31 +309,28 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
                 self.unflushed = false;
                 exchange.handle_sent(true);
             }
-            Poll::Ready(Err(error)) => {
-                self.fail(exchange, error);
-                return true;
-            }
+            // What the peer sent before is read first: it may say why.
+            Poll::Ready(Err(error)) => self.error = Some(error),
             Poll::Pending => exchange.handle_sent(false),
         }
-        false
     }
 
     /// Whether something was received, or the end.
     fn read(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
-        let Some(buf) = exchange.recv_buf() else {
-            return false;
+        let read = match exchange.recv_buf() {
+            Some(buf) => self.io.poll_read(cx, buf),
+            None => Poll::Pending,
         };
-        match self.io.poll_read(cx, buf) {
-            Poll::Ready(Ok(0)) => exchange.handle_eof(),
-            Poll::Ready(Ok(len)) => exchange.handle_input(len),
-            Poll::Ready(Err(error)) => self.fail(exchange, error),
-            Poll::Pending => return false,
+        match (read, &self.error) {
+            (Poll::Ready(Ok(0)), _) => exchange.handle_eof(),
+            (Poll::Ready(Ok(len)), _) => exchange.handle_input(len),
+            (Poll::Ready(Err(error)), _) => {
+                exchange.handle_error(lost(&error));
+                self.error.get_or_insert(error);
+            }
+            (Poll::Pending, Some(error)) => exchange.handle_error(lost(error)),
+            (Poll::Pending, None) => return false,
         }
         true
-    }
-
-    fn fail(&mut self, exchange: &mut Exchange, error: io::Error) {
-        exchange.handle_error(lost(&error));
-        self.error.get_or_insert(error);
     }
 }

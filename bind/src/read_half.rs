@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -20,7 +21,6 @@ use crate::{
 /// **Keep receiving**: a pending [`recv`](Self::recv) also answers Pings, keeps time, writes what the
 /// other half has queued, and completes the closing handshake. Dropped, the write halves go on, but
 /// nobody does that any more.
-#[derive(Debug)]
 pub struct ReadHalf<S, T> {
     input: Input<T>,
     shared: Arc<Shared<S, T>>,
@@ -102,5 +102,14 @@ impl<S, T> Drop for ReadHalf<S, T> {
         self.shared.wakers().leave(self.key);
         self.shared
             .with(None, |output, _| output.reader_gone = true);
+    }
+}
+
+impl<S, T> fmt::Debug for ReadHalf<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadHalf")
+            .field("input", &self.input)
+            .field("shared", &self.shared)
+            .finish()
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     future::poll_fn,
     io,
     net::SocketAddr,
@@ -28,7 +29,6 @@ use crate::{
 ///
 /// Dropped, the socket ends the transport without a Close; [`close`](Self::close) it to part in
 /// peace.
-#[derive(Debug)]
 pub struct WebSocket<S, T> {
     input: Input<T>,
     pub(crate) output: Output<S>,
@@ -292,6 +292,15 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 
     pub(crate) fn begin_close(&mut self, frame: Option<CloseFrame>) {
         self.output.tx.close(frame);
+    }
+}
+
+impl<S, T> fmt::Debug for WebSocket<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("input", &self.input)
+            .field("output", &self.output)
+            .finish()
     }
 }
 

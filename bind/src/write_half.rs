@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -19,7 +20,6 @@ use crate::{
 /// from as many tasks as you like.
 ///
 /// All methods are cancel-safe. The last one dropped ends nothing: the read half goes on.
-#[derive(Debug)]
 pub struct WriteHalf<S, T> {
     pub(crate) shared: Arc<Shared<S, T>>,
     /// What a `Sink` keeps between its calls.
@@ -291,6 +291,12 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
             return Poll::Ready(Err(end.into()));
         }
         polled
+    }
+}
+
+impl<S, T> fmt::Debug for WriteHalf<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WriteHalf").field(&self.shared).finish()
     }
 }
 

@@ -1,0 +1,201 @@
+//! The opening handshake, driven in a world with its own clock.
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use bowline_bind::{
+    ConnectError, Timer, accept, connect,
+    proto::{
+        Config, Event, Message,
+        handshake::{Client, HandshakeError, Headers, Request, RequestError, Response},
+    },
+};
+use support::*;
+
+fn client(clock: &Clock, config: Config) -> Client {
+    let request = Request::new("a.test", "/chat").unwrap();
+    Client::new(request, &Arc::new(config), clock.now()).unwrap()
+}
+
+#[test]
+fn both_ends_meet_whatever_the_pipe_holds() {
+    for capacity in [1, 7, 4096] {
+        let world = World::default();
+        let (a, b) = pipe(capacity);
+        let clock = world.clock();
+        world.spawn(async move {
+            let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+            assert_eq!(incoming.request().target(), "/chat");
+            let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
+            let message = socket.recv().await.unwrap().unwrap();
+            socket.send(message).await.unwrap();
+            assert!(socket.recv().await.unwrap().is_none());
+        });
+        let clock = world.clock();
+        world.block_on(async move {
+            let (mut socket, response) = connect(a, client(&clock, config()), clock).await.unwrap();
+            assert_eq!(response.status, 101);
+            socket.send("echo").await.unwrap();
+            assert_eq!(socket.recv().await.unwrap(), Some(Message::from("echo")));
+            socket.close(None).await.unwrap();
+        });
+        assert_eq!(world.now(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    let clock = world.clone();
+    let lane = peer.outgoing.clone();
+    world.spawn_daemon(async move {
+        for byte in b"GET /chat HTTP/1.1\r\nHost: a.test\r\n".iter().cycle() {
+            lane.borrow_mut().push(&[*byte]);
+            clock.sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let (clock, now) = (world.clock(), world.clone());
+    world.spawn(async move {
+        now.sleep(Duration::from_secs(11)).await;
+        assert!(
+            peer.incoming
+                .borrow_mut()
+                .drain()
+                .starts_with(b"HTTP/1.1 408 ")
+        );
+        peer.outgoing.borrow_mut().close();
+        now.sleep(Duration::from_secs(10)).await;
+        drop(peer);
+    });
+    let now = world.clone();
+    world.block_on(async move {
+        let error = accept(end, &Arc::new(config()), clock).await.unwrap_err();
+        assert!(matches!(error, HandshakeError::TimedOut), "{error:?}");
+        assert_eq!(
+            now.now(),
+            Duration::from_secs(11),
+            "told once the client has ended"
+        );
+    });
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    let (clock, now) = (world.clock(), world.clone());
+    world.block_on(async move {
+        let error = connect(end, client(&clock, config()), clock)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+        assert_eq!(now.now(), Duration::from_secs(10));
+        drop(peer);
+    });
+}
+
+#[test]
+fn an_invalid_request_is_answered_before_it_is_reported_and_no_reset_eats_the_answer() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    peer.outgoing
+        .borrow_mut()
+        .push(b"POST / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let (clock, now) = (world.clock(), world.clone());
+    world.spawn(async move {
+        now.sleep(Duration::from_secs(1)).await;
+        assert!(
+            peer.incoming
+                .borrow_mut()
+                .drain()
+                .starts_with(b"HTTP/1.1 405 ")
+        );
+        assert!(peer.incoming.borrow().closed, "our direction is shut down");
+        assert!(!peer.outgoing.borrow().reset, "and the transport is there");
+        peer.outgoing.borrow_mut().push(&[b'x'; 4000]);
+        now.sleep(Duration::from_secs(10)).await;
+        drop(peer);
+    });
+    let now = world.clone();
+    world.block_on(async move {
+        let error = accept(end, &Arc::new(config()), clock).await.unwrap_err();
+        assert!(
+            matches!(error, HandshakeError::Request(RequestError::Method)),
+            "{error:?}"
+        );
+        assert_eq!(now.now(), Duration::from_secs(5), "close_timeout");
+    });
+}
+
+#[test]
+fn a_refusal_reaches_the_client() {
+    let world = World::default();
+    let (a, b) = pipe(10);
+    let clock = world.clock();
+    world.spawn(async move {
+        let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+        incoming.refuse(Response::new(403, "not you")).await;
+    });
+    let clock = world.clock();
+    world.block_on(async move {
+        let error = connect(a, client(&clock, config()), clock)
+            .await
+            .unwrap_err();
+        let ConnectError::Handshake(error) = error else {
+            panic!("{error:?}")
+        };
+        let response = error.response().unwrap();
+        assert_eq!(
+            (response.status, &response.body[..]),
+            (403, &b"not you"[..])
+        );
+    });
+    assert_eq!(world.now(), Duration::ZERO);
+}
+
+/// A server may refuse before it has read the whole request, and stop reading.
+#[test]
+fn a_refusal_is_read_although_the_request_could_not_be_written() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    peer.outgoing
+        .borrow_mut()
+        .push(b"HTTP/1.1 503 \r\nContent-Length: 4\r\n\r\nbusy");
+    peer.incoming.borrow_mut().reset();
+    let clock = world.clock();
+    world.block_on(async move {
+        let error = connect(end, client(&clock, config()), clock)
+            .await
+            .unwrap_err();
+        let ConnectError::Handshake(error) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(error.response().map(|response| response.status), Some(503));
+        drop(peer);
+    });
+}
+
+#[test]
+fn how_long_the_application_takes_to_decide_is_its_own_affair() {
+    let world = World::default();
+    let (a, b) = pipe(4096);
+    let (clock, slow) = (world.clock(), world.clone());
+    world.spawn(async move {
+        let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+        slow.sleep(Duration::from_secs(100)).await;
+        let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
+        assert!(matches!(
+            socket.recv_event().await.unwrap(),
+            Some(Event::Close(None))
+        ));
+    });
+    let clock = world.clock();
+    world.block_on(async move {
+        let mut patient = config();
+        patient.handshake_timeout = None;
+        let (mut socket, _) = connect(a, client(&clock, patient), clock).await.unwrap();
+        socket.close(None).await.unwrap();
+    });
+}
