@@ -6,11 +6,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::{env, error::Error, sync::Arc, thread, time};
 
-use bowline_proto::handshake::{Headers, Server};
-use bowline_proto::{Closed, Config, EntropyError, Event, Instant, Lost, State};
+use bowline_proto::{Closed, Config, EntropyError, Event, Instant, Lost, State, handshake::Server};
 use bytes::Buf;
 
-/// Writes what there is, or else reads until the next deadline. Both machines have these verbs.
+/// Writes what there is, or else reads until the next deadline and tells the time. A macro, for the
+/// handshake and the connection are two types with the same verbs.
 macro_rules! turn {
     ($core:expr, $socket:expr, $now:expr) => {{
         let deadline = $core.poll_timeout();
@@ -44,15 +44,14 @@ fn serve(mut socket: TcpStream, config: &Arc<Config>) -> Result<Option<Closed>, 
     socket.set_write_timeout(config.write_timeout)?;
     socket.set_nodelay(true)?;
     let mut server = Server::new(config, now());
-    let incoming = loop {
+    let mut connection = loop {
         match server.poll() {
-            Ok(Some(incoming)) => break incoming,
+            Ok(Some(incoming)) => break incoming.open(now()),
             // A request that is not valid is answered, too.
             _ if server.exchange().is_done() => return Ok(None),
             _ => turn!(server.exchange(), socket, now),
         }
     };
-    let mut connection = incoming.accept(None, Headers::new(), now())?;
     while connection.state() != State::Closed {
         // Pings and the Close are answered without help. Nothing is read before all events are polled
         // and all output is written: a peer that does not read fills no memory.
@@ -69,7 +68,8 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9001"))?;
     println!("listening on {}", listener.local_addr()?);
     let mut config = Config::new(|_| Err(EntropyError)); // A server draws none.
-    (config.max_message_size, config.max_frame_size) = (16 << 20, 16 << 20);
+    config.max_message_size = 16 << 20;
+    config.max_frame_size = 16 << 20;
     config.max_fragments = 65_536;
     let config = Arc::new(config);
     for socket in listener.incoming().flatten() {
