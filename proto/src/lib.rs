@@ -1,7 +1,152 @@
 //! The WebSocket protocol (RFC 6455), without I/O.
 //!
 //! *Bytes go in, events come out; messages go in, bytes come out; time is an argument.* This crate
-//! opens no socket, reads no clock and draws no randomness of its own.
+//! opens no socket, reads no clock and draws no randomness of its own: it is what bindings are made
+//! of, for any runtime or none. Applications want one of those, such as `bowline-tokio`.
+//!
+//! # Four steps
+//!
+//! A [`Connection`] is one end of a WebSocket. Whoever drives it repeats four steps, in this order:
+//!
+//! ```
+//! use bowline_proto::{Closed, Connection, Event, Instant, State};
+//! use bytes::Buf;
+//!
+//! /// What a driver brings along.
+//! trait Transport {
+//!     /// Writes from the front of `bytes`, and tells how many.
+//!     fn write(&mut self, bytes: &[u8]) -> usize;
+//!     /// Reads; zero bytes are the end, and `None` means that `deadline` came first.
+//!     fn read(&mut self, room: &mut [u8], deadline: Option<Instant>) -> Option<usize>;
+//!     /// Ends our direction.
+//!     fn shutdown(&mut self);
+//!     fn now(&self) -> Instant;
+//! }
+//!
+//! /// Sends back every message, until the connection has ended.
+//! fn echo(mut connection: Connection, transport: &mut impl Transport) -> Option<Closed> {
+//!     while connection.state() != State::Closed {
+//!         // 1. Take what has come. Pings and the Close are answered without your help.
+//!         while let Ok(Some(event)) = connection.poll_event() {
+//!             if let Event::Data(message) = event {
+//!                 // Fails only if the connection has ended.
+//!                 let _ = connection.send(message);
+//!             }
+//!         }
+//!         // 2. Write what has to go.
+//!         while let Some(output) = connection.transmit() {
+//!             let written = transport.write(output.chunk());
+//!             output.advance(written);
+//!             connection.handle_sent(true);
+//!         }
+//!         if connection.wants_shutdown() {
+//!             transport.shutdown();
+//!         }
+//!         // 3. Read more, until the next deadline at the latest.
+//!         let deadline = connection.poll_timeout();
+//!         if let Some(room) = connection.recv_buf() {
+//!             match transport.read(room, deadline) {
+//!                 Some(0) => connection.handle_eof(),
+//!                 Some(len) => connection.handle_input(len),
+//!                 None => {}
+//!             }
+//!         }
+//!         // 4. Tell the time.
+//!         connection.handle_timeout(transport.now());
+//!     }
+//!     connection.closed()
+//! }
+//! #
+//! # /// A client that says "hi" and Close 1000, and ends when the server has.
+//! # #[derive(Default)]
+//! # struct Script { input: &'static [u8], output: Vec<u8>, ended: bool }
+//! #
+//! # impl Transport for Script {
+//! #     fn write(&mut self, bytes: &[u8]) -> usize {
+//! #         let len = bytes.len().min(3);
+//! #         self.output.extend_from_slice(&bytes[..len]);
+//! #         len
+//! #     }
+//! #     fn read(&mut self, room: &mut [u8], _: Option<Instant>) -> Option<usize> {
+//! #         if self.input.is_empty() && !self.ended {
+//! #             return None;
+//! #         }
+//! #         let len = self.input.len().min(5);
+//! #         room[..len].copy_from_slice(&self.input[..len]);
+//! #         self.input = &self.input[len..];
+//! #         Some(len)
+//! #     }
+//! #     fn shutdown(&mut self) {
+//! #         self.ended = true;
+//! #     }
+//! #     fn now(&self) -> Instant {
+//! #         Instant::EPOCH
+//! #     }
+//! # }
+//! #
+//! # use bowline_proto::{Config, EntropyError, Negotiated, Role};
+//! # let config = std::sync::Arc::new(Config::new(|_| Err(EntropyError)));
+//! # let connection = Connection::new(Role::Server, Negotiated::default(), &config, Instant::EPOCH);
+//! # let mut script = Script {
+//! #     input: b"\x81\x82\x00\x00\x00\x00hi\x88\x82\x00\x00\x00\x00\x03\xe8",
+//! #     ..Script::default()
+//! # };
+//! # let closed = echo(connection, &mut script).unwrap();
+//! # assert_eq!(script.output, b"\x81\x02hi\x88\x02\x03\xe8");
+//! # assert_eq!((closed.code, closed.clean), (1000, true));
+//! ```
+//!
+//! The opening handshake comes before that, and has two machines of its own, in [`handshake`]; each
+//! hands over a `Connection` when it is done. The [`guide`] tells the rest of what a binding has to
+//! know, and `examples/std_echo.rs` is a whole server on blocking sockets in 80 lines.
+//!
+//! # Four kinds of methods
+//!
+//! | name | what it is | examples |
+//! |---|---|---|
+//! | `handle_*` | input from the transport and the clock | [`handle_input`], [`handle_eof`], [`handle_sent`], [`handle_timeout`] |
+//! | a verb | a command from the application | [`send`], [`ping`], [`close`], [`abort`] |
+//! | `poll_*`, [`transmit`] | output, to both | [`poll_event`], [`poll_chunk`], [`poll_timeout`] |
+//! | the rest | getters | [`state`], [`is_full`], [`wants_shutdown`], [`closed`] |
+//!
+//! # Time is an argument
+//!
+//! The core knows no time but what it was told last, as an [`Instant`] that counts from an epoch of
+//! your choice. When [`poll_timeout`] is in the past, it means *tell me the time now*: a deadline has
+//! begun whose start is not known yet, or one has passed. So no clock is read for every message.
+//!
+//! # Limits
+//!
+//! Every limit and every deadline is a field of [`Config`], with its default. Nothing is allocated on
+//! the word of a peer: memory grows with what was received, up to
+//! [`max_message_size`](Config::max_message_size) for a message that is assembled. What waits to be sent
+//! is bounded by you: stop when [`is_full`] says so. Whoever breaks a limit is told, by the close code
+//! that belongs to it.
+//!
+//! # `no_std`
+//!
+//! Without default features the crate needs `core` and `alloc`. Randomness comes from
+//! [`Config::entropy`], which only clients draw on.
+//!
+//! Below all this, [`frame::Header`] and [`mask::apply`] are for those who build something else of
+//! WebSocket frames.
+//!
+//! [`handle_input`]: Connection::handle_input
+//! [`handle_eof`]: Connection::handle_eof
+//! [`handle_sent`]: Connection::handle_sent
+//! [`handle_timeout`]: Connection::handle_timeout
+//! [`send`]: Connection::send
+//! [`ping`]: Connection::ping
+//! [`close`]: Connection::close
+//! [`abort`]: Connection::abort
+//! [`transmit`]: Connection::transmit
+//! [`poll_event`]: Connection::poll_event
+//! [`poll_chunk`]: Connection::poll_chunk
+//! [`poll_timeout`]: Connection::poll_timeout
+//! [`state`]: Connection::state
+//! [`is_full`]: Connection::is_full
+//! [`wants_shutdown`]: Connection::wants_shutdown
+//! [`closed`]: Connection::closed
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -29,6 +174,7 @@ mod connection;
 mod control;
 mod error;
 pub mod frame;
+pub mod guide;
 pub mod handshake;
 pub mod mask;
 mod message;

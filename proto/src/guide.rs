@@ -1,0 +1,303 @@
+//! How to write a binding: the core over a transport of your own.
+//!
+//! A binding brings three things along that the core does not have: a transport, a clock, and a way to
+//! wait. This page tells what it does with them. It has no items; its examples are compiled and run.
+//!
+//! # A turn
+//!
+//! The loop of the [crate's page](crate) waits inside its transport. Most bindings wait elsewhere: for
+//! a waker, for `epoll`, for the next frame of a game. They need a turn that does all that can be done
+//! now:
+//!
+//! ```
+//! use std::io::{ErrorKind, Read, Write};
+//!
+//! use bowline_proto::{Connection, Event, Instant, Lost, RecvError};
+//! use bytes::Buf;
+//!
+//! /// The next event. `None` means: wait until `io` can be read, until it can be written if
+//! /// something waits for that, or until `poll_timeout`, and come again; or the end.
+//! fn next_event(
+//!     connection: &mut Connection,
+//!     io: &mut (impl Read + Write),
+//!     now: Instant,
+//! ) -> Result<Option<Event>, RecvError> {
+//!     loop {
+//!         let event = connection.poll_event();
+//!         // The answer to a Ping, and a Close that tells of an error, leave before anything else.
+//!         write(connection, io);
+//!         if let Some(event) = event? {
+//!             return Ok(Some(event));
+//!         }
+//!         let heard = read(connection, io);
+//!         let timed = connection.poll_timeout().is_some_and(|at| at <= now);
+//!         if timed {
+//!             connection.handle_timeout(now);
+//!         }
+//!         if !heard && !timed {
+//!             return Ok(None);
+//!         }
+//!     }
+//! }
+//!
+//! fn write(connection: &mut Connection, io: &mut impl Write) {
+//!     while let Some(output) = connection.transmit() {
+//!         match io.write(output.chunk()) {
+//!             Ok(len) if len > 0 => output.advance(len),
+//!             Err(error) if error.kind() == ErrorKind::WouldBlock => {
+//!                 // This too: from here on the write deadline runs.
+//!                 return connection.handle_sent(false);
+//!             }
+//!             _ => return connection.handle_error(Lost::Failed),
+//!         }
+//!         let flushed = io.flush().is_ok();
+//!         connection.handle_sent(flushed);
+//!     }
+//! }
+//!
+//! /// Whether something happened.
+//! fn read(connection: &mut Connection, io: &mut impl Read) -> bool {
+//!     let Some(room) = connection.recv_buf() else {
+//!         return false;
+//!     };
+//!     match io.read(room) {
+//!         Ok(0) => connection.handle_eof(),
+//!         Ok(len) => connection.handle_input(len),
+//!         Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+//!         Err(_) => connection.handle_error(Lost::Failed),
+//!     }
+//!     true
+//! }
+//! #
+//! # // Over a pipe that takes 7 bytes at a time.
+//! # use std::{cell::RefCell, collections::VecDeque, io, rc::Rc, sync::Arc, time::Duration};
+//! # use bowline_proto::{CloseCode, Config, Message, Negotiated, Role, State};
+//! # type Pipe = Rc<RefCell<VecDeque<u8>>>;
+//! # struct End(Pipe, Pipe);
+//! # impl Read for End {
+//! #     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+//! #         match self.0.borrow_mut().read(room) {
+//! #             Ok(0) => Err(ErrorKind::WouldBlock.into()),
+//! #             read => read,
+//! #         }
+//! #     }
+//! # }
+//! # impl Write for End {
+//! #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+//! #         let mut pipe = self.1.borrow_mut();
+//! #         let len = bytes.len().min(7 - pipe.len());
+//! #         pipe.extend(&bytes[..len]);
+//! #         if len > 0 { Ok(len) } else { Err(ErrorKind::WouldBlock.into()) }
+//! #     }
+//! #     fn flush(&mut self) -> io::Result<()> {
+//! #         Ok(())
+//! #     }
+//! # }
+//! # let (up, down) = (Pipe::default(), Pipe::default());
+//! # let (mut a, mut b) = (End(down.clone(), up.clone()), End(up, down));
+//! # let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
+//! # let now = Instant::EPOCH;
+//! # let mut client = Connection::new(Role::Client, Negotiated::default(), &config, now);
+//! # let mut server = Connection::new(Role::Server, Negotiated::default(), &config, now);
+//! # let text = Message::from("a message of more than seven bytes");
+//! # client.send(text.clone()).unwrap();
+//! # client.close(Some(CloseCode::NORMAL.into()));
+//! # let mut events = Vec::new();
+//! # for _ in 0..30 {
+//! #     while let Some(_) = next_event(&mut client, &mut a, now).unwrap() {}
+//! #     while let Some(event) = next_event(&mut server, &mut b, now).unwrap() {
+//! #         events.push(event);
+//! #     }
+//! # }
+//! # assert_eq!(events, [Event::Data(text), Event::Close(Some(CloseCode::NORMAL.into()))]);
+//! # assert!(server.wants_shutdown() && !client.wants_shutdown());
+//! # // A peer that takes nothing, and says nothing.
+//! # let mut lonely = Connection::new(Role::Server, Negotiated::default(), &config, now);
+//! # lonely.send("x".repeat(100)).unwrap();
+//! # assert_eq!(next_event(&mut lonely, &mut b, now), Ok(None));
+//! # let later = lonely.poll_timeout().unwrap();
+//! # assert_eq!(Some(later.since_epoch()), config.write_timeout);
+//! # assert!(next_event(&mut lonely, &mut b, later).is_err());
+//! # assert_eq!(lonely.state(), State::Closed);
+//! ```
+//!
+//! What is easily got wrong:
+//!
+//! - [`handle_sent`](crate::Connection::handle_sent) belongs behind **every** attempt to write, also one
+//!   that wrote nothing: it starts and stops the write deadline.
+//! - The end of the input is [`handle_eof`](crate::Connection::handle_eof); it and a failure take their
+//!   place behind what was received. Never stop polling because the transport failed.
+//! - **Read once more before you tell the time**, or a Pong that waits in the socket comes too late.
+//! - After an error of `poll_event` go on with the turns until the state is
+//!   [`Closed`](crate::State::Closed): the Close that tells the peer what was wrong has to leave.
+//! - Write before you wait, always. The peer may be waiting for you.
+//! - A Pong is owed once, however many Pings came: the latest wins. Write after every event, and each
+//!   Ping gets its own.
+//!
+//! # The opening handshake
+//!
+//! [`Server`] and [`Client`] hold an [`Exchange`], which has the same verbs as a connection and is
+//! served by the same turn. The machine is polled after each turn, until it hands over a connection,
+//! or an error:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use bowline_proto::{
+//!     Config, Connection, Instant,
+//!     handshake::{Client, Exchange, HandshakeError, Request, Response, Server},
+//! };
+//!
+//! /// Opens the connection to whoever asks. `serve` is a turn that waits.
+//! fn accept(
+//!     config: &Arc<Config>,
+//!     mut serve: impl FnMut(&mut Exchange),
+//!     now: impl Fn() -> Instant,
+//! ) -> Result<Connection, HandshakeError> {
+//!     let mut server = Server::new(config, now());
+//!     loop {
+//!         match server.poll() {
+//!             // Decide, however long that takes: `accept`, `open` or `refuse`.
+//!             Ok(Some(incoming)) => return Ok(incoming.open(now())),
+//!             Ok(None) => serve(server.exchange()),
+//!             Err(error) => {
+//!                 // The client is told what is wrong.
+//!                 while !server.exchange().is_done() {
+//!                     serve(server.exchange());
+//!                 }
+//!                 return Err(error);
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! fn connect(
+//!     request: Request,
+//!     config: &Arc<Config>,
+//!     mut serve: impl FnMut(&mut Exchange),
+//!     now: impl Fn() -> Instant,
+//! ) -> Result<(Response, Connection), Box<dyn std::error::Error>> {
+//!     let mut client = Client::new(request, config, now())?;
+//!     loop {
+//!         match client.poll()? {
+//!             Some(open) => return Ok(open),
+//!             None => serve(client.exchange()),
+//!         }
+//!     }
+//! }
+//! #
+//! # // Each end to a script of the other.
+//! # use bytes::Buf;
+//! # let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
+//! # let script = |mut input: &'static [u8], output: std::rc::Rc<std::cell::RefCell<Vec<u8>>>| {
+//! #     move |exchange: &mut Exchange| {
+//! #         while let Some(out) = exchange.transmit() {
+//! #             output.borrow_mut().extend_from_slice(out.chunk());
+//! #             out.advance(out.chunk().len());
+//! #             exchange.handle_sent(true);
+//! #         }
+//! #         if let Some(room) = exchange.recv_buf() {
+//! #             let len = input.len().min(9);
+//! #             room[..len].copy_from_slice(&input[..len]);
+//! #             input = &input[len..];
+//! #             if len > 0 { exchange.handle_input(len) } else { exchange.handle_eof() }
+//! #         }
+//! #         exchange.handle_timeout(Instant::EPOCH);
+//! #     }
+//! # };
+//! # let output = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+//! # let request = Request::new("a.test", "/").unwrap();
+//! # let ended = connect(request, &config, script(b"", output.clone()), || Instant::EPOCH);
+//! # assert!(ended.is_err());
+//! # assert!(output.borrow().starts_with(b"GET / HTTP/1.1\r\nHost: a.test\r\n"));
+//! # output.borrow_mut().clear();
+//! # let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//! #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+//! # let mut open = accept(&config, script(request, output.clone()), || Instant::EPOCH).unwrap();
+//! # assert!(open.transmit().unwrap().chunk().starts_with(b"HTTP/1.1 101 "));
+//! # let ended = accept(&config, script(b"POST / HTTP/1.1\r\n\r\n", output.clone()), || Instant::EPOCH);
+//! # assert!(ended.is_err());
+//! # assert!(output.borrow().starts_with(b"HTTP/1.1 405 "));
+//! ```
+//!
+//! The rest of the server's answer, and whatever the peer sent behind its part, is in the connection
+//! already. A server that was given a parsed request by somebody else answers by [`respond`].
+//!
+//! # The end
+//!
+//! Three getters tell what to do about it:
+//!
+//! | when | do |
+//! |---|---|
+//! | [`wants_shutdown`](crate::Connection::wants_shutdown) | end your direction of the transport (with TLS, `close_notify` before), and go on reading: a transport that is dropped with input unread may take back the Close that was sent |
+//! | [`state`](crate::Connection::state) is [`Closed`](crate::State::Closed) | drop the transport |
+//! | then | [`closed`](crate::Connection::closed) tells code, reason, who began, and whether it was clean |
+//!
+//! [`close`](crate::Connection::close) begins the closing handshake and
+//! [`abort`](crate::Connection::abort) does without it.
+//!
+//! # Back-pressure
+//!
+//! Nothing is parsed that was not asked for, and [`recv_buf`](crate::Connection::recv_buf) lends no room
+//! before all was polled. So a binding that stops polling stops reading, and TCP tells the peer. In the
+//! other direction [`is_full`](crate::Connection::is_full) asks to write before more is queued; wait for
+//! that in your `send`, and read meanwhile, or two ends that both send a lot wait for each other for
+//! ever.
+//!
+//! # Speed and memory
+//!
+//! - [`Transmit`](crate::Transmit) is a [`bytes::Buf`]. Large messages are not copied into it:
+//!   `chunks_vectored` gives the header and the payload to one system call.
+//! - A connection that waits should hold no buffer. [`split`](crate::Connection::split) it, and
+//!   [`lend`](crate::Receiver::lend) one buffer per thread to the receiver that is about to read, and
+//!   [`take_back`](crate::Receiver::take_back) it afterwards. The sender has the same pair.
+//! - The halves also serve two tasks, or two threads, without a lock around both. What has to pass
+//!   between them is listed at [`split`](crate::Connection::split).
+//!
+//! `bowline-bind` does all of this for everything that is async; a binding to a runtime implements its
+//! three small traits, and is done.
+//!
+//! # Tests
+//!
+//! Two ends need no network, and time passes as you like:
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use bowline_proto::{
+//!     CloseCode, Config, Connection, Deadline, Event, Instant, Negotiated, RecvError, Role,
+//! };
+//! use bytes::Buf;
+//!
+//! fn pass(from: &mut Connection, to: &mut Connection) {
+//!     while let Some(output) = from.transmit() {
+//!         let taken = to.receive(output.chunk());
+//!         output.advance(taken);
+//!         from.handle_sent(true);
+//!     }
+//! }
+//!
+//! // A test may do without randomness.
+//! let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
+//! let start = Instant::EPOCH;
+//! let mut client = Connection::new(Role::Client, Negotiated::default(), &config, start);
+//! let mut server = Connection::new(Role::Server, Negotiated::default(), &config, start);
+//!
+//! client.send("hello").unwrap();
+//! pass(&mut client, &mut server);
+//! assert_eq!(server.poll_event(), Ok(Some(Event::Data("hello".into()))));
+//!
+//! // The server says goodbye, and the client never answers.
+//! server.close(Some(CloseCode::GOING_AWAY.into()));
+//! pass(&mut server, &mut client);
+//! server.handle_timeout(start);
+//! let later = start.checked_add(Duration::from_secs(5)).unwrap();
+//! assert_eq!(server.poll_timeout(), Some(later));
+//! server.handle_timeout(later);
+//! assert_eq!(server.poll_event(), Err(RecvError::TimedOut(Deadline::Close)));
+//! ```
+//!
+//! [`Server`]: crate::handshake::Server
+//! [`Client`]: crate::handshake::Client
+//! [`Exchange`]: crate::handshake::Exchange
+//! [`respond`]: crate::handshake::respond
