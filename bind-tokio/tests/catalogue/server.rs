@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use bowline_tokio::{Config, HandshakeError, Response, Role, accept};
+use bowline_tokio::{Config, HandshakeError, Request, Response, Role, accept};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     answer::Answer,
     echo::{Ending, Report, check, echo, options, run as run_async, variant},
-    entries::{Case, Entry},
+    entries::{Case, Entry, Expect},
     frames,
 };
 
@@ -22,7 +22,7 @@ pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade:
 
 /// How the server's part ended.
 enum Served {
-    Open(Box<Report>),
+    Open(Box<(Request, Report)>),
     /// By the application.
     Refused,
     Failed(HandshakeError),
@@ -49,7 +49,11 @@ pub(crate) fn run(entry: &Entry, case: &Case) {
             }
         }
         match served {
-            Served::Open(report) => check(case, Role::Server, answer.rest, &report),
+            Served::Open(opened) => {
+                let (request, report) = *opened;
+                check_request(expect, &request);
+                check(case, Role::Server, answer.rest, &report);
+            }
             Served::Refused => {
                 assert_eq!(expect.error, None);
                 answer.check_refusal();
@@ -63,6 +67,19 @@ pub(crate) fn run(entry: &Entry, case: &Case) {
             }
             Served::Failed(error) => panic!("{error}"),
         }
+    }
+}
+
+/// What the application was told.
+fn check_request(expect: &Expect, request: &Request) {
+    if let Some(target) = &expect.target {
+        assert_eq!(request.target(), target);
+    }
+    if let Some(host) = &expect.host {
+        assert_eq!(request.host(), Some(host.as_str()));
+    }
+    if let Some(subprotocols) = &expect.subprotocols {
+        assert_eq!(request.subprotocols().collect::<Vec<_>>(), *subprotocols);
     }
 }
 
@@ -125,7 +142,9 @@ async fn serve(
                 return Served::Refused;
             }
         }
-        Served::Open(Box::new(echo(incoming.open().await).await))
+        let request = incoming.request().clone();
+        let report = echo(incoming.open().await).await;
+        Served::Open(Box::new((request, report)))
     });
     (addr, async { server.await.expect("the server") })
 }

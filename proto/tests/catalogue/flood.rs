@@ -100,6 +100,9 @@ fn fr_053_endless_empty_fragments_are_counted() {
         assert_eq!(end.errors, []);
         assert!(memory.bytes_current <= 4 * KIB as i64, "{memory:?}");
 
+        // One more is one too many.
+        end.frame(CONTINUATION, "");
+        assert_eq!(end.errors.len(), 1);
         let fragments = frames::frame(CONTINUATION, "", end.is_server()).repeat(10_000);
         let memory = measure(|| (0..1000).for_each(|_| end.feed(&fragments)));
         let error = RecvError::Protocol(ProtocolError::TooManyFragments { max });
