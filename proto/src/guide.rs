@@ -1,13 +1,14 @@
 //! How to write a binding: the core over a transport of your own.
 //!
-//! A binding brings three things along that the core does not have: a transport, a clock, and a way to
-//! wait. This page tells what it does with them. It has no items; its examples are compiled and run.
+//! A binding brings three things along that the core does not have: a transport, a clock, and a
+//! way to wait. This page tells what it does with them. It has no items; its examples are compiled
+//! and run.
 //!
 //! # A turn
 //!
-//! The loop of the [crate's page](crate) waits inside its transport. Most bindings wait elsewhere: for
-//! a waker, for `epoll`, for the next frame of a game. They need a turn that does all that can be done
-//! now:
+//! The loop of the [crate's page](crate) waits inside its transport. Most bindings wait elsewhere:
+//! for a waker, for `epoll`, for the next frame of a game. They need a turn that does all that can
+//! be done now:
 //!
 //! ```
 //! use std::io::{ErrorKind, Read, Write};
@@ -123,22 +124,23 @@
 //!
 //! What is easily got wrong:
 //!
-//! - [`handle_sent`](crate::Connection::handle_sent) belongs behind **every** attempt to write, also one
-//!   that wrote nothing: it starts and stops the write deadline.
-//! - The end of the input is [`handle_eof`](crate::Connection::handle_eof); it and a failure take their
-//!   place behind what was received. Never stop polling because the transport failed.
-//! - **Read once more before you tell the time**, or a Pong that waits in the socket comes too late.
+//! - [`handle_sent`](crate::Connection::handle_sent) belongs behind **every** attempt to write,
+//!   also one that wrote nothing: it starts and stops the write deadline.
+//! - The end of the input is [`handle_eof`](crate::Connection::handle_eof); it and a failure take
+//!   their place behind what was received. Never stop polling because the transport failed.
+//! - **Read once more before you tell the time**, or a Pong that waits in the socket comes too
+//!   late.
 //! - After an error of `poll_event` go on with the turns until the state is
 //!   [`Closed`](crate::State::Closed): the Close that tells the peer what was wrong has to leave.
 //! - Write before you wait, always. The peer may be waiting for you.
-//! - A Pong is owed once, however many Pings came: the latest wins. Write after every event, and each
-//!   Ping gets its own.
+//! - A Pong is owed once, however many Pings came: the latest wins. Write after every event, and
+//!   each Ping gets its own.
 //!
 //! # The opening handshake
 //!
 //! [`Server`] and [`Client`] hold an [`Exchange`], which has the same verbs as a connection and is
-//! served by the same turn. The machine is polled after each turn, until it hands over a connection,
-//! or an error:
+//! served by the same turn. The machine is polled after each turn, until it hands over a
+//! connection, or an error:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -211,17 +213,19 @@
 //! # assert!(ended.is_err());
 //! # assert!(output.borrow().starts_with(b"GET / HTTP/1.1\r\nHost: a.test\r\n"));
 //! # output.borrow_mut().clear();
-//! # let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-//! #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+//! # let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
+//! #     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 //! # let mut open = accept(&config, script(request, output.clone()), || Instant::EPOCH).unwrap();
 //! # assert!(open.transmit().unwrap().chunk().starts_with(b"HTTP/1.1 101 "));
-//! # let ended = accept(&config, script(b"POST / HTTP/1.1\r\n\r\n", output.clone()), || Instant::EPOCH);
+//! # let serve = script(b"POST / HTTP/1.1\r\n\r\n", output.clone());
+//! # let ended = accept(&config, serve, || Instant::EPOCH);
 //! # assert!(ended.is_err());
 //! # assert!(output.borrow().starts_with(b"HTTP/1.1 405 "));
 //! ```
 //!
-//! The rest of the server's answer, and whatever the peer sent behind its part, is in the connection
-//! already. A server that was given a parsed request by somebody else answers by [`respond`].
+//! The rest of the server's answer, and whatever the peer sent behind its part, is in the
+//! connection already. A server that was given a parsed request by somebody else answers by
+//! [`respond`].
 //!
 //! # The end
 //!
@@ -238,24 +242,24 @@
 //!
 //! # Back-pressure
 //!
-//! Nothing is parsed that was not asked for, and [`recv_buf`](crate::Connection::recv_buf) lends no room
-//! before all was polled. So a binding that stops polling stops reading, and TCP tells the peer. In the
-//! other direction [`is_full`](crate::Connection::is_full) asks to write before more is queued; wait for
-//! that in your `send`, and read meanwhile, or two ends that both send a lot wait for each other for
-//! ever.
+//! Nothing is parsed that was not asked for, and [`recv_buf`](crate::Connection::recv_buf) lends
+//! no room before all was polled. So a binding that stops polling stops reading, and TCP tells the
+//! peer. In the other direction [`is_full`](crate::Connection::is_full) asks to write before more
+//! is queued; wait for that in your `send`, and read meanwhile, or two ends that both send a lot
+//! wait for each other for ever.
 //!
 //! # Speed and memory
 //!
 //! - [`Transmit`](crate::Transmit) is a [`bytes::Buf`]. Large messages are not copied into it:
 //!   `chunks_vectored` gives the header and the payload to one system call.
 //! - A connection that waits should hold no buffer. [`split`](crate::Connection::split) it, and
-//!   [`lend`](crate::Receiver::lend) one buffer per thread to the receiver that is about to read, and
-//!   [`take_back`](crate::Receiver::take_back) it afterwards. The sender has the same pair.
+//!   [`lend`](crate::Receiver::lend) one buffer per thread to the receiver that is about to read,
+//!   and [`take_back`](crate::Receiver::take_back) it afterwards. The sender has the same pair.
 //! - The halves also serve two tasks, or two threads, without a lock around both. What has to pass
 //!   between them is listed at [`split`](crate::Connection::split).
 //!
-//! `bowline-bind` does all of this for everything that is async; a binding to a runtime implements its
-//! three small traits, and is done.
+//! `bowline-bind` does all of this for everything that is async; a binding to a runtime implements
+//! its three small traits, and is done.
 //!
 //! # Tests
 //!

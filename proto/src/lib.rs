@@ -111,17 +111,18 @@
 //!
 //! # Time is an argument
 //!
-//! The core knows no time but what it was told last, as an [`Instant`] that counts from an epoch of
-//! your choice. When [`poll_timeout`] is in the past, it means *tell me the time now*: a deadline has
-//! begun whose start is not known yet, or one has passed. So no clock is read for every message.
+//! The core knows no time but what it was told last, as an [`Instant`] that counts from an epoch
+//! of your choice. When [`poll_timeout`] is in the past, it means *tell me the time now*: a
+//! deadline has begun whose start is not known yet, or one has passed. So no clock is read for
+//! every message.
 //!
 //! # Limits
 //!
-//! Every limit and every deadline is a field of [`Config`], with its default. Nothing is allocated on
-//! the word of a peer: memory grows with what was received, up to
-//! [`max_message_size`](Config::max_message_size) for a message that is assembled. What waits to be sent
-//! is bounded by you: stop when [`is_full`] says so. Whoever breaks a limit is told, by the close code
-//! that belongs to it.
+//! Every limit and every deadline is a field of [`Config`], with its default. Nothing is allocated
+//! on the word of a peer: memory grows with what was received, up to
+//! [`max_message_size`](Config::max_message_size) for a message that is assembled. What waits to
+//! be sent is bounded by you: stop when [`is_full`] says so. Whoever breaks a limit is told, by
+//! the close code that belongs to it.
 //!
 //! # `no_std`
 //!
