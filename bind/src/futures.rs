@@ -14,7 +14,7 @@ use futures_sink::Sink;
 use proto::{CloseCode, CloseFrame, Message};
 
 use crate::{
-    Error, Read, ReadHalf, Timer, WebSocket, Write, WriteHalf, output::Output, split::Waiter,
+    Error, Read, ReadHalf, Timer, WebSocket, Write, WriteHalf, output::Output, shared::Waiter,
 };
 
 /// As [`recv`](WebSocket::recv).

@@ -13,8 +13,8 @@ mod handshake;
 mod io;
 mod output;
 mod read_half;
+mod shared;
 mod socket;
-mod split;
 mod streaming;
 #[cfg(feature = "tls")]
 mod tls;

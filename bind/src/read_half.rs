@@ -11,8 +11,8 @@ use proto::{Chunk, Closed, Event, Message};
 use crate::{
     Error, Read, Timer, Write,
     driver::{Input, Pull},
+    shared::{Reader, Shared},
     socket::whole,
-    split::{Reader, Shared},
     wakers::Key,
 };
 

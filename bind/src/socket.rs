@@ -3,6 +3,7 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use crate::{
     Error, PeerAddr, Read, ReadHalf, Streaming, Timer, TrySendError, Write, WriteHalf,
     driver::{Input, Pull},
     output::Output,
+    shared::Shared,
 };
 
 /// A WebSocket over a transport.
@@ -237,7 +239,11 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 
     /// The two directions, to be used by two tasks, or more: the write half is `Clone`.
     pub fn split(self) -> (ReadHalf<S, T>, WriteHalf<S, T>) {
-        crate::split::split(self.input, self.output)
+        let shared = Arc::new(Shared::new(self.output, self.input.timer().clone()));
+        (
+            ReadHalf::new(self.input, shared.clone()),
+            WriteHalf::new(shared),
+        )
     }
 
     pub(crate) fn poll_recv(

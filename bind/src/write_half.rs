@@ -13,7 +13,7 @@ use proto::{
 use crate::{
     Error, Read, Streaming, Timer, TrySendError, Write,
     output::Output,
-    split::{Shared, Waiter},
+    shared::{Shared, Waiter},
 };
 
 /// The sending direction of a [`WebSocket`](crate::WebSocket). Clones send over the same connection,

@@ -8,27 +8,10 @@ use proto::{Deadline, Instant, RecvError};
 
 use crate::{
     Read, Timer, Write,
-    driver::{Access, Input},
+    driver::Access,
     output::Output,
-    read_half::ReadHalf,
     wakers::{Key, Wakers},
-    write_half::WriteHalf,
 };
-
-pub(crate) fn split<S: Read + Write, T: Timer>(
-    input: Input<T>,
-    output: Output<S>,
-) -> (ReadHalf<S, T>, WriteHalf<S, T>) {
-    let wakers = Arc::new(Wakers::default());
-    let timer = input.timer().clone();
-    let shared = Arc::new(Shared {
-        joint: Waker::from(wakers.clone()),
-        output: Mutex::new(output),
-        wakers,
-        timer,
-    });
-    (ReadHalf::new(input, shared.clone()), WriteHalf::new(shared))
-}
 
 /// What the halves share: the sending direction and the transport.
 ///
@@ -44,6 +27,16 @@ pub(crate) struct Shared<S, T> {
 }
 
 impl<S, T> Shared<S, T> {
+    pub(crate) fn new(output: Output<S>, timer: T) -> Self {
+        let wakers = Arc::new(Wakers::default());
+        Self {
+            joint: Waker::from(wakers.clone()),
+            output: Mutex::new(output),
+            wakers,
+            timer,
+        }
+    }
+
     /// Uses the sending direction, and wakes the others if that changed what they wait for.
     pub(crate) fn with<U>(
         &self,
