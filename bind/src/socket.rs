@@ -34,6 +34,7 @@ use crate::{
 pub struct WebSocket<S, T> {
     input: Input<T>,
     pub(crate) output: Output<S>,
+    subprotocol: Option<Box<str>>,
 }
 
 impl<S: PeerAddr, T> WebSocket<S, T> {
@@ -53,10 +54,12 @@ impl<S: PeerAddr, T> WebSocket<S, T> {
 impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// Drives `connection` over `io`.
     pub fn new(connection: Connection, io: S, timer: T) -> Self {
+        let subprotocol = connection.subprotocol().map(Box::from);
         let (rx, tx) = connection.split();
         Self {
             input: Input::new(rx, timer),
             output: Output::new(tx, io),
+            subprotocol,
         }
     }
 
@@ -224,6 +227,11 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         } else {
             State::Open
         }
+    }
+
+    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
     }
 
     /// From when the last Ping left to when its Pong was received; `None` before the first.

@@ -130,6 +130,37 @@ fn an_invalid_request_is_answered_before_it_is_reported_and_no_reset_eats_the_an
 }
 
 #[test]
+fn the_subprotocol_is_known_at_both_ends() {
+    let world = World::default();
+    let (a, b) = pipe(4096);
+    let clock = world.clock();
+    world.spawn(async move {
+        let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+        let picked = incoming
+            .pick_subprotocol(&["other", "chat"])
+            .map(str::to_owned);
+        let mut socket = incoming
+            .accept(picked.as_deref(), Headers::new())
+            .await
+            .unwrap();
+        assert_eq!(socket.subprotocol(), Some("chat"));
+        assert!(socket.recv().await.unwrap().is_none());
+    });
+    let clock = world.clock();
+    world.block_on(async move {
+        let mut request = Request::new("a.test", "/chat").unwrap();
+        request
+            .headers_mut()
+            .push("Sec-WebSocket-Protocol", "chat")
+            .unwrap();
+        let client = Client::new(request, &Arc::new(config()), clock.now()).unwrap();
+        let (mut socket, _) = connect(a, client, clock).await.unwrap();
+        assert_eq!(socket.subprotocol(), Some("chat"));
+        socket.close(None).await.unwrap();
+    });
+}
+
+#[test]
 fn a_refusal_reaches_the_client() {
     let world = World::default();
     let (a, b) = pipe(10);

@@ -1,4 +1,4 @@
-use alloc::sync::Arc;
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{fmt, time::Duration};
 
 use crate::{
@@ -40,16 +40,16 @@ pub enum State {
 pub struct Connection {
     rx: Receiver,
     tx: Sender,
+    subprotocol: Option<Box<str>>,
 }
 
 impl Connection {
     /// A connection whose opening handshake is complete. `now` is when it began.
     pub fn new(role: Role, negotiated: Negotiated, config: &Arc<Config>, now: Instant) -> Self {
-        // What was negotiated changes nothing about frames as long as there is no extension.
-        let _ = negotiated;
         Self {
             rx: Receiver::new(role, config, now),
             tx: Sender::new(role, config),
+            subprotocol: negotiated.subprotocol.map(String::into_boxed_str),
         }
     }
 
@@ -202,6 +202,11 @@ impl Connection {
         (self.state() == State::Closed)
             .then(|| self.rx.closed(self.tx.is_closed()))
             .flatten()
+    }
+
+    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
     }
 
     /// From when the last Ping left to when its Pong was received.
