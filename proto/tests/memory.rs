@@ -252,7 +252,8 @@ fn a_large_message_that_is_kept_pins_at_most_twice_its_size() {
             let mut kept = None;
             let bytes = held(|| {
                 for part in wire.chunks(1460) {
-                    kept = read(&mut rx, &mut loan, part).or(kept.take());
+                    let got = read(&mut rx, &mut loan, part);
+                    kept = got.or_else(|| kept.take());
                 }
             });
             assert_eq!(kept.map(|message| message.len()), Some(size));

@@ -395,7 +395,8 @@ fn without_reply_to_close_an_end_finishes_first() {
 
 #[test]
 fn a_message_beyond_a_limit_ends_both_sides_with_its_code() {
-    let limits: [(fn(&mut bowline_proto::Config), ProtocolError, u16); 3] = [
+    type Limit = fn(&mut bowline_proto::Config);
+    let limits: [(Limit, ProtocolError, u16); 3] = [
         (
             |config| config.max_message_size = 500,
             ProtocolError::MessageTooBig { max: 500 },

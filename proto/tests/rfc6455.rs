@@ -6,8 +6,8 @@ mod support;
 use std::str;
 
 use bowline_proto::{
-    CloseCode, CloseFrame, Connection, Event, Initiator, Kind, Lost, Message, ProtocolError,
-    RecvError, Role, SendError, State,
+    CloseCode, CloseFrame, Event, Initiator, Kind, Lost, Message, ProtocolError, RecvError, Role,
+    SendError, State,
 };
 use bytes::{Buf, Bytes};
 use support::{
@@ -604,9 +604,10 @@ fn s5_5_1_a_close_is_answered_once_with_its_code() {
             Frame::close(4999, "why"),
         ] {
             let mut end = End::new(role);
-            assert_eq!(end.give(&[close.clone()]).len(), 1);
-            assert_eq!(end.write(), [close.clone()]);
-            end.hear(&[close]);
+            let close = [close];
+            assert_eq!(end.give(&close).len(), 1);
+            assert_eq!(end.write(), close);
+            end.hear(&close);
             assert_eq!(end.events(), []);
             assert_eq!(end.write(), []);
         }
@@ -807,9 +808,9 @@ fn s6_1_the_first_frame_has_the_opcode_and_the_last_has_fin() {
                 let firsts: Vec<u8> = end.write().iter().map(|frame| frame.first).collect();
                 assert_eq!(firsts[0] & 0xF, opcode);
                 assert!(firsts[1..].iter().all(|first| first & 0xF == CONTINUATION));
-                let fins = firsts.iter().map(|first| first & FIN != 0);
+                let mut fins = firsts.iter().map(|first| first & FIN != 0);
                 assert_eq!(fins.clone().filter(|fin| *fin).count(), 1);
-                assert_eq!(fins.last(), Some(true));
+                assert_eq!(fins.next_back(), Some(true));
             }
         }
     }
@@ -1110,26 +1111,25 @@ fn judge(bytes: &[u8], cuts: &[usize]) {
         (None, Err(RecvError::Protocol(ProtocolError::Utf8))) => {}
         (_, got) => panic!("{bytes:x?} {how}: {got:?}"),
     };
-    let poll = |conn: &mut Connection| conn.poll_event();
     CONFIG.with(|config| {
         let mut conn = connection(Role::Server, config);
         conn.receive(&Frame::text(bytes).encode(key));
-        check(poll(&mut conn), "whole");
+        check(conn.poll_event(), "whole");
         for &cut in cuts {
             let mut conn = connection(Role::Server, config);
             let wire = Frame::text(bytes).encode(key);
             let at = wire.len() - bytes.len() + cut;
             conn.receive(&wire[..at]);
-            let mut got = poll(&mut conn);
+            let mut got = conn.poll_event();
             if got == Ok(None) {
                 conn.receive(&wire[at..]);
-                got = poll(&mut conn);
+                got = conn.poll_event();
             }
             check(got, "in two reads");
             let mut conn = connection(Role::Server, config);
             conn.receive(&Frame::new(TEXT, &bytes[..cut]).encode(key));
             conn.receive(&Frame::new(FIN, &bytes[cut..]).encode(key));
-            check(poll(&mut conn), "in two frames");
+            check(conn.poll_event(), "in two frames");
         }
     });
 }

@@ -28,7 +28,7 @@ pub enum Way {
 pub const WAYS: [Way; 3] = [Way::Buf, Way::Copy, Way::Loan];
 
 enum Halves {
-    Glued(Connection),
+    Glued(Box<Connection>),
     Apart(Box<(Receiver, Sender)>),
 }
 
@@ -61,7 +61,7 @@ impl Node {
             way,
             halves: match way {
                 Way::Loan => Halves::Apart(Box::new(conn.split())),
-                _ => Halves::Glued(conn),
+                _ => Halves::Glued(Box::new(conn)),
             },
             loan: Some(vec![0; LOAN]),
             wire: VecDeque::new(),
