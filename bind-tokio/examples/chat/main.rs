@@ -209,12 +209,7 @@ impl Chat {
 /// A browser lets any page connect, with all that it knows of its user, and tells where the page is
 /// from (RFC 6455 §10.2). Others need not tell.
 fn is_from_our_page(request: &Request<Incoming>) -> bool {
-    let field = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let field = |name| request.headers().get(name)?.to_str().ok();
     let Some(origin) = field(ORIGIN) else {
         return true;
     };
