@@ -3,7 +3,7 @@
 //! The first line it prints ends with the address it listens on; port 0 picks a free one. CERT and KEY
 //! are PEM files.
 
-use std::{error::Error, io, sync::Arc};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use bowline_tokio::{
     Config, accept_any, config,
@@ -16,6 +16,7 @@ use bowline_tokio::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    time::{sleep, timeout},
 };
 
 #[tokio::main]
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Err(error) => {
                 // Such as too many open files: others may go on, and close some.
                 eprintln!("accept: {error}");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
@@ -56,7 +57,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let ended = async {
                 stream.set_nodelay(true)?;
                 match tls {
-                    Some(tls) => echo(tls.accept(stream).await?, &config).await,
+                    Some(tls) => {
+                        let accepted = timeout(Duration::from_secs(10), tls.accept(stream));
+                        echo(accepted.await??, &config).await
+                    }
                     None => echo(stream, &config).await,
                 }
             };

@@ -12,6 +12,8 @@ use crate::{Clock, Config, Incoming, Io, Role, WebSocket};
 /// use std::sync::Arc;
 /// use bowline_tokio::{Headers, Response, accept, config};
 ///
+/// // Small messages leave at once; on a stream of your own that is yours to decide.
+/// stream.set_nodelay(true)?;
 /// let incoming = accept(stream, &Arc::new(config())).await?;
 /// if !incoming.origin_allowed(&["https://chat.example"]) {
 ///     incoming.refuse(Response::new(403, "not from there\n")).await;
@@ -21,9 +23,6 @@ use crate::{Clock, Config, Incoming, Io, Role, WebSocket};
 /// socket.send("welcome").await?;
 /// # Ok(()) }
 /// ```
-///
-/// Set `TCP_NODELAY` on a [`TcpStream`](tokio::net::TcpStream) before, for small messages to leave
-/// at once.
 ///
 /// All state is in the future: dropped, it drops the transport. So it does on failure, after the
 /// client was told what is wrong.

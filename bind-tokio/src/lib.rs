@@ -24,6 +24,8 @@
 //!     let (stream, _) = listener.accept().await?;
 //!     let config = config.clone();
 //!     tokio::spawn(async move {
+//!         // Small messages leave at once.
+//!         stream.set_nodelay(true)?;
 //!         let mut socket = bowline_tokio::accept_any(stream, &config).await?;
 //!         while let Some(message) = socket.recv().await? {
 //!             socket.send(message).await?;

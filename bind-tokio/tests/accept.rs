@@ -239,11 +239,13 @@ async fn a_subprotocol_is_picked_of_those_offered() {
         let failed = failed.incoming.accept(None, reserved).await.unwrap_err();
         assert_eq!(failed.error, AnswerError::Reserved("Sec-WebSocket-Accept"));
         let accepted = failed.incoming.accept(picked.as_deref(), Headers::new());
-        accepted.await.unwrap();
+        let socket = accepted.await.unwrap();
+        assert_eq!(socket.subprotocol(), Some("v2"));
     })
     .await;
     let to = Connect::new(url).subprotocol("v1").subprotocol("v2");
-    let (_, response) = guarded(connect(to)).await.unwrap();
+    let (socket, response) = guarded(connect(to)).await.unwrap();
+    assert_eq!(socket.subprotocol(), Some("v2"));
     assert_eq!(
         response.headers.get("Sec-WebSocket-Protocol"),
         Some(&b"v2"[..])

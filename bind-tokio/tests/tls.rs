@@ -10,7 +10,8 @@ use std::{
 };
 
 use bowline_tokio::{
-    Connect, ConnectError, MaybeTls, Message, WebSocket, accept_any, connect, connect_over,
+    Connect, ConnectError, MaybeTls, Message, UrlError, WebSocket, accept_any, connect,
+    connect_over,
     rustls::{self, ClientConfig, ServerConfig, server::Acceptor},
     tokio_rustls::{self, LazyConfigAcceptor, TlsAcceptor},
 };
@@ -127,6 +128,17 @@ async fn an_address_is_a_name_too() {
     let to = Connect::new(url.replace("ws://", "wss://")).tls(trusting);
     let (socket, _) = guarded(connect(to)).await.unwrap();
     assert!(socket.peer_addr().unwrap().ip().is_loopback());
+}
+
+/// A label of a name has at most 63 bytes (RFC 1035 §2.3.4).
+#[tokio::test]
+async fn a_name_that_no_certificate_can_be_for_is_the_callers_fault() {
+    let url = format!("wss://{}.test/", "a".repeat(64));
+    let error = guarded(connect(url)).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Url(UrlError::ServerName)),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

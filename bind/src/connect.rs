@@ -59,7 +59,7 @@ impl Connect {
     }
 
     /// Offers a subprotocol, behind those offered before (RFC 6455 §1.9). The server picks one or
-    /// none; the `Sec-WebSocket-Protocol` of its response tells which.
+    /// none; [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) tells which.
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocols.push(name.into());
         self
