@@ -318,6 +318,27 @@ fn a_connection_that_waits_again_holds_no_buffer() {
 }
 
 #[test]
+fn output_that_never_runs_dry_holds_no_more_than_what_waits() {
+    for role in BOTH {
+        let mut end = End::new(role);
+        let large = Bytes::from(vec![7; 32 << 10]);
+        let small = Bytes::from(vec![7; 4000]);
+        let bytes = held(|| {
+            for _ in 0..1000 {
+                while !end.conn.is_full() {
+                    end.conn.send(large.clone()).unwrap();
+                    end.conn.send(small.clone()).unwrap();
+                }
+                end.conn.transmit().unwrap().advance(36_000);
+                end.conn.handle_sent(true);
+            }
+        });
+        assert!(bytes < 512 << 10, "{bytes} bytes");
+        assert!(end.conn.transmit().is_some());
+    }
+}
+
+#[test]
 fn a_lent_output_buffer_is_given_back() {
     let (_rx, mut tx): (Receiver, Sender) = connection(Role::Server, &config(|_| {})).split();
     let mut buf: Option<Box<Transmit>> = Some(Box::default());

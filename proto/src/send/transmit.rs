@@ -63,9 +63,10 @@ impl Transmit {
     #[cold]
     fn grow(&mut self, size: usize) {
         // What was written makes room first.
-        if self.large.is_empty() && self.at > 0 {
-            self.tail.drain(..self.at);
-            self.at = 0;
+        let written = core::mem::take(&mut self.at);
+        self.tail.drain(..written);
+        for (from, _) in &mut self.large {
+            *from = from.saturating_sub(written);
         }
         self.tail.reserve(size.max(512));
     }
