@@ -572,6 +572,24 @@ fn law_9_abort_ends_at_once() {
 }
 
 #[test]
+fn law_9_abort_ends_a_socket_that_is_not_split_at_once() {
+    let world = World::default();
+    let (mut client, mut server) = pair(&world, 4096, config());
+    world.block_on(async move {
+        client.abort();
+        assert_eq!(client.state(), State::Closed);
+        assert!(client.get_ref().is_none(), "the transport is dropped");
+        let closed = client.closed().unwrap();
+        assert_eq!(
+            (closed.code, closed.clean, closed.initiator),
+            (1006, false, Initiator::Local)
+        );
+        assert!(client.recv().await.unwrap().is_none());
+        assert!(matches!(server.recv().await, Err(Error::Lost(_))));
+    });
+}
+
+#[test]
 fn law_10_dropping_halves() {
     let world = World::default();
     let (client, mut server) = pair(&world, 4096, config());
