@@ -262,6 +262,32 @@ fn law_3_no_more_than_the_high_water_mark_and_a_frame_waits_as_bytes() {
 }
 
 #[test]
+fn law_3_full_from_the_high_water_mark_on() {
+    for role in BOTH {
+        for mark in [1, 100, 1 << 20] {
+            let mut end = End::with(role, |config| config.send_high_water = mark);
+            assert!(!end.conn.is_full());
+            let header = if role == Role::Client { 6 } else { 2 };
+            let mut waiting = 0;
+            while waiting < mark {
+                assert!(!end.conn.is_full(), "{waiting} of {mark} bytes");
+                end.conn.send("ten octets").unwrap();
+                waiting += header + 10;
+            }
+            assert!(end.conn.is_full(), "{waiting} of {mark} bytes");
+        }
+        let mut end = End::with(role, |config| config.send_high_water = 1 << 20);
+        while !end.conn.is_full() {
+            end.conn.send("").unwrap();
+        }
+        assert!(
+            end.write().len() < 1 << 20,
+            "many that are empty are full, too"
+        );
+    }
+}
+
+#[test]
 fn law_3_send_frame_size_bounds_how_long_control_waits() {
     for role in BOTH {
         let mut end = End::with(role, |config| {
@@ -359,19 +385,19 @@ fn law_4_without_deadlines_nobody_asks_for_the_time() {
 #[test]
 fn law_4_a_ping_goes_out_after_one_to_two_periods_of_silence() {
     for role in BOTH {
-        let mut end = only(role, |config| config.keep_alive = Some(secs(20)));
-        end.pass(Duration::from_millis(19_999));
+        let mut end = only(role, |config| config.keep_alive = Some(secs(7)));
+        end.pass(Duration::from_millis(6_999));
         assert_eq!(end.write(), []);
         end.pass(Duration::from_millis(1));
         assert_eq!(end.write()[0].first, PING);
 
-        let mut end = only(role, |config| config.keep_alive = Some(secs(20)));
+        let mut end = only(role, |config| config.keep_alive = Some(secs(7)));
         end.pass(secs(1));
         // One octet of a frame is life.
         let frame = Frame::text("hi").from(other(role));
         end.receive(&frame[..1]);
         assert_eq!(end.events(), []);
-        end.pass(secs(38));
+        end.pass(secs(12));
         assert_eq!(end.write(), [], "heard in this period");
         end.pass(secs(2));
         assert_eq!(end.write()[0].first, PING);
@@ -500,14 +526,14 @@ fn law_4_the_keep_alive_ping_measures_latency_too() {
 #[test]
 fn law_4_the_close_deadline_runs_from_our_close() {
     for role in BOTH {
-        let mut end = only(role, |config| config.close_timeout = Some(secs(5)));
+        let mut end = only(role, |config| config.close_timeout = Some(secs(8)));
         end.conn.close(None);
         end.write();
         end.pass(secs(3));
         // Life is no excuse, nor is a second call.
         assert_eq!(end.give(&[Frame::text("more")]), [Ok(text("more"))]);
         end.conn.close(None);
-        end.pass(Duration::from_millis(1_999));
+        end.pass(Duration::from_millis(4_999));
         assert_eq!(end.conn.state(), State::Closing);
         end.pass(Duration::from_millis(1));
         assert_eq!(end.events(), timed_out(Deadline::Close));
@@ -518,12 +544,12 @@ fn law_4_the_close_deadline_runs_from_our_close() {
 
 #[test]
 fn law_4_the_close_deadline_is_judged_though_input_waits() {
-    let mut end = only(Role::Client, |config| config.close_timeout = Some(secs(5)));
+    let mut end = only(Role::Client, |config| config.close_timeout = Some(secs(8)));
     end.conn.close(None);
     end.write();
     end.tick();
     end.hear(&[Frame::text("and on and on")]);
-    end.pass(secs(5));
+    end.pass(secs(8));
     assert_eq!(end.events(), timed_out(Deadline::Close));
 }
 
@@ -532,12 +558,12 @@ fn law_4_the_close_deadline_runs_from_the_peers_close() {
     for reply in [true, false] {
         for role in BOTH {
             let mut end = only(role, |config| {
-                config.close_timeout = Some(secs(5));
+                config.close_timeout = Some(secs(8));
                 config.reply_to_close = reply;
             });
             end.give(&[Frame::close(1000, "")]);
             // The peer neither ends its direction nor takes our answer.
-            end.pass(Duration::from_millis(4_999));
+            end.pass(Duration::from_millis(7_999));
             assert_eq!(end.conn.state(), State::Closing);
             end.pass(Duration::from_millis(1));
             assert_eq!(end.events(), [], "a Close was received: no error");
@@ -551,10 +577,10 @@ fn law_4_the_close_deadline_runs_from_the_peers_close() {
 #[test]
 fn law_4_the_close_deadline_runs_from_a_failure() {
     for role in BOTH {
-        let mut end = only(role, |config| config.close_timeout = Some(secs(5)));
+        let mut end = only(role, |config| config.close_timeout = Some(secs(8)));
         end.give(&[Frame::new(0x83, "")]);
         end.write();
-        end.pass(Duration::from_millis(4_999));
+        end.pass(Duration::from_millis(7_999));
         assert_eq!(end.conn.state(), State::Closing, "drains");
         assert_eq!(end.give(&[Frame::text("discarded")]), []);
         end.pass(Duration::from_millis(1));
@@ -566,12 +592,12 @@ fn law_4_the_close_deadline_runs_from_a_failure() {
 #[test]
 fn law_4_the_write_deadline_runs_while_output_waits_and_not_a_byte_leaves() {
     for role in BOTH {
-        let mut end = only(role, |config| config.write_timeout = Some(secs(20)));
+        let mut end = only(role, |config| config.write_timeout = Some(secs(30)));
         end.conn.send(vec![7; 1000]).unwrap();
         end.write_some(0, false);
-        end.pass(secs(19));
+        end.pass(secs(29));
         end.write_some(1, false); // a byte leaves
-        end.pass(secs(19));
+        end.pass(secs(29));
         end.write_some(0, false); // none does
         end.pass(Duration::from_millis(999));
         assert_eq!(end.conn.state(), State::Open);
@@ -586,17 +612,17 @@ fn law_4_the_write_deadline_runs_while_output_waits_and_not_a_byte_leaves() {
 
 #[test]
 fn law_4_the_write_deadline_runs_while_the_transport_holds_bytes_back() {
-    let mut end = only(Role::Client, |config| config.write_timeout = Some(secs(20)));
+    let mut end = only(Role::Client, |config| config.write_timeout = Some(secs(30)));
     end.conn.send("swallowed by TLS").unwrap();
     end.write_some(usize::MAX, false);
     assert!(end.conn.transmit().is_none());
-    end.pass(secs(20));
+    end.pass(secs(30));
     assert_eq!(end.events(), timed_out(Deadline::Write));
 }
 
 #[test]
 fn law_4_the_write_deadline_ends_with_the_last_byte_and_the_flush() {
-    let mut end = only(Role::Client, |config| config.write_timeout = Some(secs(20)));
+    let mut end = only(Role::Client, |config| config.write_timeout = Some(secs(30)));
     end.conn.send("x").unwrap();
     end.write_some(0, false);
     end.tick();
@@ -608,10 +634,10 @@ fn law_4_the_write_deadline_ends_with_the_last_byte_and_the_flush() {
 
 #[test]
 fn law_4_the_write_deadline_is_not_put_off_by_input() {
-    let mut end = only(Role::Server, |config| config.write_timeout = Some(secs(20)));
+    let mut end = only(Role::Server, |config| config.write_timeout = Some(secs(30)));
     end.conn.send("x").unwrap();
     end.write_some(0, false);
-    for _ in 0..19 {
+    for _ in 0..29 {
         end.pass(secs(1));
         assert_eq!(end.give(&[Frame::new(PONG, "")]).len(), 1);
         end.write_some(0, false);
