@@ -187,20 +187,16 @@ impl<T: Timer> Input<T> {
             }
             // Write before waiting, for the peer may be waiting for us.
             let rx = &mut self.rx;
-            let (done, gone) = output.with(cx, |output, cx| {
+            let done = output.with(cx, |output, cx| {
                 let _ = output.poll(cx);
                 tell(rx, output);
                 if rx.wants_shutdown() && output.tx.is_closed() {
                     let _ = output.poll_shutdown(cx);
                 }
-                (rx.is_done(output.is_done()), output.io.is_none())
+                rx.is_done(output.is_done())
             });
             if done {
                 return self.finish(output, cx);
-            }
-            if gone && self.parked.is_some() {
-                // How it ended is told behind the event that is kept.
-                return Poll::Ready(Pass::Ended);
             }
             let mut moved = false;
             if self.parked.is_none() {

@@ -160,14 +160,17 @@ fn those_who_wait_for_a_guard_when_the_connection_closes() {
 fn a_writer_that_closes_when_the_reader_has_seen_the_end() {
     let world = World::default();
     let (mut reader, writer, peer) = split(&world, 1000);
-    let (clock, now) = (world.clone(), world.clone());
+    let (clock, later, now) = (world.clone(), world.clone(), world.clone());
     // The writer comes first: what wakes both finds it when the reader has not seen the end.
     world.spawn(async move {
         writer.close(Some(CloseCode::NORMAL.into())).await.unwrap();
         assert_eq!(now.now(), 2 * SECOND);
         assert_eq!(writer.closed().unwrap().initiator, Initiator::Local);
     });
-    world.spawn(async move { assert!(reader.recv().await.unwrap().is_none()) });
+    world.spawn(async move {
+        assert!(reader.recv().await.unwrap().is_none());
+        later.sleep(SECOND).await; // And is not dropped at once.
+    });
     world.block_on(async move {
         clock.sleep(SECOND).await;
         peer.outgoing.borrow_mut().push(&[0x88, 0]);

@@ -296,6 +296,13 @@ impl Lane {
         self.capacity = capacity;
     }
 
+    /// Gives up what an empty pipe holds.
+    pub fn forget(&mut self) {
+        self.bytes = VecDeque::new();
+        self.written = Vec::new();
+        self.writes = Vec::new();
+    }
+
     pub fn reset(&mut self) {
         self.reset = true;
         self.wake();

@@ -1,0 +1,69 @@
+//! What a socket that waits holds on the heap, beside itself.
+
+mod support;
+
+use std::{
+    cell::RefCell,
+    task::{Context, Poll, Waker},
+};
+
+use allocation_counter::measure;
+use bowline_bind::proto::Role;
+use support::*;
+
+const MANY: usize = 20;
+
+/// Heap bytes for each of many sockets that were made, received and answered a message of `len`
+/// bytes, and wait for the next one. None waits for a timer, and each pipe is empty.
+fn idle(len: usize) -> usize {
+    let world = World::default();
+    let sockets = RefCell::new(Vec::with_capacity(MANY));
+    let info = measure(|| {
+        for _ in 0..MANY {
+            let (end, peer) = pipe(2 << 20);
+            let mut settings = config();
+            settings.keep_alive = None;
+            let mut socket = socket(&world, end, Role::Server, settings);
+            let mut frame = match len {
+                ..126 => vec![0x82, 0x80 | len as u8],
+                126..65_536 => [&[0x82, 0xFE][..], &(len as u16).to_be_bytes()].concat(),
+                _ => [&[0x82, 0xFF][..], &(len as u64).to_be_bytes()].concat(),
+            };
+            frame.resize(frame.len() + 4 + len, 0);
+            peer.outgoing.borrow_mut().push(&frame);
+            drop(frame);
+            let cx = &mut Context::from_waker(Waker::noop());
+            {
+                let mut echo = Box::pin(async {
+                    let message = socket.recv().await.unwrap().unwrap();
+                    assert_eq!(message.len(), len);
+                    socket.send(message).await.unwrap();
+                    socket.recv().await
+                });
+                while peer.incoming.borrow().len() < len {
+                    assert!(matches!(echo.as_mut().poll(cx), Poll::Pending));
+                }
+                assert!(matches!(echo.as_mut().poll(cx), Poll::Pending));
+            }
+            peer.incoming.borrow_mut().forget();
+            peer.outgoing.borrow_mut().forget();
+            sockets.borrow_mut().push((socket, peer));
+        }
+    });
+    info.bytes_current as usize / MANY
+}
+
+#[test]
+fn a_socket_that_waits_holds_no_buffer_whatever_it_has_received_and_sent() {
+    idle(1); // From now on the thread has its loans.
+    let fresh = idle(1);
+    // The pipe, the configuration, which is usually shared, and some.
+    assert!(fresh < 1024, "{fresh}");
+    for len in [100, 10_000, 64 << 10, 1 << 20] {
+        let after = idle(len);
+        assert!(
+            after <= fresh + 64,
+            "after {len} bytes: {after}, before: {fresh}"
+        );
+    }
+}
