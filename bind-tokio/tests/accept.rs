@@ -172,6 +172,19 @@ async fn a_client_that_drips_gets_no_more_time() {
     assert_eq!(begun.elapsed().as_secs(), 15, "close_timeout");
 }
 
+/// Its bytes come before a deadline, but put none off.
+#[tokio::test]
+async fn a_client_that_never_stops_is_let_go() {
+    let mut config = config();
+    config.close_timeout = Some(Duration::from_millis(50));
+    let endless = tokio::io::join(tokio::io::repeat(b'x'), tokio::io::sink());
+    let failed = guarded(accept(endless, &Arc::new(config))).await;
+    assert_eq!(
+        failed.unwrap_err(),
+        HandshakeError::Request(RequestError::TargetTooLong)
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_speaks_is_let_go() {
     let (client, server) = duplex(1 << 16);
