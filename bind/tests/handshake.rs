@@ -230,3 +230,26 @@ fn how_long_the_application_takes_to_decide_is_its_own_affair() {
         socket.close(None).await.unwrap();
     });
 }
+
+#[test]
+fn a_client_that_says_nothing_after_its_request_is_pinged_after_one_period() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    peer.outgoing.borrow_mut().push(
+        b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
+    let clock = world.clock();
+    world.spawn_daemon(async move {
+        let incoming = accept(end, &Arc::new(config()), clock).await.unwrap();
+        let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
+        let _ = socket.recv().await;
+    });
+    let clock = world.clone();
+    world.block_on(async move {
+        clock.sleep(Duration::from_secs(19)).await;
+        assert!(peer.incoming.borrow_mut().drain().ends_with(b"\r\n\r\n"));
+        clock.sleep(Duration::from_secs(2)).await;
+        assert_eq!(peer.incoming.borrow_mut().drain()[0], 0x89);
+    });
+}

@@ -109,9 +109,12 @@ impl Receiver {
         if self.phase == Phase::Done {
             return bytes.len();
         }
-        self.drained = false;
-        self.timers.handle_input();
-        self.input.copy(bytes)
+        let taken = self.input.copy(bytes);
+        if taken > 0 {
+            self.drained = false;
+            self.timers.handle_input();
+        }
+        taken
     }
 
     /// The peer ended its direction of the transport. Takes its place behind what was received.
