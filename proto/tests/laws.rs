@@ -178,6 +178,23 @@ fn law_2_a_keep_alive_ping_is_not_lost_when_a_pong_is_owed() {
 }
 
 #[test]
+fn law_2_a_ping_that_comes_to_be_owed_after_our_close_is_not_sent() {
+    for role in BOTH {
+        let mut end = End::new(role);
+        end.tick();
+        let (mut rx, mut tx) = end.conn.split();
+        tx.close(None);
+        // The half that receives does not know it yet.
+        let now = bowline_proto::Instant::from_epoch(secs(20));
+        assert_eq!(rx.handle_timeout(now), Ok(()));
+        tx.handle_control(rx.poll_control().expect("a Ping"));
+        let transmit = tx.transmit().unwrap();
+        let written = transmit.copy_to_bytes(transmit.remaining());
+        assert_eq!(Frame::read_all(&written, role), [Frame::new(CLOSE, "")]);
+    }
+}
+
+#[test]
 fn law_2_a_users_ping_and_pong_wait_like_messages_and_overwrite_nothing() {
     let mut end = End::with(Role::Server, |config| config.send_high_water = 1);
     end.conn.send(vec![1; 10]).unwrap();

@@ -233,6 +233,7 @@ fn s5_2_all_first_two_octets_in_every_state() {
             });
             for two in 0..=u16::MAX {
                 let [first, second] = two.to_be_bytes();
+                let mut errors = Vec::new();
                 // Together, then one by one.
                 for parts in [&[&[first, second][..]][..], &[&[first], &[second]]] {
                     let mut conn = connection(role, &config);
@@ -246,7 +247,10 @@ fn s5_2_all_first_two_octets_in_every_state() {
                         match conn.poll_event() {
                             Ok(None) => continue,
                             Ok(Some(event)) => got = Verdict::Event(event),
-                            Err(_) => got = Verdict::Fail,
+                            Err(error) => {
+                                got = Verdict::Fail;
+                                errors.push(error);
+                            }
                         }
                         break;
                     }
@@ -258,6 +262,8 @@ fn s5_2_all_first_two_octets_in_every_state() {
                         assert_eq!((close[0], &close[2..4]), (CLOSE, &[0x03, 0xEA][..]));
                     }
                 }
+                // Of several faults the same one is told.
+                assert!(errors.windows(2).all(|two| two[0] == two[1]), "{errors:?}");
             }
         }
     }
