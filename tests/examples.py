@@ -26,10 +26,14 @@ def build(package, *names):
 
 
 class Server:
-    """An example that serves; its first output line ends with the address it listens on."""
+    """An example that serves; its first output line ends with the address it listens on.
 
-    def __init__(self, *command):
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    What it complains about goes to the file `log`.
+    """
+
+    def __init__(self, log, *command):
+        with open(log, "w") as complaints:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
         guard = threading.Timer(60, self.process.kill)
         guard.start()
         line = self.process.stdout.readline()
