@@ -2,7 +2,14 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bowline_tokio::{
     AnswerError, CloseCode, CloseFrame, Connect, ConnectError, HandshakeError, Headers, Lost,
@@ -15,7 +22,7 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use support::{field, guarded, read_head, serve};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex},
     net::TcpStream,
 };
 
@@ -183,6 +190,51 @@ async fn a_client_that_never_stops_is_let_go() {
         failed.unwrap_err(),
         HandshakeError::Request(RequestError::TargetTooLong)
     );
+}
+
+/// Always has more to read.
+struct Endless {
+    reads: u32,
+}
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads += 1;
+        assert!(self.reads < 1000, "no other task gets a turn");
+        let all = buf.remaining();
+        buf.put_slice(&vec![b'x'; all]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_busy_client_leaves_turns_to_others() {
+    let shared = Arc::new(config());
+    let mut accepting = pin!(accept(Endless { reads: 0 }, &shared));
+    let polled = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
+    assert!(polled.is_pending());
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,6 +89,25 @@ async fn a_sink_waits_for_room() {
 }
 
 #[tokio::test]
+async fn a_flush_does_not_wait_for_what_others_queue_later() {
+    let (client, mut server) = pair(4096);
+    let (_read, write) = client.split();
+    let mut sink = write.clone();
+    let others = tokio::spawn(async move {
+        loop {
+            write.feed(vec![0; 1000]).await.unwrap();
+        }
+    });
+    let reading = tokio::spawn(async move { while let Ok(Some(_)) = server.recv().await {} });
+    for _ in 0..10 {
+        let sent = SinkExt::send(&mut sink, Message::from("mine"));
+        guarded(sent).await.unwrap();
+    }
+    others.abort();
+    reading.abort();
+}
+
+#[tokio::test]
 async fn sinks_share_a_connection_with_guards() {
     let (client, mut server) = pair(1 << 16);
     let (_read, write) = client.split();

@@ -312,6 +312,7 @@ async fn a_small_message_is_one_record() {
     let (near, far) = duplex(1 << 20);
     let ((near, from_client), (far, from_server)) = (Tap::new(near), Tap::new(far));
     let (mut client, mut server) = pair(near, far).await;
+    assert!(client.get_ref().unwrap().is_write_vectored());
     for len in [0, 1, 125, 126, 1000, 3000, 4090, 5000, 16_000] {
         for split_up in [false, true] {
             from_client.lock().unwrap().clear();
