@@ -1075,6 +1075,7 @@ fn law_7_an_owed_close_drops_the_messages_that_wait() {
                 end.write(),
                 [Frame::binary([0; 10]), Frame::close(1000, "yours")]
             );
+            assert!(!end.conn.is_full(), "nothing waits");
         }
     }
 }
@@ -1347,6 +1348,26 @@ fn law_8_nothing_is_delivered_after_a_close_by_either_method() {
             end.hear(&[Frame::text("never")]);
             assert_eq!(end.events(), []);
             assert_eq!(end.chunks(), []);
+        }
+    }
+}
+
+#[test]
+fn law_8_nothing_is_delivered_after_a_failure_by_either_method() {
+    for role in BOTH {
+        for chunks in [false, true] {
+            let mut end = End::new(role);
+            end.hear(&[Frame::text("before"), Frame::new(0x83, "")]);
+            assert_eq!(end.conn.poll_event(), Ok(Some(text("before"))));
+            assert!(end.conn.poll_event().is_err());
+            // More arrives before anybody polls again.
+            end.hear(&[Frame::text("never"), Frame::new(PING, "")]);
+            match chunks {
+                true => assert_eq!(end.chunks(), []),
+                false => assert_eq!(end.events(), []),
+            }
+            end.hear(&[Frame::text("never")]);
+            assert_eq!(end.events(), []);
         }
     }
 }
