@@ -93,12 +93,16 @@ async fn a_flush_does_not_wait_for_what_others_queue_later() {
     let (client, mut server) = pair(4096);
     let (_read, write) = client.split();
     let mut sink = write.clone();
+    let probe = write.clone();
     let others = tokio::spawn(async move {
         loop {
             write.feed(vec![0; 1000]).await.unwrap();
         }
     });
     let reading = tokio::spawn(async move { while let Ok(Some(_)) = server.recv().await {} });
+    while probe.try_send("").is_ok() {
+        tokio::task::yield_now().await;
+    }
     for _ in 0..10 {
         let sent = SinkExt::send(&mut sink, Message::from("mine"));
         guarded(sent).await.unwrap();
