@@ -179,7 +179,7 @@ impl fmt::Debug for Connect {
 }
 
 /// What a [`Connect`] comes to; for bindings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Prepared {
     /// Where to: a name, ready for DNS, or an address.
@@ -197,6 +197,17 @@ pub struct Prepared {
     /// What the caller gave for TLS.
     #[cfg(feature = "tls")]
     pub tls_config: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Credentials are left out, and so is what else the caller asks for.
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Prepared {
@@ -428,8 +439,19 @@ pub fn config() -> Config {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn errors_are_small() {
-        assert!(size_of::<super::ConnectError>() <= 32);
+        assert!(size_of::<ConnectError>() <= 32);
+    }
+
+    #[test]
+    fn credentials_are_not_printed() {
+        let to = Connect::new("wss://user:s3cr3t@a.test/?s3cr3t")
+            .bearer("s3cr3t")
+            .header("X-Key", "s3cr3t");
+        assert!(!format!("{to:?}").contains("s3cr3t"));
+        assert!(!format!("{:?}", to.prepare().unwrap()).contains("s3cr3t"));
     }
 }
