@@ -142,6 +142,7 @@ mod tests {
 
     use super::*;
 
+    #[cfg(feature = "std")]
     #[test]
     fn any_sequence_of_pieces_leaves_in_order_whatever_the_transport_takes() {
         for step in [1, 2, 3, 7, 100, usize::MAX] {
