@@ -702,6 +702,18 @@ fn law_4_a_slow_frame_is_a_slow_message() {
 }
 
 #[test]
+fn law_4_the_message_deadline_is_not_judged_while_the_end_waits_to_be_polled() {
+    let mut end = only(Role::Client, |config| {
+        config.message_timeout = Some(secs(30))
+    });
+    end.give(&[Frame::new(TEXT, "be")]);
+    end.receive(&[0x80, 3, b'g', b'u', b'n']);
+    end.pass(secs(100));
+    assert_eq!(end.events(), [Ok(text("begun"))]);
+    assert_eq!(end.conn.state(), State::Open);
+}
+
+#[test]
 fn law_4_the_idle_deadline_wants_data() {
     for role in BOTH {
         let mut end = only(role, |config| config.idle_timeout = Some(secs(60)));

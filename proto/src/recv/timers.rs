@@ -151,7 +151,11 @@ impl Timers {
             return Some(Deadline::Close);
         }
         if self.message.is_over(now, config.message_timeout) {
-            return Some(Deadline::Message);
+            if drained {
+                return Some(Deadline::Message);
+            }
+            // Its end may be what was not polled.
+            self.message = Timer::Due;
         }
         if self.idle.is_over(now, config.idle_timeout) {
             if drained && !core::mem::take(&mut self.heard_data) {
