@@ -151,6 +151,24 @@ fn law_2_recv_event_tells_of_everything() {
 }
 
 #[test]
+fn law_3_nobody_holds_the_lock_while_waiting() {
+    let world = World::default();
+    let (client, server) = pair(&world, 10, config());
+    let (mut reader, writer) = client.split();
+    world.block_on(async move {
+        let mut recv = Box::pin(reader.recv());
+        assert!(poll_once(&mut recv).await.is_pending());
+        let mut send = Box::pin(writer.send(big(1000)));
+        assert!(poll_once(&mut send).await.is_pending());
+        // Whoever comes now, on this very thread, would never get a lock that one of them held.
+        writer.try_send("more").unwrap();
+        assert!(poll_once(&mut recv).await.is_pending());
+        assert!(poll_once(&mut send).await.is_pending());
+        drop(server);
+    });
+}
+
+#[test]
 fn law_4_a_writer_is_woken_for_each_clone() {
     let world = World::default();
     let (client, mut server) = pair(&world, 64, config());
