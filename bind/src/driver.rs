@@ -112,15 +112,8 @@ impl<T: Timer> Input<T> {
                 return Poll::Ready(Ok(Some(event)));
             }
         }
-        let polled = self.run(output, cx);
-        if let Some(loan) = self.rx.take_back() {
-            POOL.set(Some(loan));
-        }
-        match polled {
-            Poll::Pending => {
-                (self.events, self.bytes) = (0, 0);
-                Poll::Pending
-            }
+        match self.run(output, cx) {
+            Poll::Pending => Poll::Pending,
             Poll::Ready(Pass::Event(event)) => {
                 if let Event::Data(chunk) = &event {
                     self.inside = !chunk.fin;
@@ -153,11 +146,7 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let polled = self.run(output, cx);
-        if let Some(loan) = self.rx.take_back() {
-            POOL.set(Some(loan));
-        }
-        match polled {
+        match self.run(output, cx) {
             Poll::Ready(Pass::Event(event)) => {
                 self.parked = Some(event);
                 Poll::Ready(())
@@ -173,10 +162,24 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
+        let polled = self.poll(output, cx);
+        if let Some(loan) = self.rx.take_back() {
+            POOL.set(Some(loan));
+        }
+        if polled.is_pending() {
+            (self.events, self.bytes) = (0, 0);
+        }
+        polled
+    }
+
+    fn poll<S: Read + Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Pass> {
         loop {
             if self.parked.is_none() {
                 if self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES {
-                    (self.events, self.bytes) = (0, 0);
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -187,13 +190,13 @@ impl<T: Timer> Input<T> {
             }
             // Write before waiting, for the peer may be waiting for us.
             let rx = &mut self.rx;
-            let done = output.with(cx, |output, cx| {
+            let (done, write) = output.with(cx, |output, cx| {
                 let _ = output.poll(cx);
                 tell(rx, output);
                 if rx.wants_shutdown() && output.tx.is_closed() {
                     let _ = output.poll_shutdown(cx);
                 }
-                rx.is_done(output.is_done())
+                (rx.is_done(output.is_done()), output.tx.poll_timeout())
             });
             if done {
                 return self.finish(output, cx);
@@ -205,7 +208,7 @@ impl<T: Timer> Input<T> {
                     Poll::Pending => {}
                 }
             }
-            if self.poll_time(output, cx) || moved {
+            if self.poll_time(output, cx, write) || moved {
                 continue;
             }
             return Poll::Pending;
@@ -220,14 +223,10 @@ impl<T: Timer> Input<T> {
     ) -> Option<Event<Chunk>> {
         let event = match self.pull {
             Pull::Chunks => self.rx.poll_chunk(),
-            Pull::Messages => self.rx.poll_event().map(|event| {
-                event.map(|event| match event {
-                    Event::Data(data) => Event::Data(Chunk { data, fin: true }),
-                    Event::Ping(payload) => Event::Ping(payload),
-                    Event::Pong(payload) => Event::Pong(payload),
-                    Event::Close(frame) => Event::Close(frame),
-                })
-            }),
+            Pull::Messages => {
+                let event = self.rx.poll_event();
+                event.map(|event| event.map(|event| event.map(|data| Chunk { data, fin: true })))
+            }
         };
         if let Some(control) = self.rx.poll_control() {
             // An answer leaves now, whenever the application calls again.
@@ -303,9 +302,13 @@ impl<T: Timer> Input<T> {
         Poll::Ready(())
     }
 
-    /// Whether a deadline came.
-    fn poll_time<S>(&mut self, output: &mut impl Access<S>, cx: &mut Context<'_>) -> bool {
-        let write = output.with(cx, |output, _| output.tx.poll_timeout());
+    /// Whether a deadline came, that of writing (`write`) or one of receiving.
+    fn poll_time<S>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+        write: Option<Instant>,
+    ) -> bool {
         let Some(deadline) = [self.rx.poll_timeout(), write].into_iter().flatten().min() else {
             return false;
         };

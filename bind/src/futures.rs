@@ -58,7 +58,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WebSocket<S, T
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
-        this.begin_close(Some(normal()));
+        this.output.tx.close(Some(normal()));
         this.poll_output(cx, Output::poll_closed)
     }
 }

@@ -134,79 +134,79 @@ impl<S> Output<S> {
 impl<S: Write> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(io) = &mut self.io else {
+        if self.io.is_none() {
             self.tx.handle_end(RecvError::Lost(Lost::Failed));
-            return Poll::Ready(());
-        };
+        }
         if self.tx.end().is_some() {
             return Poll::Ready(());
         }
-        // What the transport held back goes first, so that a flush does not wait for what was queued
-        // after it.
-        let mut result = if self.unflushed {
-            io.poll_flush(cx)
-        } else {
-            Poll::Ready(Ok(()))
-        };
-        if let Poll::Ready(Ok(())) = result {
-            if self.unflushed {
-                self.unflushed = false;
-                self.tx.handle_sent(true);
-            }
-            result = loop {
-                self.tx.lend(|| LOAN.take());
-                let Some(transmit) = self.tx.transmit() else {
-                    break if self.unflushed {
-                        io.poll_flush(cx)
-                    } else {
-                        Poll::Ready(Ok(()))
-                    };
-                };
-                match write(io, cx, transmit) {
-                    Poll::Ready(Ok(())) => self.unflushed = true,
-                    stopped => break stopped,
-                }
-                if !transmit.has_remaining() {
-                    LOAN.set(self.tx.take_back());
-                }
-                self.tx.handle_sent(false);
-            };
-        }
+        let polled = self.write_and_flush(cx);
         if let Some(idle) = self.tx.take_back() {
             LOAN.set(Some(idle));
         }
-        match result {
-            Poll::Ready(Ok(())) => {
-                self.unflushed = false;
-                self.tx.handle_sent(true);
-                Poll::Ready(())
-            }
-            Poll::Ready(Err(error)) => {
-                self.fail(error);
-                Poll::Ready(())
-            }
-            Poll::Pending => {
-                // What the transport did take has left, whatever waits behind it.
-                if self.unflushed && matches!(io.poll_flush(cx), Poll::Ready(Ok(()))) {
-                    self.unflushed = false;
-                }
-                self.tx.handle_sent(!self.unflushed);
-                Poll::Pending
-            }
+        if let Poll::Ready(Err(error)) = polled {
+            self.fail(error);
+            return Poll::Ready(());
         }
+        self.tx.handle_sent(!self.unflushed);
+        polled.map(drop)
     }
 
-    /// Queues what `queue` queues, once there is room for it; a Close makes room for an error.
+    fn write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What the transport held back goes first, so that a flush does not wait for what was queued
+        // after it.
+        ready!(self.flush(cx))?;
+        let written = self.write(cx)?;
+        // What the transport did take has left, whatever waits behind it.
+        ready!(self.flush(cx))?;
+        written.map(Ok)
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(io) = &mut self.io {
+            self.tx.lend(|| LOAN.take());
+            let Some(transmit) = self.tx.transmit() else {
+                break;
+            };
+            ready!(write(io, cx, transmit))?;
+            self.unflushed = true;
+            if !transmit.has_remaining() {
+                LOAN.set(self.tx.take_back());
+            }
+            self.tx.handle_sent(false);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(io) = &mut self.io
+            && self.unflushed
+        {
+            ready!(io.poll_flush(cx))?;
+            self.unflushed = false;
+            self.tx.handle_sent(true);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether there is room to queue; writes if there is none at first. A Close makes room for an
+    /// error.
+    fn make_room(&mut self, cx: &mut Context<'_>) -> bool {
+        let has_room = |tx: &Sender| !tx.is_full() || tx.is_closing();
+        if !has_room(&self.tx) {
+            let _ = self.poll(cx);
+        }
+        has_room(&self.tx)
+    }
+
+    /// Queues what `queue` queues, once there is room for it.
     pub(crate) fn poll_queue(
         &mut self,
         cx: &mut Context<'_>,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Poll<Result<(), Error>> {
-        if self.tx.is_full() && !self.tx.is_closing() {
-            let _ = self.poll(cx);
-            if self.tx.is_full() && !self.tx.is_closing() {
-                return Poll::Pending;
-            }
+        if !self.make_room(cx) {
+            return Poll::Pending;
         }
         Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
     }
@@ -236,10 +236,7 @@ impl<S: Write> Output<S> {
         cx: &mut Context<'_>,
         message: Message,
     ) -> Result<(), TrySendError> {
-        if self.tx.is_full() && !self.tx.is_closing() {
-            let _ = self.poll(cx);
-        }
-        if self.guarded || !self.turns.is_empty() || self.tx.is_full() && !self.tx.is_closing() {
+        if !self.make_room(cx) || self.guarded || !self.turns.is_empty() {
             return Err(TrySendError::Full(message));
         }
         self.tx

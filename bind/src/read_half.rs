@@ -12,7 +12,6 @@ use crate::{
     Error, Read, Timer, Write,
     driver::{Input, Pull},
     shared::{Reader, Shared},
-    socket::whole,
     wakers::Key,
 };
 
@@ -56,7 +55,7 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
         Ok(
             poll_fn(|cx| self.input.poll_event(Pull::Messages, output, cx))
                 .await?
-                .map(whole),
+                .map(|event| event.map(|chunk| chunk.data)),
         )
     }
 

@@ -81,7 +81,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     pub async fn recv_event(&mut self) -> Result<Option<Event>, Error> {
         let output = &mut &mut self.output;
         let event = poll_fn(|cx| self.input.poll_event(Pull::Messages, output, cx)).await?;
-        Ok(event.map(whole))
+        Ok(event.map(|event| event.map(|chunk| chunk.data)))
     }
 
     /// The next piece of a message, as soon as it is there; text is cut between characters only.
@@ -192,7 +192,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// Those of [`recv`](Self::recv), unless that has reported them.
     pub async fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.begin_close(frame.into());
+        self.output.tx.close(frame.into());
         while self.recv_chunk().await?.is_some() {}
         Ok(())
     }
@@ -204,7 +204,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// [`Error::TimedOut`] if the peer takes no output.
     pub async fn finish(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.begin_close(frame.into());
+        self.output.tx.close(frame.into());
         poll_fn(|cx| self.poll_output(cx, Output::poll_closed)).await
     }
 
@@ -303,10 +303,6 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     pub(crate) fn release(&mut self) {
         self.output.release();
     }
-
-    pub(crate) fn begin_close(&mut self, frame: Option<CloseFrame>) {
-        self.output.tx.close(frame);
-    }
 }
 
 impl<S, T> fmt::Debug for WebSocket<S, T> {
@@ -315,15 +311,5 @@ impl<S, T> fmt::Debug for WebSocket<S, T> {
             .field("input", &self.input)
             .field("output", &self.output)
             .finish()
-    }
-}
-
-/// What [`Input`] gives to those who pull whole messages.
-pub(crate) fn whole(event: Event<Chunk>) -> Event {
-    match event {
-        Event::Data(chunk) => Event::Data(chunk.data),
-        Event::Ping(payload) => Event::Ping(payload),
-        Event::Pong(payload) => Event::Pong(payload),
-        Event::Close(frame) => Event::Close(frame),
     }
 }

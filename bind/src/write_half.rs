@@ -52,8 +52,13 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output
     /// for [`write_timeout`](proto::Config::write_timeout), whether or not somebody receives.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
-        self.queue(message.into(), |tx, message| tx.send(message), Wait::Left)
-            .await
+        self.queue(
+            What::Data,
+            message.into(),
+            |tx, message| tx.send(message),
+            Wait::Left,
+        )
+        .await
     }
 
     /// Sends a piece of a message; see [`WebSocket::send_chunk`](crate::WebSocket::send_chunk).
@@ -63,8 +68,13 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     ///
     /// As [`send`](Self::send).
     pub async fn send_chunk(&self, chunk: Chunk) -> Result<(), Error> {
-        self.queue(chunk, |tx, chunk| tx.send_chunk(chunk), Wait::Left)
-            .await
+        self.queue(
+            What::Data,
+            chunk,
+            |tx, chunk| tx.send_chunk(chunk),
+            Wait::Left,
+        )
+        .await
     }
 
     /// Begins a message of unknown length; see [`WebSocket::stream`](crate::WebSocket::stream). Waits
@@ -98,8 +108,13 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     ///
     /// As [`send`](Self::send).
     pub async fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
-        self.queue(message.into(), |tx, message| tx.send(message), Wait::Queued)
-            .await
+        self.queue(
+            What::Data,
+            message.into(),
+            |tx, message| tx.send(message),
+            Wait::Queued,
+        )
+        .await
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes at once.
@@ -130,7 +145,13 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     ///
     /// As [`send`](Self::send).
     pub async fn ping(&self, payload: ControlPayload) -> Result<(), Error> {
-        self.control(payload, |tx, payload| tx.ping(payload)).await
+        self.queue(
+            What::Passes,
+            payload,
+            |tx, payload| tx.ping(payload),
+            Wait::Left,
+        )
+        .await
     }
 
     /// Sends an unsolicited Pong; see [`WebSocket::pong`](crate::WebSocket::pong). Cancel-safe as
@@ -140,7 +161,13 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     ///
     /// As [`send`](Self::send).
     pub async fn pong(&self, payload: ControlPayload) -> Result<(), Error> {
-        self.control(payload, |tx, payload| tx.pong(payload)).await
+        self.queue(
+            What::Passes,
+            payload,
+            |tx, payload| tx.pong(payload),
+            Wait::Left,
+        )
+        .await
     }
 
     /// Runs the whole closing handshake, and ends the transport, within
@@ -199,7 +226,13 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
 
     /// A piece of the message that a guard owns.
     pub(crate) async fn send_owned(&self, chunk: Chunk) -> Result<(), Error> {
-        self.control(chunk, |tx, chunk| tx.send_chunk(chunk)).await
+        self.queue(
+            What::Passes,
+            chunk,
+            |tx, chunk| tx.send_chunk(chunk),
+            Wait::Left,
+        )
+        .await
     }
 
     pub(crate) fn release(&self) {
@@ -210,30 +243,13 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         self.shared.with(None, |output, _| output.tx.close(frame));
     }
 
-    /// Queues data once no guard owns the outgoing message.
+    /// Queues `item`; data only when no guard owns the outgoing message.
     async fn queue<M>(
         &self,
+        what: What,
         item: M,
         queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
         wait: Wait,
-    ) -> Result<(), Error> {
-        self.wait(item, queue, wait, true).await
-    }
-
-    async fn control<M>(
-        &self,
-        item: M,
-        queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
-        self.wait(item, queue, Wait::Left, false).await
-    }
-
-    async fn wait<M>(
-        &self,
-        item: M,
-        queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
-        wait: Wait,
-        data: bool,
     ) -> Result<(), Error> {
         let mut item = Some(item);
         let mut count = 0;
@@ -242,7 +258,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         poll_fn(|cx| {
             waiter.poll(cx, |output, cx| {
                 if item.is_some() {
-                    if data && output.guarded && !output.tx.is_closing() {
+                    if what == What::Data && output.guarded && !output.tx.is_closing() {
                         return Poll::Pending;
                     }
                     ready!(output.poll_turn(cx, key, |tx| {
@@ -298,6 +314,14 @@ impl<S, T> fmt::Debug for WriteHalf<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("WriteHalf").field(&self.shared).finish()
     }
+}
+
+/// What is queued while a guard may own the outgoing message.
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Data,
+    /// Control, and the pieces of the guard itself.
+    Passes,
 }
 
 /// How long to wait for a message.

@@ -21,6 +21,18 @@ pub enum Event<D = Message> {
     Close(Option<CloseFrame>),
 }
 
+impl<D> Event<D> {
+    /// The same event, with its data changed by `f`.
+    pub fn map<E>(self, f: impl FnOnce(D) -> E) -> Event<E> {
+        match self {
+            Self::Data(data) => Event::Data(f(data)),
+            Self::Ping(payload) => Event::Ping(payload),
+            Self::Pong(payload) => Event::Pong(payload),
+            Self::Close(frame) => Event::Close(frame),
+        }
+    }
+}
+
 /// Where the connection is in its life (RFC 6455 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum State {

@@ -193,12 +193,7 @@ impl Receiver {
             return self.next_small().map(|message| message.map(Event::Data));
         }
         let event = self.poll(Pull::Whole)?;
-        Ok(event.map(|event| match event {
-            Event::Data(chunk) => Event::Data(chunk.data),
-            Event::Ping(payload) => Event::Ping(payload),
-            Event::Pong(payload) => Event::Pong(payload),
-            Event::Close(frame) => Event::Close(frame),
-        }))
+        Ok(event.map(|event| event.map(|chunk| chunk.data)))
     }
 
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
