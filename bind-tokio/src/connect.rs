@@ -1,15 +1,12 @@
 use std::io;
 
-use bind::{
-    Connect, ConnectError, Prepared, Timer,
-    proto::handshake::{Client, Response},
-};
+use bind::{Connect, ConnectError, Prepared, proto::handshake::Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 
-use crate::{Clock, Io, MaybeTls, WebSocket, tls::Security};
+use crate::{Clock, MaybeTls, WebSocket, tls::Security};
 
 /// Connects to a URL, or as a [`Connect`] says.
 ///
@@ -34,18 +31,13 @@ use crate::{Clock, Io, MaybeTls, WebSocket, tls::Security};
 pub async fn connect(
     to: impl Into<Connect>,
 ) -> Result<(WebSocket<MaybeTls<TcpStream>>, Response), ConnectError> {
-    let to = to.into().prepare()?;
-    let clock = Clock::new();
-    let started = clock.now();
-    let client = Client::new(to.request.clone(), &to.config, started)?;
-    let stream = async {
+    bind::connect(to, Clock::new(), async |to| {
         let security = Security::new(&to).await?;
         let stream = dial(&to).await?;
         stream.set_nodelay(to.nodelay)?;
         security.secure(stream).await
-    };
-    let stream = to.within(&clock, started, stream).await?;
-    bind::connect(Io(stream), client, clock).await
+    })
+    .await
 }
 
 /// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
@@ -60,18 +52,27 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     to: impl Into<Connect>,
 ) -> Result<(WebSocket<MaybeTls<S>>, Response), ConnectError> {
-    let to = to.into().prepare()?;
-    let clock = Clock::new();
-    let started = clock.now();
-    let client = Client::new(to.request.clone(), &to.config, started)?;
-    let stream = async { Security::new(&to).await?.secure(stream).await };
-    let stream = to.within(&clock, started, stream).await?;
-    bind::connect(Io(stream), client, clock).await
+    bind::connect(to, Clock::new(), async |to| {
+        Security::new(&to).await?.secure(stream).await
+    })
+    .await
 }
 
 async fn dial(to: &Prepared) -> io::Result<TcpStream> {
     match to.addr() {
         Some(addr) => TcpStream::connect(addr).await,
         None => TcpStream::connect((to.host.to_string(), to.port)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connecting_may_move_between_threads() {
+        const fn send<T: Send>(_: &T) {}
+        send(&connect("ws://a.test"));
+        send(&connect_over(tokio::io::empty(), "ws://a.test"));
     }
 }

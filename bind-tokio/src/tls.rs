@@ -136,22 +136,19 @@ impl Security {
     }
 
     #[cfg(not(feature = "tls"))]
-    pub(crate) async fn new(to: &Prepared) -> Result<Self, ConnectError> {
-        if to.tls {
-            return Err(bind::UrlError::NoTls.into());
-        }
+    pub(crate) async fn new(_: &Prepared) -> Result<Self, ConnectError> {
         Ok(Self {})
     }
 
     pub(crate) async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
         self,
         stream: S,
-    ) -> Result<MaybeTls<S>, ConnectError> {
+    ) -> Result<Io<MaybeTls<S>>, ConnectError> {
         #[cfg(feature = "tls")]
         if let Some((connector, name)) = self.tls {
             let stream = connector.connect(name, stream).await?;
-            return Ok(MaybeTls::Tls(Box::new(stream)));
+            return Ok(Io(MaybeTls::Tls(Box::new(stream))));
         }
-        Ok(MaybeTls::Plain(stream))
+        Ok(Io(MaybeTls::Plain(stream)))
     }
 }

@@ -1,14 +1,12 @@
-use std::{fmt, future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use proto::{
-    Config, EntropyError, Instant, Utf8Bytes,
+    Config, EntropyError, Utf8Bytes,
     handshake::{HandshakeError, InvalidHeader, OfferError, Request, Response},
 };
 use url::{Host, Url};
-
-use crate::Timer;
 
 /// What to connect to, and how. Give it to the `connect` of a binding, which takes a URL as well.
 ///
@@ -110,8 +108,7 @@ impl Connect {
         self
     }
 
-    /// Checks what was given; for bindings, which make a
-    /// [`Client`](proto::handshake::Client) of the request before they connect.
+    /// Checks what was given; for those who connect by themselves.
     ///
     /// # Errors
     ///
@@ -147,6 +144,10 @@ impl Connect {
             headers.push(name, value)?;
         }
         let tls = url.scheme() == "wss";
+        #[cfg(not(feature = "tls"))]
+        if tls {
+            return Err(UrlError::NoTls.into());
+        }
         Ok(Prepared {
             port: url.port().unwrap_or(if tls { 443 } else { 80 }),
             host,
@@ -218,35 +219,6 @@ impl Prepared {
             Host::Ipv4(address) => Some((*address, self.port).into()),
             Host::Ipv6(address) => Some((*address, self.port).into()),
         }
-    }
-
-    /// Does a step of it, before the deadline that runs from `started` on.
-    ///
-    /// # Errors
-    ///
-    /// Those of `step`, and [`ConnectError::TimedOut`].
-    pub async fn within<T: Timer, U, E: Into<ConnectError>>(
-        &self,
-        timer: &T,
-        started: Instant,
-        step: impl Future<Output = Result<U, E>>,
-    ) -> Result<U, ConnectError> {
-        let after = self.config.handshake_timeout;
-        let deadline = after.and_then(|after| started.checked_add(after));
-        let mut timer = timer.clone();
-        let mut step = pin!(step);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = step.as_mut().poll(cx) {
-                return Poll::Ready(done.map_err(Into::into));
-            }
-            match deadline {
-                Some(deadline) => timer
-                    .poll_until(cx, deadline)
-                    .map(|()| Err(ConnectError::TimedOut)),
-                None => Poll::Pending,
-            }
-        })
-        .await
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     io,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -15,7 +16,7 @@ use proto::{
     },
 };
 
-use crate::{ConnectError, Read, Timer, WebSocket, Write, error::lost};
+use crate::{Connect, ConnectError, Prepared, Read, Timer, WebSocket, Write, error::lost};
 
 /// Reads the request of a client that has connected.
 ///
@@ -48,18 +49,28 @@ pub async fn accept<S: Read + Write, T: Timer>(
     Err(error)
 }
 
-/// Sends the request of `client` and reads the server's answer.
+/// Connects as `to` says over what `transport` makes: a binding resolves the name there, connects and
+/// begins TLS. All of it, and the opening handshake, is to be done before one deadline.
 ///
 /// All state is in the future: dropped, it drops the transport. So it does on failure.
 ///
 /// # Errors
 ///
-/// [`ConnectError::Handshake`] if the server refused, or answered something invalid.
-pub async fn connect<S: Read + Write, T: Timer>(
-    io: S,
-    mut client: Client,
+/// See [`ConnectError`]. Those of the caller come before `transport` is called.
+pub async fn connect<S: Read + Write, T: Timer, F>(
+    to: impl Into<Connect>,
     timer: T,
-) -> Result<(WebSocket<S, T>, Response), ConnectError> {
+    transport: impl FnOnce(Prepared) -> F,
+) -> Result<(WebSocket<S, T>, Response), ConnectError>
+where
+    F: Future<Output = Result<S, ConnectError>>,
+{
+    let to = to.into().prepare()?;
+    let started = timer.now();
+    let mut client = Client::new(to.request.clone(), &to.config, started)?;
+    let after = to.config.handshake_timeout;
+    let deadline = after.and_then(|after| started.checked_add(after));
+    let io = within(transport(to), timer.clone(), deadline).await?;
     let mut link = Link::new(io, timer);
     loop {
         match client.poll() {
@@ -79,6 +90,22 @@ pub async fn connect<S: Read + Write, T: Timer>(
             }
         }
     }
+}
+
+/// What `step` comes to, before `deadline`.
+async fn within<U, T: Timer>(
+    step: impl Future<Output = Result<U, ConnectError>>,
+    mut timer: T,
+    deadline: Option<Instant>,
+) -> Result<U, ConnectError> {
+    let mut step = pin!(step);
+    poll_fn(|cx| match (step.as_mut().poll(cx), deadline) {
+        (Poll::Pending, Some(deadline)) => timer
+            .poll_until(cx, deadline)
+            .map(|()| Err(ConnectError::TimedOut)),
+        (polled, _) => polled,
+    })
+    .await
 }
 
 impl<S: Read + Write, T: Timer> WebSocket<S, T> {
