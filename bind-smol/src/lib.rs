@@ -1,0 +1,108 @@
+//! WebSockets (RFC 6455) for smol, and for whatever has the traits of futures-io.
+//!
+//! A client:
+//!
+//! ```no_run
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! let (mut socket, _response) = bowline_smol::connect("wss://echo.example/").await?;
+//! socket.send("hello").await?;
+//! while let Some(message) = socket.recv().await? {
+//!     println!("{message:?}");
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! A server:
+//!
+//! ```no_run
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! let config = Arc::new(bowline_smol::config());
+//! let listener = smol::net::TcpListener::bind("127.0.0.1:9001").await?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     let config = config.clone();
+//!     let served = smol::spawn(async move {
+//!         // Small messages leave at once.
+//!         stream.set_nodelay(true)?;
+//!         let mut socket = bowline_smol::accept_any(stream, &config).await?;
+//!         while let Some(message) = socket.recv().await? {
+//!             socket.send(message).await?;
+//!         }
+//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!     });
+//!     served.detach();
+//! }
+//! # }
+//! ```
+//!
+//! Beyond these: [`Connect`] for fields, credentials and TLS of a client; [`accept`] to look at a
+//! request before it is answered; [`from_upgraded`] and [`respond`] below an HTTP server;
+//! [`WebSocket::split`](bind::WebSocket::split) to send and receive in different tasks;
+//! [`Config`] for limits and deadlines.
+//!
+//! # Rules
+//!
+//! * **Keep receiving.** A pending `recv` answers Pings, keeps the connection alive and completes the
+//!   closing handshake.
+//! * **Everything is cancel-safe**, so `race` and `or` are fine; each method tells what dropping its
+//!   future means. The opening handshake is the exception: dropped, it drops the transport.
+//! * **`recv` returns `Ok(None)`** after a Close, one `Err` after any other end, and `Ok(None)` from
+//!   then on. `closed()` tells how it ended.
+//! * A socket that is dropped ends without a Close; [`close`](bind::WebSocket::close) it.
+//!
+//! # Runtimes
+//!
+//! Any executor will do: nothing is spawned. Timers are async-io's, `connect` dials with async-net and
+//! looks names up on the thread pool of `blocking`, all of which are parts of smol and work without it.
+//!
+//! The streams of async-std work unchanged, in [`accept`], [`connect_over`] and [`from_parts`]. But it
+//! is no longer maintained; its successor is smol. Its `TcpStream`, and `smol::Async<TcpStream>`, end
+//! the connection only when they are dropped, not when they are closed. A peer that is refused, or that
+//! has broken the protocol, may so have to wait for `close_timeout` until it sees the end.
+//! `smol::net::TcpStream` has no such fault, and is made `From` an `Async<TcpStream>`.
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `tls` (default) | `wss://` by rustls, with the roots of the platform |
+//! | `futures` | `Stream` and `Sink` for the socket and its halves |
+//! | `http` | conversions from and to the types of the `http` crate |
+//! | `tracing` | events of each connection's life, at level debug |
+
+mod accept;
+mod connect;
+mod io;
+mod tls;
+
+pub use accept::{accept, accept_any, from_parts, from_upgraded};
+pub use bind::{
+    Connect, ConnectError, Error, Owner, Streaming, TrySendError, UrlError, config,
+    proto::{
+        self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
+        Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
+        ProtocolError, Role, SendError, State, Utf8Bytes,
+        handshake::{
+            AnswerError, HandshakeError, Headers, InvalidHeader, OfferError, Request, RequestError,
+            Response, ResponseError, respond,
+        },
+    },
+};
+pub use connect::{connect, connect_over};
+#[cfg(feature = "tls")]
+pub use futures_rustls::{self, rustls};
+pub use io::{Clock, Io};
+pub use tls::MaybeTls;
+
+/// A WebSocket over any transport of futures-io.
+pub type WebSocket<S> = bind::WebSocket<Io<S>, Clock>;
+/// The receiving direction of a [`WebSocket`].
+pub type ReadHalf<S> = bind::ReadHalf<Io<S>, Clock>;
+/// The sending direction of a [`WebSocket`]; clones send over the same connection.
+pub type WriteHalf<S> = bind::WriteHalf<Io<S>, Clock>;
+/// A client's request, to be accepted or refused.
+pub type Incoming<S> = bind::Incoming<Io<S>, Clock>;
+/// A request that was not accepted, and still waits for an answer.
+pub type NotAccepted<S> = bind::NotAccepted<Io<S>, Clock>;
