@@ -1,0 +1,69 @@
+//! Sends back what it receives: `echo_server ADDR [--tls CERT KEY] [--max-message BYTES]`.
+//!
+//! The first line it prints ends with the address it listens on; port 0 picks a free one. CERT and KEY
+//! are PEM files. `SMOL_THREADS` says how many threads serve, one by default.
+
+use std::{error::Error, io, sync::Arc, time::Duration};
+
+use bowline_smol::{self as bowline, Config, accept_any, futures_rustls::TlsAcceptor};
+use smol::{
+    Timer,
+    future::FutureExt,
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+
+use arguments::Arguments;
+
+#[path = "../../bind-tokio/examples/common/server.rs"]
+mod arguments;
+
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Arguments { addr, config, tls } = Arguments::parse()?;
+    let tls = tls.map(TlsAcceptor::from);
+    smol::block_on(async {
+        let listener = TcpListener::bind(addr).await?;
+        println!("listening on {}", listener.local_addr()?);
+        loop {
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Such as too many open files: others may go on, and close some.
+                    eprintln!("accept: {error}");
+                    Timer::after(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let (tls, config) = (tls.clone(), config.clone());
+            let served = smol::spawn(async move {
+                if let Err(error) = serve(stream, tls, &config).await {
+                    eprintln!("{peer}: {error}");
+                }
+            });
+            served.detach();
+        }
+    })
+}
+
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, config: &Arc<Config>) -> Ended {
+    stream.set_nodelay(true)?;
+    let Some(tls) = tls else {
+        return echo(stream, config).await;
+    };
+    let late = async {
+        Timer::after(Duration::from_secs(10)).await;
+        Err(io::ErrorKind::TimedOut.into())
+    };
+    echo(tls.accept(stream).or(late).await?, config).await
+}
+
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: S, config: &Arc<Config>) -> Ended {
+    let mut socket = accept_any(stream, config).await?;
+    while let Some(message) = socket.recv().await? {
+        // What is queued leaves before `recv` waits, many messages at once.
+        socket.feed(message).await?;
+    }
+    Ok(())
+}

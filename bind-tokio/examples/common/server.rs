@@ -1,0 +1,56 @@
+//! The arguments of `echo_server`, the same for every binding.
+
+use std::{error::Error, io, sync::Arc};
+
+use crate::bowline::{
+    Config, config,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
+
+pub(crate) struct Arguments {
+    pub(crate) addr: String,
+    pub(crate) config: Arc<Config>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
+impl Arguments {
+    pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut addr = None;
+        let mut tls = None;
+        let mut config = config();
+        // As much as Autobahn's test suite sends: behind 65,536 fragments there is an empty one.
+        config.max_message_size = 16 << 20;
+        config.max_fragments = 65_537;
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            match &arg[..] {
+                "--tls" => tls = Some(server_config(&value()?, &value()?)?),
+                "--max-message" => config.max_message_size = value()?.parse()?,
+                _ => addr = Some(arg),
+            }
+        }
+        config.max_frame_size = config.max_message_size as u64;
+        Ok(Self {
+            addr: addr.ok_or("usage: echo_server ADDR [--tls CERT KEY] [--max-message BYTES]")?,
+            config: Arc::new(config),
+            tls,
+        })
+    }
+}
+
+fn server_config(cert: &str, key: &str) -> Result<Arc<ServerConfig>, Box<dyn Error>> {
+    let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(io::Error::other)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
