@@ -1,0 +1,47 @@
+//! Runs the cases of Autobahn's fuzzing server: `autobahn_client URL`.
+
+use std::{error::Error, sync::Arc};
+
+use bowline_blocking::{Config, Connect, config, connect};
+
+const AGENT: &str = "bowline-blocking";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let server = std::env::args()
+        .nth(1)
+        .ok_or("usage: autobahn_client URL")?;
+    let server = server.trim_end_matches('/');
+    let mut config = config();
+    // Behind 65,536 fragments there is an empty one.
+    config.max_message_size = 16 << 20;
+    config.max_frame_size = 16 << 20;
+    config.max_fragments = 65_537;
+    let config = Arc::new(config);
+
+    let count: u32 = ask(&format!("{server}/getCaseCount"), &config)?.parse()?;
+    for case in 1..=count {
+        let url = format!("{server}/runCase?case={case}&agent={AGENT}");
+        if let Err(error) = echo(&url, &config) {
+            eprintln!("{case}: {error}");
+        }
+    }
+    ask(&format!("{server}/updateReports?agent={AGENT}"), &config)?;
+    Ok(())
+}
+
+fn echo(url: &str, config: &Arc<Config>) -> Result<(), Box<dyn Error>> {
+    let (mut socket, _) = connect(Connect::new(url).config(config.clone()))?;
+    while let Some(message) = socket.recv()? {
+        socket.feed(message)?;
+    }
+    Ok(())
+}
+
+/// What the server says in its first message, if it says anything.
+fn ask(url: &str, config: &Arc<Config>) -> Result<String, Box<dyn Error>> {
+    let (mut socket, _) = connect(Connect::new(url).config(config.clone()))?;
+    let answer = socket.recv()?;
+    socket.close(None)?;
+    let text = answer.as_ref().and_then(|message| message.as_text());
+    Ok(text.unwrap_or_default().to_owned())
+}

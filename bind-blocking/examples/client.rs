@@ -1,0 +1,56 @@
+//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--insecure]`.
+//!
+//! Sends each line of its input as text and prints what arrives. Ends with the input, or when the
+//! server closes; succeeds only after a clean close. `--insecure` trusts any certificate.
+
+use std::{error::Error, io, net::TcpStream, thread};
+
+use bowline_blocking::{
+    self as bowline, CloseCode, CloseFrame, Closed, MaybeTls, Message, SendError, WriteHalf,
+    connect,
+};
+
+#[path = "../../bind-tokio/examples/common/client.rs"]
+mod arguments;
+
+fn main() {
+    let clean = match run() {
+        Ok(closed) => {
+            eprintln!("{closed}");
+            closed.clean
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            false
+        }
+    };
+    // The other thread may still wait for a line of input.
+    std::process::exit(if clean { 0 } else { 1 });
+}
+
+fn run() -> Result<Closed, Box<dyn Error>> {
+    let (socket, _) = connect(arguments::parse()?)?;
+    let (mut receiver, sender) = socket.split();
+    thread::spawn(move || match send_lines(&sender) {
+        // What the server said before is still to come.
+        Ok(()) | Err(bowline::Error::Send(SendError::Closed)) => {}
+        Err(error) => {
+            eprintln!("{error}");
+            sender.abort();
+        }
+    });
+    while let Some(message) = receiver.recv()? {
+        match message {
+            Message::Text(text) => println!("{text}"),
+            Message::Binary(data) => println!("{} bytes: {data:?}", data.len()),
+        }
+    }
+    receiver.closed().ok_or_else(|| "not closed".into())
+}
+
+fn send_lines(sender: &WriteHalf<MaybeTls<TcpStream>>) -> Result<(), bowline::Error> {
+    for line in io::stdin().lines() {
+        sender.send(line.map_err(bowline::Error::Lost)?)?;
+    }
+    sender.finish(CloseFrame::from(CloseCode::NORMAL))
+}

@@ -1,0 +1,150 @@
+use std::{
+    cell::{Cell, OnceCell},
+    fmt::Debug,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time,
+};
+
+use bind::{Timer, proto::Instant};
+
+/// The time by which a [`Transport`](crate::Transport) waits: that of the system, or a test's.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<Arc<dyn Time>>);
+
+/// A time of its own, for tests that are not to wait.
+pub trait Time: Debug + Send + Sync {
+    /// What time it is.
+    fn now(&self) -> Instant;
+
+    /// As [`thread::park_timeout`], until a time.
+    fn park(&self, until: Option<Instant>);
+
+    /// As [`Thread::unpark`].
+    fn unpark(&self, thread: &Thread);
+}
+
+static EPOCH: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
+
+impl Clock {
+    /// A clock that shows `time`.
+    pub fn new(time: Arc<dyn Time>) -> Self {
+        Self(Some(time))
+    }
+
+    /// Waits to be unparked; now and then for no reason.
+    pub(crate) fn park(&self, until: Option<Instant>) {
+        match (&self.0, until) {
+            (Some(time), until) => time.park(until),
+            (None, None) => thread::park(),
+            (None, Some(until)) => {
+                thread::park_timeout(until.since_epoch().saturating_sub(EPOCH.elapsed()));
+            }
+        }
+    }
+
+    /// What wakes this thread.
+    pub(crate) fn signal(&self) -> Arc<Signal> {
+        thread_local! {
+            static SYSTEM: OnceCell<Arc<Signal>> = const { OnceCell::new() };
+        }
+        let new = || {
+            Arc::new(Signal {
+                clock: self.clone(),
+                thread: thread::current(),
+                woken: AtomicBool::new(false),
+            })
+        };
+        match &self.0 {
+            Some(_) => new(),
+            None => SYSTEM.with(|signal| signal.get_or_init(new).clone()),
+        }
+    }
+}
+
+impl Timer for Clock {
+    fn now(&self) -> Instant {
+        match &self.0 {
+            Some(time) => time.now(),
+            None => Instant::from_epoch(EPOCH.elapsed()),
+        }
+    }
+
+    fn poll_until(&mut self, _: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if deadline <= self.now() {
+            return Poll::Ready(());
+        }
+        Wants::note(|wants| {
+            wants.until = Some(wants.until.map_or(deadline, |until| until.min(deadline)));
+        });
+        Poll::Pending
+    }
+}
+
+/// Wakes a thread.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    clock: Clock,
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Signal {
+    pub(crate) fn reset(&self) {
+        self.woken.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        match &self.clock.0 {
+            Some(time) => time.unpark(&self.thread),
+            None => self.thread.unpark(),
+        }
+    }
+}
+
+/// What a call that is pending waits for, besides being woken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wants {
+    /// The first of the deadlines.
+    pub(crate) until: Option<Instant>,
+    /// Something to read.
+    pub(crate) read: bool,
+}
+
+thread_local! {
+    /// Of this thread, which polls one future at a time.
+    static WANTS: Cell<Wants> = const { Cell::new(Wants { until: None, read: false }) };
+}
+
+impl Wants {
+    pub(crate) fn note(note: impl FnOnce(&mut Self)) {
+        let mut wants = WANTS.get();
+        note(&mut wants);
+        WANTS.set(wants);
+    }
+
+    /// Polls `future`, and what it wants then.
+    pub(crate) fn poll<F: Future>(
+        future: std::pin::Pin<&mut F>,
+        waker: &Waker,
+    ) -> (Poll<F::Output>, Self) {
+        WANTS.take();
+        let polled = future.poll(&mut Context::from_waker(waker));
+        (polled, WANTS.take())
+    }
+}

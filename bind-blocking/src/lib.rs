@@ -1,0 +1,101 @@
+//! WebSockets (RFC 6455) for blocking sockets and threads, without an async runtime.
+//!
+//! A client:
+//!
+//! ```no_run
+//! # fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! let (mut socket, _response) = bowline_blocking::connect("wss://echo.example/")?;
+//! socket.send("hello")?;
+//! while let Some(message) = socket.recv()? {
+//!     println!("{message:?}");
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! A server, with a thread for each client:
+//!
+//! ```no_run
+//! # fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{net::TcpListener, sync::Arc, thread};
+//!
+//! let config = Arc::new(bowline_blocking::config());
+//! let listener = TcpListener::bind("127.0.0.1:9001")?;
+//! loop {
+//!     let (stream, _) = listener.accept()?;
+//!     let config = config.clone();
+//!     thread::spawn(move || {
+//!         // Small messages leave at once.
+//!         stream.set_nodelay(true)?;
+//!         let mut socket = bowline_blocking::accept_any(stream, &config)?;
+//!         while let Some(message) = socket.recv()? {
+//!             socket.send(message)?;
+//!         }
+//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! Beyond these: [`Connect`] for fields, credentials and TLS of a client; [`accept`] to look at a
+//! request before it is answered; [`from_upgraded`] and [`respond`] below an HTTP server;
+//! [`WebSocket::split`] to send and receive in different threads; [`Tls::server`] for a server by TLS;
+//! [`Config`] for limits and deadlines; [`Transport`] for a transport of your own.
+//!
+//! # Rules
+//!
+//! * **Keep receiving.** `recv` answers Pings, keeps the connection alive and completes the closing
+//!   handshake.
+//! * **No call waits without a bound**: each ends with one of the deadlines of [`Config`], unless you
+//!   turn that off.
+//! * **The socket's timeouts are ours** once it was given away: `set_read_timeout` is how a call looks at
+//!   the time.
+//! * **`recv` returns `Ok(None)`** after a Close, one `Err` after any other end, and `Ok(None)` from
+//!   then on. `closed()` tells how it ended.
+//! * A socket that is dropped ends without a Close; [`close`](WebSocket::close) it.
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `tls` (default) | `wss://` by rustls, with the roots of the platform |
+//! | `http` | conversions from and to the types of the `http` crate |
+//! | `tracing` | events of each connection's life, at level debug |
+
+mod accept;
+mod clock;
+mod connect;
+mod maybe_tls;
+mod pipe;
+mod run;
+mod socket;
+mod split;
+mod streaming;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
+
+pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts, from_upgraded};
+pub use bind::{
+    Connect, ConnectError, Error, TrySendError, UrlError, config,
+    proto::{
+        self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
+        Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
+        ProtocolError, Role, SendError, State, Utf8Bytes,
+        handshake::{
+            AnswerError, HandshakeError, Headers, InvalidHeader, OfferError, Request, RequestError,
+            Response, ResponseError, respond,
+        },
+    },
+};
+pub use clock::{Clock, Time};
+pub use connect::{connect, connect_over};
+pub use maybe_tls::MaybeTls;
+pub(crate) use pipe::Io;
+#[cfg(feature = "tls")]
+pub use rustls;
+pub use socket::WebSocket;
+pub use split::{ReadHalf, WriteHalf};
+pub use streaming::Streaming;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
+pub use transport::{PeerAddr, Transport};

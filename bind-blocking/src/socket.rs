@@ -1,0 +1,231 @@
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use bind::proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, State};
+
+use crate::{
+    Clock, Error, Io, PeerAddr, ReadHalf, Streaming, Transport, TrySendError, WriteHalf,
+    run::Runner,
+};
+
+/// A WebSocket over a blocking transport.
+///
+/// **Keep receiving.** [`recv`](Self::recv) also answers Pings, sends keep-alive Pings, judges deadlines
+/// and completes the closing handshake; nothing does while no thread is in a call.
+///
+/// Each call waits no longer than the deadlines of [`Config`](crate::Config) allow; `recv` waits for as
+/// long as the peer answers the keep-alive Pings, and for ever if those are turned off.
+///
+/// Dropped, the socket ends the transport without a Close; [`close`](Self::close) it to part in peace.
+pub struct WebSocket<S: Transport> {
+    inner: bind::WebSocket<Io<S>, Clock>,
+    runner: Runner<S>,
+}
+
+impl<S: Transport> WebSocket<S> {
+    pub(crate) const fn new(inner: bind::WebSocket<Io<S>, Clock>, runner: Runner<S>) -> Self {
+        Self { inner, runner }
+    }
+
+    /// The next message; `None` once the connection has closed, and ever after.
+    ///
+    /// A message that [`recv_chunk`](Self::recv_chunk) began is skipped. What is queued is written
+    /// before this waits.
+    ///
+    /// # Errors
+    ///
+    /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
+    /// [`Error::Protocol`] comes after the peer was told.
+    pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        self.runner.run(self.inner.recv())
+    }
+
+    /// Like [`recv`](Self::recv), and tells of Pings, Pongs and the Close too. All are answered
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_event(&mut self) -> Result<Option<Event>, Error> {
+        self.runner.run(self.inner.recv_event())
+    }
+
+    /// The next piece of a message, as soon as it is there; text is cut between characters only.
+    ///
+    /// Memory is bounded by one read, whatever the size of the message, which
+    /// [`max_stream_size`](crate::Config::max_stream_size) bounds. Of a message that `recv` began,
+    /// first comes all that was gathered.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_chunk(&mut self) -> Result<Option<Chunk>, Error> {
+        self.runner.run(self.inner.recv_chunk())
+    }
+
+    /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).
+    ///
+    /// While it waits for the peer to take output, it also receives, and keeps one event for the next
+    /// `recv`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the message cannot be sent, in particular
+    /// [`SendError::Closed`](crate::SendError::Closed); [`Error::TimedOut`] if the peer took no output
+    /// for [`write_timeout`](crate::Config::write_timeout).
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.runner.run(self.inner.send(message))
+    }
+
+    /// Sends a piece of a message, which ends with the piece that has `fin`; see
+    /// [`stream`](Self::stream) for the same with a guard.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_chunk(&mut self, chunk: Chunk) -> Result<(), Error> {
+        self.runner.run(self.inner.send_chunk(chunk))
+    }
+
+    /// Begins a message of unknown length. The guard owns the outgoing message until it is finished;
+    /// dropped before that, it fails the connection with 1011.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Unfinished`](crate::SendError::Unfinished) if a message of
+    /// [`send_chunk`](Self::send_chunk) is.
+    pub fn stream(&mut self, kind: Kind) -> Result<Streaming<'_, S>, Error> {
+        let stream = self.runner.run(self.inner.stream(kind))?;
+        Ok(Streaming::of_socket(stream, &self.runner))
+    }
+
+    /// Queues a message, and waits only if [`send_high_water`](crate::Config::send_high_water) bytes
+    /// wait already. It is written by the next call that waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.runner.run(self.inner.feed(message))
+    }
+
+    /// Queues a message if there is room for it, and writes what the transport takes within
+    /// milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] gives the message back.
+    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        let sent = self.inner.try_send(message);
+        self.runner.write();
+        sent
+    }
+
+    /// Writes and flushes what was queued before this call.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), if a message that was queued will never be sent.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.runner.run(self.inner.flush())
+    }
+
+    /// Sends a Ping. Not needed to keep the connection alive:
+    /// [`keep_alive`](crate::Config::keep_alive) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn ping(&mut self, payload: ControlPayload) -> Result<(), Error> {
+        self.runner.run(self.inner.ping(payload))
+    }
+
+    /// Sends an unsolicited Pong (RFC 6455 §5.5.3); Pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn pong(&mut self, payload: ControlPayload) -> Result<(), Error> {
+        self.runner.run(self.inner.pong(payload))
+    }
+
+    /// Runs the whole closing handshake (RFC 6455 §7.1.2), behind the messages queued before, and
+    /// ends the transport. What the peer still sends is discarded; to receive it, use
+    /// [`finish`](Self::finish).
+    ///
+    /// Takes [`close_timeout`](crate::Config::close_timeout) at the most. Closing again, or after the
+    /// peer, is fine.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv), unless that has reported them.
+    pub fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+        self.runner.run(self.inner.close(frame))
+    }
+
+    /// Sends a Close and goes on receiving: call [`recv`](Self::recv) until it returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer takes no output.
+    pub fn finish(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+        self.runner.run(self.inner.finish(frame))
+    }
+
+    /// Ends the connection and the transport at once, without a Close.
+    pub fn abort(&mut self) {
+        self.inner.abort();
+    }
+
+    /// How the connection ended; `None` before it has.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.inner.closed()
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        self.inner.state()
+    }
+
+    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.inner.subprotocol()
+    }
+
+    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    pub fn latency(&self) -> Option<Duration> {
+        self.inner.latency()
+    }
+
+    /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing
+    /// to it would break the connection; so may changing its timeouts.
+    pub fn get_ref(&self) -> Option<&S> {
+        self.inner.get_ref().map(|io| &**io)
+    }
+
+    /// The two directions, to be used by two threads, or more: the write half is `Clone`.
+    pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
+        self.runner.share();
+        let (read, write) = self.inner.split();
+        (
+            ReadHalf::new(read, self.runner.clone()),
+            WriteHalf::new(write, self.runner),
+        )
+    }
+}
+
+impl<S: Transport + PeerAddr> WebSocket<S> {
+    /// The peer's address.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotConnected`] once the connection has ended.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.peer_addr()
+    }
+}
+
+impl<S: Transport> fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,93 @@
+use std::fmt;
+
+use bind::proto::Message;
+
+use crate::{Clock, Error, Io, Transport, WriteHalf, run::Runner};
+
+/// A message that is sent piece by piece; owns the outgoing message until it is finished.
+///
+/// Made by [`WebSocket::stream`](crate::WebSocket::stream) and
+/// [`WriteHalf::stream`](crate::WriteHalf::stream). Other data waits meanwhile; Pings, Pongs and Closes
+/// pass. Dropped after a piece was queued and before the end was, it fails the connection with 1011,
+/// because the peer would take the next message for the rest of this one.
+#[must_use = "dropping it fails the connection"]
+pub struct Streaming<'a, S: Transport> {
+    /// `None` once finished.
+    inner: Option<Inner<'a, S>>,
+}
+
+enum Inner<'a, S: Transport> {
+    Socket(
+        bind::Streaming<&'a mut bind::WebSocket<Io<S>, Clock>>,
+        &'a Runner<S>,
+    ),
+    Half(
+        bind::Streaming<&'a bind::WriteHalf<Io<S>, Clock>>,
+        &'a WriteHalf<S>,
+    ),
+}
+
+impl<'a, S: Transport> Streaming<'a, S> {
+    pub(crate) const fn of_socket(
+        stream: bind::Streaming<&'a mut bind::WebSocket<Io<S>, Clock>>,
+        runner: &'a Runner<S>,
+    ) -> Self {
+        let inner = Some(Inner::Socket(stream, runner));
+        Self { inner }
+    }
+
+    pub(crate) const fn of_half(
+        stream: bind::Streaming<&'a bind::WriteHalf<Io<S>, Clock>>,
+        half: &'a WriteHalf<S>,
+    ) -> Self {
+        let inner = Some(Inner::Half(stream, half));
+        Self { inner }
+    }
+
+    /// Sends a piece, in a frame of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::KindChanged`](crate::SendError::KindChanged) if the piece is not of the kind of the
+    /// message.
+    pub fn write(&mut self, piece: impl Into<Message>) -> Result<(), Error> {
+        match &mut self.inner {
+            Some(Inner::Socket(stream, runner)) => runner.run(stream.write(piece)),
+            Some(Inner::Half(stream, half)) => half.run(stream.write(piece)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    pub fn finish(mut self) -> Result<(), Error> {
+        match self.inner.take() {
+            Some(Inner::Socket(stream, runner)) => runner.run(stream.finish()),
+            Some(Inner::Half(stream, half)) => half.run(stream.finish()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S: Transport> Drop for Streaming<'_, S> {
+    fn drop(&mut self) {
+        if let Some(Inner::Half(stream, half)) = self.inner.take() {
+            drop(stream);
+            // The Close: one who is blocked in `recv` cannot write it.
+            half.write_rest();
+        }
+    }
+}
+
+impl<S: Transport> fmt::Debug for Streaming<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inner {
+            Some(Inner::Socket(stream, _)) => stream.fmt(f),
+            Some(Inner::Half(stream, _)) => stream.fmt(f),
+            None => f.write_str("Streaming"),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+use std::{
+    io,
+    net::{Shutdown, SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::Clock;
+
+/// A blocking transport: read and written through a shared reference, and no longer than it was told.
+///
+/// One thread may read while another writes; there are never two that read, or two that write. A call
+/// that took too long fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
+/// [`TimedOut`](io::ErrorKind::TimedOut).
+pub trait Transport {
+    /// Reads what is there, or waits for it; zero bytes mean the end.
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes from the front of `bytes`, which are some.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Passes on what the transport holds back.
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// How long a read may wait; `None` for ever.
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// How long a write may wait.
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Ends one direction or both. [`Shutdown::Both`] wakes whoever is blocked in a read or write.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+
+    /// The clock by which it waits. Tests bring their own.
+    fn clock(&self) -> Clock {
+        Clock::default()
+    }
+}
+
+/// A transport that knows who is at the other end.
+pub trait PeerAddr {
+    /// The peer's address.
+    fn peer_addr(&self) -> io::Result<SocketAddr>;
+}
+
+macro_rules! socket {
+    ($socket:ty) => {
+        impl Transport for $socket {
+            #[inline]
+            fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                io::Read::read(&mut &*self, buf)
+            }
+
+            #[inline]
+            fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+                io::Write::write(&mut &*self, bytes)
+            }
+
+            fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                Self::set_read_timeout(self, timeout)
+            }
+
+            fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                Self::set_write_timeout(self, timeout)
+            }
+
+            fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+                Self::shutdown(self, how)
+            }
+        }
+    };
+}
+
+socket!(TcpStream);
+#[cfg(unix)]
+socket!(std::os::unix::net::UnixStream);
+
+impl PeerAddr for TcpStream {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Self::peer_addr(self)
+    }
+}
+
+impl<S: Transport + ?Sized> Transport for Arc<S> {
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        (**self).read(buf)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (**self).write(bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        (**self).shutdown(how)
+    }
+
+    fn clock(&self) -> Clock {
+        (**self).clock()
+    }
+}
+
+/// Whether a call took no longer than it might, and there is nothing else to say about it.
+pub(crate) fn timed_out(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
