@@ -27,7 +27,7 @@ pub(crate) struct Entry {
     pub(crate) cases: Vec<Case>,
     /// The function in `proto/tests/catalogue` that runs what a table cannot tell.
     pub(crate) core: Option<String>,
-    /// The function in `bind-tokio/tests/catalogue` that does.
+    /// The function in `tests/suite/catalogue` that does.
     pub(crate) wire: Option<String>,
     /// Why all of it, or the part that is named, is not run yet.
     pub(crate) deferred: Option<String>,

@@ -2,34 +2,34 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use bowline_tokio::{
-    Connect, ConnectError, connect_over,
-    rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer},
-        server::Acceptor,
-    },
-    tokio_rustls::{LazyConfigAcceptor, TlsAcceptor},
-};
+use ::tokio::{io::AsyncReadExt, net::TcpStream, spawn};
+use bind::{Connect, ConnectError};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     date_time_ymd,
 };
-use tokio::io::{AsyncReadExt, duplex};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer},
+    server::Acceptor,
+};
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
-use crate::{Test, echo::run};
+use crate::{Test, binding::Binding, client::listen, echo::run, server::connect};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "ch_044_bad_certificates_fail_before_http",
-        ch_044_bad_certificates_fail_before_http,
-    ),
-    (
-        "ch_045_only_http_1_1_is_offered",
-        ch_045_only_http_1_1_is_offered,
-    ),
-];
+pub(crate) fn tests<B: Binding>() -> Vec<Test> {
+    vec![
+        (
+            "ch_044_bad_certificates_fail_before_http",
+            ch_044_bad_certificates_fail_before_http::<B>,
+        ),
+        (
+            "ch_045_only_http_1_1_is_offered",
+            ch_045_only_http_1_1_is_offered::<B>,
+        ),
+    ]
+}
 
 /// An authority that the client trusts.
 struct Authority {
@@ -92,12 +92,23 @@ fn server((cert, key): Identity) -> ServerConfig {
         .expect("a certificate and its key")
 }
 
+/// Both ends of a connection.
+async fn tcp() -> (TcpStream, TcpStream) {
+    let (addr, listener) = listen().await;
+    let near = connect(addr).await;
+    (near, listener.accept().await.expect("a client").0)
+}
+
 /// Connects to `url` at a server that has `identity`: what the client said, and what the server read
 /// behind TLS.
-async fn attempt(url: &str, client: ClientConfig, server: ServerConfig) -> (ConnectError, Vec<u8>) {
-    let (near, far) = duplex(64 << 10);
+async fn attempt<B: Binding>(
+    url: &'static str,
+    client: ClientConfig,
+    server: ServerConfig,
+) -> (ConnectError, Vec<u8>) {
+    let (near, far) = tcp().await;
     let acceptor = TlsAcceptor::from(Arc::new(server));
-    let served = tokio::spawn(async move {
+    let served = spawn(async move {
         let mut read = vec![0; 4096];
         let Ok(mut stream) = acceptor.accept(far).await else {
             return Vec::new();
@@ -106,12 +117,13 @@ async fn attempt(url: &str, client: ClientConfig, server: ServerConfig) -> (Conn
         read.truncate(len);
         read
     });
-    let connected = connect_over(near, Connect::new(url).tls(client)).await;
-    let error = connected.expect_err("no server answers");
+    let near = near.into_std().expect("TCP");
+    let connected = B::connect_over(near, Connect::new(url).tls(client)).await;
+    let error = connected.err().expect("no server answers");
     (error, served.await.expect("the server"))
 }
 
-fn ch_044_bad_certificates_fail_before_http() {
+fn ch_044_bad_certificates_fail_before_http<B: Binding>() {
     let authority = Authority::new();
     let other = Authority::new();
     let self_signed = {
@@ -157,7 +169,7 @@ fn ch_044_bad_certificates_fail_before_http() {
         ),
     ];
     for (what, url, identity) in bad {
-        let (error, read) = run(attempt(url, authority.client(), server(identity)));
+        let (error, read) = run(attempt::<B>(url, authority.client(), server(identity)));
         assert!(matches!(error, ConnectError::Tls(_)), "{what}: {error}");
         assert!(read.is_empty(), "{what}: something was sent");
     }
@@ -168,13 +180,13 @@ fn ch_044_bad_certificates_fail_before_http() {
         (good, names(&["good.test"])),
         ("wss://127.0.0.1/", names(&[&address.to_string()])),
     ] {
-        let (error, read) = run(attempt(url, authority.client(), server(identity)));
+        let (error, read) = run(attempt::<B>(url, authority.client(), server(identity)));
         assert!(!matches!(error, ConnectError::Tls(_)), "{url}: {error}");
         assert!(read.starts_with(b"GET / HTTP/1.1\r\n"), "{url}");
     }
 }
 
-fn ch_045_only_http_1_1_is_offered() {
+fn ch_045_only_http_1_1_is_offered<B: Binding>() {
     let authority = Authority::new();
     let protocols = |names: &[&str]| -> Vec<Vec<u8>> {
         names.iter().map(|name| name.as_bytes().to_vec()).collect()
@@ -183,27 +195,30 @@ fn ch_045_only_http_1_1_is_offered() {
     for given in [&[][..], &["h2", "http/1.1"], &["h2"]] {
         let mut client = authority.client();
         client.alpn_protocols = protocols(given);
-        let (name, offered) = run(hello("wss://good.test/", client));
+        let (name, offered) = run(hello::<B>("wss://good.test/", client));
         assert_eq!(offered, protocols(&["http/1.1"]), "{given:?}");
         assert_eq!(name.as_deref(), Some("good.test"));
     }
-    let (name, _) = run(hello("wss://127.0.0.1/", authority.client()));
+    let (name, _) = run(hello::<B>("wss://127.0.0.1/", authority.client()));
     assert_eq!(name, None);
 
     // A server that would rather speak HTTP/2 gets HTTP/1.1; one that speaks nothing else, nothing.
     for (spoken, fails) in [(&["h2", "http/1.1"][..], false), (&["h2"], true)] {
         let mut config = server(authority.issue(|_| {}));
         config.alpn_protocols = protocols(spoken);
-        let (error, read) = run(attempt("wss://good.test/", authority.client(), config));
+        let (error, read) = run(attempt::<B>("wss://good.test/", authority.client(), config));
         assert_eq!(matches!(error, ConnectError::Tls(_)), fails, "{error}");
         assert_eq!(read.is_empty(), fails);
     }
 }
 
 /// The name that a client asks for, and the protocols it offers.
-async fn hello(url: &str, client: ClientConfig) -> (Option<String>, Vec<Vec<u8>>) {
-    let (near, far) = duplex(64 << 10);
-    let served = tokio::spawn(async move {
+async fn hello<B: Binding>(
+    url: &'static str,
+    client: ClientConfig,
+) -> (Option<String>, Vec<Vec<u8>>) {
+    let (near, far) = tcp().await;
+    let served = spawn(async move {
         let start = LazyConfigAcceptor::new(Acceptor::default(), far).await;
         let start = start.expect("a client of TLS");
         let hello = start.client_hello();
@@ -213,7 +228,8 @@ async fn hello(url: &str, client: ClientConfig) -> (Option<String>, Vec<Vec<u8>>
         let name = hello.server_name().map(str::to_owned);
         (name, offered.unwrap_or_default())
     });
-    let connected = connect_over(near, Connect::new(url).tls(client)).await;
+    let near = near.into_std().expect("TCP");
+    let connected = B::connect_over(near, Connect::new(url).tls(client)).await;
     assert!(connected.is_err(), "the server has hung up");
     served.await.expect("the server")
 }

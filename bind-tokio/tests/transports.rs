@@ -1,29 +1,26 @@
-//! Much traffic, both ways at once, and how it is written.
-
-mod support;
+//! Transports that are no sockets, or behave as no socket does.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bowline_tokio::{
-    Connect, Message, Negotiated, Role, WebSocket, accept_any, connect_over, from_parts,
+    HandshakeError, Message, Negotiated, RequestError, Role, WebSocket, accept, config, from_parts,
 };
-use support::{guarded, roomy, trusting};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, duplex},
-    net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
-async fn tcp() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = TcpStream::connect(listener.local_addr().unwrap());
-    let (near, far) = tokio::join!(near, listener.accept());
-    (near.unwrap(), far.unwrap().0)
+/// Runs what must not hang.
+async fn guarded<F: Future>(test: F) -> F::Output {
+    let ended = timeout(Duration::from_secs(60), test);
+    ended.await.expect("the test hangs")
 }
 
 /// A client and a server whose opening handshake is done.
@@ -34,65 +31,9 @@ where
 {
     let none = Negotiated::default;
     (
-        from_parts(near, &[], none(), Role::Client, &roomy()),
-        from_parts(far, &[], none(), Role::Server, &roomy()),
+        from_parts(near, &[], none(), Role::Client, &Arc::new(config())),
+        from_parts(far, &[], none(), Role::Server, &Arc::new(config())),
     )
-}
-
-/// 64 MiB each way, in messages of 1 MiB, while both receive.
-async fn flood<N, F>(near: WebSocket<N>, far: WebSocket<F>)
-where
-    N: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    const COUNT: u8 = 64;
-    fn run<S>(socket: WebSocket<S>) -> impl Future<Output = ()>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (mut read, write) = socket.split();
-        let sending = tokio::spawn(async move {
-            for i in 0..COUNT {
-                write.send(vec![i; 1 << 20]).await.unwrap();
-            }
-            write.finish(None).await.unwrap();
-        });
-        async move {
-            for i in 0..COUNT {
-                let message = read.recv().await.unwrap().unwrap();
-                let payload = message.as_bytes();
-                assert_eq!(payload.len(), 1 << 20);
-                assert_eq!((payload[0], payload[(1 << 20) - 1]), (i, i));
-            }
-            assert_eq!(read.recv().await.unwrap(), None);
-            assert!(read.closed().unwrap().clean);
-            sending.await.unwrap();
-        }
-    }
-    guarded(async { tokio::join!(run(near), run(far)) }).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_mebibytes_each_way_at_once() {
-    let (near, far) = tcp().await;
-    let (near, far) = open(near, far);
-    flood(near, far).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_mebibytes_each_way_at_once_by_tls() {
-    let (near, far) = tcp().await;
-    let (acceptor, trusting) = trusting();
-    let config = roomy();
-    let to = Connect::new("wss://localhost/")
-        .tls(trusting)
-        .config(config.clone());
-    let accepting = async {
-        let stream = acceptor.accept(far).await.unwrap();
-        accept_any(stream, &config).await.unwrap()
-    };
-    let (near, far) = tokio::join!(connect_over(near, to), accepting);
-    flood(near.unwrap().0, far).await;
 }
 
 /// Neither receives before it has sent, and no buffer between them holds a message.
@@ -106,6 +47,64 @@ async fn two_that_send_before_they_receive_do_not_wait_for_each_other() {
     let (near, far) = duplex(4096);
     let (near, far) = open(near, far);
     guarded(async { tokio::join!(run(near), run(far)) }).await;
+}
+
+/// Its bytes come before a deadline, but put none off.
+#[tokio::test]
+async fn a_client_that_never_stops_is_let_go() {
+    let mut config = config();
+    config.close_timeout = Some(Duration::from_millis(50));
+    let endless = tokio::io::join(tokio::io::repeat(b'x'), tokio::io::sink());
+    let failed = guarded(accept(endless, &Arc::new(config))).await;
+    assert_eq!(
+        failed.unwrap_err(),
+        HandshakeError::Request(RequestError::TargetTooLong)
+    );
+}
+
+/// Always has more to read.
+struct Endless {
+    reads: u32,
+}
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads += 1;
+        assert!(self.reads < 1000, "no other task gets a turn");
+        let all = buf.remaining();
+        buf.put_slice(&vec![b'x'; all]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_busy_client_leaves_turns_to_others() {
+    let shared = Arc::new(config());
+    let mut accepting = pin!(accept(Endless { reads: 0 }, &shared));
+    let polled = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
+    assert!(polled.is_pending());
 }
 
 /// Counts writes, and tells or tells not that it takes several pieces at once.
@@ -164,7 +163,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 #[tokio::test]
 async fn a_header_is_never_written_alone() {
     for vectored in [false, true] {
-        let (near, far) = tcp().await;
+        let (near, far) = duplex(1 << 20);
         let writes = Arc::<Mutex<Vec<_>>>::default();
         let far = Counted {
             stream: far,

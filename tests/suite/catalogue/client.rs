@@ -1,15 +1,24 @@
 //! Bytes to our client, from a plain socket.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use bowline_tokio::{Connect, ConnectError, HandshakeError, Response, Role, connect};
-use sha1::{Digest, Sha1};
-use tokio::{
+use std::net::SocketAddr;
+
+use ::tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bind::{
+    Connect, ConnectError,
+    proto::{
+        Role,
+        handshake::{HandshakeError, Response},
+    },
+};
+use sha1::{Digest, Sha1};
 
 use crate::{
-    echo::{Ending, Report, check, echo, options, run as run_async, variant},
+    binding::Binding,
+    echo::{Ending, Report, check, config, echo, run as run_async, variant},
     entries::{Case, Entry, Expect},
     frames,
     server::Context,
@@ -20,7 +29,7 @@ const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-pub(crate) fn run(entry: &Entry, case: &Case) {
+pub(crate) fn run<B: Binding>(entry: &Entry, case: &Case) {
     for mut input in case.to_client() {
         if !entry.id.starts_with("CH") {
             input.splice(0..0, RESPONSE.bytes());
@@ -28,7 +37,7 @@ pub(crate) fn run(entry: &Entry, case: &Case) {
         let what = case.what.as_deref().unwrap_or_default();
         let _context = Context::new(&entry.id, what, "client", &input);
         let handshake = entry.id.starts_with("CH");
-        let (out, ended) = run_async(exchange(case, input));
+        let (out, ended) = run_async(exchange::<B>(case.clone(), input));
         let expect = &case.expect;
         match ended {
             Ok((response, report)) => {
@@ -68,18 +77,17 @@ fn check_error(expect: &Expect, error: ConnectError) {
 
 /// Answers a client with `input`, and reads until the client ends the transport. What it wrote behind
 /// the request, and how it fared.
-async fn exchange(
-    case: &Case,
+async fn exchange<B: Binding>(
+    case: Case,
     input: Vec<u8>,
 ) -> (Vec<u8>, Result<(Response, Report), ConnectError>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let addr = listener.local_addr().expect("an address");
-    let mut to = Connect::new(format!("ws://{addr}/chat")).config(options(&case.config));
+    let (addr, listener) = listen().await;
+    let mut to = Connect::new(format!("ws://{addr}/chat")).config(config(&case.config));
     for name in &case.config.subprotocols {
         to = to.subprotocol(name);
     }
-    let client = tokio::spawn(async {
-        let (socket, response) = connect(to).await?;
+    let client = ::tokio::spawn(async {
+        let (socket, response) = B::connect(to).await?;
         Ok((response, echo(socket).await))
     });
     let ending = Ending::of(&case.expect);
@@ -109,7 +117,7 @@ async fn answer(listener: &TcpListener, input: Vec<u8>, ending: Ending) -> Vec<u
         while !ends_with_close(&out) && more(&mut reader, &mut out).await {}
         out
     };
-    let (writer, mut out) = tokio::join!(write, read);
+    let (writer, mut out) = ::tokio::join!(write, read);
     // The server ends the transport first.
     drop(writer);
     while more(&mut reader, &mut out).await {}
@@ -173,8 +181,8 @@ pub(crate) async fn open(listener: &TcpListener) -> TcpStream {
 }
 
 /// Where a listener is, and the listener.
-pub(crate) async fn listen() -> (String, TcpListener) {
+pub(crate) async fn listen() -> (SocketAddr, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");
-    (addr.to_string(), listener)
+    (addr, listener)
 }

@@ -1,17 +1,26 @@
 //! Bytes to our server, from a plain socket.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    net::{self, SocketAddr},
+    sync::Arc,
+};
 
-use bowline_tokio::{Config, HandshakeError, Request, Response, Role, accept};
-use tokio::{
+use ::tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+};
+use bind::proto::{
+    Role,
+    handshake::{HandshakeError, Request, Response},
 };
 
 use crate::{
     answer::Answer,
-    echo::{Ending, Report, check, echo, options, run as run_async, variant},
-    entries::{Case, Entry, Expect},
+    binding::{Binding, Incoming},
+    client::listen,
+    echo::{Ending, Report, check, config, echo, run as run_async, variant},
+    entries::{Case, Entry, Expect, Options},
     frames,
 };
 
@@ -28,7 +37,7 @@ enum Served {
     Failed(HandshakeError),
 }
 
-pub(crate) fn run(entry: &Entry, case: &Case) {
+pub(crate) fn run<B: Binding>(entry: &Entry, case: &Case) {
     for mut input in case.to_server() {
         let frames = !entry.id.starts_with("HS");
         if frames {
@@ -36,7 +45,7 @@ pub(crate) fn run(entry: &Entry, case: &Case) {
         }
         let what = case.what.as_deref().unwrap_or_default();
         let _context = Context::new(&entry.id, what, "server", &input);
-        let (out, served) = run_async(exchange(case, input));
+        let (out, served) = run_async(exchange::<B>(case.clone(), input));
         let answer = Answer::parse(&out);
         let expect = &case.expect;
         if frames {
@@ -84,14 +93,14 @@ fn check_request(expect: &Expect, request: &Request) {
 }
 
 /// Sends `input` to a server, and reads until the server ends the transport.
-async fn exchange(case: &Case, input: Vec<u8>) -> (Vec<u8>, Served) {
+async fn exchange<B: Binding>(case: Case, input: Vec<u8>) -> (Vec<u8>, Served) {
     let ending = Ending::of(&case.expect);
     let refused = case
         .expect
         .status
         .as_ref()
         .is_some_and(|status| !status.allows(101));
-    let (addr, server) = serve(Arc::new(options(&case.config)), case.config.origins.clone()).await;
+    let (addr, server) = serve::<B>(&case.config).await;
     let (mut reader, mut writer) = connect(addr).await.into_split();
     let write = async {
         writer.write_all(&input).await.expect("the server reads");
@@ -114,22 +123,24 @@ async fn exchange(case: &Case, input: Vec<u8>) -> (Vec<u8>, Served) {
     (out, server.await)
 }
 
-pub(crate) async fn connect(addr: std::net::SocketAddr) -> TcpStream {
+pub(crate) async fn connect(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(addr).await.expect("it listens");
     stream.set_nodelay(true).expect("TCP");
     stream
 }
 
+/// The next connection, for a binding.
+pub(crate) async fn next(listener: &TcpListener) -> net::TcpStream {
+    let (stream, _) = listener.accept().await.expect("a client");
+    stream.into_std().expect("TCP")
+}
+
 /// A server for one connection.
-async fn serve(
-    config: Arc<Config>,
-    origins: Option<Vec<String>>,
-) -> (std::net::SocketAddr, impl Future<Output = Served>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let addr = listener.local_addr().expect("an address");
-    let server = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.expect("a client");
-        let incoming = match accept(stream, &config).await {
+async fn serve<B: Binding>(options: &Options) -> (SocketAddr, impl Future<Output = Served>) {
+    let (config, origins) = (Arc::new(config(options)), options.origins.clone());
+    let (addr, listener) = listen().await;
+    let server = ::tokio::spawn(async move {
+        let incoming = match B::accept(next(&listener).await, &config).await {
             Ok(incoming) => incoming,
             Err(error) => return Served::Failed(error),
         };

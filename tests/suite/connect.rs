@@ -1,33 +1,56 @@
-//! What a client asks for, and what stops it, over real sockets.
+//! What a client asks for, and what stops it.
 
-mod support;
+use std::{io::ErrorKind, time::Duration};
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
-
-use bowline_tokio::{
-    Connect, ConnectError, HandshakeError, InvalidHeader, Lost, Message, OfferError, ResponseError,
-    UrlError, config, connect, connect_over,
-};
-use support::{echo_server, field, guarded, listen, read_head, roomy, serve};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
+use ::tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    spawn,
+};
+use bind::{
+    Connect, ConnectError, UrlError,
+    proto::{
+        Lost, Message,
+        handshake::{HandshakeError, InvalidHeader, OfferError, ResponseError},
+    },
 };
 
-/// The head that a client sends which is given this, `{}` replaced by the authority.
-async fn head_of(to: impl FnOnce(String) -> Connect) -> String {
+use crate::{
+    binding::{Binding, Socket},
+    support::{defaults, echo_server, field, listen, read_head, roomy, serve_raw, tcp, with},
+};
+
+for_each_binding! {
+    the_request_is_that_of_rfc_6455,
+    every_option_reaches_the_server,
+    credentials_are_sent_as_rfc_7617_says,
+    no_delay_is_on_unless_it_is_turned_off,
+    the_config_is_that_of_the_connection,
+    a_transport_of_the_callers_is_connected_over,
+    nothing_can_be_injected_anywhere,
+    what_is_no_valid_request_is_not_sent,
+    nobody_there,
+    a_refusal_keeps_status_fields_and_body,
+    a_wrong_answer_is_an_error,
+    a_server_that_leaves_is_told_from_one_that_breaks_off,
+    a_server_that_says_nothing_is_given_up,
+}
+
+/// The head that a client sends which is given what `to` makes of the server's authority.
+async fn head_of<B: Binding>(to: impl FnOnce(String) -> Connect) -> String {
     let (listener, authority) = listen().await;
-    let connecting = tokio::spawn(connect(to(authority)));
-    let (mut stream, _) = guarded(listener.accept()).await.unwrap();
-    let head = guarded(read_head(&mut stream)).await;
-    connecting.abort();
+    let connecting = spawn(B::connect(to(authority)));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let head = read_head(&mut stream).await;
+    drop(stream);
+    assert!(connecting.await.unwrap().is_err());
     head
 }
 
-/// Fails as `fails` says, and nothing reaches the server.
-async fn refused(to: impl FnOnce(String) -> Connect) -> ConnectError {
+/// How connecting fails, and nothing reaches the server.
+async fn refused<B: Binding>(to: impl FnOnce(String) -> Connect) -> ConnectError {
     let (listener, authority) = listen().await;
-    let error = guarded(connect(to(authority))).await.unwrap_err();
+    let error = B::connect(to(authority)).await.err().unwrap();
     // Were there a connection, it would be accepted before this one.
     let probe = TcpStream::connect(listener.local_addr().unwrap());
     let probe = probe.await.unwrap();
@@ -36,10 +59,9 @@ async fn refused(to: impl FnOnce(String) -> Connect) -> ConnectError {
     error
 }
 
-#[tokio::test]
-async fn the_request_is_that_of_rfc_6455() {
+async fn the_request_is_that_of_rfc_6455<B: Binding>() {
     let mut authority = String::new();
-    let head = head_of(|at| {
+    let head = head_of::<B>(|at| {
         authority = at;
         Connect::new(format!("ws://{authority}"))
     })
@@ -60,9 +82,8 @@ async fn the_request_is_that_of_rfc_6455() {
     }
 }
 
-#[tokio::test]
-async fn every_option_reaches_the_server() {
-    let head = head_of(|at| {
+async fn every_option_reaches_the_server<B: Binding>() {
+    let head = head_of::<B>(|at| {
         Connect::new(format!("ws://{at}/a%20b?q=%23"))
             .header("Cookie", "id=1")
             .header("X-Name", "é".as_bytes())
@@ -80,70 +101,66 @@ async fn every_option_reaches_the_server() {
     assert_eq!(field(&head, "Authorization"), Some("Bearer t0k.en~+/="));
 }
 
-#[tokio::test]
-async fn credentials_are_sent_as_rfc_7617_says() {
+async fn credentials_are_sent_as_rfc_7617_says<B: Binding>() {
     // The example of §2.
     let basic = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-    let given = head_of(|at| Connect::new(format!("ws://{at}")).basic("Aladdin", "open sesame"));
+    let given =
+        head_of::<B>(|at| Connect::new(format!("ws://{at}")).basic("Aladdin", "open sesame"));
     assert_eq!(field(&given.await, "Authorization"), basic);
-    let in_url = head_of(|at| Connect::new(format!("ws://Aladdin:open%20sesame@{at}/"))).await;
+    let in_url = head_of::<B>(|at| Connect::new(format!("ws://Aladdin:open%20sesame@{at}/"))).await;
     assert_eq!(field(&in_url, "Authorization"), basic);
     assert!(!field(&in_url, "Host").unwrap().contains('@'), "{in_url}");
-    let user_only = head_of(|at| Connect::new(format!("ws://u@{at}/"))).await;
+    let user_only = head_of::<B>(|at| Connect::new(format!("ws://u@{at}/"))).await;
     assert_eq!(field(&user_only, "Authorization"), Some("Basic dTo="));
     // What is given counts more than the URL.
-    let both = head_of(|at| Connect::new(format!("ws://u:p@{at}/")).bearer("x")).await;
+    let both = head_of::<B>(|at| Connect::new(format!("ws://u:p@{at}/")).bearer("x")).await;
     assert_eq!(field(&both, "Authorization"), Some("Bearer x"));
     let shown = format!("{:?}", Connect::new("ws://u:hidden@h/").bearer("hidden"));
     assert!(!shown.contains("hidden"), "{shown}");
 }
 
-#[tokio::test]
-async fn no_delay_is_on_unless_it_is_turned_off() {
+async fn no_delay_is_on_unless_it_is_turned_off<B: Binding>() {
     for (to, nodelay) in [(None, true), (Some(true), true), (Some(false), false)] {
-        let mut connect_to = Connect::new(echo_server(roomy()).await);
+        let url = echo_server::<B>(roomy()).await;
+        let mut connect_to = Connect::new(&url);
         if let Some(nodelay) = to {
             connect_to = connect_to.nodelay(nodelay);
         }
-        let (socket, _) = guarded(connect(connect_to)).await.unwrap();
-        let stream = socket.get_ref().unwrap().get_ref();
-        assert_eq!(stream.nodelay().unwrap(), nodelay);
-        assert_eq!(socket.peer_addr().unwrap(), stream.peer_addr().unwrap());
+        let (socket, _) = B::connect(connect_to).await.unwrap();
+        assert_eq!(B::nodelay(&socket).unwrap(), nodelay);
+        let addr = B::server_addr(&socket).unwrap();
+        assert_eq!(format!("ws://{addr}/"), url);
     }
 }
 
-#[tokio::test]
-async fn the_config_is_that_of_the_connection() {
-    let url = echo_server(roomy()).await;
-    let mut config = config();
-    config.max_message_size = 10;
-    let (mut socket, _) = guarded(connect(Connect::new(url).config(config)))
-        .await
-        .unwrap();
+async fn the_config_is_that_of_the_connection<B: Binding>() {
+    let url = echo_server::<B>(roomy()).await;
+    let config = with(|config| config.max_message_size = 10);
+    let (mut socket, _) = B::connect(Connect::new(url).config(config)).await.unwrap();
     socket.send("0123456789").await.unwrap();
     assert_eq!(
         socket.recv().await.unwrap(),
         Some(Message::from("0123456789"))
     );
     socket.send("0123456789a").await.unwrap();
-    let error = guarded(socket.recv()).await.unwrap_err();
+    let error = socket.recv().await.err().unwrap();
     assert!(error.to_string().contains("max_message_size"), "{error}");
 }
 
-#[tokio::test]
-async fn a_transport_of_the_callers_is_connected_over() {
-    let (near, mut far) = duplex(1 << 16);
-    let connecting = tokio::spawn(async {
-        let to = Connect::new("ws://far.test/x").config(config());
-        connect_over(near, to).await.map(drop)
+async fn a_transport_of_the_callers_is_connected_over<B: Binding>() {
+    let (near, mut far) = tcp().await;
+    let connecting = spawn(async {
+        let near = near.into_std().unwrap();
+        let to = Connect::new("ws://far.test/x").config(defaults());
+        B::connect_over(near, to).await.map(drop)
     });
-    let head = guarded(read_head(&mut far)).await;
+    let head = read_head(&mut far).await;
     assert!(
         head.starts_with("GET /x HTTP/1.1\r\nHost: far.test\r\n"),
         "{head}"
     );
     drop(far);
-    let error = connecting.await.unwrap().unwrap_err();
+    let error = connecting.await.unwrap().err().unwrap();
     assert!(
         matches!(
             error,
@@ -230,8 +247,7 @@ fn urls() {
     }
 }
 
-#[tokio::test]
-async fn nothing_can_be_injected_anywhere() {
+async fn nothing_can_be_injected_anywhere<B: Binding>() {
     for bad in ["\r", "\n", "\r\nX: y", "\0", " ", "\t", "\x7f", "\u{b}"] {
         // The URL: nothing is dropped or escaped for its author.
         for (before, after) in [
@@ -242,7 +258,7 @@ async fn nothing_can_be_injected_anywhere() {
             ("", "ws://{}/"),
         ] {
             let error =
-                refused(|at| Connect::new(format!("{before}{bad}{after}").replace("{}", &at)))
+                refused::<B>(|at| Connect::new(format!("{before}{bad}{after}").replace("{}", &at)))
                     .await;
             assert!(
                 matches!(error, ConnectError::Url(UrlError::Character)),
@@ -250,13 +266,13 @@ async fn nothing_can_be_injected_anywhere() {
             );
         }
         let url = |at| Connect::new(format!("ws://{at}/"));
-        let error = refused(|at| url(at).header(format!("X{bad}Y"), "z")).await;
+        let error = refused::<B>(|at| url(at).header(format!("X{bad}Y"), "z")).await;
         assert!(
             matches!(error, ConnectError::Header(InvalidHeader::Name)),
             "{bad:?}: {error:?}"
         );
         if !matches!(bad, " " | "\t") {
-            let error = refused(|at| url(at).header("X", format!("y{bad}z"))).await;
+            let error = refused::<B>(|at| url(at).header("X", format!("y{bad}z"))).await;
             assert!(
                 matches!(error, ConnectError::Header(InvalidHeader::Value)),
                 "{bad:?}: {error:?}"
@@ -265,7 +281,7 @@ async fn nothing_can_be_injected_anywhere() {
                 ("u".to_owned() + bad, "p".to_owned()),
                 ("u".to_owned(), "p".to_owned() + bad),
             ] {
-                let error = refused(|at| url(at).basic(user, password)).await;
+                let error = refused::<B>(|at| url(at).basic(user, password)).await;
                 assert!(
                     matches!(error, ConnectError::Header(InvalidHeader::Value)),
                     "{bad:?}: {error:?}"
@@ -274,7 +290,7 @@ async fn nothing_can_be_injected_anywhere() {
         }
         for place in ["a{}b", "{}a", "a{}"] {
             let text = place.replace("{}", bad);
-            let error = refused(|at| url(at).subprotocol(&text)).await;
+            let error = refused::<B>(|at| url(at).subprotocol(&text)).await;
             assert!(
                 matches!(
                     error,
@@ -287,7 +303,7 @@ async fn nothing_can_be_injected_anywhere() {
                 Connect::origin as fn(Connect, String) -> Connect,
                 Connect::bearer,
             ] {
-                let error = refused(|at| to(url(at), text.clone())).await;
+                let error = refused::<B>(|at| to(url(at), text.clone())).await;
                 assert!(
                     matches!(error, ConnectError::Header(InvalidHeader::Value)),
                     "{text:?}: {error:?}"
@@ -297,8 +313,7 @@ async fn nothing_can_be_injected_anywhere() {
     }
 }
 
-#[tokio::test]
-async fn what_is_no_valid_request_is_not_sent() {
+async fn what_is_no_valid_request_is_not_sent<B: Binding>() {
     let url = |at| Connect::new(format!("ws://{at}/"));
     for names in [
         &[""][..],
@@ -309,7 +324,7 @@ async fn what_is_no_valid_request_is_not_sent() {
         &["a/b"],
     ] {
         let error =
-            refused(|at| names.iter().fold(url(at), |to, &name| to.subprotocol(name))).await;
+            refused::<B>(|at| names.iter().fold(url(at), |to, &name| to.subprotocol(name))).await;
         assert!(
             matches!(error, ConnectError::Request(OfferError::Subprotocol)),
             "{names:?}: {error:?}"
@@ -323,43 +338,42 @@ async fn what_is_no_valid_request_is_not_sent() {
         "Transfer-Encoding",
         "Sec-WebSocket-Extensions",
     ] {
-        let error = refused(|at| url(at).header(name, "x")).await;
+        let error = refused::<B>(|at| url(at).header(name, "x")).await;
         assert!(
             matches!(error, ConnectError::Request(OfferError::Reserved(reserved)) if reserved.eq_ignore_ascii_case(name)),
             "{name}: {error:?}"
         );
     }
-    let error = refused(|at| url(at).header("Host", "other.test")).await;
+    let error = refused::<B>(|at| url(at).header("Host", "other.test")).await;
     assert!(
         matches!(error, ConnectError::Request(OfferError::Host)),
         "{error:?}"
     );
-    let error = refused(|at| url(at).basic("a:b", "p")).await;
+    let error = refused::<B>(|at| url(at).basic("a:b", "p")).await;
     assert!(
         matches!(error, ConnectError::Header(InvalidHeader::Value)),
         "{error:?}"
     );
 }
 
-#[tokio::test]
-async fn nobody_there() {
+async fn nobody_there<B: Binding>() {
     let (listener, authority) = listen().await;
     drop(listener);
-    let error = guarded(connect(format!("ws://{authority}/")))
+    let error = B::connect(format!("ws://{authority}/"))
         .await
-        .unwrap_err();
+        .err()
+        .unwrap();
     assert!(
         matches!(&error, ConnectError::Io(error) if error.kind() == ErrorKind::ConnectionRefused),
         "{error:?}"
     );
     // RFC 6761 §6.4: a name that never resolves.
-    let error = guarded(connect("ws://name.invalid/")).await.unwrap_err();
+    let error = B::connect("ws://name.invalid/").await.err().unwrap();
     assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
 }
 
-#[tokio::test]
-async fn a_refusal_keeps_status_fields_and_body() {
-    let (url, _) = serve(async |mut stream| {
+async fn a_refusal_keeps_status_fields_and_body<B: Binding>() {
+    let (url, _) = serve_raw(async |mut stream| {
         read_head(&mut stream).await;
         let answer =
             "HTTP/1.1 302 Found\r\nLocation: ws://other/\r\nContent-Length: 6\r\n\r\nmoved\n";
@@ -367,16 +381,15 @@ async fn a_refusal_keeps_status_fields_and_body() {
         stream
     })
     .await;
-    let error = guarded(connect(url)).await.unwrap_err();
+    let error = B::connect(url).await.err().unwrap();
     let response = error.response().unwrap();
     assert_eq!(response.status, 302);
     assert_eq!(response.headers.get("Location"), Some(&b"ws://other/"[..]));
     assert_eq!(response.body, "moved\n");
 }
 
-#[tokio::test]
-async fn a_wrong_answer_is_an_error() {
-    let (url, _) = serve(async |mut stream| {
+async fn a_wrong_answer_is_an_error<B: Binding>() {
+    let (url, _) = serve_raw(async |mut stream| {
         read_head(&mut stream).await;
         let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                       Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -387,7 +400,7 @@ async fn a_wrong_answer_is_an_error() {
         rest
     })
     .await;
-    let error = guarded(connect(url)).await.unwrap_err();
+    let error = B::connect(url).await.err().unwrap();
     assert!(
         matches!(
             error,
@@ -397,18 +410,17 @@ async fn a_wrong_answer_is_an_error() {
     );
 }
 
-#[tokio::test]
-async fn a_server_that_leaves_is_told_from_one_that_breaks_off() {
+async fn a_server_that_leaves_is_told_from_one_that_breaks_off<B: Binding>() {
     for (sent, expected) in [
         ("", HandshakeError::Lost(Lost::Eof)),
         ("HTTP/1.1 10", HandshakeError::Truncated(Lost::Eof)),
     ] {
-        let (url, _) = serve(async move |mut stream| {
+        let (url, _) = serve_raw(async move |mut stream| {
             read_head(&mut stream).await;
             stream.write_all(sent.as_bytes()).await.unwrap();
         })
         .await;
-        let error = guarded(connect(url)).await.unwrap_err();
+        let error = B::connect(url).await.err().unwrap();
         assert!(
             matches!(&error, ConnectError::Handshake(error) if *error == expected),
             "{error:?}"
@@ -416,50 +428,13 @@ async fn a_server_that_leaves_is_told_from_one_that_breaks_off() {
     }
 }
 
-#[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn a_server_that_says_nothing_is_given_up<B: Binding>() {
     let (listener, authority) = listen().await;
     for scheme in ["ws", "wss"] {
-        let mut config = config();
-        config.handshake_timeout = Some(Duration::from_millis(100));
+        let config = with(|config| config.handshake_timeout = Some(Duration::from_millis(100)));
         let to = Connect::new(format!("{scheme}://{authority}/")).config(config);
-        let error = guarded(connect(to)).await.unwrap_err();
+        let error = B::connect(to).await.err().unwrap();
         assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
     }
     drop(listener);
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_deadline_is_for_all_of_it() {
-    let begun = tokio::time::Instant::now;
-    // A server that says nothing, in TLS or out of it.
-    for url in ["ws://h/", "wss://h/"] {
-        let (near, far) = duplex(1 << 16);
-        let start = begun();
-        let error = connect_over(near, url).await.unwrap_err();
-        assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
-        assert_eq!(start.elapsed().as_secs(), 10, "{url}");
-        drop(far);
-    }
-    // One that drips.
-    let (near, mut far) = duplex(1 << 16);
-    let start = begun();
-    let drip = async {
-        far.write_all(b"HTTP/1.1 101 X\r\nX: ").await.unwrap();
-        while far.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    let (connected, ()) = tokio::join!(connect_over(near, "ws://h/"), drip);
-    assert!(matches!(connected, Err(ConnectError::TimedOut)));
-    assert_eq!(start.elapsed().as_secs(), 10);
-    // The option.
-    let mut config = config();
-    config.handshake_timeout = Some(Duration::from_secs(3));
-    let (near, _far) = duplex(1 << 16);
-    let start = begun();
-    let to = Connect::new("ws://h/").config(Arc::new(config));
-    let error = connect_over(near, to).await.unwrap_err();
-    assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
-    assert_eq!(start.elapsed().as_secs(), 3);
 }

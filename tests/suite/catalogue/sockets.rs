@@ -2,50 +2,52 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use bowline_tokio::{
-    Connect, ConnectError, Error, Event, HandshakeError, Lost, SendError, accept_any, config,
-    connect,
-};
-use tokio::{
+use ::tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    spawn,
+};
+use bind::{
+    Connect, ConnectError, Error, config,
+    proto::{Event, Lost, SendError, handshake::HandshakeError},
 };
 
 use crate::{
     Test,
+    binding::{Binding, ReadHalf, Socket, WriteHalf},
     client::{listen, open, read_request},
     echo::run,
     frames,
-    server::{self, REQUEST},
+    server::{self, REQUEST, next},
 };
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "hs_091_a_request_cut_short_ends_quietly",
-        hs_091_a_request_cut_short_ends_quietly,
-    ),
-    (
-        "ch_020_an_announced_body_is_not_waited_for",
-        ch_020_an_announced_body_is_not_waited_for,
-    ),
-    (
-        "fr_063_masking_keys_come_from_the_system",
-        fr_063_masking_keys_come_from_the_system,
-    ),
-    (
-        "cl_047_sending_and_closing_at_once_end_once",
-        cl_047_sending_and_closing_at_once_end_once,
-    ),
-];
+pub(crate) fn tests<B: Binding>() -> Vec<Test> {
+    vec![
+        (
+            "hs_091_a_request_cut_short_ends_quietly",
+            hs_091_a_request_cut_short_ends_quietly::<B>,
+        ),
+        (
+            "ch_020_an_announced_body_is_not_waited_for",
+            ch_020_an_announced_body_is_not_waited_for::<B>,
+        ),
+        (
+            "fr_063_masking_keys_come_from_the_system",
+            fr_063_masking_keys_come_from_the_system::<B>,
+        ),
+        (
+            "cl_047_sending_and_closing_at_once_end_once",
+            cl_047_sending_and_closing_at_once_end_once::<B>,
+        ),
+    ]
+}
 
-fn hs_091_a_request_cut_short_ends_quietly() {
-    run(async {
+fn hs_091_a_request_cut_short_ends_quietly<B: Binding>() {
+    run(async move {
         for cut in [0, 1, 20, REQUEST.len() - 3, REQUEST.len() - 1] {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let addr = listener.local_addr().expect("an address");
-            let served = tokio::spawn(async move {
-                let (stream, _) = listener.accept().await.expect("a client");
-                accept_any(stream, &Arc::new(config())).await.err()
+            let (addr, listener) = listen().await;
+            let served = spawn(async move {
+                let config = Arc::new(config());
+                B::accept_any(next(&listener).await, &config).await.err()
             });
             let mut stream = server::connect(addr).await;
             let part = &REQUEST.as_bytes()[..cut];
@@ -63,13 +65,13 @@ fn hs_091_a_request_cut_short_ends_quietly() {
     });
 }
 
-fn ch_020_an_announced_body_is_not_waited_for() {
+fn ch_020_an_announced_body_is_not_waited_for<B: Binding>() {
     run(async {
         let (addr, listener) = listen().await;
         let mut config = config();
         config.handshake_timeout = Some(Duration::from_millis(200));
         let to = Connect::new(format!("ws://{addr}/")).config(config);
-        let refused = tokio::spawn(async { connect(to).await.err() });
+        let refused = spawn(async { B::connect(to).await.err() });
         let (mut stream, _) = listener.accept().await.expect("a client");
         read_request(&mut stream).await;
         let response = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10737418240\r\n\r\n";
@@ -81,12 +83,12 @@ fn ch_020_an_announced_body_is_not_waited_for() {
     });
 }
 
-fn fr_063_masking_keys_come_from_the_system() {
+fn fr_063_masking_keys_come_from_the_system<B: Binding>() {
     const COUNT: usize = 100_000;
     run(async {
         let (addr, listener) = listen().await;
-        let client = tokio::spawn(async move {
-            let (mut socket, _) = connect(format!("ws://{addr}/")).await?;
+        let client = spawn(async move {
+            let (mut socket, _) = B::connect(format!("ws://{addr}/")).await?;
             for _ in 0..COUNT {
                 socket.feed("a").await.expect("it is open");
             }
@@ -105,19 +107,18 @@ fn fr_063_masking_keys_come_from_the_system() {
     });
 }
 
-fn cl_047_sending_and_closing_at_once_end_once() {
+fn cl_047_sending_and_closing_at_once_end_once<B: Binding>() {
     for round in 0..50 {
-        run(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let addr = listener.local_addr().expect("an address");
-            let served = tokio::spawn(async move {
-                let (stream, _) = listener.accept().await.expect("a client");
-                let socket = accept_any(stream, &Arc::new(config())).await;
-                let (mut reader, writer) = socket.expect("a valid request").split();
+        run(async move {
+            let (addr, listener) = listen().await;
+            let served = spawn(async move {
+                let config = Arc::new(config());
+                let accepted = B::accept_any(next(&listener).await, &config).await;
+                let (mut reader, writer) = accepted.expect("a valid request").split();
                 let writers: Vec<_> = (0..4)
                     .map(|_| {
                         let writer = writer.clone();
-                        tokio::spawn(async move {
+                        spawn(async move {
                             loop {
                                 if let Err(error) = writer.send("Hello").await {
                                     return error;

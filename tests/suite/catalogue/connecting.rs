@@ -2,39 +2,45 @@
 
 use std::time::Duration;
 
-use bowline_tokio::{Connect, ConnectError, InvalidHeader, OfferError, UrlError, config, connect};
-use tokio::{io::AsyncWriteExt, net::TcpListener, time};
+use ::tokio::{io::AsyncWriteExt, net::TcpListener, spawn, time};
+use bind::{
+    Connect, ConnectError, UrlError, config,
+    proto::handshake::{InvalidHeader, OfferError},
+};
 
 use crate::{
     Test,
+    binding::Binding,
     client::{listen, read_request},
     echo::run,
 };
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "ch_042_one_deadline_covers_connecting",
-        ch_042_one_deadline_covers_connecting,
-    ),
-    (
-        "ch_046_addresses_and_fields_cannot_inject",
-        ch_046_addresses_and_fields_cannot_inject,
-    ),
-    ("ch_047_odd_addresses", ch_047_odd_addresses),
-];
+pub(crate) fn tests<B: Binding>() -> Vec<Test> {
+    vec![
+        (
+            "ch_042_one_deadline_covers_connecting",
+            ch_042_one_deadline_covers_connecting::<B>,
+        ),
+        (
+            "ch_046_addresses_and_fields_cannot_inject",
+            ch_046_addresses_and_fields_cannot_inject::<B>,
+        ),
+        ("ch_047_odd_addresses", ch_047_odd_addresses::<B>),
+    ]
+}
 
 /// A server whose bytes never end would keep a deadline from coming that each of them extends.
-fn ch_042_one_deadline_covers_connecting() {
+fn ch_042_one_deadline_covers_connecting<B: Binding>() {
     for (scheme, drips) in [("ws", false), ("ws", true), ("wss", false), ("wss", true)] {
-        run(async {
+        run(async move {
             let (addr, listener) = listen().await;
             let mut config = config();
             config.handshake_timeout = Some(Duration::from_millis(300));
             let to = Connect::new(format!("{scheme}://{addr}/")).config(config);
-            let serve = async {
+            let serving = spawn(async move {
                 let (mut stream, _) = listener.accept().await.expect("a client");
                 if !drips {
-                    return std::future::pending().await;
+                    return stream;
                 }
                 // A head, or a record of TLS, that goes on and on.
                 let start = if scheme == "wss" {
@@ -44,24 +50,22 @@ fn ch_042_one_deadline_covers_connecting() {
                     b"HTTP/1.1 101 Switching Protocols\r\nX: "
                 };
                 let _ = stream.write_all(start).await;
-                loop {
-                    let _ = stream.write_all(b"a").await;
+                while stream.write_all(b"a").await.is_ok() {
                     time::sleep(Duration::from_millis(20)).await;
                 }
-            };
-            let connected = tokio::select! {
-                connected = connect(to) => connected,
-                () = serve => unreachable!("it serves for ever"),
-            };
+                stream
+            });
+            let connected = B::connect(to).await.err();
             assert!(
-                matches!(connected, Err(ConnectError::TimedOut)),
+                matches!(connected, Some(ConnectError::TimedOut)),
                 "{scheme}, drips: {drips}: {connected:?}"
             );
+            drop(serving);
         });
     }
 }
 
-fn ch_046_addresses_and_fields_cannot_inject() {
+fn ch_046_addresses_and_fields_cannot_inject<B: Binding>() {
     run(async {
         let (addr, listener) = listen().await;
         for bad in ["\r", "\n", "\0", " ", "\t", "\r\nX: y"] {
@@ -74,7 +78,10 @@ fn ch_046_addresses_and_fields_cannot_inject() {
                 format!("ws://{addr}{bad}/"),
                 format!("{bad}ws://{addr}/"),
             ] {
-                let error = connect(&url).await.expect_err("it has a bad character");
+                let error = B::connect(&url)
+                    .await
+                    .err()
+                    .expect("it has a bad character");
                 assert!(
                     matches!(error, ConnectError::Url(UrlError::Character)),
                     "{url:?}: {error}"
@@ -91,7 +98,7 @@ fn ch_046_addresses_and_fields_cannot_inject() {
                 if space && may_have_space {
                     continue;
                 }
-                let error = connect(to).await.expect_err(what);
+                let error = B::connect(to).await.err().expect(what);
                 assert!(
                     matches!(
                         error,
@@ -103,7 +110,7 @@ fn ch_046_addresses_and_fields_cannot_inject() {
             }
             if !space {
                 let to = base().basic(text.clone(), "password");
-                let error = connect(to).await.expect_err("a control character");
+                let error = B::connect(to).await.err().expect("a control character");
                 assert!(matches!(error, ConnectError::Header(_)), "{error}");
             }
         }
@@ -113,14 +120,14 @@ fn ch_046_addresses_and_fields_cannot_inject() {
 
 /// Nobody has connected.
 async fn assert_untouched(listener: &TcpListener) {
-    tokio::select! {
+    ::tokio::select! {
         biased;
         _ = listener.accept() => panic!("something was sent"),
         () = time::sleep(Duration::from_millis(50)) => {}
     }
 }
 
-fn ch_047_odd_addresses() {
+fn ch_047_odd_addresses<B: Binding>() {
     type Check = fn(&UrlError) -> bool;
     let syntax: Check = |error| matches!(error, UrlError::Syntax(_));
     let bad: [(&str, Check); 14] = [
@@ -178,6 +185,7 @@ fn ch_047_odd_addresses() {
     assert_eq!(credentials, Some(&b"Basic dTpwIHE="[..]));
 
     // Nothing listens on port 0, and that is said.
-    let error = run(connect("ws://127.0.0.1:0/")).expect_err("no port");
+    let connected = run(B::connect("ws://127.0.0.1:0/"));
+    let error = connected.err().expect("no port");
     assert!(matches!(error, ConnectError::Io(_)), "{error}");
 }

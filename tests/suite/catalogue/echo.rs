@@ -1,28 +1,26 @@
 //! The application on our end, and what the table expects of it.
 
-use std::{future::Future, sync::LazyLock, time::Duration};
+use std::{future::Future, panic, sync::LazyLock, time::Duration};
 
-use bowline_tokio::{
-    CloseCode, CloseFrame, Closed, Config, ControlPayload, Error, Event, Initiator, Role,
-    WebSocket, config,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    runtime::Runtime,
-    time::timeout,
+use ::tokio::{runtime::Runtime, spawn, time::timeout};
+use bind::{
+    Error,
+    proto::{CloseCode, CloseFrame, Closed, Config, ControlPayload, Event, Initiator, Role},
 };
 
 use crate::{
+    binding::Socket,
     entries::{self, Case, Code, Expect, Options},
     frames::{self, Frame},
 };
 
-/// Runs what must not hang.
-pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+/// Runs what must not hang. Its tasks that wait for each other are spawned, for one may block.
+pub(crate) fn run<T: Send + 'static>(test: impl Future<Output = T> + Send + 'static) -> T {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
     RUNTIME
-        .block_on(async { timeout(Duration::from_secs(60), test).await })
+        .block_on(async { timeout(Duration::from_secs(60), spawn(test)).await })
         .expect("it hangs")
+        .unwrap_or_else(|failed| panic::resume_unwind(failed.into_panic()))
 }
 
 /// What the application saw.
@@ -34,7 +32,7 @@ pub(crate) struct Report {
 }
 
 /// Sends back what it receives, to the end and a little beyond.
-pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<S>) -> Report {
+pub(crate) async fn echo(mut socket: impl Socket) -> Report {
     let mut events = Vec::new();
     let mut errors = Vec::new();
     loop {
@@ -56,7 +54,7 @@ pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocke
     for _ in 0..1000 {
         assert!(matches!(socket.recv_event().await, Ok(None)));
     }
-    let closed = socket.closed().cloned().expect("it is closed");
+    let closed = socket.closed().expect("it is closed");
     Report {
         events,
         errors,
@@ -78,8 +76,9 @@ pub(crate) fn variant(error: &impl std::fmt::Debug) -> String {
     name[..end.unwrap_or(name.len())].to_owned()
 }
 
-pub(crate) fn options(options: &Options) -> Config {
-    let mut config = config();
+/// The defaults, but for `options`.
+pub(crate) fn config(options: &Options) -> Config {
+    let mut config = bind::config();
     if let Some(max) = options.max_frame_size {
         config.max_frame_size = max;
     }

@@ -1,0 +1,111 @@
+//! A socket below an HTTP server.
+
+use std::{sync::Arc, time::Duration};
+
+use bowline_tokio::{Connect, Message, config, connect, from_upgraded, respond};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+/// One port for HTTP and sockets, by hyper.
+#[tokio::test]
+async fn hyper_hosts_a_socket() {
+    let hosting = timeout(Duration::from_secs(60), talk());
+    hosting.await.expect("the test hangs");
+}
+
+async fn talk() {
+    let url = serve().await;
+    let to = Connect::new(url).subprotocol("chat");
+    let (mut socket, response) = connect(to).await.unwrap();
+    assert_eq!(
+        response.headers.get("Sec-WebSocket-Protocol"),
+        Some(&b"chat"[..])
+    );
+    let message = Message::from("x".repeat(100_000));
+    socket.send(message.clone()).await.unwrap();
+    assert!(socket.recv().await.unwrap() == Some(message));
+    socket.close(None).await.unwrap();
+    assert!(socket.closed().unwrap().clean);
+
+    // What is no upgrade is answered, and the connection goes on.
+    let url = serve().await;
+    let mut stream = TcpStream::connect(&url[5..url.len() - 1]).await.unwrap();
+    for _ in 0..2 {
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 426 "), "{head}");
+        assert_eq!(field(&head, "Sec-WebSocket-Version"), Some("13"));
+        let len = field(&head, "Content-Length").unwrap().parse().unwrap();
+        stream.read_exact(&mut vec![0; len]).await.unwrap();
+    }
+}
+
+/// The `ws://` URL of an HTTP server for one connection.
+async fn serve() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service_fn(answer))
+            .with_upgrades()
+            .await
+    });
+    format!("ws://{addr}/")
+}
+
+async fn answer(
+    request: hyper::Request<hyper::body::Incoming>,
+) -> Result<hyper::Response<Full<Bytes>>, hyper::http::Error> {
+    let shared = Arc::new(config());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let method = request.method().as_str();
+    let (status, headers, body) = match respond(method, fields, &["chat"], &shared) {
+        Ok((headers, negotiated)) => {
+            tokio::spawn(async move {
+                let upgraded = hyper::upgrade::on(request).await.unwrap();
+                let mut socket = from_upgraded(TokioIo::new(upgraded), negotiated, &shared);
+                while let Ok(Some(message)) = socket.recv().await {
+                    socket.send(message).await.unwrap();
+                }
+            });
+            (101, headers, Bytes::new())
+        }
+        Err(error) => {
+            let response = error.response();
+            (response.status, response.headers, response.body)
+        }
+    };
+    let mut response = hyper::Response::builder().status(status);
+    for (name, value) in headers.iter() {
+        response = response.header(name, value);
+    }
+    response.body(Full::new(body))
+}
+
+/// Reads a head, up to its empty line.
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// The value of a field in a head.
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+    let field = fields.find(|(key, _)| key.eq_ignore_ascii_case(name));
+    field.map(|(_, value)| value)
+}

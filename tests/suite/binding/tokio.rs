@@ -1,0 +1,111 @@
+//! bowline-tokio, over its TCP streams.
+
+use std::{io, net, sync::Arc};
+
+use ::tokio::net::TcpStream;
+use bind::{
+    Connect, ConnectError,
+    proto::{
+        Config, Negotiated, Role,
+        handshake::{HandshakeError, Response},
+    },
+};
+use bowline_tokio::{Clock, Io, MaybeTls, WebSocket};
+use rustls::ServerConfig;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{Binding, Driven};
+
+#[derive(Debug)]
+pub struct Tokio;
+
+impl Binding for Tokio {
+    type Client = WebSocket<MaybeTls<TcpStream>>;
+    type Server = WebSocket<TcpStream>;
+    type TlsServer = WebSocket<TlsStream<TcpStream>>;
+    type Incoming = bowline_tokio::Incoming<TcpStream>;
+
+    async fn connect(
+        to: impl Into<Connect> + Send,
+    ) -> Result<(Self::Client, Response), ConnectError> {
+        bowline_tokio::connect(to).await
+    }
+
+    async fn connect_over(
+        stream: net::TcpStream,
+        to: impl Into<Connect> + Send,
+    ) -> Result<(Self::Client, Response), ConnectError> {
+        bowline_tokio::connect_over(of_std(stream), to).await
+    }
+
+    async fn accept(
+        stream: net::TcpStream,
+        config: &Arc<Config>,
+    ) -> Result<Self::Incoming, HandshakeError> {
+        bowline_tokio::accept(of_std(stream), config).await
+    }
+
+    async fn accept_any(
+        stream: net::TcpStream,
+        config: &Arc<Config>,
+    ) -> Result<Self::Server, HandshakeError> {
+        bowline_tokio::accept_any(of_std(stream), config).await
+    }
+
+    async fn accept_tls(
+        stream: net::TcpStream,
+        tls: Arc<ServerConfig>,
+        config: &Arc<Config>,
+    ) -> Result<Self::TlsServer, HandshakeError> {
+        let stream = TlsAcceptor::from(tls).accept(of_std(stream)).await;
+        bowline_tokio::accept_any(stream.expect("a client of TLS"), config).await
+    }
+
+    fn from_parts(
+        stream: net::TcpStream,
+        leftover: &[u8],
+        negotiated: Negotiated,
+        role: Role,
+        config: &Arc<Config>,
+    ) -> Self::Server {
+        bowline_tokio::from_parts(of_std(stream), leftover, negotiated, role, config)
+    }
+
+    fn from_upgraded(
+        stream: net::TcpStream,
+        negotiated: Negotiated,
+        config: &Arc<Config>,
+    ) -> Self::Server {
+        bowline_tokio::from_upgraded(of_std(stream), negotiated, config)
+    }
+
+    fn asking_addr(incoming: &Self::Incoming) -> io::Result<net::SocketAddr> {
+        incoming.get_ref().peer_addr()
+    }
+
+    fn server_addr(client: &Self::Client) -> io::Result<net::SocketAddr> {
+        client.peer_addr()
+    }
+
+    fn client_addr(server: &Self::Server) -> io::Result<net::SocketAddr> {
+        server.peer_addr()
+    }
+
+    fn nodelay(client: &Self::Client) -> io::Result<bool> {
+        client.get_ref().expect("it is open").get_ref().nodelay()
+    }
+}
+
+impl Driven for Tokio {
+    type Stream = Io<TcpStream>;
+    type Timer = Clock;
+
+    fn open(stream: net::TcpStream, role: Role, config: &Arc<Config>) -> WebSocket<TcpStream> {
+        Self::from_parts(stream, &[], Negotiated::default(), role, config)
+    }
+}
+
+fn of_std(stream: net::TcpStream) -> TcpStream {
+    stream.set_nonblocking(true).expect("a socket");
+    TcpStream::from_std(stream).expect("a runtime")
+}

@@ -1,0 +1,177 @@
+//! How a test is run, and the ends that it needs.
+
+use std::{
+    future::Future,
+    net,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use ::tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::{TcpListener, TcpStream},
+    runtime::Builder,
+    spawn,
+    task::JoinHandle,
+};
+use bind::{Connect, config, proto::Config};
+
+use crate::{
+    binding::{Binding, Socket, Wire},
+    certificates::trusting,
+};
+
+/// Runs a test, which must not hang.
+///
+/// Its runtime has several threads: what blocks one of them does not keep the others. Tasks of a test
+/// that wait for each other are spawned, for one of them may block.
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    /// Long enough for any machine.
+    const HANG: Duration = Duration::from_secs(60);
+    let (ending, ended) = mpsc::channel::<()>();
+    let running = thread::spawn(move || {
+        let _ending = ending;
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+        let ran = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(test())));
+        // A test that failed may have left a thread blocked.
+        runtime.shutdown_background();
+        ran.unwrap_or_else(|failed| panic::resume_unwind(failed));
+    });
+    if ended.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
+        panic!("the test hangs");
+    }
+    running
+        .join()
+        .unwrap_or_else(|failed| panic::resume_unwind(failed));
+}
+
+/// What both come to, each in a task of its own.
+pub(crate) async fn both<A, B>(a: A, b: B) -> (A::Output, B::Output)
+where
+    A: Future<Output: Send> + Send + 'static,
+    B: Future<Output: Send> + Send + 'static,
+{
+    let (a, b) = (spawn(a), spawn(b));
+    (a.await.unwrap(), b.await.unwrap())
+}
+
+/// A listener, and the authority of its URL.
+pub(crate) async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    (listener, authority)
+}
+
+/// The next connection.
+pub(crate) async fn accepted(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Serves one connection; gives the `ws://` URL and what `serve` makes of it.
+pub(crate) async fn serve<F: Future<Output: Send> + Send + 'static>(
+    serve: impl FnOnce(net::TcpStream) -> F + Send + 'static,
+) -> (String, JoinHandle<F::Output>) {
+    serve_raw(|stream| serve(stream.into_std().unwrap())).await
+}
+
+/// As [`serve`], for a server of the test's own.
+pub(crate) async fn serve_raw<F: Future<Output: Send> + Send + 'static>(
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> (String, JoinHandle<F::Output>) {
+    let (listener, authority) = listen().await;
+    let served = spawn(async move { serve(accepted(&listener).await).await });
+    (format!("ws://{authority}/"), served)
+}
+
+/// A client of the test's own.
+pub(crate) async fn dial(url: &str) -> TcpStream {
+    let authority = url.trim_start_matches("ws://").trim_end_matches('/');
+    let stream = TcpStream::connect(authority).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Both ends of a connection.
+pub(crate) async fn tcp() -> (TcpStream, TcpStream) {
+    let (listener, authority) = listen().await;
+    let near = dial(&authority).await;
+    (near, accepted(&listener).await)
+}
+
+/// A client and a server, of one binding or two, that are connected.
+pub(crate) async fn pair<C: Wire, S: Wire>(
+    near: &Arc<Config>,
+    far: &Arc<Config>,
+) -> (C::Client, S::Server) {
+    let (listener, authority) = listen().await;
+    let (server, client) = trusting();
+    let far = far.clone();
+    let accepting = spawn(async move {
+        let stream = accepted(&listener).await.into_std().unwrap();
+        S::accept(stream, server, far).await.unwrap()
+    });
+    let to = Connect::new(format!("{}://{authority}/", C::SCHEME));
+    let connected = C::connect(to.tls(client).config(near.clone())).await;
+    (connected.unwrap().0, accepting.await.unwrap())
+}
+
+/// Sends back what it receives, until the end.
+pub(crate) async fn echo(mut socket: impl Socket) {
+    while let Ok(Some(message)) = socket.recv().await {
+        socket.feed(message).await.unwrap();
+    }
+}
+
+/// A server that echoes on one connection.
+pub(crate) async fn echo_server<B: Binding>(config: Arc<Config>) -> String {
+    let (url, _) = serve(async move |stream| {
+        echo(B::accept_any(stream, &config).await.unwrap()).await;
+    })
+    .await;
+    url
+}
+
+/// The defaults.
+pub(crate) fn defaults() -> Arc<Config> {
+    Arc::new(config())
+}
+
+/// The defaults, changed.
+pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Arc<Config> {
+    let mut config = config();
+    change(&mut config);
+    Arc::new(config)
+}
+
+/// The defaults, but for messages of any size.
+pub(crate) fn roomy() -> Arc<Config> {
+    with(|config| {
+        config.max_message_size = 1 << 30;
+        config.max_frame_size = 1 << 30;
+    })
+}
+
+/// Reads a head, up to its empty line.
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// The value of a field in a head.
+pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+}

@@ -1,0 +1,267 @@
+//! `wss://`: who is trusted, what is offered, and how messages become records.
+
+use std::sync::{Arc, Mutex};
+
+use ::tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    spawn,
+    task::JoinHandle,
+};
+use bind::{Connect, ConnectError, UrlError, proto::Message};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
+use rustls::{ClientConfig, ServerConfig, server::Acceptor};
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
+
+use crate::{
+    binding::{Binding, Socket},
+    certificates::{authority, client_config, params, server_config, trusting, with_certificate},
+    support::{accepted, dial, echo, listen, roomy, serve, serve_raw, tcp},
+};
+
+for_each_binding! {
+    only_a_good_certificate_is_trusted,
+    an_address_is_a_name_too,
+    a_name_that_no_certificate_can_be_for_is_the_callers_fault,
+    a_server_without_tls_is_an_error,
+    only_http_1_1_is_offered,
+    a_small_message_is_one_record,
+}
+
+/// Serves one connection by TLS; gives a `wss://` URL, and what HTTP was received, if any.
+async fn probe(server: ServerConfig) -> (String, JoinHandle<Vec<u8>>) {
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let (url, served) = serve_raw(async move |stream| {
+        let mut received = Vec::new();
+        if let Ok(mut stream) = acceptor.accept(stream).await {
+            let _ = stream.read_buf(&mut received).await;
+        }
+        received
+    })
+    .await;
+    let port = url.trim_end_matches('/').rsplit(':').next().unwrap();
+    (format!("wss://localhost:{port}/"), served)
+}
+
+/// How a connection fails, before anything of HTTP was sent.
+async fn failure<B: Binding>(server: ServerConfig, client: Option<ClientConfig>) -> rustls::Error {
+    let (url, served) = probe(server).await;
+    let mut to = Connect::new(url);
+    if let Some(client) = client {
+        to = to.tls(client);
+    }
+    let error = B::connect(to).await.err().unwrap();
+    assert_eq!(served.await.unwrap(), b"", "{error}");
+    match error {
+        ConnectError::Tls(error) => *error,
+        error => panic!("{error:?}"),
+    }
+}
+
+async fn only_a_good_certificate_is_trusted<B: Binding>() {
+    use rustls::CertificateError::{self, *};
+    let issuer = authority("ours");
+    let trusting = client_config(&issuer);
+    let is = |error: rustls::Error, expected: fn(&CertificateError) -> bool| match &error {
+        rustls::Error::InvalidCertificate(why) => assert!(expected(why), "{error:?}"),
+        _ => panic!("{error:?}"),
+    };
+
+    let other_host = server_config(params(&["other.test"]), &issuer);
+    is(
+        failure::<B>(other_host, Some(trusting.clone())).await,
+        |why| matches!(why, NotValidForName | NotValidForNameContext { .. }),
+    );
+
+    let mut expired = params(&["localhost"]);
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let expired = server_config(expired, &issuer);
+    is(failure::<B>(expired, Some(trusting.clone())).await, |why| {
+        matches!(why, Expired | ExpiredContext { .. })
+    });
+
+    let mut early = params(&["localhost"]);
+    early.not_before = date_time_ymd(4000, 1, 1);
+    let early = server_config(early, &issuer);
+    is(failure::<B>(early, Some(trusting.clone())).await, |why| {
+        matches!(why, NotValidYet | NotValidYetContext { .. })
+    });
+
+    let mut other_use = params(&["localhost"]);
+    other_use.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let other_use = server_config(other_use, &issuer);
+    is(
+        failure::<B>(other_use, Some(trusting.clone())).await,
+        |why| matches!(why, InvalidPurpose | InvalidPurposeContext { .. }),
+    );
+
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.self_signed(&key).unwrap();
+    let self_signed = with_certificate(own.der().clone(), &key);
+    is(
+        failure::<B>(self_signed, Some(trusting.clone())).await,
+        |why| matches!(why, UnknownIssuer),
+    );
+
+    let stranger = server_config(params(&["localhost"]), &authority("a stranger"));
+    is(
+        failure::<B>(stranger, Some(trusting.clone())).await,
+        |why| matches!(why, UnknownIssuer),
+    );
+    // By default the roots of the platform are trusted, and ours is none of them.
+    let stranger = server_config(params(&["localhost"]), &authority("a stranger"));
+    is(failure::<B>(stranger, None).await, |why| {
+        matches!(why, UnknownIssuer)
+    });
+
+    let good = server_config(params(&["localhost"]), &issuer);
+    let (url, served) = probe(good).await;
+    let failed = B::connect(Connect::new(url).tls(trusting)).await;
+    assert!(matches!(failed, Err(ConnectError::Handshake(_))));
+    let received = served.await.unwrap();
+    assert!(received.starts_with(b"GET / HTTP/1.1\r\n"), "{received:?}");
+}
+
+async fn an_address_is_a_name_too<B: Binding>() {
+    let (server, client) = trusting();
+    let (url, _) = serve(async move |stream| {
+        echo(B::accept_tls(stream, server, &roomy()).await.unwrap()).await;
+    })
+    .await;
+    let to = Connect::new(url.replace("ws://", "wss://")).tls(client);
+    let (socket, _) = B::connect(to).await.unwrap();
+    assert!(B::server_addr(&socket).unwrap().ip().is_loopback());
+}
+
+/// A label of a name has at most 63 bytes (RFC 1035 §2.3.4).
+async fn a_name_that_no_certificate_can_be_for_is_the_callers_fault<B: Binding>() {
+    let url = format!("wss://{}.test/", "a".repeat(64));
+    let error = B::connect(url).await.err().unwrap();
+    assert!(
+        matches!(error, ConnectError::Url(UrlError::ServerName)),
+        "{error:?}"
+    );
+}
+
+async fn a_server_without_tls_is_an_error<B: Binding>() {
+    let (url, _) = serve_raw(async |mut stream| {
+        let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let error = B::connect(url.replace("ws://", "wss://")).await.err();
+    assert!(matches!(error, Some(ConnectError::Tls(_))), "{error:?}");
+}
+
+async fn only_http_1_1_is_offered<B: Binding>() {
+    let issuer = authority("ours");
+    for given in [vec![], vec![b"h2".to_vec(), b"http/1.1".to_vec()]] {
+        let mut config = client_config(&issuer);
+        config.alpn_protocols = given;
+        let (near, far) = tcp().await;
+        let connecting = spawn(async {
+            let near = near.into_std().unwrap();
+            let to = Connect::new("wss://localhost/").tls(config);
+            B::connect_over(near, to).await.map(drop)
+        });
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), far);
+        let hello = hello.await.unwrap();
+        let offered: Vec<&[u8]> = hello.client_hello().alpn().unwrap().collect();
+        assert_eq!(offered, [b"http/1.1"]);
+        assert_eq!(hello.client_hello().server_name(), Some("localhost"));
+
+        // A server that would rather speak HTTP/2.
+        let mut server = server_config(params(&["localhost"]), &issuer);
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let stream = hello.into_stream(Arc::new(server)).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        drop(stream);
+        assert!(connecting.await.unwrap().is_err());
+    }
+}
+
+/// Between a client and a server; keeps what each has written. Gives the authority to connect to.
+async fn tap(server: String) -> (String, [Arc<Mutex<Vec<u8>>>; 2]) {
+    let (listener, authority) = listen().await;
+    let written = <[Arc<Mutex<Vec<u8>>>; 2]>::default();
+    let [from_client, from_server] = written.clone();
+    spawn(async move {
+        let (near, to_client) = accepted(&listener).await.into_split();
+        let (far, to_server) = dial(&server).await.into_split();
+        spawn(pass_on(near, to_server, from_client));
+        pass_on(far, to_client, from_server).await;
+    });
+    (authority, written)
+}
+
+async fn pass_on(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    written: Arc<Mutex<Vec<u8>>>,
+) {
+    let mut bytes = Vec::new();
+    while from.read_buf(&mut bytes).await.is_ok_and(|len| len > 0) {
+        written.lock().unwrap().extend_from_slice(&bytes);
+        if to.write_all(&bytes).await.is_err() {
+            return;
+        }
+        bytes.clear();
+    }
+}
+
+/// The types of the TLS records in `bytes` (RFC 8446 §5.1).
+fn records(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [kind, _, _, high, low, rest @ ..] = bytes {
+        types.push(*kind);
+        bytes = &rest[usize::from(u16::from_be_bytes([*high, *low]))..];
+    }
+    assert!(bytes.is_empty());
+    types
+}
+
+async fn a_small_message_is_one_record<B: Binding>() {
+    const APPLICATION_DATA: u8 = 23;
+    let (server, client) = trusting();
+    let (url, accepting) =
+        serve(async |stream| B::accept_tls(stream, server, &roomy()).await.unwrap()).await;
+    let (authority, [from_client, from_server]) = tap(url).await;
+    let to = Connect::new(format!("wss://{authority}/"));
+    let (mut client, _) = B::connect(to.tls(client).config(roomy())).await.unwrap();
+    let mut server = accepting.await.unwrap();
+    // Behind these, nothing of the handshakes is under way.
+    client.send("").await.unwrap();
+    server.send("").await.unwrap();
+    server.recv().await.unwrap();
+    client.recv().await.unwrap();
+    for len in [0, 1, 125, 126, 1000, 3000, 4090, 5000, 16_000] {
+        for split_up in [false, true] {
+            from_client.lock().unwrap().clear();
+            from_server.lock().unwrap().clear();
+            let message = Message::from(vec![7; len]);
+            if split_up {
+                client.feed(message.clone()).await.unwrap();
+                client.flush().await.unwrap();
+            } else {
+                client.send(message.clone()).await.unwrap();
+            }
+            server.send(message).await.unwrap();
+            server.recv().await.unwrap();
+            client.recv().await.unwrap();
+            for wire in [&from_client, &from_server] {
+                assert_eq!(records(&wire.lock().unwrap()), [APPLICATION_DATA], "{len}");
+            }
+        }
+    }
+    // Many at once are not one each.
+    from_client.lock().unwrap().clear();
+    for _ in 0..100 {
+        client.feed("a short message").await.unwrap();
+    }
+    client.flush().await.unwrap();
+    for _ in 0..100 {
+        server.recv().await.unwrap();
+    }
+    assert_eq!(records(&from_client.lock().unwrap()), [APPLICATION_DATA]);
+}
