@@ -5,15 +5,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use bowline_tokio::{
-    CloseCode, CloseFrame, Config, Message, Negotiated, RequestError, Response, WebSocket, config,
-    from_upgraded, respond,
-};
+use bowline_tokio::{self as bowline, CloseCode, Config, Message, WebSocket, from_upgraded};
 use http_body_util::Full;
 use hyper::{
-    Request, Version,
-    body::Incoming,
-    header::{HOST, ORIGIN},
+    Request, Response,
+    body::{Bytes, Incoming},
+    http,
     server::conn::http1,
     service::service_fn,
     upgrade::{OnUpgrade, Upgraded},
@@ -27,8 +24,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use door::{Visitor, goodbye};
 use room::{Room, Seat};
 
+mod door;
 mod room;
 
 type Socket = WebSocket<TokioIo<Upgraded>>;
@@ -83,14 +82,7 @@ async fn listen(listener: &TcpListener, chat: &Arc<Chat>) {
 async fn serve(stream: TcpStream, chat: Arc<Chat>) {
     // What people type should leave at once.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
-        let answer = chat.answer(request);
-        let mut response = hyper::Response::builder().status(answer.status);
-        for (name, value) in answer.headers.iter() {
-            response = response.header(name, value);
-        }
-        async { response.body(Full::new(answer.body)) }
-    });
+    let service = service_fn(async |request| chat.answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
@@ -101,61 +93,38 @@ async fn serve(stream: TcpStream, chat: Arc<Chat>) {
 
 struct Chat {
     config: Arc<Config>,
-    room: watch::Sender<Room>,
+    room: Room,
     /// Whether the server stops. Every socket holds a receiver.
     stop: watch::Sender<bool>,
 }
 
 impl Chat {
     fn new() -> Self {
-        let mut config = config();
-        config.max_message_size = 128 << 10;
-        config.write_timeout = Some(Duration::from_secs(10));
-        config.close_timeout = Some(Duration::from_secs(1));
         Self {
-            config: Arc::new(config),
-            room: watch::Sender::default(),
+            config: door::config(),
+            room: Room::default(),
             stop: watch::Sender::new(false),
         }
     }
 
-    fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response {
-        match request.uri().path() {
-            "/" => {
-                let mut page = Response::new(200, include_str!("page.html"));
-                let html = page.headers.push("Content-Type", "text/html");
-                html.expect("a valid field");
-                page
+    /// Answers a request. A socket opens when the answer has left.
+    fn answer(
+        self: &Arc<Self>,
+        mut request: Request<Incoming>,
+    ) -> http::Result<Response<Full<Bytes>>> {
+        door::to_http(match door::admit(&request, &self.config) {
+            Ok((visitor, switching)) => {
+                let upgrade = hyper::upgrade::on(&mut request);
+                tokio::spawn(self.clone().attend(upgrade, visitor));
+                switching
             }
-            "/ws" => self.upgrade(request).unwrap_or_else(|refusal| refusal),
-            _ => Response::new(404, "nothing here\n"),
-        }
-    }
-
-    /// Answers a request for a socket, which opens when the answer has left.
-    fn upgrade(self: &Arc<Self>, mut request: Request<Incoming>) -> Result<Response, Response> {
-        if request.version() != Version::HTTP_11 {
-            return Err(RequestError::Http10.response());
-        }
-        let method = request.method().as_str();
-        let fields = request.headers().iter();
-        let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let (headers, negotiated) =
-            respond(method, fields, &[], &self.config).map_err(RequestError::response)?;
-        if !is_from_our_page(&request) {
-            return Err(Response::new(403, "only for the page of this server\n"));
-        }
-        let name = name(&request).ok_or_else(|| Response::new(400, "a name, please\n"))?;
-
-        let upgrade = hyper::upgrade::on(&mut request);
-        tokio::spawn(self.clone().attend(upgrade, negotiated, name));
-        let mut response = Response::new(101, "");
-        response.headers = headers;
-        Ok(response)
+            Err(answer) => answer,
+        })
     }
 
     /// All that happens on one socket.
-    async fn attend(self: Arc<Self>, upgrade: OnUpgrade, negotiated: Negotiated, name: String) {
+    async fn attend(self: Arc<Self>, upgrade: OnUpgrade, visitor: Visitor) {
+        let Visitor { name, negotiated } = visitor;
         let Ok(upgraded) = upgrade.await else { return };
         let mut socket = from_upgraded(TokioIo::new(upgraded), negotiated, &self.config);
         let mut stop = self.stop.subscribe();
@@ -175,7 +144,7 @@ impl Chat {
     }
 
     /// Passes on what the client says, and to the client what everybody says, until it leaves.
-    async fn talk(&self, socket: &mut Socket, name: &str) -> Result<(), bowline_tokio::Error> {
+    async fn talk(&self, socket: &mut Socket, name: &str) -> Result<(), bowline::Error> {
         let mut seat = Seat::new(&self.room, name);
         loop {
             select! {
@@ -193,7 +162,7 @@ impl Chat {
                 message = socket.recv() => match message? {
                     Some(Message::Text(text)) => {
                         let line = json!({ "from": name, "text": &*text });
-                        self.room.send_modify(|room| room.tell(line));
+                        self.room.tell(line);
                     }
                     Some(Message::Binary(_)) => {
                         let frame = goodbye(CloseCode::UNSUPPORTED_DATA, "text only");
@@ -204,29 +173,4 @@ impl Chat {
             }
         }
     }
-}
-
-/// A browser lets any page connect, with all that it knows of its user, and tells where the page is
-/// from (RFC 6455 §10.2). Others need not tell.
-fn is_from_our_page(request: &Request<Incoming>) -> bool {
-    let field = |name| request.headers().get(name)?.to_str().ok();
-    let Some(origin) = field(ORIGIN) else {
-        return true;
-    };
-    let host = origin.split_once("://").map(|(_, host)| host);
-    host == field(HOST)
-}
-
-/// The name that the request asks for: 1 to 32 characters, none of which controls anything.
-fn name(request: &Request<Incoming>) -> Option<String> {
-    let query = request.uri().query()?;
-    let (_, name) = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name")?;
-    let name = name.trim();
-    let fits = (1..=32).contains(&name.chars().count()) && !name.contains(char::is_control);
-    fits.then(|| name.to_owned())
-}
-
-/// Why we close. The reason is short enough.
-fn goodbye(code: CloseCode, reason: &'static str) -> Option<CloseFrame> {
-    CloseFrame::new(code, reason).ok()
 }

@@ -1,15 +1,40 @@
 //! What everybody hears.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use bowline_tokio::Utf8Bytes;
+use event_listener::Event;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-/// The last that was told, as JSON: one queue for all, which each reads at their own pace. It is
-/// bounded, and nobody waits for those who fall out of it.
+use crate::bowline::Utf8Bytes;
+
+/// One queue for all, which each reads at their own pace.
 #[derive(Default)]
 pub(crate) struct Room {
+    told: Mutex<Told>,
+    news: Event,
+}
+
+impl Room {
+    pub(crate) fn tell(&self, line: Value) {
+        self.change(|told| told.push(line));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.told());
+        self.news.notify(usize::MAX);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last that was told, as JSON. It is bounded, and nobody waits for those who fall out of it.
+#[derive(Default)]
+struct Told {
     online: usize,
     lines: VecDeque<Utf8Bytes>,
     /// In `lines`.
@@ -18,13 +43,13 @@ pub(crate) struct Room {
     gone: u64,
 }
 
-impl Room {
+impl Told {
     /// How far somebody may fall behind, in bytes.
     const MAX_BYTES: usize = 32 << 20;
     /// What a line takes beside its text.
     const OVERHEAD: usize = 64;
 
-    pub(crate) fn tell(&mut self, line: Value) {
+    fn push(&mut self, line: Value) {
         let line = Utf8Bytes::from(line.to_string());
         self.bytes += line.len() + Self::OVERHEAD;
         self.lines.push_back(line);
@@ -39,48 +64,57 @@ impl Room {
     fn count(&self) -> u64 {
         self.gone + self.lines.len() as u64
     }
+
+    /// The line behind the first `count`; `None` if it is gone.
+    fn line(&self, count: u64) -> Option<Utf8Bytes> {
+        let line = usize::try_from(count.checked_sub(self.gone)?).ok()?;
+        self.lines.get(line).cloned()
+    }
 }
 
 /// A place in the room, which is left however the socket ends.
 pub(crate) struct Seat<'a> {
-    room: &'a watch::Sender<Room>,
+    room: &'a Room,
     name: &'a str,
-    news: watch::Receiver<Room>,
     /// How many lines were read, or were told before.
     read: u64,
 }
 
 impl<'a> Seat<'a> {
-    pub(crate) fn new(room: &'a watch::Sender<Room>, name: &'a str) -> Self {
+    pub(crate) fn new(room: &'a Room, name: &'a str) -> Self {
         let mut read = 0;
-        room.send_modify(|room| {
-            read = room.count();
-            room.online += 1;
-            room.tell(json!({ "joined": name, "online": room.online }));
+        room.change(|told| {
+            read = told.count();
+            told.online += 1;
+            told.push(json!({ "joined": name, "online": told.online }));
         });
-        Self {
-            room,
-            name,
-            news: room.subscribe(),
-            read,
-        }
+        Self { room, name, read }
     }
 
     /// The next line; `None` if it is gone already. Dropped before it is there, nothing is lost.
     pub(crate) async fn next(&mut self) -> Option<Utf8Bytes> {
-        let news = self.news.wait_for(|room| room.count() > self.read);
-        let room = news.await.ok()?;
-        let line = usize::try_from(self.read.checked_sub(room.gone)?).ok()?;
-        self.read += 1;
-        room.lines.get(line).cloned()
+        loop {
+            let news = {
+                let told = self.room.told();
+                if told.count() > self.read {
+                    let line = told.line(self.read);
+                    self.read += 1;
+                    return line;
+                }
+                self.room.news.listen()
+            };
+            news.await;
+        }
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.room.send_modify(|room| {
-            room.online -= 1;
-            room.tell(json!({ "left": self.name, "online": room.online }));
-        });
+        let mut told = self.room.told();
+        told.online -= 1;
+        let online = told.online;
+        drop(told);
+        self.room
+            .tell(json!({ "left": self.name, "online": online }));
     }
 }

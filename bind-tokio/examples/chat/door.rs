@@ -1,0 +1,98 @@
+//! Who is let in: what the requests of a browser ask for, and how they are answered.
+
+use std::{sync::Arc, time::Duration};
+
+use http_body_util::Full;
+use hyper::{
+    Request, Version,
+    body::{Bytes, Incoming},
+    header::{HOST, ORIGIN},
+    http,
+};
+
+use crate::bowline::{
+    self, CloseCode, CloseFrame, Config, Negotiated, RequestError, Response, respond,
+};
+
+/// Who asks for a socket.
+pub(crate) struct Visitor {
+    pub(crate) name: String,
+    pub(crate) negotiated: Negotiated,
+}
+
+/// What a visitor may do.
+pub(crate) fn config() -> Arc<Config> {
+    let mut config = bowline::config();
+    config.max_message_size = 128 << 10;
+    config.write_timeout = Some(Duration::from_secs(10));
+    config.close_timeout = Some(Duration::from_secs(1));
+    Arc::new(config)
+}
+
+/// Lets a visitor in, or says what to answer instead.
+pub(crate) fn admit(
+    request: &Request<Incoming>,
+    config: &Config,
+) -> Result<(Visitor, Response), Response> {
+    match request.uri().path() {
+        "/ws" => {}
+        "/" => return Err(page()),
+        _ => return Err(Response::new(404, "nothing here\n")),
+    }
+    if request.version() != Version::HTTP_11 {
+        return Err(RequestError::Http10.response());
+    }
+    let method = request.method().as_str();
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let (headers, negotiated) =
+        respond(method, fields, &[], config).map_err(RequestError::response)?;
+    if !is_from_our_page(request) {
+        return Err(Response::new(403, "only for the page of this server\n"));
+    }
+    let name = name(request).ok_or_else(|| Response::new(400, "a name, please\n"))?;
+    let mut switching = Response::new(101, "");
+    switching.headers = headers;
+    Ok((Visitor { name, negotiated }, switching))
+}
+
+/// In hyper's words.
+pub(crate) fn to_http(answer: Response) -> http::Result<hyper::Response<Full<Bytes>>> {
+    let mut response = hyper::Response::builder().status(answer.status);
+    for (name, value) in answer.headers.iter() {
+        response = response.header(name, value);
+    }
+    response.body(Full::new(answer.body))
+}
+
+fn page() -> Response {
+    let mut page = Response::new(200, include_str!("page.html"));
+    let html = page.headers.push("Content-Type", "text/html");
+    html.expect("a valid field");
+    page
+}
+
+/// A browser lets any page connect, with all that it knows of its user, and tells where the page is
+/// from (RFC 6455 §10.2). Others need not tell.
+fn is_from_our_page(request: &Request<Incoming>) -> bool {
+    let field = |name| request.headers().get(name)?.to_str().ok();
+    let Some(origin) = field(ORIGIN) else {
+        return true;
+    };
+    let host = origin.split_once("://").map(|(_, host)| host);
+    host == field(HOST)
+}
+
+/// The name that the request asks for: 1 to 32 characters, none of which controls anything.
+fn name(request: &Request<Incoming>) -> Option<String> {
+    let query = request.uri().query()?;
+    let (_, name) = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name")?;
+    let name = name.trim();
+    let fits = (1..=32).contains(&name.chars().count()) && !name.contains(char::is_control);
+    fits.then(|| name.to_owned())
+}
+
+/// Why we close. The reason is short enough.
+pub(crate) fn goodbye(code: CloseCode, reason: &'static str) -> Option<CloseFrame> {
+    CloseFrame::new(code, reason).ok()
+}
