@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn credentials_are_not_printed() {
-        let to = Connect::new("wss://user:s3cr3t@a.test/?s3cr3t")
+        let to = Connect::new("ws://user:s3cr3t@a.test/?s3cr3t")
             .bearer("s3cr3t")
             .header("X-Key", "s3cr3t");
         assert!(!format!("{to:?}").contains("s3cr3t"));

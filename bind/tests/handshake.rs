@@ -5,17 +5,16 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use bowline_bind::{
-    ConnectError, Timer, accept, connect,
+    Connect, ConnectError, accept, connect,
     proto::{
         Config, Event, Message,
-        handshake::{Client, HandshakeError, Headers, Request, RequestError, Response},
+        handshake::{HandshakeError, Headers, OfferError, RequestError, Response},
     },
 };
 use support::*;
 
-fn client(clock: &Clock, config: Config) -> Client {
-    let request = Request::new("a.test", "/chat").unwrap();
-    Client::new(request, &Arc::new(config), clock.now()).unwrap()
+fn chat(config: Config) -> Connect {
+    Connect::new("ws://a.test/chat").config(config)
 }
 
 #[test]
@@ -34,7 +33,9 @@ fn both_ends_meet_whatever_the_pipe_holds() {
         });
         let clock = world.clock();
         world.block_on(async move {
-            let (mut socket, response) = connect(a, client(&clock, config()), clock).await.unwrap();
+            let (mut socket, response) = connect(chat(config()), clock, async |_| Ok(a))
+                .await
+                .unwrap();
             assert_eq!(response.status, 101);
             socket.send("echo").await.unwrap();
             assert_eq!(socket.recv().await.unwrap(), Some(Message::from("echo")));
@@ -87,12 +88,47 @@ fn a_server_that_says_nothing_is_given_up() {
     let (end, peer) = pipe(4096);
     let (clock, now) = (world.clock(), world.clone());
     world.block_on(async move {
-        let error = connect(end, client(&clock, config()), clock)
+        let error = connect(chat(config()), clock, async |_| Ok(end))
             .await
             .unwrap_err();
         assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
         assert_eq!(now.now(), Duration::from_secs(10));
         drop(peer);
+    });
+}
+
+/// What a binding does first, as looking up a name, falls under the same deadline.
+#[test]
+fn connecting_has_one_deadline() {
+    for dialled in [3, 30] {
+        let world = World::default();
+        let (end, peer) = pipe(4096);
+        let (clock, slow, now) = (world.clock(), world.clone(), world.clone());
+        world.block_on(async move {
+            let dial = async |_| {
+                slow.sleep(Duration::from_secs(dialled)).await;
+                Ok(end)
+            };
+            let error = connect(chat(config()), clock, dial).await.unwrap_err();
+            assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+            assert_eq!(now.now(), Duration::from_secs(10));
+            drop(peer);
+        });
+    }
+}
+
+#[test]
+fn what_the_caller_did_wrong_is_told_before_anything_is_done() {
+    let world = World::default();
+    let clock = world.clock();
+    world.block_on(async move {
+        let to = chat(config()).header("Upgrade", "h2c");
+        let dial = async |_| -> Result<End, ConnectError> { panic!("nothing is to be done") };
+        let error = connect(to, clock, dial).await.unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Request(OfferError::Reserved(_))),
+            "{error:?}"
+        );
     });
 }
 
@@ -148,13 +184,8 @@ fn the_subprotocol_is_known_at_both_ends() {
     });
     let clock = world.clock();
     world.block_on(async move {
-        let mut request = Request::new("a.test", "/chat").unwrap();
-        request
-            .headers_mut()
-            .push("Sec-WebSocket-Protocol", "chat")
-            .unwrap();
-        let client = Client::new(request, &Arc::new(config()), clock.now()).unwrap();
-        let (mut socket, _) = connect(a, client, clock).await.unwrap();
+        let to = chat(config()).subprotocol("chat");
+        let (mut socket, _) = connect(to, clock, async |_| Ok(a)).await.unwrap();
         assert_eq!(socket.subprotocol(), Some("chat"));
         socket.close(None).await.unwrap();
     });
@@ -171,7 +202,7 @@ fn a_refusal_reaches_the_client() {
     });
     let clock = world.clock();
     world.block_on(async move {
-        let error = connect(a, client(&clock, config()), clock)
+        let error = connect(chat(config()), clock, async |_| Ok(a))
             .await
             .unwrap_err();
         let ConnectError::Handshake(error) = error else {
@@ -197,7 +228,7 @@ fn a_refusal_is_read_although_the_request_could_not_be_written() {
     peer.incoming.borrow_mut().reset();
     let clock = world.clock();
     world.block_on(async move {
-        let error = connect(end, client(&clock, config()), clock)
+        let error = connect(chat(config()), clock, async |_| Ok(end))
             .await
             .unwrap_err();
         let ConnectError::Handshake(error) = error else {
@@ -226,7 +257,9 @@ fn how_long_the_application_takes_to_decide_is_its_own_affair() {
     world.block_on(async move {
         let mut patient = config();
         patient.handshake_timeout = None;
-        let (mut socket, _) = connect(a, client(&clock, patient), clock).await.unwrap();
+        let (mut socket, _) = connect(chat(patient), clock, async |_| Ok(a))
+            .await
+            .unwrap();
         socket.close(None).await.unwrap();
     });
 }
