@@ -78,18 +78,8 @@ mod io;
 mod tls;
 
 pub use accept::{accept, accept_any, from_parts, from_upgraded};
-pub use bind::{
-    Connect, ConnectError, Error, Owner, Streaming, TrySendError, UrlError, config,
-    proto::{
-        self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
-        Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
-        ProtocolError, Role, SendError, State, Utf8Bytes,
-        handshake::{
-            AnswerError, HandshakeError, Headers, InvalidHeader, OfferError, Request, RequestError,
-            Response, ResponseError, respond,
-        },
-    },
-};
+#[doc(inline)]
+pub use bind::{Owner, Streaming, api::*};
 pub use connect::{connect, connect_over};
 #[cfg(feature = "tls")]
 pub use futures_rustls::{self, rustls};

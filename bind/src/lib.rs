@@ -30,3 +30,18 @@ pub use read_half::ReadHalf;
 pub use socket::WebSocket;
 pub use streaming::{Owner, Streaming};
 pub use write_half::WriteHalf;
+
+/// What every binding exports beside its own.
+pub mod api {
+    pub use proto::{
+        self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
+        Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
+        ProtocolError, Role, SendError, State, Utf8Bytes,
+        handshake::{
+            AnswerError, HandshakeError, Headers, InvalidHeader, OfferError, Request, RequestError,
+            Response, ResponseError, respond,
+        },
+    };
+
+    pub use crate::{Connect, ConnectError, Error, TrySendError, UrlError, config};
+}
