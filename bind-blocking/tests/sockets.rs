@@ -1,0 +1,138 @@
+//! Over sockets of the system.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Barrier, mpsc},
+    thread,
+};
+
+use bowline_blocking::{
+    Connect, ConnectError, MaybeTls, Negotiated, Role, WebSocket, accept_any, config, connect,
+    connect_over, from_parts,
+};
+
+fn serve(f: impl FnOnce(WebSocket<TcpStream>) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://localhost:{}/", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        f(accept_any(stream, &Arc::new(config())).unwrap());
+    });
+    url
+}
+
+#[test]
+fn a_name_is_looked_up() {
+    let url = serve(|mut socket| {
+        let message = socket.recv().unwrap().unwrap();
+        socket.send(message).unwrap();
+        assert_eq!(socket.recv().unwrap(), None);
+    });
+    let (mut socket, response) = connect(&url).unwrap();
+    assert_eq!(response.status, 101);
+    let stream = socket.get_ref().unwrap().get_ref();
+    assert!(stream.nodelay().unwrap());
+    assert_eq!(socket.peer_addr().unwrap(), stream.peer_addr().unwrap());
+    socket.send("over a name").unwrap();
+    assert_eq!(socket.recv().unwrap(), Some("over a name".into()));
+    socket.close(None).unwrap();
+    assert!(socket.closed().unwrap().clean);
+    assert!(socket.get_ref().is_none());
+    assert!(socket.peer_addr().is_err());
+}
+
+#[test]
+fn a_name_that_does_not_exist() {
+    match connect("ws://nobody.invalid/") {
+        Err(ConnectError::Io(_)) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_deadline_is_for_all_of_it() {
+    // Takes connections, and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for scheme in ["ws", "wss"] {
+        let mut config = config();
+        config.handshake_timeout = Some(std::time::Duration::from_millis(50));
+        let to = Connect::new(format!("{scheme}://127.0.0.1:{port}/")).config(config);
+        match connect(to) {
+            Err(ConnectError::TimedOut) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_stream_is_a_transport() {
+    use std::os::unix::net::UnixStream;
+
+    let (a, b) = UnixStream::pair().unwrap();
+    let serving = thread::spawn(move || {
+        let mut socket = accept_any(b, &Arc::new(config())).unwrap();
+        while let Some(message) = socket.recv().unwrap() {
+            socket.send(message).unwrap();
+        }
+    });
+    let (mut socket, _) = connect_over(a, "ws://a.test/").unwrap();
+    assert!(matches!(socket.get_ref(), Some(MaybeTls::Plain(_))));
+    socket.send(vec![7; 300_000]).unwrap();
+    assert_eq!(socket.recv().unwrap(), Some(vec![7; 300_000].into()));
+    socket.close(None).unwrap();
+    serving.join().unwrap();
+}
+
+/// A thread for each client, which is the caller's, and a file for each socket: nothing more.
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_clients_cost_their_threads_and_nothing_more() {
+    const CLIENTS: usize = 100;
+    let count = |what: &str| {
+        std::fs::read_dir(format!("/proc/self/{what}"))
+            .unwrap()
+            .count()
+    };
+    // In a process of its own, for other tests have threads too.
+    if std::env::var_os("IDLE_CLIENTS").is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "idle_clients_cost_their_threads_and_nothing_more",
+            ])
+            .env("IDLE_CLIENTS", "1")
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
+    let (threads, files) = (count("task"), count("fd"));
+    let all_wait = Arc::new(Barrier::new(CLIENTS + 1));
+    let (ends, peers) = mpsc::channel();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (all_wait, ends) = (all_wait.clone(), ends.clone());
+            thread::spawn(move || {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                let (stream, _) = listener.accept().unwrap();
+                drop(listener);
+                let (config, agreed) = (Arc::new(config()), Negotiated::default());
+                let mut socket = from_parts(stream, &[], agreed, Role::Server, &config).unwrap();
+                ends.send(peer).unwrap();
+                all_wait.wait();
+                socket.recv()
+            })
+        })
+        .collect();
+    all_wait.wait();
+    assert_eq!(count("task"), threads + CLIENTS);
+    // Each socket and its peer.
+    assert_eq!(count("fd"), files + 2 * CLIENTS);
+    drop(peers);
+    for client in clients {
+        assert!(client.join().unwrap().is_err());
+    }
+    assert_eq!(count("fd"), files);
+}

@@ -1,0 +1,260 @@
+//! TLS between threads that have a time of their own.
+
+mod support;
+
+use std::{io, sync::Arc, time::Duration};
+
+use bowline_blocking::{
+    Connect, ConnectError, Error, HandshakeError, Lost, Message, Tls, Transport, accept,
+    accept_any, config as system_config, connect_over, proto,
+    rustls::{
+        ClientConfig, RootCertStore, ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer},
+    },
+};
+use support::{End, Fault, World, config};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A server for `a.test`, and a client that trusts it.
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+    let cert = CertificateDer::from(made.cert);
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.clone()], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+fn to(client: Arc<ClientConfig>) -> Connect {
+    let mut config = config();
+    config.entropy = system_config().entropy;
+    Connect::new("wss://a.test/").tls(client).config(config)
+}
+
+#[test]
+fn two_split_ends_send_at_once() {
+    const COUNT: usize = 20;
+    let world = World::new();
+    let (server_config, client_config) = configs();
+    let (a, b) = world.pipe(20_000);
+    let accepting = world.spawn(move || {
+        let stream = Tls::server(b, server_config).unwrap();
+        accept_any(stream, &Arc::new(config())).unwrap()
+    });
+    let (client, _) = connect_over(a, to(client_config)).unwrap();
+    let (mut from_client, server) = accepting.join().split();
+    let (mut from_server, client) = client.split();
+    let large = |seed: u8| Message::from(vec![seed; 1 << 20]);
+    let clients = world.spawn(move || {
+        for _ in 0..COUNT {
+            client.send(large(1)).unwrap();
+        }
+        client
+    });
+    let servers = world.spawn(move || {
+        for _ in 0..COUNT {
+            server.send(large(2)).unwrap();
+        }
+        server
+    });
+    let received = world.spawn(move || {
+        for _ in 0..COUNT {
+            assert!(from_server.recv().unwrap().unwrap() == large(2));
+        }
+        assert_eq!(from_server.recv().unwrap(), None);
+    });
+    for _ in 0..COUNT {
+        assert!(from_client.recv().unwrap().unwrap() == large(1));
+    }
+    let client = clients.join();
+    servers.join();
+    let closing = world.spawn(move || client.close(None));
+    assert_eq!(from_client.recv().unwrap(), None);
+    closing.join().unwrap();
+    received.join();
+    assert!(from_client.closed().unwrap().clean);
+}
+
+/// Byte for byte, so that each read gets something.
+fn drip(world: &World, from: &End, to: &End) {
+    from.set_read_timeout(Some(SECOND)).unwrap();
+    let mut byte = [0];
+    loop {
+        match from.read(&mut byte) {
+            Ok(1) if to.write(&byte).is_ok() => world.sleep(SECOND / 10),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => break,
+        }
+    }
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}
+
+#[test]
+fn a_tls_handshake_that_drips_is_not_waited_for() {
+    let world = World::new();
+    let (server_config, client_config) = configs();
+    let (a, client_side) = world.pipe(4096);
+    let (server_side, b) = world.pipe(4096);
+    let (client_side, server_side) = (Arc::new(client_side), Arc::new(server_side));
+    let inside = world.clone();
+    let (from, to_server) = (client_side.clone(), server_side.clone());
+    let up = world.spawn(move || drip(&inside, &from, &to_server));
+    let inside = world.clone();
+    let down = world.spawn(move || drip(&inside, &server_side, &client_side));
+
+    let before = world.now();
+    let inside = world.clone();
+    let accepting = world.spawn(move || {
+        let stream = Tls::server(b, server_config).unwrap();
+        let error = accept(stream, &Arc::new(config())).unwrap_err();
+        (error, inside.now())
+    });
+    let error = connect_over(a, to(client_config)).unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+    assert_eq!(world.now() - before, 10 * SECOND);
+    let (error, at) = accepting.join();
+    // Whichever comes first: that the client left, or that the time is over.
+    assert!(
+        matches!(error, HandshakeError::TimedOut | HandshakeError::Lost(_)),
+        "{error:?}"
+    );
+    assert!(at - before <= 16 * SECOND, "{:?}", at - before);
+    up.join();
+    down.join();
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_an_error_of_tls() {
+    let world = World::new();
+    let ((server_config, _), (_, client_config)) = (configs(), configs());
+    let (a, b) = world.pipe(4096);
+    let accepting = world.spawn(move || {
+        let stream = Tls::server(b, server_config).unwrap();
+        accept(stream, &Arc::new(config())).unwrap_err()
+    });
+    let error = connect_over(a, to(client_config)).unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+    assert!(matches!(accepting.join(), HandshakeError::Lost(_)));
+}
+
+#[test]
+fn a_peer_without_tls_is_an_error() {
+    let world = World::new();
+    let (_, client_config) = configs();
+    let (a, b) = world.pipe(4096);
+    b.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    let error = connect_over(a, to(client_config)).unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+}
+
+#[test]
+fn a_peer_that_leaves_during_the_tls_handshake_is_an_error() {
+    let world = World::new();
+    let (_, client_config) = configs();
+    let (a, b) = world.pipe(4096);
+    drop(b);
+    let error = connect_over(a, to(client_config)).unwrap_err();
+    assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
+}
+
+/// Who ends without `close_notify` may have been cut off by somebody else.
+#[test]
+fn an_end_without_close_notify_is_a_loss() {
+    let world = World::new();
+    let (server_config, client_config) = configs();
+    let (a, b) = world.pipe(4096);
+    let accepting = world.spawn(move || {
+        let stream = Tls::server(b, server_config).unwrap();
+        let mut socket = accept_any(stream, &Arc::new(config())).unwrap();
+        (socket.recv(), socket.closed().cloned())
+    });
+    let (client, _) = connect_over(a, to(client_config)).unwrap();
+    drop(client);
+    let (received, closed) = accepting.join();
+    assert!(matches!(received, Err(Error::Lost(_))), "{received:?}");
+    assert_eq!(
+        closed.unwrap().cause,
+        Some(proto::RecvError::Lost(Lost::Eof))
+    );
+}
+
+/// Each call of the transport fails, one after the other.
+#[test]
+fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
+    let (server_config, client_config) = configs();
+    for fault in [
+        Fault::Error(io::ErrorKind::ConnectionReset),
+        Fault::Error(io::ErrorKind::WouldBlock),
+        Fault::Error(io::ErrorKind::Interrupted),
+        Fault::Short,
+        Fault::Zero,
+    ] {
+        for number in 1.. {
+            let world = World::new();
+            let (a, b) = world.pipe(1500);
+            let calls = b.calls.clone();
+            calls.lock().unwrap().fault = Some((number, fault));
+            let server_config = server_config.clone();
+            let serving = world.spawn(move || {
+                let mut received = Vec::new();
+                let stream = Tls::server(b, server_config).unwrap();
+                let Ok(mut socket) = accept_any(stream, &Arc::new(config())) else {
+                    return (received, false);
+                };
+                loop {
+                    match socket.recv() {
+                        Ok(Some(message)) => {
+                            received.push(message.clone());
+                            let _ = socket.send(message);
+                        }
+                        end => {
+                            assert_eq!(socket.recv().unwrap(), None);
+                            return (received, end.is_ok());
+                        }
+                    }
+                }
+            });
+            let mut sent: Vec<Message> = Vec::new();
+            let mut echoed = Vec::new();
+            if let Ok((mut client, _)) = connect_over(a, to(client_config.clone())) {
+                for len in [5, 3000, 0, 70] {
+                    sent.push(vec![len as u8; len].into());
+                    if client.send(vec![len as u8; len]).is_err() {
+                        break;
+                    }
+                    match client.recv() {
+                        Ok(Some(message)) => echoed.push(message),
+                        _ => break,
+                    }
+                }
+                let _ = client.close(None);
+            }
+            let (received, ended_well) = serving.join();
+            let case = format!("{fault:?} at call {number}");
+            assert!(sent.starts_with(&received), "{case}");
+            assert!(received.starts_with(&echoed), "{case}");
+            if ended_well {
+                assert_eq!(received.len(), 4, "{case}");
+            }
+            if calls.lock().unwrap().all < number {
+                assert_eq!(echoed.len(), 4, "{case}");
+                assert!(number > 20, "{number}");
+                break;
+            }
+        }
+    }
+}
