@@ -75,18 +75,8 @@ mod tls;
 mod transport;
 
 pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts, from_upgraded};
-pub use bind::{
-    Connect, ConnectError, Error, TrySendError, UrlError, config,
-    proto::{
-        self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
-        Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
-        ProtocolError, Role, SendError, State, Utf8Bytes,
-        handshake::{
-            AnswerError, HandshakeError, Headers, InvalidHeader, OfferError, Request, RequestError,
-            Response, ResponseError, respond,
-        },
-    },
-};
+#[doc(inline)]
+pub use bind::api::*;
 pub use clock::{Clock, Time};
 pub use connect::{connect, connect_over};
 pub use maybe_tls::MaybeTls;
