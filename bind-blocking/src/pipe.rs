@@ -128,11 +128,9 @@ impl<S: Transport> Pipe<S> {
             (true, false) => {
                 self.read(wants.until, self.is_shared());
             }
-            (false, true) => {
-                while !self.write() && !self.is_over(wants.until) && !signal.is_set() {}
-            }
+            (false, true) => while !self.write() && !self.is_over(wants.until) {},
             // Both, for a peer may read nothing before it is read from.
-            (true, true) if turns.reads || !self.is_shared() => {
+            (true, true) if turns.reads => {
                 let until = self.clock.now().checked_add(SLICE);
                 turns.took(self.read(until, false));
             }

@@ -1,0 +1,70 @@
+//! As much of HTTP as one page needs.
+
+use std::{
+    io::{self, Read},
+    net::TcpStream,
+};
+
+use bowline_blocking::Response;
+
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) fields: Vec<(String, Vec<u8>)>,
+    /// What was read behind it.
+    pub(crate) rest: Vec<u8>,
+}
+
+impl Request {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        let (_, value) = fields.find(|(other, _)| other.eq_ignore_ascii_case(name))?;
+        str::from_utf8(value).ok()
+    }
+}
+
+/// Reads a head of 8 KiB at most.
+pub(crate) fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
+    let mut bytes = vec![0; 8192];
+    let mut len = 0;
+    loop {
+        match stream.read(&mut bytes[len..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => len += read,
+        }
+        let mut fields = [httparse::EMPTY_HEADER; 64];
+        let mut head = httparse::Request::new(&mut fields);
+        let parsed = head.parse(&bytes[..len]).map_err(io::Error::other)?;
+        if let httparse::Status::Complete(end) = parsed {
+            let fields = head.headers.iter();
+            return Ok(Request {
+                method: head.method.unwrap_or_default().to_owned(),
+                target: head.path.unwrap_or_default().to_owned(),
+                fields: fields
+                    .map(|field| (field.name.to_owned(), field.value.to_vec()))
+                    .collect(),
+                rest: bytes[end..len].to_vec(),
+            });
+        }
+    }
+}
+
+/// The whole of a response; after any but a 101 the connection ends.
+pub(crate) fn head_and_body(response: &Response) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {} \r\n", response.status).into_bytes();
+    for (name, value) in response.headers.iter() {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    if response.status != 101 {
+        let len = response.body.len();
+        bytes.extend_from_slice(
+            format!("Content-Length: {len}\r\nConnection: close\r\n").as_bytes(),
+        );
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&response.body);
+    bytes
+}
