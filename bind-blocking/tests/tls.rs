@@ -56,6 +56,7 @@ fn two_split_ends_send_at_once() {
         accept_any(stream, &Arc::new(config())).unwrap()
     });
     let (client, _) = connect_over(a, to(client_config)).unwrap();
+    let began = world.now();
     let (mut from_client, server) = accepting.join().split();
     let (mut from_server, client) = client.split();
     let large = |seed: u8| Message::from(vec![seed; 1 << 20]);
@@ -87,6 +88,8 @@ fn two_split_ends_send_at_once() {
     closing.join().unwrap();
     received.join();
     assert!(from_client.closed().unwrap().clean);
+    // Nothing was left for a later call.
+    assert!(world.now() - began < SECOND);
 }
 
 /// Byte for byte, so that each read gets something.
@@ -105,36 +108,45 @@ fn drip(world: &World, from: &End, to: &End) {
 
 #[test]
 fn a_tls_handshake_that_drips_is_not_waited_for() {
-    let world = World::new();
-    let (server_config, client_config) = configs();
-    let (a, client_side) = world.pipe(4096);
-    let (server_side, b) = world.pipe(4096);
-    let (client_side, server_side) = (Arc::new(client_side), Arc::new(server_side));
-    let inside = world.clone();
-    let (from, to_server) = (client_side.clone(), server_side.clone());
-    let up = world.spawn(move || drip(&inside, &from, &to_server));
-    let inside = world.clone();
-    let down = world.spawn(move || drip(&inside, &server_side, &client_side));
+    // One of the two has a deadline; the other sees it leave.
+    for client_waits in [false, true] {
+        let world = World::new();
+        let (server_config, client_config) = configs();
+        let (a, client_side) = world.pipe(4096);
+        let (server_side, b) = world.pipe(4096);
+        let (client_side, server_side) = (Arc::new(client_side), Arc::new(server_side));
+        let inside = world.clone();
+        let (from, to_server) = (client_side.clone(), server_side.clone());
+        let up = world.spawn(move || drip(&inside, &from, &to_server));
+        let inside = world.clone();
+        let down = world.spawn(move || drip(&inside, &server_side, &client_side));
 
-    let before = world.now();
-    let inside = world.clone();
-    let accepting = world.spawn(move || {
-        let stream = Tls::server(b, server_config).unwrap();
-        let error = accept(stream, &Arc::new(config())).unwrap_err();
-        (error, inside.now())
-    });
-    let error = connect_over(a, to(client_config)).unwrap_err();
-    assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
-    assert_eq!(world.now() - before, 10 * SECOND);
-    let (error, at) = accepting.join();
-    // Whichever comes first: that the client left, or that the time is over.
-    assert!(
-        matches!(error, HandshakeError::TimedOut | HandshakeError::Lost(_)),
-        "{error:?}"
-    );
-    assert!(at - before <= 16 * SECOND, "{:?}", at - before);
-    up.join();
-    down.join();
+        let waits = |waits: bool| {
+            let mut config = config();
+            config.entropy = system_config().entropy;
+            config.handshake_timeout = waits.then_some(10 * SECOND);
+            config
+        };
+        let before = world.now();
+        let inside = world.clone();
+        let accepting = world.spawn(move || {
+            let stream = Tls::server(b, server_config).unwrap();
+            let error = accept(stream, &Arc::new(waits(!client_waits))).unwrap_err();
+            (error, inside.now())
+        });
+        let error = connect_over(a, to(client_config).config(waits(client_waits))).unwrap_err();
+        let after = world.now() - before;
+        let (refused, at) = accepting.join();
+        if client_waits {
+            assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+            assert_eq!(after, 10 * SECOND);
+        } else {
+            assert!(matches!(refused, HandshakeError::TimedOut), "{refused:?}");
+            assert_eq!(at - before, 10 * SECOND);
+        }
+        up.join();
+        down.join();
+    }
 }
 
 #[test]
@@ -205,6 +217,7 @@ fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
     ] {
         for number in 1.. {
             let world = World::new();
+            let began = world.now();
             let (a, b) = world.pipe(1500);
             let calls = b.calls.clone();
             calls.lock().unwrap().fault = Some((number, fault));
@@ -249,6 +262,10 @@ fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
             assert!(received.starts_with(&echoed), "{case}");
             if ended_well {
                 assert_eq!(received.len(), 4, "{case}");
+            }
+            let lasting = [Fault::Error(io::ErrorKind::ConnectionReset), Fault::Zero];
+            if ended_well && !lasting.contains(&fault) {
+                assert!(world.now() - began < 2 * SECOND, "{case}");
             }
             if calls.lock().unwrap().all < number {
                 assert_eq!(echoed.len(), 4, "{case}");
