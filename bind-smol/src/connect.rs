@@ -39,7 +39,8 @@ pub async fn connect(
 }
 
 /// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
-/// is TLS, if the URL is `wss://…`, and the opening handshake.
+/// is TLS, if the URL is `wss://…`, and the opening handshake. A transport that has to wait while it
+/// flushes cannot begin TLS: futures-rustls 0.26 does not ask it again.
 ///
 /// All state is in the future: dropped, it drops the transport.
 ///
