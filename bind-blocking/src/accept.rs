@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use bind::proto::{
-    Config, Lost, Negotiated, Role,
+    Config, Negotiated, Role,
     handshake::{AnswerError, HandshakeError, Headers, Request, Response},
 };
 
@@ -40,9 +40,7 @@ pub fn accept<S: Transport>(
 ) -> Result<Incoming<S>, HandshakeError> {
     let runner = Runner::new(stream.clock());
     let clock = runner.clock().clone();
-    let io = runner
-        .over(stream, config)
-        .map_err(|_| HandshakeError::Lost(Lost::Failed))?;
+    let io = runner.over(stream, config);
     let inner = runner.run(bind::accept(io, config, clock))?;
     Ok(Incoming { inner, runner })
 }
@@ -65,10 +63,6 @@ pub fn accept_any<S: Transport>(
 /// `leftover` is what was read behind the handshake, at most 64 KiB; of more, the rest is lost and
 /// the connection with it.
 ///
-/// # Errors
-///
-/// What the transport says to being given a timeout.
-///
 /// [`respond`]: crate::respond
 pub fn from_parts<S: Transport>(
     stream: S,
@@ -76,24 +70,20 @@ pub fn from_parts<S: Transport>(
     negotiated: Negotiated,
     role: Role,
     config: &Arc<Config>,
-) -> std::io::Result<WebSocket<S>> {
+) -> WebSocket<S> {
     let runner = Runner::new(stream.clock());
     let clock = runner.clock().clone();
-    let io = runner.over(stream, config)?;
+    let io = runner.over(stream, config);
     let inner = bind::WebSocket::from_parts(io, leftover, negotiated, role, config, clock);
-    Ok(WebSocket::new(inner, runner))
+    WebSocket::new(inner, runner)
 }
 
 /// A WebSocket of a server, on a connection that the HTTP server which hosts it has upgraded.
-///
-/// # Errors
-///
-/// As [`from_parts`].
 pub fn from_upgraded<S: Transport>(
     stream: S,
     negotiated: Negotiated,
     config: &Arc<Config>,
-) -> std::io::Result<WebSocket<S>> {
+) -> WebSocket<S> {
     from_parts(stream, &[], negotiated, Role::Server, config)
 }
 

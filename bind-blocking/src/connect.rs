@@ -11,7 +11,7 @@ use bind::{
     proto::{Instant, handshake::Response},
 };
 
-use crate::{Clock, Io, MaybeTls, Transport, WebSocket, run::Runner};
+use crate::{Clock, MaybeTls, Transport, WebSocket, run::Runner};
 
 /// Connects to a URL, or as a [`Connect`] says.
 ///
@@ -66,7 +66,7 @@ fn open<S: Transport>(
     let connected = bind::connect(to, clock.clone(), async |to| {
         let deadline = Deadline::new(clock, &to);
         let stream = secure(&to, &deadline, || stream(&to, &deadline))?;
-        Ok::<Io<_>, _>(runner.over(stream, &to.config)?)
+        Ok(runner.over(stream, &to.config))
     });
     let (inner, response) = runner.run(connected)?;
     Ok((WebSocket::new(inner, runner), response))

@@ -66,6 +66,7 @@ mod clock;
 mod connect;
 mod maybe_tls;
 mod pipe;
+mod reading;
 mod run;
 mod socket;
 mod split;
@@ -73,6 +74,7 @@ mod streaming;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod writing;
 
 pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts, from_upgraded};
 #[doc(inline)]

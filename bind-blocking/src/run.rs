@@ -1,5 +1,4 @@
 use std::{
-    io,
     pin::pin,
     sync::{Arc, OnceLock, Weak},
     task::{Poll, Waker},
@@ -32,10 +31,10 @@ impl<S: Transport> Runner<S> {
     }
 
     /// Runs what is to come over `transport`.
-    pub(crate) fn over(&self, transport: S, config: &Config) -> io::Result<Io<S>> {
-        let pipe = Pipe::new(transport, config)?;
+    pub(crate) fn over(&self, transport: S, config: &Config) -> Io<S> {
+        let pipe = Arc::new(Pipe::new(transport, config));
         let _ = self.pipe.set(Arc::downgrade(&pipe));
-        Ok(Io(pipe))
+        Io(pipe)
     }
 
     pub(crate) const fn clock(&self) -> &Clock {

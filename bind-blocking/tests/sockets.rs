@@ -119,7 +119,7 @@ fn idle_clients_cost_their_threads_and_nothing_more() {
                 let (stream, _) = listener.accept().unwrap();
                 drop(listener);
                 let (config, agreed) = (Arc::new(config()), Negotiated::default());
-                let mut socket = from_parts(stream, &[], agreed, Role::Server, &config).unwrap();
+                let mut socket = from_parts(stream, &[], agreed, Role::Server, &config);
                 ends.send(peer).unwrap();
                 all_wait.wait();
                 socket.recv()

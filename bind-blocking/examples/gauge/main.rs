@@ -77,7 +77,7 @@ fn serve(mut stream: TcpStream, gauge: &Gauge, config: &Arc<Config>) -> Result<(
     };
     stream.write_all(&http::head_and_body(&answer))?;
     if let Some(negotiated) = socket {
-        let socket = from_parts(stream, &request.rest, negotiated, Role::Server, config)?;
+        let socket = from_parts(stream, &request.rest, negotiated, Role::Server, config);
         let (mut receiver, page) = socket.split();
         let seat = gauge.enter(page);
         // Nothing is expected from the page; but Pings are answered here, and its Close.

@@ -44,7 +44,7 @@ pub fn pair(world: &World, capacity: usize, config: Config) -> (WebSocket<End>, 
 }
 
 pub fn socket<S: Transport>(end: S, role: Role, config: &Arc<Config>) -> WebSocket<S> {
-    from_parts(end, &[], Negotiated::default(), role, config).unwrap()
+    from_parts(end, &[], Negotiated::default(), role, config)
 }
 
 /// Threads and time.

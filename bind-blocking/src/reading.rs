@@ -1,0 +1,138 @@
+use std::{
+    cell::Cell,
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use crate::{
+    Transport,
+    clock::Wants,
+    transport::{ROOM, timed_out},
+};
+
+thread_local! {
+    /// What a thread reads into, kept while it has nothing to say.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What is on its way from a transport. One thread at a time has the right to read.
+#[derive(Default)]
+pub(crate) struct Reading(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Received bytes are `start..end`.
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// There will be nothing more, perhaps for a reason.
+    ended: bool,
+    error: Option<io::Error>,
+    /// Somebody reads.
+    busy: bool,
+    /// What the transport was told last.
+    timeout: Option<Option<Duration>>,
+    /// Of those who want to read.
+    waker: Option<Waker>,
+}
+
+impl Reading {
+    /// For the driver: what was read, or the end.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.state();
+        if let Some(bytes) = state.bytes.get(state.start..state.end)
+            && !bytes.is_empty()
+        {
+            let len = bytes.len().min(buf.len());
+            buf[..len].copy_from_slice(&bytes[..len]);
+            state.start += len;
+            if state.start == state.end {
+                BUFFER.set(std::mem::take(&mut state.bytes));
+            }
+            return Poll::Ready(Ok(len));
+        }
+        if state.ended {
+            return Poll::Ready(state.error.take().map_or(Ok(0), Err));
+        }
+        state.waker = Some(cx.waker().clone());
+        Wants::note(|wants| wants.read = true);
+        Poll::Pending
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.state().busy
+    }
+
+    /// Reads once; blocks for `time`, or for ever. Whether something came, the end included.
+    pub(crate) fn read(&self, transport: &impl Transport, time: Option<Duration>) -> bool {
+        let timeout = time.map(rounded);
+        let mut state = self.state();
+        if state.busy {
+            return false;
+        }
+        state.busy = true;
+        let is_new = state.timeout != Some(timeout);
+        drop(state);
+
+        let mut buffer = BUFFER.take();
+        if buffer.is_empty() {
+            // Memory that nothing was read into is not touched.
+            buffer = vec![0; ROOM];
+        }
+        let set = if is_new {
+            transport.set_read_timeout(timeout)
+        } else {
+            Ok(())
+        };
+        let read = set.and_then(|()| transport.read(&mut buffer));
+
+        let mut state = self.state();
+        state.busy = false;
+        state.timeout = Some(timeout);
+        match read {
+            Ok(0) => state.ended = true,
+            Ok(len) => {
+                (state.start, state.end) = (0, len.min(buffer.len()));
+                state.bytes = buffer;
+            }
+            Err(error) if timed_out(&error) => {
+                BUFFER.set(buffer);
+                return false;
+            }
+            Err(error) => state.fail(error),
+        }
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// There will be nothing to read.
+    pub(crate) fn fail(&self, error: io::Error) {
+        self.state().fail(error);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn fail(&mut self, error: io::Error) {
+        self.ended = true;
+        self.error = Some(error);
+    }
+}
+
+/// A power of two of milliseconds, no longer than `time` if that is one at least: so the transport is
+/// not told anew for each read that the deadline has come nearer.
+fn rounded(time: Duration) -> Duration {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(1 << millis.ilog2().min(40))
+}

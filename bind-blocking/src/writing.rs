@@ -1,0 +1,316 @@
+use std::{
+    io,
+    net::Shutdown,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    Transport,
+    transport::{ROOM, timed_out},
+};
+
+/// What is on its way to a transport. One thread at a time has the right to write, and writes whatever
+/// others have put here.
+#[derive(Default)]
+pub(crate) struct Writing(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// What the transport has taken may not have left.
+    unflushed: bool,
+    end: End,
+    failed: bool,
+    error: Option<io::Error>,
+    /// Somebody writes.
+    busy: bool,
+    /// How many threads wait to be woken.
+    parked: usize,
+    /// Of those who wait for what is here to leave.
+    waker: Option<Waker>,
+}
+
+/// Our direction of the transport.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum End {
+    #[default]
+    Open,
+    Wanted,
+    Done,
+}
+
+impl Writing {
+    /// For the driver: takes what there is room for.
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.state();
+        state.check()?;
+        let len = buf.len().min(ROOM.saturating_sub(state.bytes.len()));
+        if len == 0 {
+            return state.pending(cx);
+        }
+        state.bytes.extend_from_slice(&buf[..len]);
+        Poll::Ready(Ok(len))
+    }
+
+    /// For the driver: whether all that it put here has left.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state();
+        state.check()?;
+        if state.bytes.is_empty() && !state.unflushed && !state.busy {
+            return Poll::Ready(Ok(()));
+        }
+        state.pending(cx)
+    }
+
+    /// Our direction is to end, behind what is here.
+    pub(crate) fn end(&self) {
+        let mut state = self.state();
+        if state.end == End::Open {
+            state.end = End::Wanted;
+        }
+    }
+
+    /// For the driver: whether our direction has ended, or is lost.
+    pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.failed || state.end == End::Done {
+            return Poll::Ready(());
+        }
+        state.pending(cx)
+    }
+
+    /// Whether our direction is still to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.state().end == End::Wanted
+    }
+
+    /// Whether there is something to write which nobody writes.
+    pub(crate) fn is_free(&self) -> bool {
+        self.state().is_free()
+    }
+
+    /// Whether something was written, or there is nothing to write. Blocks for as long as the transport
+    /// lets a write wait.
+    pub(crate) fn write(&self, transport: &impl Transport) -> bool {
+        let mut state = self.state();
+        if !state.is_free() {
+            return true;
+        }
+        state.busy = true;
+        let mut bytes = std::mem::take(&mut state.bytes);
+        let end = state.end;
+        drop(state);
+
+        let (written, result) = write_all(transport, &bytes, end);
+
+        let mut state = self.state();
+        state.busy = false;
+        state.unflushed |= written > 0;
+        bytes.drain(..written);
+        if !bytes.is_empty() {
+            // Before what was put here meanwhile.
+            bytes.append(&mut state.bytes);
+            state.bytes = bytes;
+        }
+        match result {
+            Ok(()) => {
+                state.unflushed = false;
+                if end == End::Wanted {
+                    state.end = End::Done;
+                }
+            }
+            Err(error) if timed_out(&error) => {
+                if written == 0 {
+                    return false;
+                }
+            }
+            Err(error) => state.fail(Some(error)),
+        }
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Waits by `park`, as long as others have the right to do what there is to do.
+    pub(crate) fn park(&self, may_go_on: impl FnOnce() -> bool, park: impl FnOnce()) {
+        let mut state = self.state();
+        if state.is_free() || may_go_on() {
+            return;
+        }
+        state.parked += 1;
+        drop(state);
+        park();
+        self.state().parked -= 1;
+    }
+
+    /// Whether a thread that goes leaves something here which nobody will write. If others wait, they
+    /// are woken for it.
+    pub(crate) fn is_left(&self) -> bool {
+        let mut state = self.state();
+        if !state.is_free() {
+            return false;
+        }
+        if state.parked == 0 {
+            return true;
+        }
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        false
+    }
+
+    /// Nothing will be written.
+    pub(crate) fn fail(&self) {
+        self.state().fail(None);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_free(&self) -> bool {
+        let waits = !self.bytes.is_empty() || self.unflushed || self.end == End::Wanted;
+        waits && !self.failed && !self.busy
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        if !self.failed {
+            return Ok(());
+        }
+        let error = self.error.take();
+        Err(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn fail(&mut self, error: Option<io::Error>) {
+        self.failed = true;
+        self.error = error;
+    }
+
+    fn pending<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// How much of `bytes` the transport took, and whether it has passed all of it on.
+fn write_all(transport: &impl Transport, bytes: &[u8], end: End) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..)
+        && !rest.is_empty()
+    {
+        match transport.write(rest) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(len) => written += len.min(rest.len()),
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    let result = transport.flush();
+    if result.is_ok() && end == End::Wanted {
+        return (written, transport.shutdown(Shutdown::Write));
+    }
+    (written, result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::{Cell, RefCell},
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// Takes three bytes, then none in time; others put more here meanwhile.
+    struct Slow<'a> {
+        writing: &'a Writing,
+        taken: RefCell<Vec<u8>>,
+        writes: Cell<usize>,
+        /// How often a flush is still to time out.
+        stuck: Cell<usize>,
+    }
+
+    impl Transport for Slow<'_> {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            let writes = self.writes.replace(self.writes.get() + 1);
+            if writes % 2 == 1 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            if writes == 0 {
+                assert!(put(self.writing, b" and more").is_ready());
+            }
+            let len = bytes.len().min(3);
+            self.taken.borrow_mut().extend_from_slice(&bytes[..len]);
+            Ok(len)
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            match self.stuck.get().checked_sub(1) {
+                Some(left) => {
+                    self.stuck.set(left);
+                    Err(io::ErrorKind::TimedOut.into())
+                }
+                None => Ok(()),
+            }
+        }
+
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn put(writing: &Writing, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        writing.poll_write(&mut Context::from_waker(Waker::noop()), bytes)
+    }
+
+    fn has_left(writing: &Writing) -> bool {
+        let cx = &mut Context::from_waker(Waker::noop());
+        writing.poll_flush(cx).is_ready()
+    }
+
+    #[test]
+    fn what_is_left_of_a_write_goes_before_what_was_put_meanwhile() {
+        let writing = Writing::default();
+        let transport = Slow {
+            writing: &writing,
+            taken: RefCell::default(),
+            writes: Cell::new(0),
+            stuck: Cell::new(2),
+        };
+        assert!(put(&writing, b"something").is_ready());
+        assert!(writing.is_free());
+        let mut steps = 0;
+        while !has_left(&writing) {
+            writing.write(&transport);
+            steps += 1;
+            assert!(steps < 100);
+        }
+        assert_eq!(*transport.taken.borrow(), b"something and more");
+        // Flushed, which took three times.
+        assert_eq!(transport.stuck.get(), 0);
+        assert!(!writing.is_free() && writing.write(&transport));
+    }
+
+    #[test]
+    fn there_is_room_for_so_much_only() {
+        let writing = Writing::default();
+        let taken = put(&writing, &[0; 2 * ROOM]);
+        assert!(matches!(taken, Poll::Ready(Ok(ROOM))));
+        assert!(put(&writing, &[0]).is_pending());
+    }
+}
