@@ -109,12 +109,6 @@ impl<S: Transport> Pipe<S> {
         self.reading.read(&self.transport, time)
     }
 
-    fn write_unshared(&self) {
-        if !self.is_shared() {
-            self.write();
-        }
-    }
-
     fn left(&self, until: Option<Instant>) -> Option<Duration> {
         let now = self.clock.now().since_epoch();
         until.map(|until| until.since_epoch().saturating_sub(now))
@@ -183,13 +177,14 @@ impl<S: Transport> Write for Io<S> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.write_unshared();
+        if !self.0.is_shared() {
+            self.0.write();
+        }
         self.0.writing.poll_flush(cx)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.writing.end();
-        self.0.write_unshared();
         self.0.writing.poll_end(cx).map(Ok)
     }
 }

@@ -182,11 +182,16 @@ fn without_deadlines_a_call_waits_for_ever() {
     let world = World::new();
     let mut config = config();
     config.keep_alive = None;
-    let (mut client, mut server) = pair(&world, 4096, config);
+    let config = Arc::new(config);
+    let (a, b) = world.pipe(4096);
+    let calls = a.calls.clone();
+    let mut client = socket(a, Role::Client, &config);
     let receiving = world.spawn(move || client.recv().unwrap());
     world.sleep(1_000_000 * SECOND);
+    let mut server = socket(b, Role::Server, &config);
     server.send("at last").unwrap();
     assert_eq!(receiving.join(), Some(Message::from("at last")));
+    assert_eq!(calls.lock().unwrap().reads, 1);
 }
 
 #[test]

@@ -227,6 +227,19 @@ fn an_answer_has_left_when_a_call_returns() {
     }
 }
 
+/// Each, not only the last, as long as the transport takes them.
+#[test]
+fn pings_that_come_together_are_all_answered() {
+    let world = World::new();
+    let (a, b) = world.pipe(4096);
+    let mut client = socket(a, Role::Client, &Arc::new(config()));
+    let pings: Vec<u8> = (0..10).flat_map(|ping| [0x89, 1, ping]).collect();
+    b.write(&pings).unwrap();
+    b.write(&[0x81, 0]).unwrap();
+    assert_eq!(client.recv().unwrap(), Some("".into()));
+    assert_eq!(b.waiting(), 10 * 7);
+}
+
 #[test]
 fn a_stream_that_is_dropped_fails_the_connection() {
     for split in [false, true] {
@@ -329,6 +342,21 @@ fn a_socket_that_is_dropped_ends_its_transport() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Nobody would wait on it with a bound.
+#[test]
+fn a_transport_that_cannot_time_out_is_lost() {
+    let world = World::new();
+    let (a, _b) = world.pipe(4096);
+    a.calls.lock().unwrap().fault = Some((1, Fault::Error(io::ErrorKind::Unsupported)));
+    let mut client = socket(a, Role::Client, &Arc::new(config()));
+    assert!(matches!(client.send("text"), Err(Error::Send(_))));
+    match client.recv() {
+        Err(Error::Lost(error)) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(client.recv().unwrap(), None);
 }
 
 /// Each call of the transport fails, one after the other, in all ways.

@@ -5,7 +5,7 @@ mod support;
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    Connect, ConnectError, Error, HandshakeError, Lost, Message, Tls, Transport, accept,
+    Connect, ConnectError, Error, HandshakeError, Lost, Message, Role, Tls, Transport, accept,
     accept_any, config as system_config, connect_over, proto,
     rustls::{
         ClientConfig, RootCertStore, ServerConfig,
@@ -13,7 +13,7 @@ use bowline_blocking::{
         pki_types::{CertificateDer, PrivateKeyDer},
     },
 };
-use support::{End, Fault, World, config};
+use support::{End, Fault, World, config, socket};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -202,6 +202,28 @@ fn an_end_without_close_notify_is_a_loss() {
         closed.unwrap().cause,
         Some(proto::RecvError::Lost(Lost::Eof))
     );
+}
+
+#[test]
+fn who_closes_says_so_by_tls_too() {
+    let world = World::new();
+    let (server_config, client_config) = configs();
+    let (a, b) = world.pipe(4096);
+    let name = "a.test".try_into().unwrap();
+    let ends = [
+        Arc::new(Tls::client(a, client_config, name).unwrap()),
+        Arc::new(Tls::server(b, server_config).unwrap()),
+    ];
+    let config = Arc::new(config());
+    let mut client = socket(ends[0].clone(), Role::Client, &config);
+    let mut server = socket(ends[1].clone(), Role::Server, &config);
+    let serving = world.spawn(move || server.recv().unwrap());
+    client.close(None).unwrap();
+    assert_eq!(serving.join(), None);
+    for end in ends {
+        // An error, if there was no `close_notify`.
+        assert_eq!(end.read(&mut [0; 100]).unwrap(), 0);
+    }
 }
 
 /// Each call of the transport fails, one after the other.
