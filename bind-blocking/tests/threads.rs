@@ -152,6 +152,7 @@ fn what_is_fed_leaves_while_the_reader_waits() {
     assert_eq!(world.now(), before);
     sender.abort();
     assert_eq!(reading.join().unwrap(), None);
+    assert_eq!(world.now(), before);
 }
 
 #[test]
