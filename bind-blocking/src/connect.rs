@@ -99,8 +99,15 @@ impl Deadline {
 }
 
 fn dial(to: &Prepared, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
+    let addrs = match to.addr() {
+        Some(addr) => vec![addr],
+        None => {
+            let name = (to.host.to_string(), to.port);
+            look_up(deadline, move || Ok(name.to_socket_addrs()?.collect()))?
+        }
+    };
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in look_up(to, deadline)? {
+    for addr in addrs {
         let connected = match deadline.left()? {
             Some(left) => TcpStream::connect_timeout(&addr, left),
             None => TcpStream::connect(addr),
@@ -115,17 +122,17 @@ fn dial(to: &Prepared, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
     Err(error.into())
 }
 
-fn look_up(to: &Prepared, deadline: &Deadline) -> Result<Vec<SocketAddr>, ConnectError> {
-    if let Some(addr) = to.addr() {
-        return Ok(vec![addr]);
-    }
-    let name = (to.host.to_string(), to.port);
+/// Leaves `resolve` to itself at the deadline, because nothing can interrupt it.
+fn look_up(
+    deadline: &Deadline,
+    resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> Result<Vec<SocketAddr>, ConnectError> {
     let (answer, answered) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         // Nobody may wait for it any more.
-        let _ = answer.send(name.to_socket_addrs().map(Iterator::collect));
+        let _ = answer.send(resolve());
     })?;
-    let addrs: io::Result<_> = match deadline.left()? {
+    let addrs = match deadline.left()? {
         Some(left) => answered
             .recv_timeout(left)
             .map_err(|_| ConnectError::TimedOut)?,
@@ -164,4 +171,24 @@ fn secure<S: Transport>(
     stream: impl FnOnce() -> Result<S, ConnectError>,
 ) -> Result<MaybeTls<S>, ConnectError> {
     Ok(MaybeTls::Plain(stream()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_that_hangs_is_left_to_itself() {
+        let clock = Clock::default();
+        let at = clock.now().checked_add(Duration::from_millis(20));
+        let deadline = Deadline { clock, at };
+        let (hang, hangs) = mpsc::channel::<()>();
+        let found = look_up(&deadline, move || {
+            let _ = hangs.recv();
+            Ok(Vec::new())
+        });
+        assert!(matches!(found, Err(ConnectError::TimedOut)));
+        // It was still waiting.
+        assert!(hang.send(()).is_ok());
+    }
 }
