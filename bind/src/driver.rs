@@ -321,7 +321,8 @@ impl<T: Timer> Input<T> {
         let rx = &mut self.rx;
         output.with(cx, |output, _| {
             if let Err(deadline) = result {
-                output.end(RecvError::TimedOut(deadline));
+                // The receiver tells of it.
+                let _ = output.time_out(deadline);
             }
             if let Some(control) = control {
                 output.tx.handle_control(control);
@@ -374,6 +375,7 @@ fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
     if output.tx.is_closing() && output.tx.end().is_none() {
         rx.handle_closing();
     }
+    output.peer_closed = rx.is_closed();
     if output.aborted {
         rx.abort();
     }

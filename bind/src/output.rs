@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Buf;
-use proto::{CloseCode, Closed, Lost, Message, RecvError, SendError, Sender, Transmit};
+use proto::{CloseCode, Closed, Deadline, Lost, Message, RecvError, SendError, Sender, Transmit};
 
 use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
@@ -32,6 +32,8 @@ pub(crate) struct Output<S> {
     turns: VecDeque<Key>,
     /// A guard owns the outgoing message.
     pub(crate) guarded: bool,
+    /// The peer's Close was received.
+    pub(crate) peer_closed: bool,
     /// Nobody receives any more.
     pub(crate) reader_gone: bool,
     /// We ended it at once, on purpose.
@@ -62,6 +64,7 @@ impl<S> Output<S> {
             error: None,
             turns: VecDeque::new(),
             guarded: false,
+            peer_closed: false,
             reader_gone: false,
             aborted: false,
         }
@@ -96,6 +99,18 @@ impl<S> Output<S> {
     pub(crate) fn end(&mut self, end: RecvError) {
         self.tx.handle_end(end);
         self.io = None;
+    }
+
+    /// Ends the transport at a deadline, which is no failure if both Closes have gone: the peer has
+    /// only left the transport open.
+    pub(crate) fn time_out(&mut self, deadline: Deadline) -> Result<(), Error> {
+        if self.peer_closed && self.tx.is_closed() {
+            self.end(RecvError::Lost(Lost::Eof));
+            return Ok(());
+        }
+        let end = RecvError::TimedOut(deadline);
+        self.end(end);
+        Err(end.into())
     }
 
     /// Whether our Close has left, or never will.

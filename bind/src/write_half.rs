@@ -302,9 +302,10 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
             && let Some(deadline) = deadline
             && waiter.is_over(cx, deadline)
         {
-            let end = RecvError::TimedOut(Deadline::Close);
-            self.shared.with(None, |output, _| output.end(end));
-            return Poll::Ready(Err(end.into()));
+            let ended = self
+                .shared
+                .with(None, |output, _| output.time_out(Deadline::Close));
+            return Poll::Ready(ended);
         }
         polled
     }

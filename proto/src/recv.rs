@@ -238,6 +238,11 @@ impl Receiver {
         self.initiator.is_some() || self.phase != Phase::Open
     }
 
+    /// Whether the peer's Close was received.
+    pub const fn is_closed(&self) -> bool {
+        self.close.is_some()
+    }
+
     /// Whether to end our direction of the transport once our Close has left. A server ends it first;
     /// a client waits for that (RFC 6455 §7.1.1), unless the connection failed.
     pub fn wants_shutdown(&self) -> bool {

@@ -9,11 +9,11 @@ use ::tokio::{
 };
 use bind::{
     Error,
-    proto::{Deadline, Message, Negotiated, Role, handshake::HandshakeError},
+    proto::{Deadline, Message, Negotiated, Role, SendError, handshake::HandshakeError},
 };
 
 use crate::{
-    binding::{Binding, Socket},
+    binding::{Binding, ReadHalf, Socket, WriteHalf},
     support::{dial, serve, tcp, with},
 };
 
@@ -84,21 +84,45 @@ async fn a_message_that_takes_too_long_fails_the_connection<B: Binding>() {
 }
 
 /// RFC 6455 §7.1.1: a client "SHOULD wait for the server to close the connection", and not for ever.
+/// Both Closes have gone, so that is no failure of anybody.
 async fn a_server_that_leaves_the_transport_open_is_not_waited_for<B: Binding>() {
-    let (near, mut far) = tcp().await;
-    let near = near.into_std().unwrap();
     let config = with(|config| config.close_timeout = SHORT);
-    let mut client = B::from_parts(near, &[], Negotiated::default(), Role::Client, &config);
-    let answering = spawn(async move {
-        let mut close = [0; 6];
-        far.read_exact(&mut close).await.unwrap();
-        assert_eq!(close[..2], [0x88, 0x80]);
-        far.write_all(b"\x81\x02hi\x88\x00").await.unwrap();
-        far
-    });
+    let connected = async || {
+        let (near, mut far) = tcp().await;
+        let near = near.into_std().unwrap();
+        let client = B::from_parts(near, &[], Negotiated::default(), Role::Client, &config);
+        let answering = spawn(async move {
+            let mut close = [0; 6];
+            far.read_exact(&mut close).await.unwrap();
+            assert_eq!(close[..2], [0x88, 0x80]);
+            far.write_all(b"\x81\x02hi\x88\x00").await.unwrap();
+            far
+        });
+        (client, answering)
+    };
+    let (mut client, _far) = connected().await;
     client.finish(None).await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some(Message::from("hi")));
     assert_eq!(client.recv().await.unwrap(), None);
     assert!(client.closed().unwrap().clean);
-    answering.await.unwrap();
+    let late = client.send("late").await;
+    assert!(
+        matches!(late, Err(Error::Send(SendError::Closed))),
+        "{late:?}"
+    );
+
+    let (client, _far) = connected().await;
+    let (mut read, write) = client.split();
+    let receiving = spawn(async move {
+        assert_eq!(read.recv().await.unwrap(), Some(Message::from("hi")));
+        assert_eq!(read.recv().await.unwrap(), None);
+        assert!(read.closed().unwrap().clean);
+    });
+    write.close(None).await.unwrap();
+    receiving.await.unwrap();
+    let late = write.send("late").await;
+    assert!(
+        matches!(late, Err(Error::Send(SendError::Closed))),
+        "{late:?}"
+    );
 }
