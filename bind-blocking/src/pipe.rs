@@ -82,7 +82,10 @@ impl<S: Transport> Pipe<S> {
             }
             // Both, for a peer may read nothing before it is read from.
             (true, true) if turns.reads => turns.took(self.read(Some(SLICE))),
-            (true, true) => turns.took(self.write()),
+            (true, true) => {
+                turns.took(self.write());
+                self.hand_over();
+            }
         }
     }
 
@@ -91,9 +94,9 @@ impl<S: Transport> Pipe<S> {
         self.writing.write(&self.transport)
     }
 
-    /// Whether a thread that goes leaves something to be written which nobody else will write.
-    pub(crate) fn is_left(&self) -> bool {
-        self.writing.is_left()
+    /// Leaves what there is to write to others; whether there are none.
+    pub(crate) fn hand_over(&self) -> bool {
+        self.writing.hand_over()
     }
 
     /// From now on several threads use it.
@@ -146,8 +149,8 @@ impl<S: Transport> Deref for Io<S> {
 }
 
 impl<S: Transport> Read for Io<S> {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.0.reading.poll_read(cx, buf)
+    fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.reading.poll_read(buf)
     }
 }
 

@@ -2,7 +2,7 @@ use std::{
     cell::Cell,
     io,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::Poll,
     time::Duration,
 };
 
@@ -34,17 +34,11 @@ struct State {
     busy: bool,
     /// What the transport was told last.
     timeout: Option<Option<Duration>>,
-    /// Of those who want to read.
-    waker: Option<Waker>,
 }
 
 impl Reading {
     /// For the driver: what was read, or the end.
-    pub(crate) fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         if let Some(bytes) = state.bytes.get(state.start..state.end)
             && !bytes.is_empty()
@@ -60,7 +54,6 @@ impl Reading {
         if state.ended {
             return Poll::Ready(state.error.take().map_or(Ok(0), Err));
         }
-        state.waker = Some(cx.waker().clone());
         Wants::note(|wants| wants.read = true);
         Poll::Pending
     }
@@ -107,9 +100,6 @@ impl Reading {
             }
             Err(error) => state.fail(error),
         }
-        let waker = state.waker.take();
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
         true
     }
 

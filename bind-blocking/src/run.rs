@@ -61,16 +61,18 @@ impl<S: Transport> Runner<S> {
         }
     }
 
-    /// Writes what the driver has put out, if nobody else does, for as long as that does not block.
-    pub(crate) fn write(&self) {
-        if let Some(pipe) = self.pipe() {
+    /// Writes what the driver has put out, if nobody else does, for as long as that does not block. The
+    /// rest is left to others; whether there are none.
+    pub(crate) fn write(&self) -> bool {
+        self.pipe().is_some_and(|pipe| {
             pipe.write();
-        }
+            pipe.hand_over()
+        })
     }
 
     /// Whether something was put out which nobody else will write.
     pub(crate) fn is_left(&self) -> bool {
-        self.pipe().is_some_and(|pipe| pipe.is_left())
+        self.pipe().is_some_and(|pipe| pipe.hand_over())
     }
 
     /// From now on several threads use it.

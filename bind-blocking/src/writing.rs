@@ -27,7 +27,7 @@ struct State {
     busy: bool,
     /// How many threads wait to be woken.
     parked: usize,
-    /// Of those who wait for what is here to leave.
+    /// Of those.
     waker: Option<Waker>,
 }
 
@@ -127,9 +127,6 @@ impl Writing {
             }
             Err(error) => state.fail(Some(error)),
         }
-        let waker = state.waker.take();
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
         true
     }
 
@@ -145,15 +142,12 @@ impl Writing {
         self.state().parked -= 1;
     }
 
-    /// Whether a thread that goes leaves something here which nobody will write. If others wait, they
-    /// are woken for it.
-    pub(crate) fn is_left(&self) -> bool {
+    /// A thread that writes no longer leaves what is here to those who wait, who are woken for it.
+    /// Whether there are none, so that nobody will write it.
+    pub(crate) fn hand_over(&self) -> bool {
         let mut state = self.state();
-        if !state.is_free() {
-            return false;
-        }
-        if state.parked == 0 {
-            return true;
+        if !state.is_free() || state.parked == 0 {
+            return state.is_free();
         }
         let waker = state.waker.take();
         drop(state);
@@ -269,7 +263,10 @@ mod tests {
             Ok(())
         }
 
-        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+            assert_eq!(how, Shutdown::Write);
+            assert_eq!(self.stuck.get(), 0);
+            assert_eq!(*self.taken.borrow(), b"something and more");
             Ok(())
         }
     }
@@ -294,6 +291,7 @@ mod tests {
         };
         assert!(put(&writing, b"something").is_ready());
         assert!(writing.is_free());
+        writing.end();
         let mut steps = 0;
         while !has_left(&writing) {
             writing.write(&transport);
@@ -303,6 +301,8 @@ mod tests {
         assert_eq!(*transport.taken.borrow(), b"something and more");
         // Flushed, which took three times.
         assert_eq!(transport.stuck.get(), 0);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(writing.poll_end(cx).is_ready());
         assert!(!writing.is_free() && writing.write(&transport));
     }
 

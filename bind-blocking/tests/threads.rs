@@ -178,6 +178,96 @@ fn a_message_that_a_thread_leaves_is_written_by_the_one_that_writes() {
 }
 
 #[test]
+fn a_flush_waits_for_what_another_thread_is_writing() {
+    let world = World::new();
+    let (a, b) = world.pipe(1000);
+    let (_receiver, sender) = socket(a, Role::Client, &Arc::new(config())).split();
+    let writing = {
+        let sender = sender.clone();
+        world.spawn(move || sender.send(vec![1; 5000]).unwrap())
+    };
+    world.sleep(SECOND);
+    let inside = world.clone();
+    let flushing = world.spawn(move || {
+        sender.flush().unwrap();
+        inside.now()
+    });
+    world.sleep(SECOND);
+    let before = world.now();
+    let mut taken = 0;
+    while taken < 5008 {
+        taken += b.read(&mut [0; 5008]).unwrap();
+    }
+    writing.join();
+    assert!(flushing.join() >= before);
+}
+
+/// The one who writes is the reader, and goes when a message comes: a writer who waits goes on.
+#[test]
+fn a_reader_hands_over_what_it_could_not_write() {
+    let world = World::new();
+    let (a, b) = world.pipe(100);
+    let (mut receiver, sender) = socket(a, Role::Client, &Arc::new(config())).split();
+    let reading = world.spawn(move || {
+        let received = receiver.recv().unwrap();
+        (received, receiver)
+    });
+    let mut ping = vec![0x89, 120];
+    ping.extend([7; 120]);
+    for part in ping.chunks(100) {
+        b.write(part).unwrap();
+    }
+    // In the middle of its second try to write the rest of the Pong.
+    let step = SECOND / 1000;
+    world.sleep(10 * step);
+    let inside = world.clone();
+    let writer = sender.clone();
+    let writing = world.spawn(move || {
+        writer.send("x").unwrap();
+        inside.now()
+    });
+    world.sleep(step);
+    b.write(&[0x81, 2, b'h', b'i']).unwrap();
+    let (received, _receiver) = reading.join();
+    assert_eq!(received, Some("hi".into()));
+    let before = world.now();
+    let mut taken = 0;
+    b.set_read_timeout(Some(SECOND)).unwrap();
+    while taken < 6 + 120 + 7 {
+        taken += b.read(&mut [0; 200]).unwrap();
+    }
+    assert!(writing.join() - before < SECOND / 10);
+    // Nobody waits now: what does not leave at once is not left to anybody.
+    let inside = world.clone();
+    let feeding = world.spawn(move || {
+        sender.feed(vec![1; 300]).unwrap();
+        inside.now()
+    });
+    world.sleep(SECOND);
+    let before = world.now();
+    taken = 0;
+    while taken < 8 + 300 {
+        taken += b.read(&mut [0; 400]).unwrap();
+    }
+    assert!(feeding.join() >= before);
+}
+
+#[test]
+fn a_direction_is_ended_once() {
+    let world = World::new();
+    let (a, b) = world.pipe(4096);
+    let calls = a.calls.clone();
+    let mut client = socket(a, Role::Client, &Arc::new(config()));
+    // Not a frame. The peer stays, until the deadline.
+    b.write(&[0xFF, 0xFF]).unwrap();
+    let before = world.now();
+    assert!(matches!(client.recv(), Err(Error::Protocol(_))));
+    assert!(world.now() - before >= 5 * SECOND);
+    // Ours, and in the end both.
+    assert_eq!(calls.lock().unwrap().shutdowns, 2);
+}
+
+#[test]
 fn try_send_does_not_wait() {
     let world = World::new();
     let (client, _server) = pair(&world, 1000, config());

@@ -262,6 +262,7 @@ pub struct Calls {
     pub reads: usize,
     pub writes: usize,
     pub read_timeouts: usize,
+    pub shutdowns: usize,
     pub all: usize,
     /// The call of this number fails so.
     pub fault: Option<(usize, Fault)>,
@@ -357,7 +358,7 @@ impl Transport for End {
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        let failed = self.call(|_| {});
+        let failed = self.call(|calls| calls.shutdowns += 1);
         let mut state = self.world.state();
         if how != Shutdown::Read && (failed.is_ok() || how == Shutdown::Both) {
             state.lanes[self.writes].ended = true;
