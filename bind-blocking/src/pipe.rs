@@ -190,6 +190,10 @@ impl<S: Transport> Write for Io<S> {
         self.0.writing.end();
         self.0.writing.poll_end(cx).map(Ok)
     }
+
+    fn half_closes(&self) -> bool {
+        true
+    }
 }
 
 impl<S: Transport + PeerAddr> bind::PeerAddr for Io<S> {

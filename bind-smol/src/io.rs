@@ -60,6 +60,11 @@ impl<S: AsyncWrite + Unpin> Write for Io<S> {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_close(cx)
     }
+
+    /// Futures-io does not promise it, and the TCP streams of async-io and async-std do not do it.
+    fn half_closes(&self) -> bool {
+        false
+    }
 }
 
 impl PeerAddr for Io<TcpStream> {

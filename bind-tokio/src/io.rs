@@ -63,6 +63,10 @@ impl<S: AsyncWrite + Unpin> Write for Io<S> {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
+
+    fn half_closes(&self) -> bool {
+        true
+    }
 }
 
 impl PeerAddr for Io<TcpStream> {

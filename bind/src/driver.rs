@@ -267,7 +267,11 @@ impl<T: Timer> Input<T> {
         // A transport that cannot be written to still has what the peer sent before, and no more.
         let (read, error) = output.with(cx, |output, cx| match &mut output.io {
             Some(io) => {
-                let read = io.poll_read(cx, buf);
+                let mut read = io.poll_read(cx, buf);
+                if read.is_pending() && output.peer_closed && output.ends_when_dropped() {
+                    // Nothing more is to come, and the peer waits for the end.
+                    read = Poll::Ready(Ok(0));
+                }
                 let lost = read.is_pending() && output.tx.end().is_some();
                 (
                     read,

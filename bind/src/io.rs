@@ -35,6 +35,10 @@ pub trait Write {
 
     /// Ends our direction, after what was written.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Whether the peer sees the end of our direction before the transport is dropped. If not, it is
+    /// dropped as soon as it has nothing more to do than to tell of that end.
+    fn half_closes(&self) -> bool;
 }
 
 /// A transport that knows who is at the other end.

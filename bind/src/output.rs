@@ -113,6 +113,14 @@ impl<S> Output<S> {
         Err(end.into())
     }
 
+    /// Whether our direction is to end, and the peer will see that when the transport is dropped.
+    pub(crate) fn ends_when_dropped(&self) -> bool
+    where
+        S: Write,
+    {
+        self.shut_down && self.io.as_ref().is_some_and(|io| !io.half_closes())
+    }
+
     /// Whether our Close has left, or never will.
     pub(crate) fn is_done(&self) -> bool {
         self.tx.is_closed() || self.tx.end().is_some()
@@ -293,12 +301,13 @@ impl<S: Write> Output<S> {
         S: Read,
     {
         let _ = self.poll_shutdown(cx);
+        let drop = self.ends_when_dropped();
         let mut scrap = [0; 4096];
         while let Some(io) = &mut self.io {
             match io.poll_read(cx, &mut scrap) {
                 Poll::Ready(Ok(len)) if len > 0 => {}
-                Poll::Ready(_) => self.end(RecvError::Lost(Lost::Eof)),
-                Poll::Pending => return,
+                Poll::Pending if !drop => return,
+                _ => self.end(RecvError::Lost(Lost::Eof)),
             }
         }
     }

@@ -237,6 +237,87 @@ fn a_peer_that_streams_for_ever_does_not_hold_off_the_close_deadline() {
     });
 }
 
+/// The peer waits for the end, and does not see it before the transport is dropped.
+#[test]
+fn a_transport_that_does_not_half_close_is_dropped_after_both_closes() {
+    for (split, receives) in [(false, true), (true, true), (true, false)] {
+        let world = World::default();
+        let (mut a, mut b) = pipe(4096);
+        (a.half_closes, b.half_closes) = (false, false);
+        let mut client = socket(&world, a, Role::Client, config());
+        let mut server = socket(&world, b, Role::Server, config());
+        world.spawn(async move {
+            server.send("to be read before the end").await.unwrap();
+            if split {
+                let (mut read, write) = server.split();
+                if !receives {
+                    drop(read);
+                    return write.close(None).await.unwrap();
+                }
+                write.finish(None).await.unwrap();
+                assert_eq!(read.recv().await.unwrap(), None);
+                assert!(read.closed().unwrap().clean);
+            } else {
+                server.close(None).await.unwrap();
+                assert!(server.closed().unwrap().clean);
+            }
+        });
+        world.block_on(async move {
+            assert!(client.recv().await.unwrap().is_some());
+            assert_eq!(client.recv().await.unwrap(), None);
+            let closed = client.closed().unwrap();
+            assert_eq!(closed.code, 1005, "the Close has come");
+            assert!(closed.clean || !receives);
+        });
+        assert_eq!(world.now(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_transport_that_does_not_half_close_is_drained_after_a_failure() {
+    let world = World::default();
+    let (mut end, peer) = pipe(4096);
+    end.half_closes = false;
+    let mut server = socket(&world, end, Role::Server, config());
+    // RFC 6455 §5.1: a frame of a client that is not masked.
+    peer.outgoing.borrow_mut().push(&frame(0x82, b"plain"));
+    let wire = world.clone();
+    world.spawn(async move {
+        wire.sleep(Duration::from_secs(1)).await;
+        let sent = peer.incoming.borrow_mut().drain();
+        assert_eq!(sent[..4], [0x88, sent[1], 3, 234]);
+        wire.sleep(Duration::from_secs(1)).await;
+        assert!(!peer.outgoing.borrow().reset);
+        peer.outgoing.borrow_mut().close();
+    });
+    world.block_on(async move {
+        let error = server.recv().await.unwrap_err();
+        assert!(matches!(error, Error::Protocol(_)), "{error:?}");
+    });
+    assert_eq!(world.now(), Duration::from_secs(2));
+}
+
+#[test]
+fn a_transport_that_half_closes_is_read_until_the_peer_ends_it() {
+    let world = World::default();
+    let (end, peer) = pipe(4096);
+    let mut server = socket(&world, end, Role::Server, config());
+    let wire = world.clone();
+    world.spawn(async move {
+        peer.outgoing.borrow_mut().push(b"\x88\x80\0\0\0\0");
+        wire.sleep(Duration::from_secs(1)).await;
+        let sent = peer.incoming.borrow_mut().drain();
+        assert_eq!(sent, [0x88, 0]);
+        assert!(peer.incoming.borrow().closed && !peer.outgoing.borrow().reset);
+        peer.outgoing.borrow_mut().close();
+    });
+    world.block_on(async move {
+        assert_eq!(server.recv().await.unwrap(), None);
+        assert!(server.closed().unwrap().clean);
+    });
+    assert_eq!(world.now(), Duration::from_secs(1));
+}
+
 /// CL-043: a reset behind the closing handshake does not turn success into an error.
 #[test]
 fn a_reset_behind_both_closes_is_a_clean_end() {

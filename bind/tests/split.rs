@@ -194,6 +194,10 @@ impl Write for Knotted {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner.poll_shutdown(cx)
     }
+
+    fn half_closes(&self) -> bool {
+        true
+    }
 }
 
 #[test]

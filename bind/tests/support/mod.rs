@@ -248,6 +248,8 @@ pub struct End {
     pub incoming: Rc<RefCell<Lane>>,
     pub outgoing: Rc<RefCell<Lane>>,
     pub vectored: bool,
+    /// If not, its direction ends when it is dropped, and what nobody has read by then is lost.
+    pub half_closes: bool,
     /// Reads take no more than this.
     pub step: usize,
     /// The next write finds no room, and will not be told when there is some.
@@ -266,6 +268,7 @@ pub fn pipe(capacity: usize) -> (End, End) {
         incoming: incoming.clone(),
         outgoing: outgoing.clone(),
         vectored: true,
+        half_closes: true,
         step: usize::MAX,
         refuses: false,
     };
@@ -422,9 +425,16 @@ impl Write for End {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.half_closes {
+            return self.poll_empty(cx).map(Ok);
+        }
         self.outgoing.borrow_mut().close();
         Poll::Ready(Ok(()))
+    }
+
+    fn half_closes(&self) -> bool {
+        self.half_closes
     }
 }
 
@@ -433,6 +443,9 @@ impl Drop for End {
     fn drop(&mut self) {
         let mut outgoing = self.outgoing.borrow_mut();
         outgoing.closed = true;
+        if !self.half_closes {
+            outgoing.bytes.clear();
+        }
         outgoing.reader.take().into_iter().for_each(Waker::wake);
         let mut incoming = self.incoming.borrow_mut();
         incoming.reset = true;
