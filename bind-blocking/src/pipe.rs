@@ -82,10 +82,7 @@ impl<S: Transport> Pipe<S> {
             }
             // Both, for a peer may read nothing before it is read from.
             (true, true) if turns.reads => turns.took(self.read(Some(SLICE))),
-            (true, true) => {
-                turns.took(self.write());
-                self.hand_over();
-            }
+            (true, true) => turns.took(self.write()),
         }
     }
 

@@ -115,9 +115,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`TrySendError::Full`] gives the message back.
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        let sent = self.inner.try_send(message);
-        self.runner.write();
-        sent
+        self.inner.try_send(message)
     }
 
     /// Writes and flushes what was queued before this call.

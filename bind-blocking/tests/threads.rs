@@ -158,8 +158,8 @@ fn what_is_fed_leaves_while_the_reader_waits() {
 #[test]
 fn a_message_that_a_thread_leaves_is_written_by_the_one_that_writes() {
     let world = World::new();
-    let (client, mut server) = pair(&world, 1000, config());
-    let (_receiver, sender) = client.split();
+    let (a, b) = world.pipe(1000);
+    let (_receiver, sender) = socket(a, Role::Client, &Arc::new(config())).split();
     let writing = {
         let sender = sender.clone();
         world.spawn(move || sender.send(vec![1; 50_000]).unwrap())
@@ -167,14 +167,19 @@ fn a_message_that_a_thread_leaves_is_written_by_the_one_that_writes() {
     world.sleep(SECOND);
     // It blocks: this does not wait for the end of it.
     let before = world.now();
-    sender.feed("behind").unwrap();
+    sender.feed(vec![2; 3000]).unwrap();
     assert_eq!(world.now(), before);
-    let receiving = world.spawn(move || {
-        let first = server.recv().unwrap().unwrap().len();
-        (first, server.recv().unwrap())
-    });
+    let mut taken = 0;
+    while taken < 8 + 50_000 {
+        taken += b.read(&mut [0; 1000]).unwrap();
+    }
+    // The first is gone by now, and its thread goes on with the other.
+    world.sleep(SECOND);
+    while taken < 8 + 50_000 + 8 + 3000 {
+        taken += b.read(&mut [0; 1000]).unwrap();
+    }
+    assert!(world.now() - before < 2 * SECOND);
     writing.join();
-    assert_eq!(receiving.join(), (50_000, Some("behind".into())));
 }
 
 #[test]
@@ -186,7 +191,8 @@ fn a_flush_waits_for_what_another_thread_is_writing() {
         let sender = sender.clone();
         world.spawn(move || sender.send(vec![1; 5000]).unwrap())
     };
-    world.sleep(SECOND);
+    // In the middle of its first write.
+    world.sleep(SECOND / 250);
     let inside = world.clone();
     let flushing = world.spawn(move || {
         sender.flush().unwrap();
@@ -343,10 +349,14 @@ fn a_stream_that_is_dropped_fails_the_connection() {
         if split {
             let (mut receiver, sender) = client.split();
             let reading = world.spawn(move || receiver.recv());
+            // The reader is blocked.
+            world.sleep(SECOND);
+            let before = world.now();
             let mut stream = sender.stream(Kind::Text).unwrap();
             stream.write("half of a").unwrap();
             drop(stream);
             assert_eq!(reading.join().unwrap(), None);
+            assert_eq!(world.now(), before);
         } else {
             let mut client = client;
             let mut stream = client.stream(Kind::Text).unwrap();
