@@ -2,10 +2,7 @@
 
 use std::{error::Error as StdError, time::Duration};
 
-use ::tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::sleep,
-};
+use ::tokio::{io::AsyncWriteExt, time::sleep};
 use bind::{
     Connect, ConnectError, Error,
     proto::{
@@ -16,15 +13,13 @@ use bind::{
 
 use crate::{
     binding::{Binding, Incoming, Socket},
-    support::{defaults, dial, field, read_head, roomy, serve, tcp, with},
+    support::{REQUEST, defaults, dial, field, read_head, roomy, serve, tcp, with},
 };
 
-for_each_binding! {
+for_each_stream! {
     an_accepted_client_is_answered_before_anything_else_is_done,
     a_server_takes_its_time_to_decide,
     a_refused_client_gets_the_whole_answer,
-    a_refusal_outlives_what_the_client_still_sends,
-    an_invalid_request_is_answered_and_reported,
     a_client_that_never_stops_is_let_go,
     a_client_that_leaves_is_told_from_one_that_breaks_off,
     origins_are_allowed_or_not,
@@ -97,60 +92,6 @@ async fn a_refused_client_gets_the_whole_answer<B: Binding>() {
     );
     assert_eq!(response.body, "who are you?\n".repeat(1000));
     assert!(error.to_string().contains("401"), "{error}");
-}
-
-/// A transport that is closed with input unread is reset, and the reset may eat the answer.
-async fn a_refusal_outlives_what_the_client_still_sends<B: Binding>() {
-    let (url, served) = serve(async |stream| {
-        let incoming = B::accept(stream, &defaults()).await.unwrap();
-        incoming.refuse(Response::new(403, "no\n")).await;
-    })
-    .await;
-    let mut stream = dial(&url).await;
-    stream.write_all(REQUEST.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(answer, b"HTTP/1.1 403");
-    // It speaks on, as one does who does not wait for the answer.
-    stream.write_all(&vec![0; 1 << 20]).await.unwrap();
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).await.unwrap();
-    assert!(rest.ends_with("no\n"), "{rest}");
-    assert!(!served.is_finished(), "it waits for our end");
-    drop(stream);
-    served.await.unwrap();
-}
-
-async fn an_invalid_request_is_answered_and_reported<B: Binding>() {
-    for (request, status, error) in [
-        (
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "426",
-            RequestError::NoUpgrade,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "405",
-            RequestError::Method,
-        ),
-        (
-            "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
-            "505",
-            RequestError::Version,
-        ),
-        ("\x16\x03\x01", "400", RequestError::Syntax),
-    ] {
-        let (url, served) =
-            serve(async |stream| B::accept(stream, &defaults()).await.err().unwrap()).await;
-        let mut client = dial(&url).await;
-        client.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert_eq!(answer.split(' ').nth(1), Some(status), "{answer}");
-        assert!(!served.is_finished(), "it waits for our end");
-        drop(client);
-        assert_eq!(served.await.unwrap(), HandshakeError::Request(error));
-    }
 }
 
 /// Its bytes come before a deadline, but put none off.
@@ -320,8 +261,3 @@ async fn errors_can_be_passed_on_by_those_who_box_them<B: Binding>() {
     check::<Error>();
     assert!(size_of::<<B::Incoming as Incoming>::NotAccepted>() <= 32);
 }
-
-/// The sample request of RFC 6455 §1.3.
-const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Version: 13\r\n\r\n";

@@ -9,15 +9,20 @@ use ::tokio::{
 };
 use bind::{
     Error,
-    proto::{Deadline, Message, Negotiated, Role, SendError, handshake::HandshakeError},
+    proto::{
+        Deadline, Message, Negotiated, Role, SendError,
+        handshake::{HandshakeError, RequestError, Response},
+    },
 };
 
 use crate::{
-    binding::{Binding, ReadHalf, Socket, WriteHalf},
-    support::{dial, serve, tcp, with},
+    binding::{Binding, Incoming, ReadHalf, Socket, WriteHalf},
+    support::{REQUEST, defaults, dial, serve, tcp, with},
 };
 
 for_each_binding! {
+    a_refusal_outlives_what_the_client_still_sends,
+    an_invalid_request_is_answered_and_reported,
     a_client_that_says_nothing_is_given_up,
     a_client_that_drips_gets_no_more_time,
     a_message_that_takes_too_long_fails_the_connection,
@@ -25,6 +30,60 @@ for_each_binding! {
 }
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(80));
+
+/// A transport that is closed with input unread is reset, and the reset may eat the answer.
+async fn a_refusal_outlives_what_the_client_still_sends<B: Binding>() {
+    let (url, served) = serve(async |stream| {
+        let incoming = B::accept(stream, &defaults()).await.unwrap();
+        incoming.refuse(Response::new(403, "no\n")).await;
+    })
+    .await;
+    let mut stream = dial(&url).await;
+    stream.write_all(REQUEST.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 403");
+    // It speaks on, as one does who does not wait for the answer.
+    stream.write_all(&vec![0; 1 << 20]).await.unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with("no\n"), "{rest}");
+    assert!(!served.is_finished(), "it waits for our end");
+    drop(stream);
+    served.await.unwrap();
+}
+
+async fn an_invalid_request_is_answered_and_reported<B: Binding>() {
+    for (request, status, error) in [
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "426",
+            RequestError::NoUpgrade,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "405",
+            RequestError::Method,
+        ),
+        (
+            "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+            "505",
+            RequestError::Version,
+        ),
+        ("\x16\x03\x01", "400", RequestError::Syntax),
+    ] {
+        let (url, served) =
+            serve(async |stream| B::accept(stream, &defaults()).await.err().unwrap()).await;
+        let mut client = dial(&url).await;
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{answer}");
+        assert!(!served.is_finished(), "it waits for our end");
+        drop(client);
+        assert_eq!(served.await.unwrap(), HandshakeError::Request(error));
+    }
+}
 
 async fn a_client_that_says_nothing_is_given_up<B: Binding>() {
     let (url, served) = serve(async |stream| {

@@ -72,7 +72,7 @@ async fn both_close_at_once<W: Wire>() {
         socket.close(bye()).await.unwrap();
         socket.closed().unwrap()
     }
-    for _ in 0..20 {
+    for _ in 0..10 {
         let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
         let (near, far) = both(run(client), run(server)).await;
         assert!(near.clean && far.clean, "{near}, {far}");

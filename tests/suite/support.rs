@@ -26,6 +26,11 @@ use crate::{
     certificates::trusting,
 };
 
+/// The sample request of RFC 6455 §1.3.
+pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
 /// Runs a test, which must not hang.
 ///
 /// Its runtime has several threads: what blocks one of them does not keep the others. Tasks of a test

@@ -173,8 +173,8 @@ async fn pieces_of_a_message_are_received_as_they_come<W: Wire>() {
         let (mut read, write) = server.split();
         write.send_pieces(Kind::Binary, back).await.unwrap();
         assert_eq!(read.recv().await.unwrap(), Some(Message::from("and then")));
-        drop(read);
-        write.close(None).await.unwrap();
+        write.finish(None).await.unwrap();
+        assert_eq!(read.recv().await.unwrap(), None);
     };
     both(near, far).await;
 }

@@ -18,10 +18,15 @@ use bind::{
 };
 use rustls::ServerConfig;
 
+pub mod async_std;
+mod blocking;
 mod driven;
+mod smol;
 mod tokio;
 
+pub use blocking::Blocking;
 pub use driven::Driven;
+pub use smol::Smol;
 pub use tokio::Tokio;
 
 /// A binding, over TCP. Its futures run on tokio's runtime, whatever they are of; what blocks says so

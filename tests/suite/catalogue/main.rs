@@ -24,7 +24,7 @@ mod server;
 mod sockets;
 mod tls;
 
-use binding::{Binding, Tokio};
+use binding::{Binding, Blocking, Smol, Tokio};
 use entries::Entry;
 
 /// What a table cannot tell, under the name that its entry gives.
@@ -34,6 +34,8 @@ fn main() -> ExitCode {
     let entries = Arc::new(entries::load());
     let mut trials = Vec::new();
     trials.extend(of_binding::<Tokio>("tokio", &entries));
+    trials.extend(of_binding::<Smol>("smol", &entries));
+    trials.extend(of_binding::<Blocking>("blocking", &entries));
 
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     let count = |what: fn(&Entry) -> bool| entries.iter().filter(|entry| what(entry)).count();

@@ -1,0 +1,34 @@
+//! bowline-smol, over the TCP streams of async-std, which know nothing of it.
+
+use std::{io, net};
+
+use ::async_std::net::TcpStream;
+use bind::{Connect, ConnectError, proto::handshake::Response};
+use bowline_smol::{MaybeTls, WebSocket, connect_over};
+
+use super::smol::{Over, Stream};
+
+pub type AsyncStd = Over<TcpStream>;
+
+impl Stream for TcpStream {
+    fn of_std(stream: net::TcpStream) -> Self {
+        stream.into()
+    }
+
+    fn peer_addr(&self) -> io::Result<net::SocketAddr> {
+        self.peer_addr()
+    }
+
+    fn nodelay(&self) -> io::Result<bool> {
+        self.nodelay()
+    }
+
+    /// As an application does that brings its own stream.
+    async fn connect(to: Connect) -> Result<(WebSocket<MaybeTls<Self>>, Response), ConnectError> {
+        let prepared = to.clone().prepare()?;
+        let host = prepared.host.to_string();
+        let stream = Self::connect((&*host, prepared.port)).await?;
+        stream.set_nodelay(prepared.nodelay)?;
+        connect_over(stream, to).await
+    }
+}
