@@ -155,6 +155,20 @@ fn a_write_half_that_closes_frees_the_reader() {
     assert!(!closed.unwrap().clean);
 }
 
+/// The first of the deadlines that it waits for.
+#[test]
+fn a_close_that_cannot_leave_ends() {
+    let world = World::new();
+    let (client, _server) = pair(&world, 4, config());
+    let (_receiver, sender) = client.split();
+    let (deadline, after) = timed_out(&world, || sender.close(None));
+    assert_eq!(deadline, Deadline::Close);
+    assert!(
+        (5 * SECOND..5 * SECOND + LATE).contains(&after),
+        "{after:?}"
+    );
+}
+
 #[test]
 fn a_reader_notices_that_the_other_half_has_closed() {
     for keep_alive in [Some(20 * SECOND), None] {

@@ -266,6 +266,8 @@ pub struct Calls {
     pub all: usize,
     /// The call of this number fails so.
     pub fault: Option<(usize, Fault)>,
+    /// It was a read or a write.
+    pub moved_bytes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -286,7 +288,12 @@ impl End {
     fn call(&self, count: impl FnOnce(&mut Calls)) -> io::Result<Option<Fault>> {
         let mut calls = self.calls.lock().unwrap();
         calls.all += 1;
+        let moved = calls.reads + calls.writes;
         count(&mut calls);
+        let moves_bytes = calls.reads + calls.writes > moved;
+        if calls.fault.is_some_and(|(number, _)| number == calls.all) {
+            calls.moved_bytes = moves_bytes;
+        }
         match calls.fault {
             Some((number, Fault::Error(kind))) if number == calls.all => Err(kind.into()),
             Some((number, fault)) if number == calls.all => Ok(Some(fault)),
