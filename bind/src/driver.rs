@@ -193,9 +193,7 @@ impl<T: Timer> Input<T> {
             let (done, write) = output.with(cx, |output, cx| {
                 let _ = output.poll(cx);
                 tell(rx, output);
-                if rx.wants_shutdown() && output.tx.is_closed() {
-                    let _ = output.poll_shutdown(cx);
-                }
+                output.shut_down_behind_close(cx);
                 (rx.is_done(output.is_done()), output.tx.poll_timeout())
             });
             if done {
@@ -380,6 +378,7 @@ fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
         rx.handle_closing();
     }
     output.peer_closed = rx.is_closed();
+    output.wants_shutdown = rx.wants_shutdown();
     if output.aborted {
         rx.abort();
     }

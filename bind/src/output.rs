@@ -34,6 +34,8 @@ pub(crate) struct Output<S> {
     pub(crate) guarded: bool,
     /// The peer's Close was received.
     pub(crate) peer_closed: bool,
+    /// Our direction of the transport is to end behind our Close.
+    pub(crate) wants_shutdown: bool,
     /// Nobody receives any more.
     pub(crate) reader_gone: bool,
     /// We ended it at once, on purpose.
@@ -65,6 +67,7 @@ impl<S> Output<S> {
             turns: VecDeque::new(),
             guarded: false,
             peer_closed: false,
+            wants_shutdown: false,
             reader_gone: false,
             aborted: false,
         }
@@ -172,7 +175,15 @@ impl<S: Write> Output<S> {
             return Poll::Ready(());
         }
         self.tx.handle_sent(!self.unflushed);
+        self.shut_down_behind_close(cx);
         polled.map(drop)
+    }
+
+    /// Whoever writes our Close does it: a blocking reader may be waiting for the peer's end by then.
+    pub(crate) fn shut_down_behind_close(&mut self, cx: &mut Context<'_>) {
+        if self.wants_shutdown && self.tx.is_closed() {
+            let _ = self.poll_shutdown(cx);
+        }
     }
 
     fn write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     spawn,
+    task::yield_now,
     time::sleep,
 };
 use bind::{
@@ -26,6 +27,7 @@ for_each_binding! {
     a_client_that_says_nothing_is_given_up,
     a_client_that_drips_gets_no_more_time,
     a_message_that_takes_too_long_fails_the_connection,
+    a_server_ends_the_transport_behind_its_answer,
     a_server_that_leaves_the_transport_open_is_not_waited_for,
 }
 
@@ -140,6 +142,39 @@ async fn a_message_that_takes_too_long_fails_the_connection<B: Binding>() {
     assert_eq!(out[..4], [0x88, out[1], 0x03, 0xf0], "1008");
     drop(near);
     served.await.unwrap();
+}
+
+/// RFC 6455 §7.1.1: a server "MUST close the TCP connection" first, and waits for no deadline to do so,
+/// whichever half is writing when the Close comes.
+async fn a_server_ends_the_transport_behind_its_answer<B: Binding>() {
+    for _ in 0..10 {
+        let (near, far) = tcp().await;
+        let never = with(|config| config.close_timeout = None);
+        let far = far.into_std().unwrap();
+        let server = B::from_parts(far, &[], Negotiated::default(), Role::Server, &never);
+        let (mut read, write) = server.split();
+        let writing = Vec::from_iter((0..3).map(|_| {
+            let write = write.clone();
+            spawn(async move {
+                while write.send("more").await.is_ok() {
+                    // To the reader, too, if there are fewer threads than tasks.
+                    yield_now().await;
+                }
+            })
+        }));
+        let receiving = spawn(async move { read.recv().await.unwrap() });
+        let (mut reader, mut writer) = near.into_split();
+        reader.read_exact(&mut [0; 1000]).await.unwrap();
+        writer.write_all(b"\x88\x80\0\0\0\0").await.unwrap();
+        let mut out = Vec::new();
+        reader.read_to_end(&mut out).await.unwrap();
+        assert!(out.ends_with(b"\x88\x00"));
+        drop((reader, writer));
+        assert_eq!(receiving.await.unwrap(), None);
+        for ended in writing {
+            ended.await.unwrap();
+        }
+    }
 }
 
 /// RFC 6455 §7.1.1: a client "SHOULD wait for the server to close the connection", and not for ever.
