@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use ::tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     spawn,
+    task::yield_now,
 };
 use bind::{
     Connect, ConnectError, Error, config,
@@ -123,6 +124,8 @@ fn cl_047_sending_and_closing_at_once_end_once<B: Binding>() {
                                 if let Err(error) = writer.send("Hello").await {
                                     return error;
                                 }
+                                // To the reader, too, if there are fewer threads than tasks.
+                                yield_now().await;
                             }
                         })
                     })
