@@ -209,7 +209,7 @@ impl Receiver {
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
     ///
     /// Of a message that `poll_event` began, first comes all that was gathered. A compressed one is
-    /// inflated by at most 64 KiB a call.
+    /// inflated by at most 16 KiB a call.
     pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
         if !self.block.is_empty() {
             let message = self.next_small()?;

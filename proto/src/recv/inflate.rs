@@ -15,11 +15,10 @@ impl From<Corrupt> for ProtocolError {
 }
 
 impl Partial {
-    /// What is inflated comes in blocks, the first of at least and all of at most so many bytes. A
-    /// message is gathered in a list of them, so that none is copied before all is there; a chunk is
-    /// one.
+    /// What is inflated comes in blocks of at least and at most so many bytes. A message is gathered in
+    /// a list of them, so that nothing is copied before all is there; a chunk is one.
     const LEAST_BLOCK: usize = 512;
-    const BLOCK: usize = 64 << 10;
+    const BLOCK: usize = 16 << 10;
 
     /// Takes more of the frame from `input`, inflates and checks it. Tells how much of `input` it took:
     /// all, or enough for a chunk.
@@ -86,8 +85,9 @@ impl Partial {
     fn block(&mut self, len: usize) -> &mut [u8] {
         if self.filled == self.body.len() {
             let guess = len.saturating_mul(4).max(self.filled.saturating_mul(2));
-            self.body
-                .resize(guess.clamp(Self::LEAST_BLOCK, Self::BLOCK), 0);
+            let size = guess.clamp(Self::LEAST_BLOCK, Self::BLOCK);
+            self.body.reserve_exact(size.saturating_sub(self.filled));
+            self.body.resize(size, 0);
         }
         self.body.get_mut(self.filled..).unwrap_or_default()
     }

@@ -221,6 +221,9 @@ impl Partial {
             self.blocks.push(body);
             body = core::mem::take(&mut self.blocks).concat();
         }
+        if body.capacity() / 2 > body.len() {
+            body.shrink_to_fit(); // It may be kept.
+        }
         Ok(match self.pull {
             Pull::Skip if ends => Step::Skipped,
             Pull::Skip if self.left == 0 => Step::NextFrame,
