@@ -101,7 +101,7 @@ fn what_others_send_we_read() {
             for chunks in [false, true] {
                 let mut end = deflate::end(role, both(15, takeover), |_| {});
                 let mut peer = Deflater::new(level, takeover);
-                for content in contents(1000, 4000) {
+                for content in contents(300, 4000) {
                     let plain = random.below(10) == 0;
                     let (bit, data) = match plain {
                         true => (0, content.clone()),

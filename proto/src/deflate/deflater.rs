@@ -143,9 +143,3 @@ impl Deflater {
         }
     }
 }
-
-impl Drop for Deflater {
-    fn drop(&mut self) {
-        self.release();
-    }
-}

@@ -4,7 +4,7 @@ use super::pool;
 pub(crate) struct Inflater {
     takeover: bool,
     state: Option<zlib_rs::Inflate>,
-    /// The last bytes of the message so far, the newest last.
+    /// The last bytes that came, the newest last.
     last: [u8; 4],
     /// Whether the message has any.
     begun: bool,
@@ -20,14 +20,11 @@ pub(crate) struct Corrupt;
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 impl Inflater {
-    /// No end of [`TAIL`], whatever comes behind it.
-    const NONE: [u8; 4] = [0xff; 4];
-
     pub(super) fn new(takeover: bool) -> Self {
         Self {
             takeover,
             state: None,
-            last: Self::NONE,
+            last: [0; 4],
             begun: false,
             ended: false,
         }
@@ -55,22 +52,27 @@ impl Inflater {
     /// The message ended here: it must be whole.
     pub(crate) fn finish(&mut self) -> Result<(), Corrupt> {
         let (begun, ended) = (self.begun, self.ended);
-        let last = core::mem::replace(&mut self.last, Self::NONE);
         (self.begun, self.ended) = (false, false);
         // Nothing at all is an empty message, and the last block of a stream has no tail.
         if begun && !ended {
             // Whoever left the tail on is between two blocks now, and gets a whole empty one.
             let tail = [0x00, 0x00, 0x00, 0xff, 0xff, 0x00];
-            let tail = if last == TAIL { &tail[..] } else { &tail[1..] };
+            let tail = if self.last == TAIL {
+                &tail[..]
+            } else {
+                &tail[1..]
+            };
             // Inflating stops at the end of the empty block, before the byte that follows. Inside of
-            // another block it would stop elsewhere, or give something.
-            let used = self.step(tail, &mut [0], zlib_rs::InflateFlush::Block)?;
-            if used != (tail.len().saturating_sub(1), 0) {
+            // another block it would stop elsewhere, or for want of room.
+            let (taken, _) = self.step(tail, &mut [], zlib_rs::InflateFlush::Block)?;
+            if taken != tail.len().saturating_sub(1) {
                 return Err(Corrupt);
             }
         }
-        if !self.takeover {
-            self.release();
+        if !self.takeover
+            && let Some(state) = self.state.take()
+        {
+            pool::give_inflate(state);
         }
         Ok(())
     }
@@ -97,17 +99,5 @@ impl Inflater {
             self.ended = false;
         }
         Ok((taken, given))
-    }
-
-    fn release(&mut self) {
-        if let Some(state) = self.state.take() {
-            pool::give_inflate(state);
-        }
-    }
-}
-
-impl Drop for Inflater {
-    fn drop(&mut self) {
-        self.release();
     }
 }
