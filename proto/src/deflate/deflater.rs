@@ -56,9 +56,9 @@ impl Deflater {
         }
     }
 
-    /// Whether to try it on a whole message of `len` bytes. An empty one cannot shrink.
+    /// Whether to try it on a whole message of `len` bytes.
     pub(crate) fn is_worth(&self, len: usize) -> bool {
-        len >= self.threshold.max(1)
+        len >= self.threshold
     }
 
     /// Whether a message that was compressed by itself within a window of `bits` may be sent.
