@@ -225,6 +225,38 @@ fn what_does_not_shrink_is_sent_plain_and_forgotten() {
 }
 
 #[test]
+fn what_is_compressed_is_smaller() {
+    let mut plain = 0;
+    for len in 0..400 {
+        let mut end = deflate::end(Role::Server, USUAL, |_| {});
+        let content: Vec<u8> = (0..len).map(|i: u32| (i * i % 83) as u8).collect();
+        end.conn.send(content.clone()).unwrap();
+        let frames = end.write();
+        let smaller = frames[0].payload.len() < content.len();
+        assert_eq!(frames[0].first & RSV1 != 0, smaller, "{len}");
+        plain += u32::from(!smaller);
+    }
+    assert!((10..390).contains(&plain), "{plain}");
+}
+
+#[test]
+fn what_is_compressed_and_not_framed_counts_as_unsent() {
+    let mut end = deflate::end(Role::Server, USUAL, |config| {
+        config.send_high_water = 1000;
+        config.send_frame_size = Some(500);
+    });
+    end.conn.send(json(60_000)).unwrap();
+    let mut full = 0;
+    while let Some(transmit) = end.conn.transmit() {
+        transmit.advance(transmit.remaining());
+        full += u32::from(end.conn.is_full());
+        end.conn.handle_sent(true);
+    }
+    assert!(full > 10, "{full}");
+    assert!(!end.conn.is_full());
+}
+
+#[test]
 fn a_large_message_is_compressed_in_steps() {
     for role in BOTH {
         for takeover in [false, true] {
@@ -468,22 +500,25 @@ fn with_takeover_a_state_lives_as_long_as_its_connection() {
         let data = peer.message(&content);
         let mut lives = 0;
         let total = held(|| {
-            for _ in 0..20 {
+            for i in 0..20 {
                 lives += held(|| {
                     let mut end = deflate::end(Role::Server, USUAL, |_| {});
                     end.conn.send(content.clone()).unwrap();
                     end.write();
                     end.give(&[compressed(BINARY, &data)]);
-                    // A Close ends the need for them.
-                    end.conn.close(None);
-                    end.write();
-                    end.give(&[Frame::new(support::CLOSE, "")]);
+                    // A Close ends the need for them, and so does any other end.
+                    if i % 2 == 0 {
+                        end.conn.close(None);
+                        end.write();
+                        end.give(&[Frame::new(support::CLOSE, "")]);
+                    } else {
+                        end.conn.abort();
+                    }
                     std::mem::forget(end);
                 });
             }
         });
-        // One of either kind, which the pool has.
-        assert!(total < 440 << 10, "{total} {lives}");
+        assert!(total < 20 << 10, "{total} {lives}");
     })
     .join()
     .unwrap();
@@ -583,6 +618,27 @@ fn a_message_of_exactly_the_largest_size_is_delivered() {
                     assert!(events == [expected], "{len} of {max}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_message_may_end_anywhere_in_a_block() {
+    // Of one octet over and over, so that much comes of the last bytes of the input.
+    let lens = (500..530).chain(16_380..16_660).chain(32_760..32_790);
+    for len in lens {
+        let content = vec![b'a'; len];
+        let data = Deflater::new(9, false).message(&content);
+        for chunks in [false, true] {
+            let mut end = deflate::end(Role::Client, USUAL, |_| {});
+            end.hear(&[compressed(TEXT, &data)]);
+            let events = if chunks {
+                joined(end.chunks()).0
+            } else {
+                end.events()
+            };
+            let expected = String::from_utf8(content.clone()).unwrap();
+            assert!(events == [Ok(support::text(expected))], "{len}");
         }
     }
 }
@@ -744,6 +800,15 @@ fn a_prepared_message_costs_no_copy() {
             }
         }
     });
+    assert!(info.bytes_total < 16 * KIB, "{}", info.bytes_total);
+}
+
+#[test]
+fn preparing_uses_the_states_of_the_thread() {
+    let config = config(|config| config.deflate = Some(all()));
+    let content = Bytes::from(json(3000));
+    drop(Prepared::new(content.clone(), &config));
+    let info = measure(|| drop(Prepared::new(content.clone(), &config)));
     assert!(info.bytes_total < 16 * KIB, "{}", info.bytes_total);
 }
 

@@ -48,12 +48,9 @@ impl Partial {
             piece.copy_from_slice(rest.get(..len).unwrap_or_default());
             mask::apply(piece, self.key, 0);
 
-            // A byte more than may come shows that it is too much.
-            let most = max.saturating_sub(self.total).saturating_add(1);
             let room = self.block(rest.len());
-            let most = usize::try_from(most).unwrap_or(usize::MAX).min(room.len());
-            let (taken, given) =
-                inflater.inflate(piece, room.get_mut(..most).unwrap_or_default())?;
+            let most = room.len();
+            let (taken, given) = inflater.inflate(piece, room)?;
             rest = rest.get(taken..).unwrap_or_default();
             self.left = self.left.saturating_sub(taken as u64);
             self.key.rotate_left(taken % 4);
