@@ -1,23 +1,16 @@
-//! Runs the cases of Autobahn's fuzzing server: `autobahn_client URL`.
+//! Runs the cases of Autobahn's fuzzing server: `autobahn_client URL [--deflate]`.
 
 use std::{error::Error, sync::Arc};
 
-use bowline_blocking::{Config, Connect, config, connect};
+use bowline_blocking::{self as bowline, Config, Connect, connect};
+
+#[path = "../../bind-tokio/examples/common/fuzzed.rs"]
+mod arguments;
 
 const AGENT: &str = "bowline-blocking";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let server = std::env::args()
-        .nth(1)
-        .ok_or("usage: autobahn_client URL")?;
-    let server = server.trim_end_matches('/');
-    let mut config = config();
-    // Behind 65,536 fragments there is an empty one.
-    config.max_message_size = 16 << 20;
-    config.max_frame_size = 16 << 20;
-    config.max_fragments = 65_537;
-    let config = Arc::new(config);
-
+    let (server, config) = arguments::parse()?;
     let count: u32 = ask(&format!("{server}/getCaseCount"), &config)?.parse()?;
     for case in 1..=count {
         let url = format!("{server}/runCase?case={case}&agent={AGENT}");

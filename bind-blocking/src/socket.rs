@@ -1,6 +1,8 @@
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
-use bind::proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, State};
+use bind::proto::{
+    Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State,
+};
 
 use crate::{
     Clock, Error, Io, PeerAddr, ReadHalf, Streaming, Transport, TrySendError, WriteHalf,
@@ -72,7 +74,7 @@ impl<S: Transport> WebSocket<S> {
     /// [`Error::Send`] if the message cannot be sent, in particular
     /// [`SendError::Closed`](crate::SendError::Closed); [`Error::TimedOut`] if the peer took no output
     /// for [`write_timeout`](crate::Config::write_timeout).
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.runner.run(self.inner.send(message))
     }
 
@@ -104,7 +106,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.runner.run(self.inner.feed(message))
     }
 
@@ -114,7 +116,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// [`TrySendError::Full`] gives the message back.
-    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    pub fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         self.inner.try_send(message)
     }
 

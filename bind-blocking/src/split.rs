@@ -1,6 +1,8 @@
 use std::{fmt, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use bind::proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, State};
+use bind::proto::{
+    Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State,
+};
 
 use crate::{Clock, Error, Io, Streaming, Transport, TrySendError, run::Runner};
 
@@ -90,7 +92,7 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output
     /// for [`write_timeout`](crate::Config::write_timeout), whether or not somebody receives.
-    pub fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn send(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.run(self.inner.send(message))
     }
 
@@ -120,7 +122,7 @@ impl<S: Transport> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn feed(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.runner.run(self.inner.feed(message))?;
         self.write_rest();
         Ok(())
@@ -132,7 +134,7 @@ impl<S: Transport> WriteHalf<S> {
     /// # Errors
     ///
     /// [`TrySendError::Full`] gives the message back.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         let sent = self.inner.try_send(message);
         self.runner.write();
         sent

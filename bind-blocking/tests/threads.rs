@@ -5,7 +5,8 @@ mod support;
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    CloseCode, CloseFrame, ControlPayload, Error, Kind, Message, Role, Transport, TrySendError,
+    CloseCode, CloseFrame, ControlPayload, Error, Kind, Message, Outgoing, Role, Transport,
+    TrySendError,
 };
 use support::{Fault, World, config, pair, socket};
 
@@ -94,7 +95,7 @@ fn many_writers_of_one_socket() {
                         0 => sender.feed(text).unwrap(),
                         1 => sender.send(text).unwrap(),
                         _ => {
-                            let mut message = Message::from(text);
+                            let mut message = Outgoing::from(text);
                             while let Err(TrySendError::Full(back)) = sender.try_send(message) {
                                 message = back;
                                 sender.flush().unwrap();
@@ -284,7 +285,7 @@ fn try_send_does_not_wait() {
         match sender.try_send(vec![1; 10_000]) {
             Ok(()) => count += 1,
             Err(TrySendError::Full(message)) => {
-                assert_eq!(message.len(), 10_000);
+                assert_eq!(message.message().len(), 10_000);
                 break;
             }
             Err(error) => panic!("{error}"),

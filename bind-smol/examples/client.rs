@@ -1,4 +1,4 @@
-//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--insecure]`.
+//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--insecure] [--deflate]`.
 //!
 //! Sends each line of its input as text and prints what arrives. Ends with the input, or when the
 //! server closes; succeeds only after a clean close. `--insecure` trusts any certificate.

@@ -1,4 +1,5 @@
-//! Sends back what it receives: `echo_server ADDR [--tls CERT KEY] [--max-message BYTES]`.
+//! Sends back what it receives:
+//! `echo_server ADDR [--tls CERT KEY] [--max-message BYTES] [--deflate] [--level 1-9]`.
 //!
 //! The first line it prints ends with the address it listens on; port 0 picks a free one. CERT and KEY
 //! are PEM files. `SMOL_THREADS` says how many threads serve, one by default.

@@ -1,4 +1,4 @@
-//! Runs the cases of Autobahn's fuzzing server: `autobahn_client URL`.
+//! Runs the cases of Autobahn's fuzzing server: `autobahn_client URL [--deflate]`.
 
 use std::error::Error;
 

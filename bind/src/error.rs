@@ -1,6 +1,6 @@
 use std::{fmt, io};
 
-use proto::{Deadline, EntropyError, Lost, Message, ProtocolError, RecvError, SendError};
+use proto::{Deadline, EntropyError, Lost, Outgoing, ProtocolError, RecvError, SendError};
 
 /// Why an operation on a socket failed. The name says who is at fault.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl From<RecvError> for Error {
 #[derive(Debug)]
 pub enum TrySendError {
     /// Too much waits already; here is the message.
-    Full(Message),
+    Full(Outgoing),
     /// The message cannot be sent.
     Failed(Error),
 }

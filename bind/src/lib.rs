@@ -36,12 +36,15 @@ pub mod api {
     pub use proto::{
         self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
         Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
-        ProtocolError, Role, SendError, State, Utf8Bytes,
+        Outgoing, Prepared, ProtocolError, Role, SendError, State, Utf8Bytes,
         handshake::{
             AnswerError, HandshakeError, Headers, InvalidHeader, OfferError, Request, RequestError,
             Response, ResponseError, respond,
         },
     };
+
+    #[cfg(feature = "deflate")]
+    pub use proto::deflate::Deflate;
 
     pub use crate::{Connect, ConnectError, Error, TrySendError, UrlError, config};
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Buf;
-use proto::{CloseCode, Closed, Deadline, Lost, Message, RecvError, SendError, Sender, Transmit};
+use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, Sender, Transmit};
 
 use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
@@ -268,7 +268,7 @@ impl<S: Write> Output<S> {
     pub(crate) fn try_send(
         &mut self,
         cx: &mut Context<'_>,
-        message: Message,
+        message: Outgoing,
     ) -> Result<(), TrySendError> {
         if !self.make_room(cx) || self.guarded || !self.turns.is_empty() {
             return Err(TrySendError::Full(message));

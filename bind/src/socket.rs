@@ -9,8 +9,8 @@ use std::{
 };
 
 use proto::{
-    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Kind, Message, SendError, Sender,
-    State,
+    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Kind, Message, Outgoing,
+    SendError, Sender, State,
 };
 
 use crate::{
@@ -109,7 +109,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// [`Error::Send`] if the message cannot be sent, in particular [`SendError::Closed`];
     /// [`Error::TimedOut`] if the peer took no output for
     /// [`write_timeout`](proto::Config::write_timeout).
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub async fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.feed(message).await?;
         self.flush().await
     }
@@ -141,8 +141,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.queue(message.into(), |tx, message| tx.send(message))
+    pub async fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
+        self.queue(message.into(), |tx, message: Outgoing| tx.send(message))
             .await
     }
 
@@ -151,10 +151,9 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// # Errors
     ///
     /// [`TrySendError::Full`] gives the message back.
-    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    pub fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         let cx = &mut Context::from_waker(Waker::noop());
-        let message = message.into();
-        self.output.try_send(cx, message)
+        self.output.try_send(cx, message.into())
     }
 
     /// Writes and flushes what was queued before this call. Cancel-safe.

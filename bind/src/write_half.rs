@@ -6,7 +6,7 @@ use std::{
 };
 
 use proto::{
-    Chunk, CloseFrame, Closed, ControlPayload, Deadline, Instant, Kind, Message, RecvError,
+    Chunk, CloseFrame, Closed, ControlPayload, Deadline, Instant, Kind, Outgoing, RecvError,
     SendError, Sender, State,
 };
 
@@ -51,11 +51,11 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     ///
     /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output
     /// for [`write_timeout`](proto::Config::write_timeout), whether or not somebody receives.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+    pub async fn send(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.queue(
             What::Data,
             message.into(),
-            |tx, message| tx.send(message),
+            |tx, message: Outgoing| tx.send(message),
             Wait::Left,
         )
         .await
@@ -107,11 +107,11 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
+    pub async fn feed(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.queue(
             What::Data,
             message.into(),
-            |tx, message| tx.send(message),
+            |tx, message: Outgoing| tx.send(message),
             Wait::Queued,
         )
         .await
@@ -122,7 +122,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     /// # Errors
     ///
     /// [`TrySendError::Full`] gives the message back.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         self.shared
             .with(None, |output, cx| output.try_send(cx, message.into()))
     }

@@ -18,8 +18,8 @@ pub enum Role {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Largest message to assemble, after decompression (1 MiB). Beyond it the connection fails with
-    /// 1009.
+    /// Largest message to assemble, inflated if it is compressed (1 MiB). Beyond it the connection
+    /// fails with 1009.
     pub max_message_size: usize,
     /// Largest frame to accept, as it is on the wire (1 MiB). Beyond it the connection fails with
     /// 1009.
@@ -74,6 +74,10 @@ pub struct Config {
     /// Whether a client that offered subprotocols fails if the server picks none (false).
     pub require_subprotocol: bool,
 
+    /// Compresses messages, if the peer agrees (`None`: never). RFC 7692.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<crate::deflate::Deflate>,
+
     /// Fills its argument with unpredictable bytes, for masking keys (RFC 6455 §5.3) and the
     /// handshake's key (§4.1), or fails.
     pub entropy: fn(&mut [u8]) -> Result<(), EntropyError>,
@@ -104,6 +108,8 @@ impl Config {
             max_interim_responses: 16,
             max_error_body: 64 << 10,
             require_subprotocol: false,
+            #[cfg(feature = "deflate")]
+            deflate: None,
             entropy,
         }
     }

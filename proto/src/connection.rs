@@ -3,7 +3,7 @@ use core::{fmt, time::Duration};
 
 use crate::{
     Chunk, CloseFrame, Closed, Config, ControlPayload, Instant, Lost, Message, Negotiated,
-    Receiver, RecvError, Role, SendError, Sender, Transmit,
+    Outgoing, Receiver, RecvError, Role, SendError, Sender, Transmit, deflate,
 };
 
 /// Something the peer did.
@@ -53,14 +53,19 @@ pub struct Connection {
     rx: Receiver,
     tx: Sender,
     subprotocol: Option<Box<str>>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<deflate::Agreed>,
 }
 
 impl Connection {
     /// A connection whose opening handshake is complete. `now` is when it began.
     pub fn new(role: Role, negotiated: Negotiated, config: &Arc<Config>, now: Instant) -> Self {
+        let (inflater, deflater) = deflate::codec(&negotiated, config);
         Self {
-            rx: Receiver::new(role, config, now),
-            tx: Sender::new(role, config),
+            rx: Receiver::new(role, config, inflater, now),
+            tx: Sender::new(role, config, deflater),
+            #[cfg(feature = "deflate")]
+            deflate: negotiated.deflate,
             subprotocol: negotiated.subprotocol.map(String::into_boxed_str),
         }
     }
@@ -119,7 +124,7 @@ impl Connection {
     }
 
     /// Queues a whole message; see [`Sender::send`].
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
         self.tx.send(message)
     }
 
@@ -219,6 +224,12 @@ impl Connection {
     /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// How messages are compressed, if that was agreed on (RFC 7692).
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<deflate::Agreed> {
+        self.deflate
     }
 
     /// From when the last Ping left to when its Pong was received.

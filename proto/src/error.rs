@@ -28,6 +28,8 @@ pub enum ProtocolError {
     Interleaved,
     /// Text, or the reason of a Close, is not UTF-8 (§8.1).
     Utf8,
+    /// Compressed data that is not whole, valid DEFLATE (RFC 7692 §7.2.2).
+    Deflate,
     /// A Close body of one byte (§5.5.1).
     CloseBody,
     /// A close code that must not be sent (§7.4).
@@ -58,7 +60,7 @@ impl ProtocolError {
     /// The code that tells the peer (RFC 6455 §7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::Utf8 => CloseCode::INVALID_PAYLOAD,
+            Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::StreamTooBig { .. } => {
                 CloseCode::MESSAGE_TOO_BIG
             }
@@ -83,6 +85,7 @@ impl fmt::Display for ProtocolError {
             Self::Continuation => "the peer continued a message that it had not begun",
             Self::Interleaved => "the peer began a message before it ended the last",
             Self::Utf8 => "the peer sent text that is not UTF-8",
+            Self::Deflate => "the peer sent compressed data that is not valid DEFLATE",
             Self::CloseBody => "the peer sent a Close with half a code",
             Self::CloseCode(code) => return write!(f, "the peer sent invalid close code {code}"),
             Self::FrameTooBig { max } => {

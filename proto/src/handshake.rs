@@ -63,9 +63,9 @@ mod check;
 mod client;
 mod error;
 mod exchange;
-mod extensions;
+pub(crate) mod extensions;
 mod head;
-mod headers;
+pub(crate) mod headers;
 #[cfg(feature = "http")]
 mod http;
 mod key;
@@ -89,4 +89,7 @@ pub use server::{Incoming, NotAccepted, Server};
 pub struct Negotiated {
     /// The subprotocol, if one was picked.
     pub subprotocol: Option<String>,
+    /// How messages are compressed, if they may be (RFC 7692).
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<crate::deflate::Agreed>,
 }

@@ -173,12 +173,18 @@ mod close;
 mod config;
 mod connection;
 mod control;
+#[cfg(feature = "deflate")]
+pub mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "deflate/absent.rs"]
+mod deflate;
 mod error;
 pub mod frame;
 pub mod guide;
 pub mod handshake;
 pub mod mask;
 mod message;
+mod outgoing;
 mod recv;
 mod send;
 mod time;
@@ -191,6 +197,7 @@ pub use control::Control;
 pub use error::{Deadline, EntropyError, Lost, ProtocolError, RecvError, SendError};
 pub use handshake::Negotiated;
 pub use message::{Chunk, ControlPayload, Kind, Message};
+pub use outgoing::{Outgoing, Prepared};
 pub use recv::Receiver;
 pub use send::{Sender, Transmit};
 pub use time::Instant;

@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use crate::{
     Chunk, CloseCode, CloseFrame, Closed, Config, Control, ControlPayload, Deadline, Event,
-    Initiator, Instant, Lost, Message, RecvError, Role,
+    Initiator, Instant, Lost, Message, RecvError, Role, deflate::Inflater,
 };
 
+mod inflate;
 mod input;
 mod parse;
 mod partial;
@@ -35,6 +36,8 @@ pub struct Receiver {
     drained: bool,
     /// A message that is not all there.
     partial: Option<Box<Partial>>,
+    /// For compressed messages, if they may come.
+    inflater: Option<Box<Inflater>>,
     owed: Control,
     timers: Timers,
     /// An error that was not polled.
@@ -59,7 +62,12 @@ enum Phase {
 }
 
 impl Receiver {
-    pub(crate) fn new(role: Role, config: &Arc<Config>, now: Instant) -> Self {
+    pub(crate) fn new(
+        role: Role,
+        config: &Arc<Config>,
+        inflater: Option<Box<Inflater>>,
+        now: Instant,
+    ) -> Self {
         Self {
             config: config.clone(),
             role,
@@ -69,6 +77,7 @@ impl Receiver {
             plain: true,
             drained: true,
             partial: None,
+            inflater,
             owed: Control::default(),
             timers: Timers::new(config, now),
             failed: None,
@@ -186,7 +195,8 @@ impl Receiver {
     /// The next whole message or control frame; `None` when more input is needed, and after the end.
     ///
     /// A message that [`poll_chunk`](Self::poll_chunk) began is skipped. Work is bounded by what was
-    /// received since the last call.
+    /// received since the last call; inflated, that is up to 1,032 times as much, and up to
+    /// [`max_message_size`](Config::max_message_size) of it is assembled.
     #[inline]
     pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
         if !self.block.is_empty() || self.plain && self.batch() {
@@ -198,7 +208,8 @@ impl Receiver {
 
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
     ///
-    /// Of a message that `poll_event` began, first comes all that was gathered.
+    /// Of a message that `poll_event` began, first comes all that was gathered. A compressed one is
+    /// inflated by at most 16 KiB a call.
     pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
         if !self.block.is_empty() {
             let message = self.next_small()?;
@@ -351,6 +362,7 @@ impl Receiver {
 
     fn discard(&mut self) {
         self.partial = None;
+        self.inflater = None;
         self.block.clear();
         self.input.clear();
     }
@@ -358,6 +370,7 @@ impl Receiver {
     /// The transport, or the connection, ended behind all that was received.
     fn finish(&mut self, end: RecvError) -> Result<(), RecvError> {
         let phase = core::mem::replace(&mut self.phase, Phase::Done);
+        self.discard();
         match (phase, end) {
             (Phase::Open, end) => {
                 let by_peer = matches!(end, RecvError::Lost(_));

@@ -6,15 +6,16 @@ use core::fmt;
 use bytes::{Buf, Bytes};
 
 use crate::{
-    Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message,
-    RecvError, Role, SendError, frame::OpCode, mask, time::Timer,
+    Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message, Outgoing,
+    Prepared, RecvError, Role, SendError, deflate::Deflater, frame::OpCode, mask, outgoing::What,
+    time::Timer,
 };
 
 mod frames;
 mod progress;
 mod transmit;
 
-use frames::{Framing, Item, Payload};
+use frames::{Form, Framing, Item};
 use progress::Progress;
 pub use transmit::Transmit;
 
@@ -32,6 +33,8 @@ pub struct Sender {
     config: Arc<Config>,
     /// On clients only.
     keys: Option<Box<mask::Keys>>,
+    /// For compressed messages, if we may send them.
+    deflater: Option<Box<Deflater>>,
     transmit: Option<Box<Transmit>>,
     /// What is being framed, and what waits for that.
     current: Option<Framing>,
@@ -39,8 +42,8 @@ pub struct Sender {
     /// Payload bytes in both.
     queued: usize,
     owed: Control,
-    /// The message that [`send_chunk`](Self::send_chunk) has not finished.
-    streamed: Option<Kind>,
+    /// The message that [`send_chunk`](Self::send_chunk) has not finished, and whether it is compressed.
+    streamed: Option<(Kind, bool)>,
     closing: Closing,
     end: Option<RecvError>,
     progress: Progress,
@@ -60,10 +63,11 @@ enum Closing {
 }
 
 impl Sender {
-    pub(crate) fn new(role: Role, config: &Arc<Config>) -> Self {
+    pub(crate) fn new(role: Role, config: &Arc<Config>, deflater: Option<Box<Deflater>>) -> Self {
         Self {
             config: config.clone(),
             keys: (role == Role::Client).then(|| Box::new(mask::Keys::new(config.entropy))),
+            deflater,
             transmit: None,
             current: None,
             queue: VecDeque::new(),
@@ -87,22 +91,39 @@ impl Sender {
     ///
     /// Takes any amount; wait while [`is_full`](Self::is_full).
     #[inline]
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        let message = message.into();
+    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
         if self.streamed.is_some() {
             return Err(SendError::Unfinished);
         }
-        self.send_chunk(Chunk {
-            data: message,
-            fin: true,
-        })
+        let (data, form) = match message.into().0 {
+            What::Message { message, compress } => {
+                let form = self.form(compress, &message);
+                (message, form)
+            }
+            What::Prepared(prepared) => {
+                let form = self.form_of(&prepared);
+                (prepared.message().clone(), form)
+            }
+        };
+        self.queue(Chunk { data, fin: true }, form)
     }
 
     /// Queues the next piece of a message.
     ///
     /// The message begins with the first piece and ends with the one that has `fin`; until then no
-    /// other data can be queued. An empty last piece is fine. RFC 6455 §5.4.
+    /// other data can be queued. An empty last piece is fine. RFC 6455 §5.4. If compression was agreed
+    /// on, all pieces are compressed, each in a frame of its own.
     pub fn send_chunk(&mut self, chunk: Chunk) -> Result<(), SendError> {
+        let form = match self.streamed {
+            Some((_, true)) => Form::Deflate,
+            None if !chunk.fin && self.deflater.is_some() => Form::Deflate,
+            None if chunk.fin => self.form(true, &chunk.data),
+            _ => Form::Plain,
+        };
+        self.queue(chunk, form)
+    }
+
+    fn queue(&mut self, chunk: Chunk, form: Form) -> Result<(), SendError> {
         let Chunk { data, fin } = chunk;
         let kind = data.kind();
         let payload = data.into_bytes();
@@ -110,7 +131,7 @@ impl Sender {
         if self.is_closing() {
             return Err(SendError::Closed);
         }
-        if self.streamed.is_some_and(|streamed| streamed != kind) {
+        if self.streamed.is_some_and(|(streamed, _)| streamed != kind) {
             return Err(SendError::KindChanged);
         }
         if payload.len() > self.config.max_send_size {
@@ -126,9 +147,32 @@ impl Sender {
             (None, Kind::Text) => OpCode::Text,
             (None, Kind::Binary) => OpCode::Binary,
         };
-        self.streamed = (!fin).then_some(kind);
-        self.accept(opcode, fin, payload);
+        self.streamed = (!fin).then_some((kind, form == Form::Deflate));
+        self.accept(opcode, fin, payload, form);
         Ok(())
+    }
+
+    /// How a whole message goes out.
+    fn form(&self, compress: bool, message: &Message) -> Form {
+        match &self.deflater {
+            Some(deflater) if compress && deflater.is_worth(message.len()) => Form::Deflate,
+            _ => Form::Plain,
+        }
+    }
+
+    /// How a prepared one does: as one of its frames, if one fits.
+    fn form_of(&self, prepared: &Prepared) -> Form {
+        let frame = match (&self.deflater, prepared.deflated()) {
+            (Some(deflater), Some((bits, frame))) => Some(frame).filter(|_| deflater.admits(*bits)),
+            _ => Some(prepared.plain()),
+        };
+        let most = self.config.send_frame_size.unwrap_or(usize::MAX);
+        match frame {
+            Some(frame) if self.keys.is_none() && frame.len() <= most => {
+                Form::Framed(frame.clone())
+            }
+            _ => self.form(true, prepared.message()),
+        }
     }
 
     /// Queues a Ping behind the messages queued before it (RFC 6455 §5.5.2).
@@ -201,6 +245,7 @@ impl Sender {
     pub fn handle_end(&mut self, end: RecvError) {
         self.end.get_or_insert(end);
         self.drop_waiting();
+        self.deflater = None;
         self.owed = Control::default();
         self.transmit = None;
         self.write = Timer::Off;
@@ -249,7 +294,7 @@ impl Sender {
 
     /// The message that chunks are being sent of.
     pub fn streaming(&self) -> Option<Kind> {
-        self.streamed
+        self.streamed.map(|(kind, _)| kind)
     }
 
     /// How many messages, chunks, Pings and Pongs were queued, ever.
@@ -313,22 +358,22 @@ impl Sender {
         if let Some(keys) = &mut self.keys {
             keys.refill()?;
         }
-        self.accept(opcode, true, payload.into());
+        self.accept(opcode, true, payload.into(), Form::Plain);
         Ok(())
     }
 
-    fn accept(&mut self, opcode: OpCode, fin: bool, payload: Bytes) {
+    fn accept(&mut self, opcode: OpCode, fin: bool, payload: Bytes, form: Form) {
         self.progress.accepted = self.progress.accepted.saturating_add(1);
         self.queued = self.queued.saturating_add(payload.len());
-        let payload = Payload::new(payload, self.keys.is_some());
         let item = Item {
             opcode,
             fin,
             payload,
+            form,
         };
         if self.current.is_none() && self.queue.is_empty() {
             // The usual: it need not wait for another.
-            self.current = Some(Framing::new(item));
+            self.current = Some(Framing::new(item, self.keys.is_some()));
             self.fill();
         } else {
             self.queue.push_back(item);

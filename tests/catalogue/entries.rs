@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 
+use crate::Deflate;
+
 /// All entries of `entries.json`, in its order.
 pub(crate) fn load() -> Vec<Entry> {
     serde_json::from_str(include_str!("entries.json")).expect("entries.json is valid")
@@ -112,6 +114,29 @@ pub(crate) struct Options {
     pub(crate) subprotocols: Vec<String>,
     /// The only origins that our server accepts.
     pub(crate) origins: Option<Vec<String>>,
+    /// Compression, which both ends agree on.
+    pub(crate) deflate: Option<Compression>,
+}
+
+/// What differs from the defaults of compression.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Compression {
+    /// In both directions.
+    pub(crate) takeover: Option<bool>,
+    pub(crate) send_bits: Option<u8>,
+    pub(crate) recv_bits: Option<u8>,
+}
+
+impl Compression {
+    pub(crate) fn options(self) -> Deflate {
+        let mut options = Deflate::default();
+        options.send.takeover = self.takeover.unwrap_or(options.send.takeover);
+        options.recv.takeover = self.takeover.unwrap_or(options.recv.takeover);
+        options.send.bits = self.send_bits.unwrap_or(options.send.bits);
+        options.recv.bits = self.recv_bits.unwrap_or(options.recv.bits);
+        options
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -9,6 +9,7 @@
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const crypto = require('node:crypto');
 const fs = require('node:fs');
 const net = require('node:net');
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -18,6 +19,7 @@ const [program, screenshot] = process.argv.slice(2);
 const WAIT = 20_000; // milliseconds until something that should show counts as missing
 const MIB = 1 << 20;
 const PART = 64 * 1024; // characters of one message of the flood
+const FILLER = crypto.randomBytes(PART).toString('base64').slice(16, PART); // does not get smaller
 const PARTS = (16 * MIB) / PART;
 const ROUND = 16; // messages sent before the readers have to have them all: they read, so they keep up
 const STOP = 2000; // milliseconds that the server promises to need for its end
@@ -83,25 +85,24 @@ const hears = (page, line) =>
   page.waitForFunction((l) => [...document.querySelectorAll('#messages > *')].some((m) => m.textContent.includes(l)), line);
 
 // Notes in `window.parts` which parts of a flood arrive, whole, in the order in which they do.
-const listen = (page) => page.evaluate((size) => {
-  const filler = 'x'.repeat(size);
+const listen = (page) => page.evaluate((filler) => {
   window.socket.addEventListener('message', ({ data }) => {
     const found = typeof data === 'string' && /part (\d+) /.exec(data);
     if (found && data.includes(filler)) window.parts.push(Number(found[1]));
   });
-}, PART - 16);
+}, FILLER);
 
 // Sends up to 16 MiB, round by round until `full()`; all `readers` must get every part.
 async function flood(sender, readers, full = () => false) {
   for (const reader of readers) await reader.evaluate(() => { window.parts = []; });
   let sent = 0;
   while (sent < PARTS && !full()) {
-    await sender.evaluate(([first, count, size]) => {
+    await sender.evaluate(([first, count, filler]) => {
       for (let i = first; i < first + count; i += 1) {
-        document.querySelector('#text').value = `part ${i} `.padEnd(16) + 'x'.repeat(size - 16);
+        document.querySelector('#text').value = `part ${i} `.padEnd(16) + filler;
         document.querySelector('#send').click();
       }
-    }, [sent, ROUND, PART]);
+    }, [sent, ROUND, FILLER]);
     sent += ROUND;
     for (const reader of readers) await reader.waitForFunction((n) => window.parts.length >= n, sent);
   }

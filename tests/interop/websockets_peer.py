@@ -7,6 +7,7 @@ Prints `pass NAME` or `FAIL NAME: why` for every check, and `end` after the last
 """
 import asyncio
 import http
+import os
 import re
 import ssl
 import sys
@@ -14,11 +15,16 @@ import sys
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 LIMIT = 30                  # seconds a check may take before it counts as hung
 MIB = 1 << 20
 CLOSES = [(1000, "done"), (1001, "going away"), (3000, "registered"), (4999, "private, grüße")]
 ALL_BYTES = bytes(range(256))
+DEFLATE = "DEFLATE" in os.environ       # our end has --deflate
+WINDOWS = [{}, {"server_no_context_takeover": True, "client_no_context_takeover": True},
+           {"server_max_window_bits": 9, "client_max_window_bits": 9},
+           {"server_max_window_bits": 12, "client_max_window_bits": 15, "server_no_context_takeover": True}]
 
 
 def expect(what, got, wanted):
@@ -84,10 +90,26 @@ async def closed_by_us(url, options, code, reason):
         expect("the answer to the close", received and received.code, code)
 
 
+def expect_compression(ws):
+    expect("what was agreed on", [extension.name for extension in ws.protocol.extensions], ["permessage-deflate"])
+
+
+async def compressed(url, window):
+    async with connect(url, compression=None, extensions=[ClientPerMessageDeflateFactory(**window)]) as ws:
+        expect_compression(ws)
+        for n in range(200):
+            await echoed(ws, "one message is much like the next, %d of them " % n * (n % 50))
+        await echoed(ws, ALL_BYTES * (MIB // 256))
+
+
 async def client(url, cert):
     options = {"ssl": ssl.create_default_context(cafile=cert)} if cert else {}
     async with connect(url, **options) as ws:
+        if DEFLATE:
+            expect_compression(ws)
         await echoes(ws)
+    for window in WINDOWS if DEFLATE else []:
+        await check("compression, %s" % window, compressed(url, window))
     for code, reason in CLOSES:
         await check("close %d by the peer" % code, closed_by_us(url, options, code, reason))
 
@@ -124,6 +146,8 @@ class Ours:
         async def handler(ws):
             seen.ws = ws
             try:
+                if DEFLATE:
+                    expect_compression(ws)
                 await behave(ws, seen)
                 await ws.wait_closed()
             except ConnectionClosed:
@@ -141,6 +165,7 @@ class Ours:
             port = server.sockets[0].getsockname()[1]
             url = "%s://127.0.0.1:%d/path?query=1" % ("wss" if self.tls else "ws", port)
             command = [self.program, url, *options] + (["--insecure"] if self.tls and insecure else [])
+            command += ["--deflate"] if DEFLATE else []
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=4 * MIB)

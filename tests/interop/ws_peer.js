@@ -16,6 +16,13 @@ const { WebSocket, WebSocketServer } = require('ws');
 const LIMIT = 30_000; // milliseconds a check may take before it counts as hung
 const MIB = 1 << 20;
 const CLOSES = [[1000, 'done'], [1001, 'going away'], [3000, 'registered'], [4999, 'private, grüße']];
+const DEFLATE = 'DEFLATE' in process.env; // our end has --deflate
+const WINDOWS = [
+  true,
+  { serverNoContextTakeover: true, clientNoContextTakeover: true },
+  { serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
+  { serverMaxWindowBits: 12, serverNoContextTakeover: true, threshold: 0 },
+];
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
 
 async function check(name, run) {
@@ -88,6 +95,18 @@ async function echoed(ws, message, send = () => ws.send(message)) {
 async function client(url, cert) {
   const options = cert ? { ca: fs.readFileSync(cert) } : {};
   const ws = await open(url, options);
+  if (DEFLATE) {
+    await check('compression was agreed on', () => assert.match(ws.extensions, /^permessage-deflate/));
+    for (const perMessageDeflate of WINDOWS) {
+      await check(`compression, ${JSON.stringify(perMessageDeflate)}`, async () => {
+        const small = await open(url, { ...options, perMessageDeflate });
+        assert.match(small.extensions, /^permessage-deflate/);
+        for (let n = 0; n < 200; n += 1) await echoed(small, `one message is much like the next, ${n} `.repeat(n % 50));
+        await echoed(small, Buffer.alloc(MIB, ALL_BYTES));
+        small.close();
+      });
+    }
+  }
   await check('text', () => echoed(ws, 'hello, Grüße, 🌍'));
   await check('empty text', () => echoed(ws, ''));
   await check('binary, all bytes', () => echoed(ws, ALL_BYTES));
@@ -142,13 +161,14 @@ async function client(url, cert) {
 // Gives the client's output and exit status, and the close code that the server got.
 async function run(program, tls, behave, { stdin, args = [], insecure = true, ...options } = {}) {
   const web = tls ? https.createServer({ cert: tls.cert, key: tls.key }) : http.createServer();
-  const server = new WebSocketServer({ server: web, ...options });
+  const server = new WebSocketServer({ server: web, perMessageDeflate: DEFLATE, ...options });
   let failure;
   let closeCode;
   let connected = false;
   const over = new Promise((resolve) => {
     server.on('connection', (ws, request) => {
       connected = true;
+      if (DEFLATE && !ws.extensions) failure = new Error('compression was not agreed on');
       ws.on('close', (code) => { closeCode = code; resolve(); });
       Promise.resolve(behave(ws, request)).catch((e) => { failure = e; ws.terminate(); });
     });
@@ -156,7 +176,7 @@ async function run(program, tls, behave, { stdin, args = [], insecure = true, ..
   web.listen(0, '127.0.0.1');
   await once(web, 'listening');
   const url = `${tls ? 'wss' : 'ws'}://127.0.0.1:${web.address().port}/path?query=1`;
-  const child = spawn(program, [url, ...args, ...(tls && insecure ? ['--insecure'] : [])]);
+  const child = spawn(program, [url, ...args, ...(tls && insecure ? ['--insecure'] : []), ...(DEFLATE ? ['--deflate'] : [])]);
   const hung = setTimeout(() => child.kill('SIGKILL'), LIMIT - 2000);
   const chunks = [];
   child.stdout.on('data', (chunk) => chunks.push(chunk));

@@ -92,6 +92,7 @@ macro_rules! for_each_two {
 mod accept;
 mod by_hand;
 mod closing;
+mod compression;
 mod connect;
 mod cross;
 mod deadlines;

@@ -198,7 +198,7 @@ async fn what_has_no_room_is_given_back<W: Wire>() {
         Err(TrySendError::Full(message)) => message,
         other => panic!("{other:?}"),
     };
-    assert!(split == message);
+    assert!(split.message() == &message);
     let sending = async move {
         write.send(split).await.unwrap();
         write.finish(None).await.unwrap();

@@ -107,9 +107,10 @@ struct Chat {
 
 impl Chat {
     fn new(stopped: Receiver<Infallible>) -> Self {
+        let config = door::config();
         Self {
-            config: door::config(),
-            room: Room::default(),
+            room: Room::new(&config),
+            config,
             sockets: Executor::new(),
             stopped,
         }
@@ -190,7 +191,7 @@ impl Chat {
 
 enum Next {
     /// To the client.
-    Line(Option<bowline::Utf8Bytes>),
+    Line(Option<bowline::Prepared>),
     /// From the client.
     Message(Result<Option<Message>, bowline::Error>),
 }

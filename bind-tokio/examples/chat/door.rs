@@ -11,7 +11,7 @@ use hyper::{
 };
 
 use crate::bowline::{
-    self, CloseCode, CloseFrame, Config, Negotiated, RequestError, Response, respond,
+    self, CloseCode, CloseFrame, Config, Deflate, Negotiated, RequestError, Response, respond,
 };
 
 /// Who asks for a socket.
@@ -26,6 +26,8 @@ pub(crate) fn config() -> Arc<Config> {
     config.max_message_size = 128 << 10;
     config.write_timeout = Some(Duration::from_secs(10));
     config.close_timeout = Some(Duration::from_secs(1));
+    // What is said is compressed once for all, so no visitor has a state of their own.
+    config.deflate = Some(Deflate::low_memory());
     Arc::new(config)
 }
 

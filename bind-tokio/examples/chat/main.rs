@@ -100,9 +100,10 @@ struct Chat {
 
 impl Chat {
     fn new() -> Self {
+        let config = door::config();
         Self {
-            config: door::config(),
-            room: Room::default(),
+            room: Room::new(&config),
+            config,
             stop: watch::Sender::new(false),
         }
     }

@@ -2,24 +2,39 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use event_listener::Event;
 use serde_json::{Value, json};
 
-use crate::bowline::Utf8Bytes;
+use crate::bowline::{Config, Prepared};
 
 /// One queue for all, which each reads at their own pace.
-#[derive(Default)]
 pub(crate) struct Room {
     told: Mutex<Told>,
     news: Event,
+    config: Arc<Config>,
 }
 
 impl Room {
+    /// Of visitors whose sockets have this `config`.
+    pub(crate) fn new(config: &Arc<Config>) -> Self {
+        Self {
+            told: Mutex::default(),
+            news: Event::new(),
+            config: config.clone(),
+        }
+    }
+
     pub(crate) fn tell(&self, line: Value) {
+        let line = self.line(&line);
         self.change(|told| told.push(line));
+    }
+
+    /// Framed and compressed once, for everybody.
+    fn line(&self, line: &Value) -> Prepared {
+        Prepared::new(line.to_string(), &self.config)
     }
 
     fn change(&self, change: impl FnOnce(&mut Told)) {
@@ -36,7 +51,7 @@ impl Room {
 #[derive(Default)]
 struct Told {
     online: usize,
-    lines: VecDeque<Utf8Bytes>,
+    lines: VecDeque<Prepared>,
     /// In `lines`.
     bytes: usize,
     /// How many lines there were before those.
@@ -46,19 +61,21 @@ struct Told {
 impl Told {
     /// How far somebody may fall behind, in bytes.
     const MAX_BYTES: usize = 32 << 20;
-    /// What a line takes beside its text.
-    const OVERHEAD: usize = 64;
 
-    fn push(&mut self, line: Value) {
-        let line = Utf8Bytes::from(line.to_string());
-        self.bytes += line.len() + Self::OVERHEAD;
+    fn push(&mut self, line: Prepared) {
+        self.bytes += Self::size(&line);
         self.lines.push_back(line);
         while self.bytes > Self::MAX_BYTES
             && let Some(oldest) = self.lines.pop_front()
         {
-            self.bytes -= oldest.len() + Self::OVERHEAD;
+            self.bytes -= Self::size(&oldest);
             self.gone += 1;
         }
+    }
+
+    /// At the most: its text, the same compressed, and what is around them.
+    fn size(line: &Prepared) -> usize {
+        line.message().len() * 2 + 256
     }
 
     fn count(&self) -> u64 {
@@ -66,7 +83,7 @@ impl Told {
     }
 
     /// The line behind the first `count`; `None` if it is gone.
-    fn line(&self, count: u64) -> Option<Utf8Bytes> {
+    fn line(&self, count: u64) -> Option<Prepared> {
         let line = usize::try_from(count.checked_sub(self.gone)?).ok()?;
         self.lines.get(line).cloned()
     }
@@ -86,13 +103,13 @@ impl<'a> Seat<'a> {
         room.change(|told| {
             read = told.count();
             told.online += 1;
-            told.push(json!({ "joined": name, "online": told.online }));
+            told.push(room.line(&json!({ "joined": name, "online": told.online })));
         });
         Self { room, name, read }
     }
 
     /// The next line; `None` if it is gone already. Dropped before it is there, nothing is lost.
-    pub(crate) async fn next(&mut self) -> Option<Utf8Bytes> {
+    pub(crate) async fn next(&mut self) -> Option<Prepared> {
         loop {
             let news = {
                 let told = self.room.told();

@@ -2,21 +2,14 @@
 
 use std::{error::Error, sync::Arc};
 
-use crate::bowline::{Config, Connect, config, connect};
+use crate::bowline::{Config, Connect, connect};
+
+#[path = "fuzzed.rs"]
+mod arguments;
 
 /// Asks how many cases there are, echoes in each, and asks for the reports about `agent`.
 pub(crate) async fn run(agent: &str) -> Result<(), Box<dyn Error>> {
-    let server = std::env::args()
-        .nth(1)
-        .ok_or("usage: autobahn_client URL")?;
-    let server = server.trim_end_matches('/');
-    let mut config = config();
-    // Behind 65,536 fragments there is an empty one.
-    config.max_message_size = 16 << 20;
-    config.max_frame_size = 16 << 20;
-    config.max_fragments = 65_537;
-    let config = Arc::new(config);
-
+    let (server, config) = arguments::parse()?;
     let count: u32 = ask(&format!("{server}/getCaseCount"), &config)
         .await?
         .parse()?;

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use crate::bowline::{
-    Connect,
+    Connect, Deflate, config,
     rustls::{
         self, ClientConfig, DigitallySignedStruct, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -13,7 +13,8 @@ use crate::bowline::{
 };
 
 pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
-    const USAGE: &str = "usage: client URL [--header K:V]… [--protocol P]… [--insecure]";
+    const USAGE: &str =
+        "usage: client URL [--header K:V]… [--protocol P]… [--insecure] [--deflate]";
     let mut args = std::env::args().skip(1);
     let mut to = Connect::new(args.next().ok_or(USAGE)?);
     while let Some(arg) = args.next() {
@@ -25,6 +26,11 @@ pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
             }
             "--protocol" => to.subprotocol(args.next().ok_or(USAGE)?),
             "--insecure" => to.tls(insecure()?),
+            "--deflate" => {
+                let mut config = config();
+                config.deflate = Some(Deflate::default());
+                to.config(config)
+            }
             _ => return Err(USAGE.into()),
         };
     }

@@ -11,6 +11,9 @@ use crate::bowline::{
     },
 };
 
+const USAGE: &str =
+    "usage: echo_server ADDR [--tls CERT KEY] [--max-message BYTES] [--deflate] [--level 1-9]";
+
 pub(crate) struct Arguments {
     pub(crate) addr: String,
     pub(crate) config: Arc<Config>,
@@ -31,12 +34,16 @@ impl Arguments {
             match &arg[..] {
                 "--tls" => tls = Some(server_config(&value()?, &value()?)?),
                 "--max-message" => config.max_message_size = value()?.parse()?,
+                "--deflate" => {
+                    config.deflate.get_or_insert_default();
+                }
+                "--level" => config.deflate.get_or_insert_default().level = value()?.parse()?,
                 _ => addr = Some(arg),
             }
         }
         config.max_frame_size = config.max_message_size as u64;
         Ok(Self {
-            addr: addr.ok_or("usage: echo_server ADDR [--tls CERT KEY] [--max-message BYTES]")?,
+            addr: addr.ok_or(USAGE)?,
             config: Arc::new(config),
             tls,
         })

@@ -10,7 +10,7 @@ use super::{
     key,
     origin::is_authority,
 };
-use crate::{Config, Utf8Bytes};
+use crate::{Config, Utf8Bytes, deflate};
 
 /// Answers a request that another HTTP server has parsed: the fields of the 101, and what to give to
 /// [`Connection::new`](crate::Connection::new) once it is written.
@@ -40,7 +40,7 @@ pub fn respond<'a>(
     }
     let accept = check_headers(&headers)?;
     let subprotocol = pick(&headers, subprotocols).map(ToOwned::to_owned);
-    Ok(switch(accept, subprotocol))
+    Ok(switch(accept, subprotocol, &headers, config))
 }
 
 /// §4.1: "The method of the request MUST be GET"; methods have a case.
@@ -143,8 +143,13 @@ pub(super) fn pick<'a>(headers: &'a Headers, supported: &[&str]) -> Option<&'a s
         .find(|offer| supported.contains(offer))
 }
 
-/// The fields of the 101 (§4.2.2, item 5).
-pub(super) fn switch(accept: String, subprotocol: Option<String>) -> (Headers, Negotiated) {
+/// The fields of the 101 that answers `request` (§4.2.2, item 5), and what is agreed on by it.
+pub(super) fn switch(
+    accept: String,
+    subprotocol: Option<String>,
+    request: &Headers,
+    config: &Config,
+) -> (Headers, Negotiated) {
     let mut headers = Headers::new();
     headers.set("Upgrade", "websocket");
     headers.set("Connection", "Upgrade");
@@ -152,7 +157,12 @@ pub(super) fn switch(accept: String, subprotocol: Option<String>) -> (Headers, N
     if let Some(subprotocol) = &subprotocol {
         headers.set("Sec-WebSocket-Protocol", subprotocol.clone());
     }
-    (headers, Negotiated { subprotocol })
+    let (answer, mut negotiated) = deflate::answer(request, config);
+    if let Some(answer) = answer {
+        headers.set(extensions::FIELD, answer);
+    }
+    negotiated.subprotocol = subprotocol;
+    (headers, negotiated)
 }
 
 /// Fields of the 101 that are not the application's.

@@ -8,12 +8,13 @@ use super::{
     Exchange, HandshakeError, Headers, Negotiated, OfferError, Request, Response, ResponseError,
     body::Body,
     check::{RESERVED, check_subprotocols},
+    extensions,
     head::{Found, Head},
     headers::Repeated,
     key,
     origin::is_authority,
 };
-use crate::{Config, Connection, Instant, Role};
+use crate::{Config, Connection, Instant, Role, deflate};
 
 /// The client's half of the opening handshake: sends the request and checks the response.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Client {
     pub fn new(request: Request, config: &Arc<Config>, now: Instant) -> Result<Self, OfferError> {
         let offers: Vec<String> = request.subprotocols().map(ToOwned::to_owned).collect();
         let key = key::generate(config)?;
-        let bytes = encode(request, &offers, &key)?;
+        let bytes = encode(request, &offers, &key, config)?;
         let mut exchange = Exchange::new(config, now);
         exchange.send(&bytes);
         Ok(Self {
@@ -137,10 +138,10 @@ impl Client {
     ) -> Result<(), ResponseError> {
         match status {
             101 => {
-                let subprotocol = self.check(minor, &headers)?;
+                let negotiated = self.check(minor, &headers)?;
                 let mut response = Response::new(status, Bytes::new());
                 response.headers = headers;
-                self.state = State::Open(response, Negotiated { subprotocol });
+                self.state = State::Open(response, negotiated);
                 self.exchange.open();
             }
             // RFC 9110 §15.2: "MUST be able to parse one or more 1xx responses".
@@ -163,8 +164,8 @@ impl Client {
         Ok(())
     }
 
-    /// §4.1, what "the client MUST validate" of a 101. Returns the subprotocol.
-    fn check(&self, minor: u8, headers: &Headers) -> Result<Option<String>, ResponseError> {
+    /// §4.1, what "the client MUST validate" of a 101.
+    fn check(&self, minor: u8, headers: &Headers) -> Result<Negotiated, ResponseError> {
         if minor != 1 {
             return Err(ResponseError::Version);
         }
@@ -187,9 +188,7 @@ impl Client {
             return Err(ResponseError::Accept);
         }
         // Item 5: "an extension that was not present in the client's handshake".
-        if headers.get("Sec-WebSocket-Extensions").is_some() {
-            return Err(ResponseError::Extension);
-        }
+        let mut negotiated = deflate::agree(headers, self.exchange.config())?;
         // Item 6: "a subprotocol that was not present"; §11.3.4: not "more than once".
         let picked = headers
             .single("Sec-WebSocket-Protocol")
@@ -198,10 +197,11 @@ impl Client {
             None if self.exchange.config().require_subprotocol && !self.offers.is_empty() => {
                 Err(ResponseError::NoSubprotocol)
             }
-            None => Ok(None),
+            None => Ok(negotiated),
             Some(picked) => {
                 let offer = self.offers.iter().find(|offer| offer.as_bytes() == picked);
-                offer.cloned().map(Some).ok_or(ResponseError::Subprotocol)
+                negotiated.subprotocol = Some(offer.ok_or(ResponseError::Subprotocol)?.clone());
+                Ok(negotiated)
             }
         }
     }
@@ -242,7 +242,12 @@ fn refused(response: &mut Response, body: &mut Body) -> HandshakeError {
 }
 
 /// The request, with what the handshake adds to it (§4.1, items 1 to 12).
-fn encode(mut request: Request, offers: &[String], key: &str) -> Result<Vec<u8>, OfferError> {
+fn encode(
+    mut request: Request,
+    offers: &[String],
+    key: &str,
+    config: &Config,
+) -> Result<Vec<u8>, OfferError> {
     let given = request.headers();
     if let Some(name) = RESERVED.into_iter().find(|name| given.get(name).is_some()) {
         return Err(OfferError::Reserved(name));
@@ -263,6 +268,9 @@ fn encode(mut request: Request, offers: &[String], key: &str) -> Result<Vec<u8>,
     if !offers.is_empty() {
         // One list, for not every server combines fields.
         headers.set("Sec-WebSocket-Protocol", offers.join(", "));
+    }
+    if let Some(offer) = deflate::offer(config) {
+        headers.set(extensions::FIELD, offer);
     }
     let mut bytes = Vec::with_capacity(512);
     for part in ["GET ", request.target(), " HTTP/1.1\r\n"] {

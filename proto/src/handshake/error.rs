@@ -222,6 +222,8 @@ pub enum ResponseError {
     Accept,
     /// An extension that was not offered.
     Extension,
+    /// Parameters of an extension that are not valid, or do not answer the offer (RFC 7692 §7).
+    ExtensionParameters,
     /// A subprotocol that was not offered, or more than one.
     Subprotocol,
     /// No subprotocol, and [`require_subprotocol`](crate::Config::require_subprotocol) is on.
@@ -245,6 +247,9 @@ impl fmt::Display for ResponseError {
             Self::Connection => "the server's response has no Connection: Upgrade",
             Self::Accept => "the server's Sec-WebSocket-Accept does not belong to our key",
             Self::Extension => "the server picked an extension that was not offered",
+            Self::ExtensionParameters => {
+                "the server's parameters of an extension do not answer the offer"
+            }
             Self::Subprotocol => "the server picked a subprotocol that was not offered",
             Self::NoSubprotocol => "the server picked none of the subprotocols that were offered",
         })

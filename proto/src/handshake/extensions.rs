@@ -12,25 +12,25 @@ use super::{Headers, headers::is_token};
 
 /// An extension that is offered or accepted, with its parameters.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Extension<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) params: Vec<Param<'a>>,
+pub(crate) struct Extension<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) params: Vec<Param<'a>>,
 }
 
 /// A name and a value, unescaped.
 type Param<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
 
-/// Whether the field, if it is there, lists extensions. No extension is implemented, so that is all
-/// there is to know. §9.1: of a value "that does not conform to the ABNF … the
-/// recipient … MUST immediately _Fail".
+/// The field that lists them.
+pub(crate) const FIELD: &str = "Sec-WebSocket-Extensions";
+
+/// Whether the field, if it is there, lists extensions. §9.1: of a value "that does not conform to the
+/// ABNF … the recipient … MUST immediately _Fail".
 pub(super) fn are_valid(headers: &Headers) -> bool {
-    headers
-        .get_all("Sec-WebSocket-Extensions")
-        .all(|value| parse(value).is_some())
+    headers.get_all(FIELD).all(|value| parse(value).is_some())
 }
 
 /// The extensions in one field; `None` if it is malformed. Takes time linear in its length.
-pub(super) fn parse(value: &[u8]) -> Option<Vec<Extension<'_>>> {
+pub(crate) fn parse(value: &[u8]) -> Option<Vec<Extension<'_>>> {
     let mut extensions = Vec::new();
     let mut rest = skip_space(value);
     loop {

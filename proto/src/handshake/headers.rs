@@ -98,7 +98,7 @@ impl Headers {
     }
 
     /// The value of a field that may appear once; `Err` if it appears more often.
-    pub(super) fn single<'a>(&'a self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
+    pub(crate) fn single<'a>(&'a self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
         let mut values = self.get_all(name);
         let value = values.next();
         if values.next().is_some() {
@@ -119,7 +119,7 @@ impl Headers {
 }
 
 /// A field that may appear once appears more often.
-pub(super) struct Repeated;
+pub(crate) struct Repeated;
 
 /// Whether `bytes` are a token (RFC 9110 §5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {

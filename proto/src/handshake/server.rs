@@ -239,7 +239,8 @@ impl Incoming {
 
     fn switch(self, subprotocol: Option<String>, extra: Headers, now: Instant) -> Connection {
         let mut response = Response::new(101, Bytes::new());
-        let (headers, negotiated) = switch(self.accept, subprotocol);
+        let asked = self.request.headers();
+        let (headers, negotiated) = switch(self.accept, subprotocol, asked, &self.config);
         response.headers = headers;
         response.headers.append(extra);
         let mut connection = Connection::new(Role::Server, negotiated, &self.config, now);

@@ -18,7 +18,13 @@ impl Receiver {
             if let Some(partial) = &mut self.partial {
                 partial.pull_by(pull, self.config.max_message_size);
                 let left = partial.left();
-                let taken = partial.absorb(self.input.bytes())?;
+                let input = self.input.bytes();
+                let taken = match &mut self.inflater {
+                    Some(inflater) if partial.is_compressed() => {
+                        partial.inflate(input, inflater, &self.config)?
+                    }
+                    _ => partial.absorb(input)?,
+                };
                 self.input.consume(taken);
                 if partial.left() < left {
                     self.timers.handle_data();
@@ -78,12 +84,16 @@ impl Receiver {
         let Some(first) = bytes.next() else {
             return Ok(());
         };
-        // §5.2: RSV1 "MUST be 0 unless an extension is negotiated".
-        if first & 0x40 != 0 {
+        let opcode = OpCode::from_bits(*first);
+        // §5.2: RSV1 "MUST be 0 unless an extension is negotiated"; RFC 7692 §6: it is set on "the first
+        // fragment of the message" only, never on control frames.
+        let compressible =
+            self.inflater.is_some() && matches!(opcode, Some(OpCode::Text | OpCode::Binary));
+        if first & 0x40 != 0 && !compressible {
             return Err(ProtocolError::ReservedBits);
         }
         // §5.4: fragments of one message "MUST NOT be interleaved" with those of another.
-        match (OpCode::from_bits(*first), &self.partial) {
+        match (opcode, &self.partial) {
             (Some(OpCode::Continuation), None) => return Err(ProtocolError::Continuation),
             (Some(OpCode::Text | OpCode::Binary), Some(_)) => {
                 return Err(ProtocolError::Interleaved);
@@ -105,15 +115,18 @@ impl Receiver {
         if header.len > max {
             return Err(ProtocolError::FrameTooBig { max });
         }
-        let (pull, total, frames) = match &mut self.partial {
+        let (pull, total, frames, compressed) = match &mut self.partial {
             Some(partial) => (
                 partial.pull_by(pull, self.config.max_message_size),
                 partial.total(),
                 partial.frames(),
+                partial.is_compressed(),
             ),
-            None => (pull, 0, 0),
+            None => (pull, 0, 0, header.rsv1),
         };
-        let total = total.saturating_add(header.len);
+        // What is compressed is counted while it is inflated.
+        let announced = if compressed { 0 } else { header.len };
+        let total = total.saturating_add(announced);
         match pull {
             Pull::Whole => {
                 let max = self.config.max_message_size as u64;
@@ -182,8 +195,7 @@ impl Receiver {
         self.initiator.get_or_insert(Initiator::Peer);
         self.phase = Phase::Draining;
         self.plain = false;
-        self.partial = None;
-        self.input.clear();
+        self.discard();
         self.handle_closing();
         frame
     }
@@ -201,7 +213,7 @@ impl Receiver {
         else {
             return Ok(None);
         };
-        if !header.fin || self.partial.is_some() {
+        if !header.fin || header.rsv1 || self.partial.is_some() {
             return Ok(None);
         }
         let mut payload = payload.to_vec();
@@ -223,7 +235,7 @@ impl Receiver {
         }
         let partial = self
             .partial
-            .get_or_insert_with(|| Box::new(Partial::new(kind(header.opcode), pull)));
+            .get_or_insert_with(|| Box::new(Partial::new(kind(header.opcode), header.rsv1, pull)));
         partial.begin(header);
     }
 

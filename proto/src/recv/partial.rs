@@ -9,22 +9,27 @@ use crate::{Chunk, Kind, Message, ProtocolError, frame::Header, mask, utf8};
 /// |             0 … checked             … filled         … body.len()
 /// ```
 pub(super) struct Partial {
-    kind: Kind,
-    pull: Pull,
+    pub(super) kind: Kind,
+    pub(super) pull: Pull,
+    compressed: bool,
+    /// More can be inflated without input.
+    pub(super) more: bool,
     /// The frame that is under way, or the last one: what is missing of it, the key turned so that it
     /// begins with the next byte, and whether it ends the message.
-    left: u64,
-    key: [u8; 4],
-    fin: bool,
-    body: Vec<u8>,
-    filled: usize,
-    checked: usize,
+    pub(super) left: u64,
+    pub(super) key: [u8; 4],
+    pub(super) fin: bool,
+    pub(super) body: Vec<u8>,
+    pub(super) filled: usize,
+    pub(super) checked: usize,
+    /// What comes before `body`, if it was inflated; see `inflate.rs`.
+    pub(super) blocks: Vec<Vec<u8>>,
     /// Bytes at the end of `filled` that are still masked.
     fresh: usize,
     /// Whether a chunk was given out.
     delivered: bool,
-    /// Payload that was announced so far, and in how many frames.
-    total: u64,
+    /// Payload that was announced, or inflated, so far, and in how many frames.
+    pub(super) total: u64,
     frames: u32,
 }
 
@@ -54,16 +59,19 @@ impl Partial {
     /// … once so much has come. What was announced earns no memory.
     const DIRECT_AFTER: usize = 16 << 10;
 
-    pub(super) fn new(kind: Kind, pull: Pull) -> Self {
+    pub(super) fn new(kind: Kind, compressed: bool, pull: Pull) -> Self {
         Self {
             kind,
             pull,
+            compressed,
+            more: false,
             left: 0,
             key: [0; 4],
             fin: false,
             body: Vec::new(),
             filled: 0,
             checked: 0,
+            blocks: Vec::new(),
             fresh: 0,
             delivered: false,
             total: 0,
@@ -76,13 +84,19 @@ impl Partial {
         self.left = header.len;
         self.key = header.mask.unwrap_or_default();
         self.fin = header.fin;
-        self.total = self.total.saturating_add(header.len);
+        if !self.compressed {
+            self.total = self.total.saturating_add(header.len);
+        }
         self.frames = self.frames.saturating_add(1);
     }
 
     /// What is missing of the frame.
     pub(super) fn left(&self) -> u64 {
         self.left
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -109,7 +123,10 @@ impl Partial {
     /// Whether the next read goes straight into `body`.
     #[inline]
     pub(super) fn is_direct(&self) -> bool {
-        self.left > Self::DIRECT && self.filled >= Self::DIRECT_AFTER && self.pull == Pull::Whole
+        self.left > Self::DIRECT
+            && self.filled >= Self::DIRECT_AFTER
+            && self.pull == Pull::Whole
+            && !self.compressed
     }
 
     /// Grows by as much as has come already, and only when little is left.
@@ -148,25 +165,48 @@ impl Partial {
         mask::apply(fresh, self.key, 0);
         self.key.rotate_left(fresh.len() % 4);
         self.left = self.left.saturating_sub(fresh.len() as u64);
+        self.check()?;
+        Ok(taken.len())
+    }
+
+    /// Checks what is new of a text.
+    pub(super) fn check(&mut self) -> Result<(), ProtocolError> {
         if self.kind == Kind::Text {
             // §8.1: "an endpoint … finds that the byte stream is not, in fact, a valid UTF-8 stream".
             let fresh = self.body.get(self.checked..self.filled).unwrap_or_default();
             let valid = utf8::validate(fresh).map_err(|_| ProtocolError::Utf8)?;
             self.checked = self.checked.saturating_add(valid);
         }
-        Ok(taken.len())
+        Ok(())
+    }
+
+    /// How much of `body` could be delivered: of text whole characters only.
+    pub(super) fn ready(&self) -> usize {
+        match self.kind {
+            Kind::Text => self.checked,
+            Kind::Binary => self.filled,
+        }
+    }
+
+    /// Takes so much off the front of `body`.
+    pub(super) fn take(&mut self, ready: usize) -> Vec<u8> {
+        self.body.truncate(self.filled);
+        let rest = self.body.get(ready..).unwrap_or_default().to_vec();
+        self.body.truncate(ready);
+        self.filled = rest.len();
+        self.checked = 0;
+        core::mem::replace(&mut self.body, rest)
     }
 
     /// What can be delivered now.
     pub(super) fn next(&mut self) -> Result<Step, ProtocolError> {
-        let ends = self.left == 0 && self.fin;
+        let ends = self.left == 0 && self.fin && !self.more;
         if ends && self.kind == Kind::Text && self.checked != self.filled {
             return Err(ProtocolError::Utf8); // It ends in half a character.
         }
-        let ready = match (self.kind, self.pull) {
-            (_, Pull::Whole) if !ends => 0,
-            (Kind::Text, _) => self.checked,
-            (Kind::Binary, _) => self.filled,
+        let ready = match self.pull {
+            Pull::Whole if !ends => 0,
+            _ => self.ready(),
         };
         if !ends && ready == 0 {
             return Ok(if self.left == 0 {
@@ -175,13 +215,15 @@ impl Partial {
                 Step::Wait
             });
         }
-        self.body.truncate(self.filled);
-        let rest = self.body.get(ready..).unwrap_or_default().to_vec();
-        self.body.truncate(ready);
-        self.filled = rest.len();
-        self.checked = 0;
+        let mut body = self.take(ready);
         self.delivered = true;
-        let body = core::mem::replace(&mut self.body, rest);
+        if !self.blocks.is_empty() {
+            self.blocks.push(body);
+            body = core::mem::take(&mut self.blocks).concat();
+        }
+        if body.capacity() / 2 > body.len() {
+            body.shrink_to_fit(); // It may be kept.
+        }
         Ok(match self.pull {
             Pull::Skip if ends => Step::Skipped,
             Pull::Skip if self.left == 0 => Step::NextFrame,

@@ -2,11 +2,12 @@
 
 use alloc::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Closing, Sender, Transmit};
 use crate::{
-    CloseFrame, Control, ControlPayload, EntropyError, RecvError,
+    CloseFrame, Control, ControlPayload, EntropyError, Lost, RecvError,
+    deflate::Deflater,
     frame::{Header, OpCode},
     mask,
 };
@@ -15,19 +16,29 @@ use crate::{
 pub(super) struct Item {
     pub(super) opcode: OpCode,
     pub(super) fin: bool,
-    /// What is not framed of it.
-    pub(super) payload: Payload,
+    pub(super) payload: Bytes,
+    pub(super) form: Form,
+}
+
+/// How its payload goes out.
+#[derive(PartialEq)]
+pub(super) enum Form {
+    Plain,
+    /// Compressed, if it is a part of a message or shrinks.
+    Deflate,
+    /// As this frame, which has it.
+    Framed(Bytes),
 }
 
 /// What a client must not change it copies to mask.
-pub(super) enum Payload {
+enum Payload {
     Shared(Bytes),
     Own(BytesMut),
 }
 
 impl Payload {
     /// `masked` tells whether it will be worth to mask `payload` where it is.
-    pub(super) fn new(payload: Bytes, masked: bool) -> Self {
+    fn new(payload: Bytes, masked: bool) -> Self {
         if !masked || payload.len() < Transmit::COPY_BELOW {
             return Self::Shared(payload);
         }
@@ -37,7 +48,7 @@ impl Payload {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         match self {
             Self::Shared(bytes) => bytes.len(),
             Self::Own(bytes) => bytes.len(),
@@ -56,7 +67,15 @@ impl Payload {
 
 /// An item that is being framed.
 pub(super) struct Framing {
-    item: Item,
+    opcode: OpCode,
+    fin: bool,
+    rsv1: bool,
+    /// What is not framed of it.
+    payload: Payload,
+    /// What is not compressed of it, if it is to be.
+    raw: Option<Bytes>,
+    /// It has its header already.
+    framed: bool,
     /// Payload bytes that are missing of a frame whose header is out.
     left: usize,
     /// Turned so that it begins with the next of them.
@@ -64,9 +83,20 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    pub(super) fn new(item: Item) -> Self {
+    /// `masked` tells whether its frames will be.
+    pub(super) fn new(item: Item, masked: bool) -> Self {
+        let (payload, raw, framed) = match item.form {
+            Form::Plain => (item.payload, None, false),
+            Form::Deflate => (Bytes::new(), Some(item.payload), false),
+            Form::Framed(frame) => (frame, None, true),
+        };
         Self {
-            item,
+            opcode: item.opcode,
+            fin: item.fin,
+            rsv1: false,
+            payload: Payload::new(payload, masked),
+            raw,
+            framed,
             left: 0,
             key: [0; 4],
         }
@@ -79,10 +109,15 @@ impl Framing {
 }
 
 impl Sender {
-    /// Turns into bytes what is due, until the high-water mark.
+    /// Turns into bytes what is due, until the high-water mark, or until enough was compressed to write
+    /// some of it first.
     pub(crate) fn fill(&mut self) {
         let enough = self.config.send_high_water.max(1);
+        let most = self.deflated().saturating_add(Deflater::STEP as u64);
         while self.end.is_none() && self.waiting() < enough {
+            if self.deflated() >= most && self.waiting() > 0 {
+                return;
+            }
             let more = match &self.current {
                 Some(current) if current.is_inside() => self.frame_rest(),
                 _ => self.frame_next(),
@@ -93,6 +128,13 @@ impl Sender {
                 Err(EntropyError) => self.handle_end(RecvError::Entropy),
             }
         }
+    }
+
+    /// Bytes that were compressed, ever.
+    fn deflated(&self) -> u64 {
+        self.deflater
+            .as_ref()
+            .map_or(0, |deflater| deflater.taken())
     }
 
     /// At a frame boundary: what comes next? `Ok(false)` if nothing does.
@@ -115,7 +157,9 @@ impl Sender {
             return self.frame_close(close.as_ref());
         }
         if self.current.is_none() {
-            self.current = self.queue.pop_front().map(Framing::new);
+            let masked = self.keys.is_some();
+            let next = self.queue.pop_front();
+            self.current = next.map(|item| Framing::new(item, masked));
         }
         if self.current.is_some() {
             return self.frame_begin();
@@ -147,6 +191,7 @@ impl Sender {
     fn frame_close(&mut self, close: Option<&CloseFrame>) -> Result<bool, EntropyError> {
         self.closing = Closing::Framed;
         self.owed = Control::default();
+        self.deflater = None;
         let body = close.map(CloseFrame::encode).unwrap_or_default();
         self.frame_whole(OpCode::Close, true, &body)?;
         Ok(true)
@@ -159,36 +204,38 @@ impl Sender {
         fin: bool,
         payload: &[u8],
     ) -> Result<(), EntropyError> {
-        let key = self.frame_header(opcode, fin, payload.len())?;
+        let key = self.frame_header(opcode, fin, false, payload.len())?;
         self.copy(payload, key);
         Ok(())
     }
 
     /// The next frame of the current item.
     fn frame_begin(&mut self) -> Result<bool, EntropyError> {
-        let Some(Framing {
-            item:
-                Item {
-                    opcode,
-                    fin,
-                    payload,
-                },
-            ..
-        }) = &self.current
-        else {
+        let Some(current) = &mut self.current else {
             return Ok(false);
         };
-        let (opcode, fin, rest) = (*opcode, *fin, payload.len());
+        if current.framed {
+            current.left = current.payload.len();
+            return self.frame_rest();
+        }
+        if current.raw.is_some() && current.payload.len() == 0 && self.deflate().is_none() {
+            self.handle_end(RecvError::Lost(Lost::Failed));
+        }
+        let Some(current) = &mut self.current else {
+            return Ok(false);
+        };
+        let (opcode, rsv1, rest) = (current.opcode, current.rsv1, current.payload.len());
         let most = match self.config.send_frame_size {
             Some(size) if !opcode.is_control() => size.max(1),
             _ => usize::MAX,
         };
         let size = rest.min(most);
-        let ping = match payload {
+        let fin = current.fin && size == rest && current.raw.is_none();
+        let ping = match &current.payload {
             Payload::Shared(payload) if opcode == OpCode::Ping => Some(payload.clone()),
             _ => None,
         };
-        let key = self.frame_header(opcode, fin && size == rest, size)?;
+        let key = self.frame_header(opcode, fin, rsv1, size)?;
         if let Some(payload) = ping {
             let end = self.progress.framed_bytes.saturating_add(size as u64);
             self.progress.ping = Some((end, ControlPayload::from_checked(payload)));
@@ -196,10 +243,36 @@ impl Sender {
         if let Some(current) = &mut self.current {
             (current.left, current.key) = (size, key);
             if !opcode.is_control() {
-                current.item.opcode = OpCode::Continuation;
+                // RFC 7692 §6.1: the bit is set on "the first frame" of a message only.
+                (current.opcode, current.rsv1) = (OpCode::Continuation, false);
             }
         }
         self.frame_rest()
+    }
+
+    /// Compresses a step of the current item. RFC 7692 §6.1: a message is compressed as a whole, and
+    /// then cut into frames.
+    fn deflate(&mut self) -> Option<()> {
+        let current = self.current.as_mut()?;
+        let deflater = self.deflater.as_mut()?;
+        let mut raw = current.raw.take()?;
+        let begins = current.opcode != OpCode::Continuation;
+        let step = raw.len().min(Deflater::STEP);
+        let ends = step == raw.len();
+        let deflated = deflater.deflate(raw.get(..step)?, current.fin && ends)?;
+        if begins && current.fin && deflated.len() >= step {
+            // It does not shrink: it is sent as it is, and the peer sees nothing of the state.
+            deflater.forget();
+            current.payload = Payload::new(raw, self.keys.is_some());
+            return Some(());
+        }
+        self.queued = self.queued.saturating_sub(step);
+        self.queued = self.queued.saturating_add(deflated.len());
+        current.rsv1 = begins;
+        current.payload = Payload::new(deflated.into(), self.keys.is_some());
+        raw.advance(step);
+        current.raw = Some(raw).filter(|_| !ends);
+        Some(())
     }
 
     /// More of the frame that is under way. Large payloads are shared; a client masks those that are
@@ -215,11 +288,11 @@ impl Sender {
         } else {
             current.left
         };
-        let piece = current.item.payload.split_to(step);
+        let piece = current.payload.split_to(step);
         current.left = current.left.saturating_sub(step);
         current.key.rotate_left(step % 4);
         self.queued = self.queued.saturating_sub(step);
-        if current.left == 0 && current.item.payload.len() == 0 {
+        if current.left == 0 && current.payload.len() == 0 && current.raw.is_none() {
             self.current = None;
             self.progress.framed = self.progress.framed.saturating_add(1);
         }
@@ -247,6 +320,7 @@ impl Sender {
         &mut self,
         opcode: OpCode,
         fin: bool,
+        rsv1: bool,
         len: usize,
     ) -> Result<[u8; 4], EntropyError> {
         // §5.1: "a client MUST mask all frames that it sends"; "a server MUST NOT mask any frames".
@@ -254,7 +328,7 @@ impl Sender {
         let mut bytes = [0; Header::MAX_LEN];
         let header = Header {
             fin,
-            rsv1: false,
+            rsv1,
             opcode,
             mask,
             len: len as u64,

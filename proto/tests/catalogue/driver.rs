@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bowline_proto::deflate::Agreed;
 use bowline_proto::{
     Config, Connection, EntropyError, Event, Instant, Negotiated, RecvError, Role, State,
 };
@@ -53,7 +54,13 @@ pub(crate) struct End {
 impl End {
     pub(crate) fn new(role: Role, config: &Arc<Config>) -> Self {
         let now = Instant::from_epoch(Duration::from_secs(1000));
-        let conn = Connection::new(role, Negotiated::default(), config, now);
+        // Who compresses has found somebody who takes it as it is.
+        let mut negotiated = Negotiated::default();
+        negotiated.deflate = config.deflate.map(|options| Agreed {
+            send: options.send,
+            recv: options.recv,
+        });
+        let conn = Connection::new(role, negotiated, config, now);
         Self::from_parts(conn, role, now)
     }
 

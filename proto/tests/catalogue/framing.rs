@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use bowline_proto::{
     CloseCode, CloseFrame, Config, ControlPayload, ControlTooLong, Deadline, RecvError, Role,
+    deflate::Deflate,
 };
 use std::time::Duration;
 
@@ -203,16 +204,21 @@ fn fr_065_a_reason_leaves_as_it_is() {
 }
 
 fn fr_067_all_first_two_bytes() {
-    for role in ROLES {
+    for (role, compression) in ROLES
+        .into_iter()
+        .flat_map(|role| [(role, false), (role, true)])
+    {
         for begun in [None, Some(TEXT), Some(BINARY)] {
-            let config = config(|_| {});
+            let config = config(|config| {
+                config.deflate = compression.then(Deflate::default);
+            });
             for first in 0..=255 {
                 for second in 0..=255 {
                     let mut end = End::new(role, &config);
                     if let Some(opcode) = begun {
                         end.copy(&frames::frame(opcode, "a", end.is_server()));
                     }
-                    let verdict = Verdict::of(role, begun, first, second);
+                    let verdict = Verdict::of(role, begun, compression, first, second);
                     end.copy(&[first]);
                     let known = end.errors.len();
                     end.copy(&[second]);
@@ -249,12 +255,14 @@ enum Verdict {
 }
 
 impl Verdict {
-    /// From RFC 6455 alone, without extensions.
-    fn of(role: Role, begun: Option<u8>, first: u8, second: u8) -> Self {
+    /// From RFC 6455 and RFC 7692 alone.
+    fn of(role: Role, begun: Option<u8>, compression: bool, first: u8, second: u8) -> Self {
         let (fin, rsv, opcode) = (first >> 7 == 1, first >> 4 & 7, first & 0xf);
         let (masked, len) = (second >> 7 == 1, second & 0x7f);
         let control = opcode >= CLOSE;
-        let first_fails = rsv != 0 // §5.2: "MUST be 0 unless an extension is negotiated".
+        // RFC 7692 §6: of the first frame of a message.
+        let compressed = compression && rsv == 4 && matches!(opcode, TEXT | BINARY);
+        let first_fails = rsv != 0 && !compressed // §5.2: "MUST be 0 unless … negotiated".
             // §5.2: "%x3-7 are reserved", "%xB-F are reserved".
             || !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG)
             || control && !fin // §5.5: "MUST NOT be fragmented".

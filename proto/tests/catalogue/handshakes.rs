@@ -12,7 +12,7 @@ use bytes::Buf;
 use crate::{
     answer::Answer,
     driver::{End, config},
-    entries::{Case, Expect, Options},
+    entries::{Case, Compression, Expect, Options},
     table,
 };
 
@@ -270,6 +270,7 @@ fn apply(options: &Options, config: &mut Config) {
     if let Some(required) = options.require_subprotocol {
         config.require_subprotocol = required;
     }
+    config.deflate = options.deflate.map(Compression::options);
 }
 
 /// How an input is cut into reads.

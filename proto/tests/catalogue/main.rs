@@ -6,12 +6,14 @@ use std::{
     process::ExitCode,
 };
 
+use bowline_proto::deflate::Deflate;
 use libtest_mimic::{Arguments, Trial};
 
 #[path = "../../../tests/catalogue/answer.rs"]
 mod answer;
 mod client;
 mod closing;
+mod compression;
 mod driver;
 #[path = "../../../tests/catalogue/entries.rs"]
 mod entries;
@@ -27,7 +29,7 @@ mod text;
 use entries::Entry;
 
 /// The ids there are: their numbers have gaps.
-const IDS: [(&str, &str); 5] = [
+const IDS: [(&str, &str); 6] = [
     (
         "HS",
         "1-6 8-9 12-13 15-17 20-22 25-27 30 32-35 37-38 40-47 49-53 58-61 63-74 76-78 80-84 86-97 99-100",
@@ -36,6 +38,7 @@ const IDS: [(&str, &str); 5] = [
     ("FR", "1 3 5-11 13-16 20-27 29-40 42 44-45 48-67"),
     ("UT", "1-11 13-14 16 18-21 23-24 26-35"),
     ("CL", "1 3-4 6-7 9-12 15 17-21 23-24 26-29 31-48"),
+    ("PD", "1 4-6 8-9 11-14 19-42"),
 ];
 
 /// What a table cannot tell, under the name that its entry gives.
@@ -91,6 +94,7 @@ fn written() -> BTreeMap<&'static str, fn()> {
         flood::TESTS,
         text::TESTS,
         closing::TESTS,
+        compression::TESTS,
     ]
     .into_iter()
     .flatten()

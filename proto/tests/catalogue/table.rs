@@ -4,15 +4,15 @@ use bowline_proto::{Closed, Event, Initiator, Lost, RecvError, Role, State};
 
 use crate::{
     driver::{End, config},
-    entries::{self, Case, Code, Entry},
+    entries::{self, Case, Code, Compression, Entry},
     frames, handshakes,
 };
 
 pub(crate) fn run(entry: &Entry) {
     for case in &entry.cases {
-        match &entry.id[..2] {
-            "HS" => handshakes::run_server(&entry.id, case),
-            "CH" => handshakes::run_client(&entry.id, case),
+        match (&entry.id[..2], case.expect.status.is_some()) {
+            ("HS", _) | ("PD", true) => handshakes::run_server(&entry.id, case),
+            ("CH", _) => handshakes::run_client(&entry.id, case),
             _ => run_frames(&entry.id, case),
         }
     }
@@ -50,6 +50,7 @@ pub(crate) fn start(case: &Case, role: Role) -> End {
         if let Some(max) = options.max_message_size {
             config.max_message_size = max;
         }
+        config.deflate = options.deflate.map(Compression::options);
     });
     End::new(role, &config)
 }

@@ -18,6 +18,8 @@ use bowline_proto::{
 };
 use bytes::Buf;
 
+#[cfg(feature = "deflate")]
+pub mod deflate;
 pub mod link;
 
 pub const BOTH: [Role; 2] = [Role::Client, Role::Server];

@@ -11,8 +11,8 @@ use ::tokio::task::block_in_place;
 use bind::{
     Connect, ConnectError, Error, TrySendError,
     proto::{
-        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Negotiated, Role,
-        State,
+        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Negotiated,
+        Outgoing, Role, State,
         handshake::{AnswerError, HandshakeError, Headers, Request, Response},
     },
 };
@@ -159,11 +159,11 @@ impl<S: Transport + Send + Sync + 'static> Socket for WebSocket<S> {
         block_in_place(|| self.recv_chunk())
     }
 
-    async fn send(&mut self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn send(&mut self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         block_in_place(|| self.send(message))
     }
 
-    async fn feed(&mut self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn feed(&mut self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         block_in_place(|| self.feed(message))
     }
 
@@ -171,7 +171,7 @@ impl<S: Transport + Send + Sync + 'static> Socket for WebSocket<S> {
         block_in_place(|| self.flush())
     }
 
-    fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         block_in_place(|| self.try_send(message))
     }
 
@@ -253,11 +253,11 @@ impl<S: Transport + Send + Sync + 'static> ReadHalf for bowline_blocking::ReadHa
 }
 
 impl<S: Transport + Send + Sync + 'static> WriteHalf for bowline_blocking::WriteHalf<S> {
-    async fn send(&self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn send(&self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         block_in_place(|| self.send(message))
     }
 
-    async fn feed(&self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn feed(&self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         block_in_place(|| self.feed(message))
     }
 
@@ -265,7 +265,7 @@ impl<S: Transport + Send + Sync + 'static> WriteHalf for bowline_blocking::Write
         block_in_place(|| self.flush())
     }
 
-    fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         block_in_place(|| self.try_send(message))
     }
 

@@ -5,7 +5,8 @@ use std::{net::TcpStream, sync::Arc, time::Duration};
 use bind::{
     Error, Read, Timer, TrySendError, Write,
     proto::{
-        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Role, State,
+        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Outgoing, Role,
+        State,
         handshake::{AnswerError, Headers, Request, Response},
     },
 };
@@ -86,11 +87,11 @@ where
         self.recv_chunk().await
     }
 
-    async fn send(&mut self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn send(&mut self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         self.send(message).await
     }
 
-    async fn feed(&mut self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn feed(&mut self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         self.feed(message).await
     }
 
@@ -98,7 +99,7 @@ where
         self.flush().await
     }
 
-    fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         self.try_send(message)
     }
 
@@ -186,11 +187,11 @@ where
     S: Read + Write + Send + Sync + 'static,
     T: Timer + Send + Sync + 'static,
 {
-    async fn send(&self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn send(&self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         self.send(message).await
     }
 
-    async fn feed(&self, message: impl Into<Message> + Send) -> Result<(), Error> {
+    async fn feed(&self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         self.feed(message).await
     }
 
@@ -198,7 +199,7 @@ where
         self.flush().await
     }
 
-    fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+    fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         self.try_send(message)
     }
 

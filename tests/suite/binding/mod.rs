@@ -11,8 +11,8 @@ use std::{error::Error as StdError, future::Future, io, marker::PhantomData, net
 use bind::{
     Connect, ConnectError, Error, TrySendError,
     proto::{
-        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Negotiated, Role,
-        State,
+        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Negotiated,
+        Outgoing, Role, State,
         handshake::{AnswerError, HandshakeError, Headers, Request, Response},
     },
 };
@@ -118,16 +118,16 @@ pub trait Socket: Send + 'static {
 
     fn send(
         &mut self,
-        message: impl Into<Message> + Send,
+        message: impl Into<Outgoing> + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn feed(
         &mut self,
-        message: impl Into<Message> + Send,
+        message: impl Into<Outgoing> + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn flush(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
-    fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError>;
+    fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError>;
     fn send_chunk(&mut self, chunk: Chunk) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// One message by `stream`, which is finished behind the last piece.
@@ -171,16 +171,16 @@ pub trait ReadHalf: Send + 'static {
 pub trait WriteHalf: Clone + Send + Sync + 'static {
     fn send(
         &self,
-        message: impl Into<Message> + Send,
+        message: impl Into<Outgoing> + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn feed(
         &self,
-        message: impl Into<Message> + Send,
+        message: impl Into<Outgoing> + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn flush(&self) -> impl Future<Output = Result<(), Error>> + Send;
-    fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError>;
+    fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError>;
     fn send_chunk(&self, chunk: Chunk) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// One message by `stream`, which is finished behind the last piece.

@@ -21,7 +21,7 @@ use crate::{
     echo::{Ending, Report, check, config, echo, run as run_async, variant},
     entries::{Case, Entry, Expect},
     frames,
-    server::Context,
+    server::{Context, with_extensions},
 };
 
 /// The response that belongs to the sample key of RFC 6455 §1.3.
@@ -32,7 +32,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 pub(crate) fn run<B: Binding>(entry: &Entry, case: &Case) {
     for mut input in case.to_client() {
         if !entry.id.starts_with("CH") {
-            input.splice(0..0, RESPONSE.bytes());
+            input.splice(0..0, with_extensions(RESPONSE, &case.config).bytes());
         }
         let what = case.what.as_deref().unwrap_or_default();
         let _context = Context::new(&entry.id, what, "client", &input);

@@ -10,7 +10,7 @@ use bind::{
 
 use crate::{
     binding::Socket,
-    entries::{self, Case, Code, Expect, Options},
+    entries::{self, Case, Code, Compression, Expect, Options},
     frames::{self, Frame},
 };
 
@@ -88,6 +88,7 @@ pub(crate) fn config(options: &Options) -> Config {
     if let Some(required) = options.require_subprotocol {
         config.require_subprotocol = required;
     }
+    config.deflate = options.deflate.map(Compression::options);
     config
 }
 

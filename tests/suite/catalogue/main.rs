@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use bind::proto::deflate::Deflate;
 use libtest_mimic::{Arguments, Trial};
 
 #[path = "../../catalogue/answer.rs"]

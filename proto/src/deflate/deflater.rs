@@ -1,0 +1,145 @@
+use alloc::vec::Vec;
+
+use super::{Deflate, Window, pool};
+
+/// Compresses the messages that go out (RFC 7692 §7.2.1).
+pub(crate) struct Deflater {
+    shape: Shape,
+    takeover: bool,
+    threshold: usize,
+    state: Option<zlib_rs::Deflate>,
+    /// The end of the piece before, which is left out at the end of the message only.
+    owed: bool,
+    /// Whether anything of the message was compressed.
+    begun: bool,
+    /// Bytes that were compressed, ever.
+    taken: u64,
+}
+
+/// What makes one state differ from another.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Shape {
+    level: u8,
+    memory_level: u8,
+    bits: u8,
+}
+
+impl Shape {
+    pub(super) fn state(self) -> zlib_rs::Deflate {
+        let mut config = zlib_rs::DeflateConfig::new(self.level.into());
+        config.window_bits = i32::from(self.bits).wrapping_neg(); // Raw.
+        config.mem_level = self.memory_level.into();
+        zlib_rs::Deflate::new_with_config(config)
+    }
+}
+
+/// What a flush ends with.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+impl Deflater {
+    /// The most that is compressed at a time, in bytes.
+    pub(crate) const STEP: usize = 64 << 10;
+
+    pub(crate) fn new(options: &Deflate, window: Window) -> Self {
+        Self {
+            shape: Shape {
+                level: options.level.clamp(1, 9),
+                memory_level: options.memory_level.clamp(1, 9),
+                bits: window.valid_bits(),
+            },
+            takeover: window.takeover,
+            threshold: options.threshold,
+            state: None,
+            owed: false,
+            begun: false,
+            taken: 0,
+        }
+    }
+
+    /// Whether to try it on a whole message of `len` bytes.
+    pub(crate) fn is_worth(&self, len: usize) -> bool {
+        len >= self.threshold
+    }
+
+    /// Whether a message that was compressed by itself within a window of `bits` may be sent.
+    pub(crate) fn admits(&self, bits: u8) -> bool {
+        !self.takeover && bits <= self.shape.bits
+    }
+
+    pub(crate) fn bits(&self) -> u8 {
+        self.shape.bits
+    }
+
+    /// Bytes that were compressed, ever.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Compresses a piece of a message, with `fin` the last one, into all that can be told of it.
+    /// `None` never comes of a valid shape.
+    pub(crate) fn deflate(&mut self, piece: &[u8], fin: bool) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        if !piece.is_empty() {
+            if self.owed {
+                out.extend_from_slice(&TAIL);
+            }
+            self.flush(piece, &mut out)?;
+            out.truncate(out.len().checked_sub(TAIL.len())?);
+            (self.owed, self.begun) = (true, true);
+        }
+        if fin {
+            // §7.2.3.6: an empty message is an empty block.
+            if !core::mem::take(&mut self.begun) {
+                out.push(0);
+            }
+            self.owed = false;
+            if !self.takeover {
+                self.release();
+            }
+        }
+        Some(out)
+    }
+
+    /// Forgets all that was compressed: the peer will not see the last of it. Later messages refer to
+    /// later ones only.
+    pub(crate) fn forget(&mut self) {
+        (self.owed, self.begun) = (false, false);
+        match &mut self.state {
+            Some(state) if self.takeover => state.reset(),
+            _ => self.release(),
+        }
+    }
+
+    /// Appends what `piece` is compressed to, to the last bit, and an empty block.
+    fn flush(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let shape = self.shape;
+        let state = self.state.get_or_insert_with(|| pool::deflate(shape));
+        self.taken = self.taken.saturating_add(piece.len() as u64);
+        let start = state.total_in();
+        let mut at = out.len();
+        let mut more = piece.len().saturating_add(64);
+        loop {
+            out.resize(at.saturating_add(more), 0);
+            let taken = state.total_in().saturating_sub(start) as usize;
+            let before = state.total_out();
+            let rest = piece.get(taken..)?;
+            let room = out.get_mut(at..)?;
+            let flush = zlib_rs::DeflateFlush::SyncFlush;
+            state.compress(rest, room, flush).ok()?;
+            let given = state.total_out().saturating_sub(before) as usize;
+            at = at.saturating_add(given);
+            if given < more {
+                // Room was left, so this is all.
+                out.truncate(at);
+                return out.ends_with(&TAIL).then_some(());
+            }
+            more = 1 << 10;
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(state) = self.state.take() {
+            pool::give_deflate(self.shape, state);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A message that comes in compressed (RFC 7692 §6.2, §7.2.2): inflated as it arrives, bounded while it
+//! is.
+
+use super::partial::{Partial, Pull};
+use crate::{
+    Config, ProtocolError,
+    deflate::{Corrupt, Inflater},
+    mask,
+};
+
+impl From<Corrupt> for ProtocolError {
+    fn from(_: Corrupt) -> Self {
+        Self::Deflate
+    }
+}
+
+impl Partial {
+    /// What is inflated comes in blocks of at least and at most so many bytes. A message is gathered in
+    /// a list of them, so that nothing is copied before all is there; a chunk is one.
+    const LEAST_BLOCK: usize = 512;
+    const BLOCK: usize = 16 << 10;
+
+    /// Takes more of the frame from `input`, inflates and checks it. Tells how much of `input` it took:
+    /// all, or enough for a chunk.
+    pub(super) fn inflate(
+        &mut self,
+        input: &[u8],
+        inflater: &mut Inflater,
+        config: &Config,
+    ) -> Result<usize, ProtocolError> {
+        let (max, error) = match self.pull {
+            Pull::Whole => {
+                let max = config.max_message_size as u64;
+                (max, ProtocolError::MessageTooBig { max })
+            }
+            Pull::Chunks | Pull::Skip => {
+                let max = config.max_stream_size;
+                (max, ProtocolError::StreamTooBig { max })
+            }
+        };
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let input = input.get(..wanted).unwrap_or(input);
+        let mut rest = input;
+        while !rest.is_empty() || self.more {
+            let mut piece = [0; 4096];
+            let len = rest.len().min(piece.len());
+            let piece = piece.get_mut(..len).unwrap_or_default();
+            piece.copy_from_slice(rest.get(..len).unwrap_or_default());
+            mask::apply(piece, self.key, 0);
+
+            let room = self.block(rest.len());
+            let most = room.len();
+            let (taken, given) = inflater.inflate(piece, room)?;
+            rest = rest.get(taken..).unwrap_or_default();
+            self.left = self.left.saturating_sub(taken as u64);
+            self.key.rotate_left(taken % 4);
+            self.filled = self.filled.saturating_add(given);
+            self.total = self.total.saturating_add(given as u64);
+            if self.total > max {
+                return Err(error);
+            }
+            self.check()?;
+            self.more = given == most;
+            if self.filled >= Self::BLOCK {
+                match self.pull {
+                    Pull::Chunks => return Ok(input.len().saturating_sub(rest.len())),
+                    Pull::Whole => {
+                        let block = self.take(self.ready());
+                        self.blocks.push(block);
+                    }
+                    Pull::Skip => drop(self.take(self.ready())),
+                }
+            }
+        }
+        if self.left == 0 && self.fin {
+            inflater.finish()?;
+        }
+        Ok(input.len())
+    }
+
+    /// Room for what `len` bytes are inflated to; never empty.
+    fn block(&mut self, len: usize) -> &mut [u8] {
+        if self.filled == self.body.len() {
+            let guess = len.saturating_mul(4).max(self.filled.saturating_mul(2));
+            let size = guess.clamp(Self::LEAST_BLOCK, Self::BLOCK);
+            self.body.reserve_exact(size.saturating_sub(self.filled));
+            self.body.resize(size, 0);
+        }
+        self.body.get_mut(self.filled..).unwrap_or_default()
+    }
+}
