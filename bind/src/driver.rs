@@ -13,7 +13,7 @@ use crate::{Error, Read, Timer, Write, error::lost, output::Output};
 /// The size of the buffer that is lent to one socket after the other, in bytes.
 const LOAN: usize = 128 << 10;
 /// After so many events, or bytes, without waiting, other tasks get a turn.
-const MAX_EVENTS: u32 = 128;
+pub(crate) const MAX_EVENTS: u32 = 128;
 const MAX_BYTES: usize = 64 << 10;
 
 thread_local! {

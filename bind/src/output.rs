@@ -11,7 +11,7 @@ use std::{
 use bytes::Buf;
 use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, Sender, Transmit};
 
-use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
+use crate::{Error, Read, TrySendError, Write, driver::MAX_EVENTS, error::lost, wakers::Key};
 
 thread_local! {
     /// What output is gathered in, lent to one socket after the other.
@@ -40,6 +40,8 @@ pub(crate) struct Output<S> {
     pub(crate) reader_gone: bool,
     /// We ended it at once, on purpose.
     pub(crate) aborted: bool,
+    /// How often somebody asked for output since the last rest.
+    asked: u32,
 }
 
 /// What those who wait for output wait for.
@@ -70,6 +72,7 @@ impl<S> Output<S> {
             wants_shutdown: false,
             reader_gone: false,
             aborted: false,
+            asked: 0,
         }
     }
 
@@ -122,6 +125,12 @@ impl<S> Output<S> {
         S: Write,
     {
         self.shut_down && self.io.as_ref().is_some_and(|io| !io.half_closes())
+    }
+
+    /// Whether it is time for other tasks, since a transport that takes everything lets nobody wait.
+    pub(crate) const fn rest(&mut self) -> bool {
+        self.asked = (self.asked + 1) % MAX_EVENTS;
+        self.asked == 0
     }
 
     /// Whether our Close has left, or never will.

@@ -118,6 +118,10 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
         self.shared.wakers.register(self.key, cx.waker());
         loop {
             let (polled, deadline) = self.shared.with(Some(self.key), |output, joint| {
+                if output.rest() {
+                    cx.waker().wake_by_ref();
+                    return (Poll::Pending, None);
+                }
                 (done(output, joint), output.tx.poll_timeout())
             });
             self.waited |= polled.is_pending();

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, task::Poll, time::Duration};
 
 use bowline_bind::{
     Error, TrySendError,
@@ -660,6 +660,37 @@ fn law_11_the_driver_yields_after_many_events() {
         assert_eq!(waits, 1000 / 128);
         drop(peer);
     });
+}
+
+/// A transport that takes everything lets nobody wait.
+#[test]
+fn law_11_the_driver_yields_after_many_sends() {
+    for split in [false, true] {
+        let world = World::default();
+        let (end, peer) = pipe(1 << 20);
+        let mut client = socket(&world, end, Role::Client, config());
+        world.block_on(async move {
+            let mut waits = 0;
+            let mut count = |sent: Poll<Result<(), Error>>| {
+                waits += usize::from(sent.is_pending());
+                sent.map(Result::unwrap)
+            };
+            if split {
+                let (_read, write) = client.split();
+                for _ in 0..1000 {
+                    let mut send = Box::pin(write.send("x"));
+                    std::future::poll_fn(|cx| count(send.as_mut().poll(cx))).await;
+                }
+            } else {
+                for _ in 0..1000 {
+                    let mut send = Box::pin(client.send("x"));
+                    std::future::poll_fn(|cx| count(send.as_mut().poll(cx))).await;
+                }
+            }
+            assert!((1000 / 128..=2 * 1000 / 100).contains(&waits), "{waits}");
+            drop(peer);
+        });
+    }
 }
 
 #[test]
