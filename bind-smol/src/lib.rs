@@ -68,6 +68,7 @@
 //! | feature | |
 //! |---|---|
 //! | `tls` (default) | `wss://` by rustls, with the roots of the platform |
+//! | `deflate` | permessage-deflate (RFC 7692): [`Config::deflate`](proto::Config), `Outgoing::plain` |
 //! | `futures` | `Stream` and `Sink` for the socket and its halves |
 //! | `http` | conversions from and to the types of the `http` crate |
 //! | `tracing` | events of each connection's life, at level debug |

@@ -127,7 +127,8 @@
 //! # `no_std`
 //!
 //! Without default features the crate needs `core` and `alloc`. Randomness comes from
-//! [`Config::entropy`], which only clients draw on.
+//! [`Config::entropy`], which only clients draw on. The feature `deflate`, which compresses messages
+//! (RFC 7692), needs `std`.
 //!
 //! Below all this, [`frame::Header`] and [`mask::apply`] are for those who build something else of
 //! WebSocket frames.
