@@ -177,7 +177,8 @@ impl<S: Transport> Write for Io<S> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.0.is_shared() {
+        // Not again where it would block: reading may be what helps.
+        if !self.0.is_shared() && self.0.writing.flows() {
             self.0.write();
         }
         self.0.writing.poll_flush(cx)

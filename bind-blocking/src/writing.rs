@@ -25,6 +25,8 @@ struct State {
     error: Option<io::Error>,
     /// Somebody writes.
     busy: bool,
+    /// The transport took nothing the last time.
+    stuck: bool,
     /// How many threads wait to be woken.
     parked: usize,
     /// Of those.
@@ -85,6 +87,11 @@ impl Writing {
         self.state().end == End::Wanted
     }
 
+    /// Whether the transport took something the last time.
+    pub(crate) fn flows(&self) -> bool {
+        !self.state().stuck
+    }
+
     /// Whether there is something to write which nobody writes.
     pub(crate) fn is_free(&self) -> bool {
         self.state().is_free()
@@ -106,6 +113,7 @@ impl Writing {
 
         let mut state = self.state();
         state.busy = false;
+        state.stuck = written == 0 && result.as_ref().is_err_and(timed_out);
         state.unflushed |= written > 0;
         bytes.drain(..written);
         if !bytes.is_empty() {

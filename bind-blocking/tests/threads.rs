@@ -20,6 +20,7 @@ fn payload(len: usize, seed: usize) -> Vec<u8> {
 fn both_ends_send_before_they_receive() {
     for capacity in [1000, 16 << 10, 1 << 20] {
         let world = World::new();
+        let began = world.now();
         let (mut client, mut server) = pair(&world, capacity, config());
         let other = world.spawn(move || {
             server.send(payload(1 << 20, 1)).unwrap();
@@ -32,6 +33,8 @@ fn both_ends_send_before_they_receive() {
         assert!(received == Message::from(payload(1 << 20, 1)));
         client.close(None).unwrap();
         other.join();
+        // Not a turn of waiting for each read.
+        assert!(world.now() - began < SECOND, "{:?}", world.now() - began);
     }
 }
 
