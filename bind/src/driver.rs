@@ -8,12 +8,15 @@ use std::{
 
 use proto::{Chunk, Event, Instant, Lost, Receiver, RecvError};
 
-use crate::{Error, Read, Timer, Write, error::lost, output::Output};
+use crate::{
+    Error, Read, Timer, Write,
+    error::lost,
+    output::{MAX_EVENTS, Output},
+};
 
 /// The size of the buffer that is lent to one socket after the other, in bytes.
 const LOAN: usize = 128 << 10;
-/// After so many events, or bytes, without waiting, other tasks get a turn.
-pub(crate) const MAX_EVENTS: u32 = 128;
+/// After so many bytes without waiting, other tasks get a turn.
 const MAX_BYTES: usize = 64 << 10;
 
 thread_local! {

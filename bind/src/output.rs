@@ -11,7 +11,10 @@ use std::{
 use bytes::Buf;
 use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, Sender, Transmit};
 
-use crate::{Error, Read, TrySendError, Write, driver::MAX_EVENTS, error::lost, wakers::Key};
+use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
+
+/// After so many events, in or out, without waiting, other tasks get a turn.
+pub(crate) const MAX_EVENTS: u32 = 128;
 
 thread_local! {
     /// What output is gathered in, lent to one socket after the other.
