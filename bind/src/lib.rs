@@ -1,8 +1,8 @@
 //! The half of Bowline that every binding shares: one driver, written against three small traits.
 //!
-//! `bowline-tokio` implements [`Read`], [`Write`] and [`Timer`] and re-exports this crate; use that,
-//! unless you write a binding. The protocol is in [`proto`]; what is here knows of waiting, of wakers
-//! and of time, and of no rule of the protocol.
+//! `bowline-tokio`, `bowline-smol` and `bowline-blocking` implement [`Read`], [`Write`] and [`Timer`] and
+//! re-export what a user needs of this crate; use one of them, unless you write a binding. The protocol
+//! is in [`proto`]; what is here knows of waiting, of wakers and of time, and of no rule of the protocol.
 
 mod connect;
 mod driver;

@@ -13,7 +13,7 @@ use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, S
 
 use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
-/// After so many events, in or out, without waiting, other tasks get a turn.
+/// After so many events, in or out, other tasks get a turn.
 pub(crate) const MAX_EVENTS: u32 = 128;
 
 thread_local! {
@@ -130,10 +130,15 @@ impl<S> Output<S> {
         self.shut_down && self.io.as_ref().is_some_and(|io| !io.half_closes())
     }
 
-    /// Whether it is time for other tasks, since a transport that takes everything lets nobody wait.
-    pub(crate) const fn rest(&mut self) -> bool {
+    /// Pending, and woken, when it is time for other tasks: a transport that takes everything lets nobody
+    /// wait.
+    pub(crate) fn poll_rest(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.asked = (self.asked + 1) % MAX_EVENTS;
-        self.asked == 0
+        if self.asked > 0 {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Whether our Close has left, or never will.

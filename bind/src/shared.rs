@@ -118,8 +118,7 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
         self.shared.wakers.register(self.key, cx.waker());
         loop {
             let (polled, deadline) = self.shared.with(Some(self.key), |output, joint| {
-                if output.rest() {
-                    cx.waker().wake_by_ref();
+                if output.poll_rest(cx).is_pending() {
                     return (Poll::Pending, None);
                 }
                 (done(output, joint), output.tx.poll_timeout())

@@ -270,10 +270,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
-        if self.output.rest() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(self.output.poll_rest(cx));
         loop {
             if let Poll::Ready(value) = done(&mut self.output, cx) {
                 return Poll::Ready(value);
