@@ -33,8 +33,12 @@ fn both_ends_send_before_they_receive() {
         assert!(received == Message::from(payload(1 << 20, 1)));
         client.close(None).unwrap();
         other.join();
-        // Not a turn of waiting for each read.
-        assert!(world.now() - began < SECOND, "{:?}", world.now() - began);
+        // Which thread is first decides on some turns of waiting; one for each read would be 36 s.
+        assert!(
+            world.now() - began < 10 * SECOND,
+            "{:?}",
+            world.now() - began
+        );
     }
 }
 
