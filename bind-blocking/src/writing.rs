@@ -135,6 +135,10 @@ impl Writing {
             }
             Err(error) => state.fail(Some(error)),
         }
+        // Who waits may wait for just this, and whoever wrote may not ask the driver again.
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
         true
     }
 
