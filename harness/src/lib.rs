@@ -1,0 +1,3 @@
+//! Bodies of the fuzz targets: each takes bytes, makes what happens out of them, and panics where a promise
+//! is broken. `fuzz/` gives them to libFuzzer; the tests of this crate run them over the committed corpus
+//! and over bytes drawn from a seed.
