@@ -339,8 +339,13 @@ impl End {
         }
     }
 
-    /// One write of at most `most` bytes, in one slice or in several.
-    pub(crate) fn write(&mut self, most: usize, flushed: bool, vectored: bool) -> Vec<u8> {
+    /// One write of at most `most` bytes, in one slice or in several, and what it said.
+    pub(crate) fn write(
+        &mut self,
+        most: usize,
+        flushed: bool,
+        vectored: bool,
+    ) -> (Vec<u8>, Vec<Said>) {
         let dry = self.role == Role::Client && entropy::is_dry();
         let transmit = either!(self, conn => conn.transmit(), (rx, tx) => tx.transmit());
         let mut part = Vec::new();
@@ -370,9 +375,9 @@ impl End {
         }
         either!(self, conn => conn.handle_sent(flushed), (rx, tx) => tx.handle_sent(flushed));
         self.settle();
-        self.outbox.wrote(&part);
+        let said = self.outbox.wrote(&part);
         self.check();
-        part
+        (part, said)
     }
 
     /// Whether something waits to be written.

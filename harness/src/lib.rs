@@ -5,9 +5,14 @@
 pub mod connection;
 pub mod pair;
 
+mod application;
 mod choices;
 mod end;
 mod entropy;
+mod inbox;
+mod link;
+mod opening;
+mod options;
 mod outbox;
 mod peer;
 mod reference;
