@@ -174,7 +174,11 @@ impl Run {
             self.skips |= !chunks && !self.gathered.is_empty();
             match self.end.poll(chunks) {
                 Ok(Some(event)) => self.heard(event),
-                Ok(None) => return self.assert_all_heard(chunks),
+                Ok(None) => {
+                    self.assert_all_heard(chunks);
+                    let unfinished = self.reference.unfinished().is_some();
+                    return self.end.watch.unfinished(unfinished);
+                }
                 Err(error) => self.failed(error),
             }
         }

@@ -19,4 +19,5 @@ mod reference;
 #[allow(unreachable_pub, reason = "the tests of the core have it too")]
 #[path = "../../proto/tests/support/strict.rs"]
 mod strict;
+mod watch;
 mod wire;

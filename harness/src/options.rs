@@ -17,7 +17,11 @@ pub(crate) fn config(choices: &mut Choices<'_>) -> Config {
         config.max_fragments = choices.of(&[16_384, 0, 1, 2, 5]);
         config.max_send_size = choices.of(&[usize::MAX, 0, 125, 1000]);
     }
-    config.send_frame_size = choices.of(&[None, None, Some(0), Some(1), Some(100), Some(5000)]);
+    config.send_frame_size = match choices.below(8) {
+        0 => Some(choices.of(&[100, 0, 1, 2])),
+        1 | 2 => Some(choices.of(&[5000, 100, 1000, 65_536])),
+        _ => None,
+    };
     config.send_high_water = choices.of(&[64 << 10, 0, 1, 500]);
     let mut after = |usual: Duration| match choices.below(4) {
         0 | 1 => Some(usual),

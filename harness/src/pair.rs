@@ -49,6 +49,7 @@ struct Side {
     reads: bool,
     told_eof: bool,
     shut: bool,
+    /// How many bytes move at a time.
     segment: usize,
     copies: bool,
 }
@@ -67,25 +68,26 @@ impl Pair {
         let configs = [config(), config()];
         let now = Instant::EPOCH;
         let (client, server) = opening::open(&configs[0], &configs[1], now)?;
-        let delay = Duration::from_millis(choices.of(&[0, 0, 1, 40]));
-        let capacity = choices.of(&[usize::MAX, 64 << 10, 1000, 50]);
-        let mut side = |role, connection, config| Side {
-            end: End::new(role, connection, config, now),
-            link: Link::new(
-                capacity,
-                if capacity < 64 << 10 {
-                    Duration::ZERO
-                } else {
-                    delay
-                },
-            ),
-            inbox: Inbox::default(),
-            chunks: choices.flip(),
-            reads: true,
-            told_eof: false,
-            shut: false,
-            segment: choices.of(&[usize::MAX, 1460, 100, 7, 1]),
-            copies: choices.flip(),
+        let capacity = choices.of(&[usize::MAX, 64 << 10, 4096, 300]);
+        // Over a link that is narrow and long nothing would end in time.
+        let delay = match capacity {
+            ..65_536 => Duration::ZERO,
+            _ => Duration::from_millis(choices.of(&[0, 0, 1, 40])),
+        };
+        let mut side = |role, connection, config| {
+            let segment = choices.of(&[usize::MAX, 1460, 100, 7, 1]);
+            Side {
+                end: End::new(role, connection, config, now),
+                link: Link::new(capacity, delay),
+                inbox: Inbox::default(),
+                chunks: choices.flip(),
+                reads: true,
+                told_eof: false,
+                shut: false,
+                segment,
+                // A read into memory of its own costs 16 KiB, however little comes.
+                copies: segment.min(capacity) < 1460 || choices.flip(),
+            }
         };
         let sides = [
             side(Role::Client, client, &configs[0]),
@@ -132,10 +134,12 @@ impl Pair {
             15 if choices.one_in(4) => side.reads = false,
             16 => side.reads = true,
             17..=21 => {
-                self.write(which);
+                let segment = side.segment;
+                self.write(which, segment);
             }
             22..=25 => {
-                self.read(which);
+                let segment = side.segment;
+                self.read(which, segment);
             }
             26..=27 => self.settle(),
             28 => self.pass(Duration::from_millis(1 << choices.below(12))),
@@ -178,7 +182,7 @@ impl Pair {
     // ---- What a driver does -----------------------------------------------------------------------
 
     /// One write; tells whether anything moved.
-    fn write(&mut self, which: usize) -> bool {
+    fn write(&mut self, which: usize, segment: usize) -> bool {
         let now = self.now;
         let [client, server] = &mut self.sides;
         let (side, peer) = match which {
@@ -193,7 +197,7 @@ impl Pair {
             }
             return false;
         }
-        let most = side.segment.min(peer.link.room());
+        let most = segment.min(peer.link.room());
         let (bytes, said) = side.end.write(most, true, side.copies);
         let moved = !bytes.is_empty();
         if !peer.link.is_black_hole {
@@ -209,7 +213,7 @@ impl Pair {
     }
 
     /// One read, and all events it brings; tells whether there was anything.
-    fn read(&mut self, which: usize) -> bool {
+    fn read(&mut self, which: usize, segment: usize) -> bool {
         let now = self.now;
         let side = &mut self.sides[which];
         if !side.reads || side.told_eof || side.end.state() == State::Closed {
@@ -217,7 +221,7 @@ impl Pair {
         }
         side.poll();
         let bytes = side.link.front(now);
-        let bytes = &bytes[..bytes.len().min(side.segment)];
+        let bytes = &bytes[..bytes.len().min(segment)];
         if bytes.is_empty() {
             if side.link.has_ended(now) {
                 side.told_eof = true;
@@ -253,11 +257,15 @@ impl Pair {
 
     /// Moves bytes until nothing moves, and tells the time.
     fn settle(&mut self) {
-        for _ in 0..10_000_000 {
+        for round in 0..1_000_000 {
             let mut moved = false;
             for which in [0, 1] {
-                moved |= self.write(which);
-                moved |= self.read(which);
+                // What is long takes larger and larger steps.
+                let segment = self.sides[which]
+                    .segment
+                    .saturating_mul(1 << (round >> 7).min(20));
+                moved |= self.write(which, segment);
+                moved |= self.read(which, segment);
                 self.tick(which);
                 self.answer(which);
             }
