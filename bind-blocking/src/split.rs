@@ -214,7 +214,7 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     /// Writes what is queued, until somebody else does.
-    pub(crate) fn write_rest(&self) {
+    fn write_rest(&self) {
         let mut flush = pin!(self.inner.flush());
         self.runner.run(poll_fn(|cx| {
             // Whoever queued it learns what became of it.

@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "each runner includes this and uses a part of it"
 )]
@@ -137,6 +138,13 @@ pub trait Socket: Send + 'static {
         pieces: Vec<Message>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// One message by `stream`, which is dropped behind the last piece.
+    fn leave_pieces(
+        &mut self,
+        kind: Kind,
+        pieces: Vec<Message>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
     fn ping(&mut self, payload: ControlPayload) -> impl Future<Output = Result<(), Error>> + Send;
     fn pong(&mut self, payload: ControlPayload) -> impl Future<Output = Result<(), Error>> + Send;
 
@@ -185,6 +193,13 @@ pub trait WriteHalf: Clone + Send + Sync + 'static {
 
     /// One message by `stream`, which is finished behind the last piece.
     fn send_pieces(
+        &self,
+        kind: Kind,
+        pieces: Vec<Message>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// One message by `stream`, which is dropped behind the last piece.
+    fn leave_pieces(
         &self,
         kind: Kind,
         pieces: Vec<Message>,
