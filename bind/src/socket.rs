@@ -146,7 +146,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
             .await
     }
 
-    /// Queues a message if there is room for it, and writes what the transport takes at once.
+    /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
+    /// message that is masked or compressed, only a part.
     ///
     /// # Errors
     ///
