@@ -347,6 +347,10 @@ fn law_7_a_streamed_message_that_is_dropped_fails_the_connection_with_1011() {
         let mut stream = client.stream(Kind::Binary).await.unwrap();
         stream.write(vec![1]).await.unwrap();
         drop(stream);
+        // It is too late to finish it.
+        let closed = |error| matches!(error, Some(Error::Send(SendError::Closed)));
+        assert!(closed(client.send("next").await.err()));
+        assert!(closed(client.stream(Kind::Text).await.err()));
         assert!(client.recv().await.unwrap().is_none());
     });
     world.block_on(async move {
