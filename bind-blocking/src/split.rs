@@ -101,7 +101,7 @@ impl<S: Transport> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn send_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+    pub fn send_chunk(&self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.run(self.inner.send_chunk(chunk))
     }
 

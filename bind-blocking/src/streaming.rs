@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bind::proto::{Message, State};
+use bind::proto::{Outgoing, State};
 
 use crate::{Clock, Error, Io, Transport, WriteHalf, run::Runner};
 
@@ -44,13 +44,15 @@ impl<'a, S: Transport> Streaming<'a, S> {
         Self { inner }
     }
 
-    /// Sends a piece, in a frame of its own.
+    /// Sends a piece, in a frame of its own. If the first one is `Outgoing::plain`, nothing of the message
+    /// is compressed.
     ///
     /// # Errors
     ///
     /// [`SendError::KindChanged`](crate::SendError::KindChanged) if the piece is not of the kind of the
-    /// message.
-    pub fn write(&mut self, piece: impl Into<Message>) -> Result<(), Error> {
+    /// message; [`SendError::Compressed`](crate::SendError::Compressed) if it is plain and the first one
+    /// was not.
+    pub fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         match &mut self.inner {
             Some(Inner::Socket(stream, runner)) => runner.run(stream.write(piece)),
             Some(Inner::Half(stream, half)) => half.run(stream.write(piece)),
