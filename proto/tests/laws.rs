@@ -773,6 +773,35 @@ fn law_4_from_the_first_close_on_only_the_closing_handshake_has_a_deadline() {
 }
 
 #[test]
+fn law_4_a_message_that_begins_after_our_close_has_no_deadline_of_its_own() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.message_timeout = Some(secs(20)));
+        end.conn.close(None);
+        end.write();
+        end.give(&[Frame::new(TEXT, "begun")]);
+        end.pass(secs(3600));
+        assert_eq!(end.events(), []);
+        let last = Frame::new(FIN | CONTINUATION, " and ended");
+        assert_eq!(end.give(&[last]), [Ok(text("begun and ended"))]);
+    }
+}
+
+#[test]
+fn law_4_what_comes_behind_a_deadline_is_not_parsed() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.close_timeout = Some(secs(8)));
+        end.hear(&[Frame::new(TEXT, "half of a mess")]);
+        assert_eq!(end.events(), []);
+        end.conn.close(None);
+        end.write();
+        end.pass(secs(8));
+        end.hear(&[Frame::new(FIN | CONTINUATION, "age")]);
+        assert_eq!(end.events(), timed_out(Deadline::Close));
+        assert_eq!(end.conn.state(), State::Closed);
+    }
+}
+
+#[test]
 fn law_4_a_deadline_beyond_time_never_comes() {
     for role in BOTH {
         let mut end = End::with(role, |config| {
