@@ -12,9 +12,13 @@ pub(crate) enum Cuts {
 }
 
 impl Cuts {
-    /// The ways that are compared.
-    pub(crate) const fn all(seed: u8) -> [Self; 3] {
-        [Self::Whole, Self::Bytes, Self::Seeded(seed)]
+    /// The way that a byte of the input tells.
+    pub(crate) const fn from_seed(seed: u8) -> Self {
+        match seed {
+            0 => Self::Whole,
+            1 => Self::Bytes,
+            seed => Self::Seeded(seed),
+        }
     }
 
     /// The pieces of `bytes`, none of them empty.

@@ -20,10 +20,9 @@ pub fn run(data: &[u8]) {
         return;
     };
     let bytes = input.take_rest();
-    let [whole, others @ ..] = Cuts::all(options.seed).map(|cuts| connect(&options, bytes, cuts));
-    for other in others {
-        assert_eq!(whole, other, "cuts change nothing");
-    }
+    let whole = connect(&options, bytes, Cuts::Whole);
+    let cut = connect(&options, bytes, Cuts::from_seed(options.seed));
+    assert_eq!(whole, cut, "cuts change nothing");
     check(&options, bytes, &whole);
 }
 

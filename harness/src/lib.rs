@@ -2,6 +2,7 @@
 //! is broken. `fuzz/` gives them to libFuzzer; the tests of this crate run them over the committed corpus
 //! and over bytes drawn from a seed.
 
+pub mod binding;
 pub mod connection;
 pub mod deflate;
 pub mod frame;

@@ -1,6 +1,8 @@
 //! DEFLATE as RFC 1951 has it, bit by bit, and what makes a message of RFC 7692 whole. Slow, plain, and
 //! with none of the code under test.
 
+use std::sync::LazyLock;
+
 /// One direction of a connection that inflates, or has just to be followed.
 #[derive(Debug)]
 pub(crate) struct Inflate {
@@ -58,7 +60,7 @@ impl Inflate {
             let kind = bits.take(2)?;
             match kind {
                 0 => self.stored(&mut bits)?,
-                1 => self.codes(&mut bits, &Code::fixed_literals(), &Code::fixed_distances())?,
+                1 => self.codes(&mut bits, &FIXED.0, &FIXED.1)?,
                 2 => self.dynamic(&mut bits)?,
                 _ => return Err(Fault::Corrupt),
             }
@@ -205,6 +207,19 @@ impl Bits<'_> {
     }
 }
 
+/// The codes of §3.2.6, for literals and for distances.
+static FIXED: LazyLock<(Code, Code)> = LazyLock::new(|| {
+    let lengths: Vec<u8> = (0..288)
+        .map(|symbol| match symbol {
+            144..=255 => 9,
+            256..=279 => 7,
+            _ => 8,
+        })
+        .collect();
+    let code = |lengths| Code::new(lengths, false).unwrap_or_else(|_| unreachable!("§3.2.6"));
+    (code(&lengths), code(&[5; 32]))
+});
+
 /// A canonical code (§3.2.2): how many codes there are of each length, and their symbols in order.
 struct Code {
     counts: [usize; 16],
@@ -233,21 +248,6 @@ impl Code {
             std::cmp::Ordering::Less if is_single => Ok(code),
             _ => Err(Fault::Corrupt),
         }
-    }
-
-    fn fixed_literals() -> Self {
-        let lengths: Vec<u8> = (0..288)
-            .map(|symbol| match symbol {
-                144..=255 => 9,
-                256..=279 => 7,
-                _ => 8,
-            })
-            .collect();
-        Self::new(&lengths, false).unwrap_or_else(|_| unreachable!("§3.2.6"))
-    }
-
-    fn fixed_distances() -> Self {
-        Self::new(&[5; 32], false).unwrap_or_else(|_| unreachable!("§3.2.6"))
     }
 
     fn read(&self, bits: &mut Bits<'_>) -> Result<usize, Fault> {
