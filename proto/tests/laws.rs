@@ -293,6 +293,10 @@ fn law_3_full_from_the_high_water_mark_on() {
             }
             assert!(end.conn.is_full(), "{waiting} of {mark} bytes");
         }
+        let mut end = End::with(role, |config| config.send_high_water = 0);
+        assert!(!end.conn.is_full(), "or nothing could ever be sent");
+        end.conn.send("x").unwrap();
+        assert!(end.conn.is_full());
         let mut end = End::with(role, |config| config.send_high_water = 1 << 20);
         while !end.conn.is_full() {
             end.conn.send("").unwrap();
