@@ -177,7 +177,7 @@ macro_rules! send {
                 $socket.leave_pieces(PIECES, pieces).await
             }
             Act::Begin(len) => {
-                let data = "?".repeat(len).into();
+                let data = Message::from("?".repeat(len));
                 $socket.send_chunk(Chunk { data, fin: false }).await
             }
             Act::Flush => $socket.flush().await,
