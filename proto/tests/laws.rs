@@ -718,6 +718,36 @@ fn law_4_the_message_deadline_is_not_judged_while_the_end_waits_to_be_polled() {
 }
 
 #[test]
+fn law_4_the_message_deadline_is_not_put_off_by_what_comes_with_it() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.message_timeout = Some(secs(30)));
+        end.give(&[Frame::new(TEXT, "a")]);
+        end.pass(Duration::from_millis(29_999));
+        // A driver reads before it tells the time, and polls after that.
+        end.now = end.now.checked_add(secs(1)).unwrap();
+        end.hear(&[Frame::new(CONTINUATION, "b")]);
+        end.tick();
+        assert_eq!(end.events(), [], "its end might have come");
+        end.tick();
+        assert_eq!(end.events(), timed_out(Deadline::Message));
+    }
+}
+
+#[test]
+fn law_4_the_idle_deadline_is_not_put_off_by_what_comes_with_it() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.idle_timeout = Some(secs(60)));
+        end.tick();
+        end.now = end.now.checked_add(secs(60)).unwrap();
+        end.hear(&[Frame::new(PONG, "")]);
+        end.tick();
+        assert_eq!(end.events().len(), 1, "it might have been data");
+        end.tick();
+        assert_eq!(end.events(), timed_out(Deadline::Idle));
+    }
+}
+
+#[test]
 fn law_4_the_idle_deadline_wants_data() {
     for role in BOTH {
         let mut end = only(role, |config| config.idle_timeout = Some(secs(60)));
