@@ -4,6 +4,7 @@
 
 pub mod connection;
 pub mod pair;
+pub mod tally;
 
 mod application;
 mod choices;
