@@ -470,6 +470,37 @@ fn law_4_the_pong_deadline_runs_from_when_the_last_byte_left() {
 }
 
 #[test]
+fn law_4_the_pong_deadline_runs_from_the_keep_alive_ping_and_no_other() {
+    for role in BOTH {
+        let keep = |config: &mut bowline_proto::Config| {
+            config.keep_alive = Some(secs(20));
+            config.pong_timeout = Some(secs(10));
+        };
+        let head = if role == Role::Client { 6 } else { 2 };
+        // The application's comes behind it, and does not leave.
+        let mut end = only(role, keep);
+        end.pass(secs(20));
+        end.conn.ping(payload("mine")).unwrap();
+        assert_eq!(end.write_some(head + 4, true).len(), head + 4);
+        end.pass(secs(10));
+        assert_eq!(end.events(), timed_out(Deadline::Pong));
+        // It comes before, and leaves alone.
+        let mut end = only(role, |config| {
+            keep(config);
+            config.send_high_water = 1;
+        });
+        end.conn.ping(payload("mine")).unwrap();
+        end.pass(secs(20));
+        assert_eq!(end.write_some(head + 4, true).len(), head + 4);
+        end.pass(secs(60));
+        assert_eq!(end.events(), [], "it has not left yet");
+        end.write();
+        end.pass(secs(10));
+        assert_eq!(end.events(), timed_out(Deadline::Pong));
+    }
+}
+
+#[test]
 fn law_4_any_input_is_life() {
     let mut end = only(Role::Client, |config| {
         config.keep_alive = Some(secs(20));

@@ -105,14 +105,15 @@ impl Timers {
     }
 
     pub(super) fn handle_ping_left(&mut self, payload: ControlPayload) {
+        let is_ours = *payload == self.pings.to_be_bytes();
+        if is_ours && let KeepAlive::Pinged = self.keep_alive {
+            self.keep_alive = KeepAlive::Awaiting(Timer::Due);
+        }
         self.probe = Some(Probe {
             payload,
             left: None,
             answered: false,
         });
-        if let KeepAlive::Pinged = self.keep_alive {
-            self.keep_alive = KeepAlive::Awaiting(Timer::Due);
-        }
     }
 
     /// §5.5.3: the Pong "must have identical "Application data" as found in the … Ping".
