@@ -6,17 +6,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proto::{
-    Chunk, CloseCode, CloseFrame, Config, Connection, Event, Instant, Kind, Lost, Message,
-    Negotiated, RecvError, Role, State,
-    deflate::{Agreed, Deflate, Window},
-};
+use proto::{Chunk, Connection, Event, Instant, Lost, Message, Negotiated, RecvError, Role, State};
 
 use crate::{
+    application,
     choices::Choices,
     end::{End, Terminal, close_code},
-    entropy,
-    outbox::How,
+    entropy, options,
     peer::Peer,
     reference::{Reference, Verdict},
     wire::Said,
@@ -60,7 +56,7 @@ impl Run {
         let role = choices.of(&[Role::Client, Role::Server]);
         let pull = choices.of(&[Pull::Whole, Pull::Whole, Pull::Chunks, Pull::Mixed]);
         entropy::reset(if choices.one_in(32) { 2 } else { u32::MAX });
-        let mut config = config(choices);
+        let mut config = options::config(choices);
         let max_message = match pull {
             Pull::Whole => config.max_message_size as u64,
             Pull::Chunks => config.max_stream_size,
@@ -69,7 +65,7 @@ impl Run {
                 config.max_stream_size
             }
         };
-        let agreed = choices.flip().then(|| agreed(choices));
+        let agreed = choices.flip().then(|| options::agreed(choices));
         let mut negotiated = Negotiated::default();
         negotiated.deflate = agreed;
         let reference =
@@ -110,17 +106,10 @@ impl Run {
                 let vectored = choices.flip();
                 self.end.write(most, flushed, vectored);
             }
-            22..=24 => send(&mut self.end, choices),
-            25 => chunk(&mut self.end, choices),
-            26 => {
-                let payload = mark(choices);
-                if choices.flip() {
-                    let _ = self.end.ping(payload);
-                } else {
-                    let _ = self.end.pong(payload);
-                }
-            }
-            27 if choices.one_in(4) => self.end.close(close_frame(choices)),
+            22..=24 => application::send(&mut self.end, choices),
+            25 => application::chunk(&mut self.end, choices),
+            26 => application::control(&mut self.end, choices),
+            27 if choices.one_in(4) => self.end.close(application::close_frame(choices)),
             27 => self.end.split(),
             28 => {
                 let millis = 1 << choices.below(16);
@@ -185,7 +174,11 @@ impl Run {
             self.skips |= !chunks && !self.gathered.is_empty();
             match self.end.poll(chunks) {
                 Ok(Some(event)) => self.heard(event),
-                Ok(None) => return self.assert_all_heard(chunks),
+                Ok(None) => {
+                    self.assert_all_heard(chunks);
+                    let unfinished = self.reference.unfinished().is_some();
+                    return self.end.watch.unfinished(unfinished);
+                }
                 Err(error) => self.failed(error),
             }
         }
@@ -322,7 +315,7 @@ impl Run {
 
     fn write_all(&mut self) {
         for _ in 0..1_000_000 {
-            if self.end.write(usize::MAX, true, false).is_empty() {
+            if self.end.write(usize::MAX, true, false).0.is_empty() {
                 return;
             }
         }
@@ -344,100 +337,4 @@ impl Run {
         assert_eq!(Some(closed.initiator), self.end.initiator);
         assert_eq!(self.end.poll(false), Ok(None));
     }
-}
-
-fn config(choices: &mut Choices<'_>) -> Config {
-    let mut config = Config::new(entropy::draw);
-    if choices.flip() {
-        config.max_message_size = choices.of(&[1 << 20, 0, 1, 125, 126, 1000, 5000, 70_000]);
-        config.max_frame_size = choices.of(&[u64::MAX, 0, 100, 125, 1000, 65_535]);
-        config.max_stream_size = choices.of(&[u64::MAX, 0, 10, 1000, 70_000]);
-        config.max_fragments = choices.of(&[16_384, 0, 1, 2, 5]);
-        config.max_send_size = choices.of(&[usize::MAX, 0, 125, 1000]);
-    }
-    config.send_frame_size = choices.of(&[None, None, Some(0), Some(1), Some(100), Some(5000)]);
-    config.send_high_water = choices.of(&[64 << 10, 0, 1, 500]);
-    let mut after = |usual: Duration| match choices.below(4) {
-        0 | 1 => Some(usual),
-        2 => None,
-        _ => Some(Duration::from_millis(1 << choices.below(18))),
-    };
-    config.keep_alive = after(Duration::from_secs(20));
-    config.pong_timeout = after(Duration::from_secs(20));
-    config.close_timeout = after(Duration::from_secs(5));
-    config.write_timeout = after(Duration::from_secs(20));
-    if choices.one_in(4) {
-        config.message_timeout = Some(Duration::from_millis(1 << choices.below(16)));
-    }
-    if choices.one_in(4) {
-        config.idle_timeout = Some(Duration::from_millis(1 << choices.below(18)));
-    }
-    config.reply_to_close = !choices.one_in(4);
-    if choices.flip() {
-        config.deflate = Some(deflate(choices));
-    }
-    config
-}
-
-fn deflate(choices: &mut Choices<'_>) -> Deflate {
-    let mut deflate = Deflate::default();
-    deflate.level = choices.of(&[1, 6, 9, 0, 255]);
-    deflate.memory_level = choices.of(&[8, 1, 5, 9]);
-    deflate.threshold = choices.of(&[64, 0, 1000]);
-    let agreed = agreed(choices);
-    (deflate.send, deflate.recv) = (agreed.send, agreed.recv);
-    deflate
-}
-
-fn agreed(choices: &mut Choices<'_>) -> Agreed {
-    let mut window = || Window {
-        bits: choices.of(&[15, 15, 15, 12, 9, 8]),
-        takeover: choices.flip(),
-    };
-    Agreed {
-        send: window(),
-        recv: window(),
-    }
-}
-
-fn send(end: &mut End, choices: &mut Choices<'_>) {
-    let len = choices.len();
-    let message = message(choices, len);
-    let how = choices.of(&[How::Usual, How::Usual, How::Plain, How::Prepared]);
-    let _ = end.send(&message, how);
-}
-
-fn message(choices: &mut Choices<'_>, len: usize) -> Message {
-    match choices.flip() {
-        true => Message::from(choices.text(len)),
-        false => Message::from(choices.binary(len)),
-    }
-}
-
-fn chunk(end: &mut End, choices: &mut Choices<'_>) {
-    let len = choices.len();
-    let data = match end.streaming() {
-        Some(Kind::Text) if !choices.one_in(16) => Message::from(choices.text(len)),
-        Some(Kind::Binary) if !choices.one_in(16) => Message::from(choices.binary(len)),
-        _ => message(choices, len),
-    };
-    let fin = choices.one_in(3);
-    let _ = end.send_chunk(Chunk { data, fin });
-}
-
-/// A payload that no peer of ours sends, to tell what was asked for from what was owed.
-fn mark(choices: &mut Choices<'_>) -> Vec<u8> {
-    let mut payload = b"asked ".to_vec();
-    let len = choices.of(&[1, 0, 119]);
-    payload.extend(choices.binary(len));
-    payload
-}
-
-fn close_frame(choices: &mut Choices<'_>) -> Option<CloseFrame> {
-    if choices.one_in(4) {
-        return None;
-    }
-    let code = CloseCode::new(choices.of(&[1000, 1001, 1014, 3000, 4999])).unwrap();
-    let len = choices.of(&[0, 5, 123]);
-    Some(CloseFrame::new(code, choices.text(len)).unwrap())
 }

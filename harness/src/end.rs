@@ -12,6 +12,7 @@ use proto::{
 use crate::{
     entropy,
     outbox::{How, Outbox},
+    watch::Watch,
     wire::Said,
 };
 
@@ -22,6 +23,7 @@ pub(crate) struct End {
     loan: Option<Vec<u8>>,
     pub(crate) now: Instant,
     pub(crate) outbox: Outbox,
+    pub(crate) watch: Watch,
     streaming: Option<Kind>,
     state: State,
     /// The application closed, or a Close of ours is owed, or nothing can be sent.
@@ -29,6 +31,7 @@ pub(crate) struct End {
     pub(crate) terminal: Option<Terminal>,
     pub(crate) initiator: Option<Initiator>,
     aborted: bool,
+    transport_ended: bool,
     /// The close deadline may have passed, and not been polled.
     timed: bool,
 }
@@ -76,12 +79,14 @@ impl End {
             loan: Some(vec![0; 16 << 10]),
             now,
             outbox: Outbox::new(role, config, window),
+            watch: Watch::new(config, now),
             streaming: None,
             state: State::Open,
             closing: false,
             terminal: None,
             initiator: None,
             aborted: false,
+            transport_ended: false,
             timed: false,
         }
     }
@@ -181,6 +186,7 @@ impl End {
             tx.close(frame);
             rx.handle_closing();
         });
+        self.watch.closing();
         self.check();
     }
 
@@ -241,6 +247,7 @@ impl End {
             rx.handle_input(taken);
             taken
         });
+        self.watch.heard();
         self.check();
         Some(taken)
     }
@@ -250,12 +257,17 @@ impl End {
         self.take_back();
         let taken = either!(self, conn => conn.receive(bytes), (rx, tx) => rx.receive(bytes));
         assert!(taken <= bytes.len());
+        if taken > 0 {
+            self.watch.heard();
+        }
         self.check();
         taken
     }
 
     pub(crate) fn eof(&mut self) {
         either!(self, conn => conn.handle_eof(), (rx, tx) => rx.handle_eof());
+        self.watch.ended(false);
+        self.transport_ended = true;
         self.check();
     }
 
@@ -265,6 +277,8 @@ impl End {
             tx.handle_end(RecvError::Lost(lost));
             rx.handle_end(RecvError::Lost(lost));
         });
+        self.watch.ended(true);
+        self.transport_ended = true;
         self.check();
     }
 
@@ -304,6 +318,15 @@ impl End {
             );
         }
         match &polled {
+            Ok(None) => {
+                self.watch.polled();
+                let over = self.watch.is_over() && !self.aborted;
+                assert!(
+                    !over || self.state() != State::Open,
+                    "a deadline that did not come"
+                );
+            }
+            Ok(Some(Event::Data(_))) => self.watch.data(self.now),
             Ok(Some(Event::Ping(payload))) => self.outbox.heard_ping(payload),
             Ok(Some(Event::Close(frame))) => {
                 if self.config.reply_to_close {
@@ -311,6 +334,7 @@ impl End {
                     self.closing = true;
                 }
                 self.initiator.get_or_insert(Initiator::Peer);
+                self.watch.closing();
                 self.terminal = Some(Terminal::Close(frame.clone()));
             }
             Err(error) => self.failed(*error),
@@ -321,6 +345,10 @@ impl End {
     }
 
     fn failed(&mut self, error: RecvError) {
+        if let RecvError::TimedOut(deadline) = error {
+            self.watch.assert_over(deadline, self.now, &self.config);
+        }
+        self.watch.closing();
         if let RecvError::Protocol(_) = error {
             self.owes(error);
         }
@@ -339,8 +367,13 @@ impl End {
         }
     }
 
-    /// One write of at most `most` bytes, in one slice or in several.
-    pub(crate) fn write(&mut self, most: usize, flushed: bool, vectored: bool) -> Vec<u8> {
+    /// One write of at most `most` bytes, in one slice or in several, and what it said.
+    pub(crate) fn write(
+        &mut self,
+        most: usize,
+        flushed: bool,
+        vectored: bool,
+    ) -> (Vec<u8>, Vec<Said>) {
         let dry = self.role == Role::Client && entropy::is_dry();
         let transmit = either!(self, conn => conn.transmit(), (rx, tx) => tx.transmit());
         let mut part = Vec::new();
@@ -370,9 +403,13 @@ impl End {
         }
         either!(self, conn => conn.handle_sent(flushed), (rx, tx) => tx.handle_sent(flushed));
         self.settle();
-        self.outbox.wrote(&part);
+        let pings = self.outbox.keep_alives();
+        let said = self.outbox.wrote(&part);
+        let pinged = self.outbox.keep_alives() > pings;
+        let waits = self.has_output() || !flushed;
+        self.watch.wrote(!part.is_empty(), waits, pinged);
         self.check();
-        part
+        (part, said)
     }
 
     /// Whether something waits to be written.
@@ -394,6 +431,7 @@ impl End {
 
     /// Tells the time until nobody asks for it.
     pub(crate) fn tick(&mut self) {
+        self.watch.tick(self.now, &self.config);
         for _ in 0..8 {
             match self.poll_timeout() {
                 Some(at) if at <= self.now && self.state() != State::Closed => {
@@ -419,6 +457,7 @@ impl End {
         });
         self.settle();
         if before == State::Open && self.state() != State::Open {
+            self.watch.closing();
             self.closing = true;
             if self.config.message_timeout.is_some() {
                 self.owes(RecvError::TimedOut(Deadline::Message));

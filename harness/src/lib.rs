@@ -11,11 +11,16 @@ pub mod handshake_server;
 pub mod pair;
 pub mod url_headers;
 
+mod application;
 mod choices;
 mod cuts;
 mod end;
 mod entropy;
 mod heads;
+mod inbox;
+mod link;
+mod opening;
+mod options;
 mod outbox;
 mod peer;
 mod reference;
@@ -24,4 +29,5 @@ mod rfc1951;
 #[path = "../../proto/tests/support/strict.rs"]
 mod strict;
 mod transport;
+mod watch;
 mod wire;

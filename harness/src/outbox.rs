@@ -85,6 +85,11 @@ impl Outbox {
         self.accepted
     }
 
+    /// How many Pings were sent that nobody asked for.
+    pub(crate) fn keep_alives(&self) -> u32 {
+        self.keep_alives
+    }
+
     /// The most that may be told to have left.
     pub(crate) fn left(&self) -> u64 {
         let begun = self.messages.front().filter(|_| self.reader.has_begun());
