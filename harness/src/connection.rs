@@ -176,8 +176,7 @@ impl Run {
                 Ok(Some(event)) => self.heard(event),
                 Ok(None) => {
                     self.assert_all_heard(chunks);
-                    let unfinished = self.reference.unfinished().is_some();
-                    return self.end.watch.unfinished(unfinished);
+                    return self.end.watch.unfinished(self.reference.which());
                 }
                 Err(error) => self.failed(error),
             }

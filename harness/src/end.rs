@@ -198,6 +198,7 @@ impl End {
             tx.handle_end(RecvError::Lost(Lost::Failed));
         });
         assert_eq!(self.state(), State::Closed);
+        self.watch.ended(true);
         self.check();
     }
 
@@ -323,7 +324,8 @@ impl End {
                 let over = self.watch.is_over() && !self.aborted;
                 assert!(
                     !over || self.state() != State::Open,
-                    "a deadline that did not come"
+                    "{:?} did not come",
+                    self.watch
                 );
             }
             Ok(Some(Event::Data(_))) => self.watch.data(self.now),

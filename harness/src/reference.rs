@@ -28,6 +28,7 @@ pub(crate) struct Reference {
     head: Vec<u8>,
     frame: Option<Frame>,
     message: Option<Gathered>,
+    begun: u64,
     /// What was said and not yet compared.
     pub(crate) said: VecDeque<Said>,
     pub(crate) verdict: Option<Verdict>,
@@ -80,6 +81,7 @@ impl Reference {
             head: Vec::new(),
             frame: None,
             message: None,
+            begun: 0,
             said: VecDeque::new(),
             verdict: None,
             damaged: false,
@@ -106,6 +108,11 @@ impl Reference {
             Kind::Binary => message.content.len(),
         };
         Some((&message.content[..end], message.deflated))
+    }
+
+    /// Which of all messages it is that has not ended.
+    pub(crate) fn which(&self) -> Option<u64> {
+        self.message.as_ref().map(|_| self.begun)
     }
 
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
@@ -213,6 +220,7 @@ impl Reference {
             announced: 0,
             frames: 0,
         });
+        self.begun += u64::from(message.frames == 0);
         if message.deflated && self.damaged {
             return Err(Verdict::Anything);
         }

@@ -16,6 +16,7 @@ pub(crate) struct Watch {
     write: Since,
     /// A message that has not ended: since when all of it was polled that had come.
     message: Since,
+    which: u64,
     last_data: Option<Instant>,
     over: Vec<Deadline>,
 }
@@ -93,13 +94,12 @@ impl Watch {
         self.message = Since::Never;
     }
 
-    /// All was polled, and a message has not ended; another one than was told the last time if it is
-    /// `fresh`.
-    pub(crate) fn unfinished(&mut self, is: bool) {
-        match (is, self.message) {
-            (false, _) => self.message = Since::Never,
-            (true, Since::Never) => self.message = Since::Now,
-            _ => {}
+    /// All was polled, and this message has not ended.
+    pub(crate) fn unfinished(&mut self, which: Option<u64>) {
+        match which {
+            None => self.message = Since::Never,
+            Some(which) if which == self.which => {}
+            Some(which) => (self.which, self.message) = (which, Since::Now),
         }
     }
 

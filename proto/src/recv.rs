@@ -344,6 +344,7 @@ impl Receiver {
             self.finish(end)?;
         }
         self.drained = true;
+        self.timers.handle_drained();
         self.input.release();
         self.plain = self.phase == Phase::Open && self.partial.is_none();
         Ok(None)

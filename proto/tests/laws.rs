@@ -470,6 +470,37 @@ fn law_4_the_pong_deadline_runs_from_when_the_last_byte_left() {
 }
 
 #[test]
+fn law_4_the_pong_deadline_runs_from_the_keep_alive_ping_and_no_other() {
+    for role in BOTH {
+        let keep = |config: &mut bowline_proto::Config| {
+            config.keep_alive = Some(secs(20));
+            config.pong_timeout = Some(secs(10));
+        };
+        let head = if role == Role::Client { 6 } else { 2 };
+        // The application's comes behind it, and does not leave.
+        let mut end = only(role, keep);
+        end.pass(secs(20));
+        end.conn.ping(payload("mine")).unwrap();
+        assert_eq!(end.write_some(head + 4, true).len(), head + 4);
+        end.pass(secs(10));
+        assert_eq!(end.events(), timed_out(Deadline::Pong));
+        // It comes before, and leaves alone.
+        let mut end = only(role, |config| {
+            keep(config);
+            config.send_high_water = 1;
+        });
+        end.conn.ping(payload("mine")).unwrap();
+        end.pass(secs(20));
+        assert_eq!(end.write_some(head + 4, true).len(), head + 4);
+        end.pass(secs(60));
+        assert_eq!(end.events(), [], "it has not left yet");
+        end.write();
+        end.pass(secs(10));
+        assert_eq!(end.events(), timed_out(Deadline::Pong));
+    }
+}
+
+#[test]
 fn law_4_any_input_is_life() {
     let mut end = only(Role::Client, |config| {
         config.keep_alive = Some(secs(20));
@@ -715,6 +746,36 @@ fn law_4_the_message_deadline_is_not_judged_while_the_end_waits_to_be_polled() {
     end.pass(secs(100));
     assert_eq!(end.events(), [Ok(text("begun"))]);
     assert_eq!(end.conn.state(), State::Open);
+}
+
+#[test]
+fn law_4_the_message_deadline_is_not_put_off_by_what_comes_with_it() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.message_timeout = Some(secs(30)));
+        end.give(&[Frame::new(TEXT, "a")]);
+        end.pass(Duration::from_millis(29_999));
+        // A driver reads before it tells the time, and polls after that.
+        end.now = end.now.checked_add(secs(1)).unwrap();
+        end.hear(&[Frame::new(CONTINUATION, "b")]);
+        end.tick();
+        assert_eq!(end.events(), [], "its end might have come");
+        end.tick();
+        assert_eq!(end.events(), timed_out(Deadline::Message));
+    }
+}
+
+#[test]
+fn law_4_the_idle_deadline_is_not_put_off_by_what_comes_with_it() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.idle_timeout = Some(secs(60)));
+        end.tick();
+        end.now = end.now.checked_add(secs(60)).unwrap();
+        end.hear(&[Frame::new(PONG, "")]);
+        end.tick();
+        assert_eq!(end.events().len(), 1, "it might have been data");
+        end.tick();
+        assert_eq!(end.events(), timed_out(Deadline::Idle));
+    }
 }
 
 #[test]
