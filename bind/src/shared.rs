@@ -1,5 +1,5 @@
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -116,9 +116,10 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
         mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
         self.shared.wakers.register(self.key, cx.waker());
+        let mut rested = true;
         loop {
             let (polled, deadline) = self.shared.with(Some(self.key), |output, joint| {
-                if output.poll_rest(cx).is_pending() {
+                if mem::take(&mut rested) && output.poll_rest(cx).is_pending() {
                     return (Poll::Pending, None);
                 }
                 (done(output, joint), output.tx.poll_timeout())

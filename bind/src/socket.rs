@@ -116,7 +116,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 
     /// Sends a piece of a message, which ends with the piece that has `fin`; see
     /// [`stream`](Self::stream) for the same with a guard. Cancel-safe as [`send`](Self::send).
-    pub async fn send_chunk(&mut self, chunk: Chunk) -> Result<(), Error> {
+    pub async fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.queue(chunk, |tx, chunk| tx.send_chunk(chunk)).await?;
         self.flush().await
     }
@@ -126,8 +126,12 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Unfinished`] if a message of [`send_chunk`](Self::send_chunk) is.
+    /// [`SendError::Closed`] if the connection closes, [`SendError::Unfinished`] if a message of
+    /// [`send_chunk`](Self::send_chunk) is.
     pub async fn stream(&mut self, kind: Kind) -> Result<Streaming<&mut Self>, Error> {
+        if self.output.tx.is_closing() {
+            return Err(self.output.refuse(SendError::Closed));
+        }
         if self.output.tx.streaming().is_some() {
             return Err(SendError::Unfinished.into());
         }
@@ -146,7 +150,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
             .await
     }
 
-    /// Queues a message if there is room for it, and writes what the transport takes at once.
+    /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
+    /// message that is masked or compressed, only a part.
     ///
     /// # Errors
     ///

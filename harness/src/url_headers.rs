@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
-use bowline_bind::{Connect, Prepared};
+use bowline_bind::{Connect, Destination};
 use proto::{
     Config, Instant, Utf8Bytes,
     handshake::{Client, Headers, Incoming, Request, Response, Server},
@@ -117,17 +117,17 @@ fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
         connect = connect.header(name.clone(), value.clone());
     }
     given.extend(more);
-    let Ok(prepared) = connect.prepare() else {
+    let Ok(destination) = connect.prepare() else {
         return Ok(());
     };
     assert!(
         !url.bytes().any(|byte| byte <= b' ' || byte == 0x7f),
         "{url:?} has what ends lines"
     );
-    let target = prepared.request.target().to_owned();
-    let authority = prepared.request.host().expect("a host").to_owned();
-    check_authority(&prepared, &authority);
-    let Some(bytes) = request(prepared.request) else {
+    let target = destination.request.target().to_owned();
+    let authority = destination.request.host().expect("a host").to_owned();
+    check_authority(&destination, &authority);
+    let Some(bytes) = request(destination.request) else {
         return Ok(());
     };
     let head = Head::of_request(&bytes);
@@ -164,12 +164,12 @@ fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// Host and port are those of the URL, and nothing else is in the authority.
-fn check_authority(prepared: &Prepared, authority: &str) {
-    let default = if prepared.tls { 443 } else { 80 };
-    let expected = if prepared.port == default {
-        prepared.host.to_string()
+fn check_authority(destination: &Destination, authority: &str) {
+    let default = if destination.tls { 443 } else { 80 };
+    let expected = if destination.port == default {
+        destination.host.to_string()
     } else {
-        format!("{}:{}", prepared.host, prepared.port)
+        format!("{}:{}", destination.host, destination.port)
     };
     assert_eq!(authority, expected);
     assert!(!authority.contains(['/', '?', '#', '@', ' ']) && authority.is_ascii());

@@ -1695,6 +1695,23 @@ fn counters_tell_which_messages_were_written_and_which_were_dropped() {
 }
 
 #[test]
+fn what_is_sent_after_a_close_is_told_so_though_a_message_is_unfinished() {
+    for role in BOTH {
+        let mut end = End::new(role);
+        let piece = |kind, fin| chunk(kind, "a", fin);
+        end.conn.send_chunk(piece(Kind::Text, false)).unwrap();
+        end.conn.close(None);
+        assert_eq!(end.conn.send("whole"), Err(SendError::Closed));
+        for kind in [Kind::Text, Kind::Binary] {
+            assert_eq!(
+                end.conn.send_chunk(piece(kind, true)),
+                Err(SendError::Closed)
+            );
+        }
+    }
+}
+
+#[test]
 fn a_streamed_message_is_not_mixed_with_others() {
     let mut end = End::new(Role::Client);
     let piece = |text, fin| chunk(Kind::Text, text, fin);
