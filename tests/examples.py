@@ -16,9 +16,9 @@ def target_dir():
     return json.loads(text)["target_directory"]
 
 
-def build(package, *names):
+def build(package, *names, features=""):
     """Builds examples for release; gives the folder that holds them."""
-    command = ["cargo", "build", "--release", "-p", package]
+    command = ["cargo", "build", "--release", "-p", package, "--features", features]
     for name in names:
         command += ["--example", name]
     subprocess.run(command, cwd=ROOT, check=True)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bind::{
-    Connect, ConnectError, Prepared, Timer,
+    Connect, ConnectError, Destination, Timer,
     proto::{Instant, handshake::Response},
 };
 
@@ -60,7 +60,7 @@ pub fn connect_over<S: Transport>(
 fn open<S: Transport>(
     clock: Clock,
     to: Connect,
-    stream: impl FnOnce(&Prepared, &Deadline) -> Result<S, ConnectError>,
+    stream: impl FnOnce(&Destination, &Deadline) -> Result<S, ConnectError>,
 ) -> Result<(WebSocket<MaybeTls<S>>, Response), ConnectError> {
     let runner = Runner::new(clock.clone());
     let connected = bind::connect(to, clock.clone(), async |to| {
@@ -79,7 +79,7 @@ struct Deadline {
 }
 
 impl Deadline {
-    fn new(clock: Clock, to: &Prepared) -> Self {
+    fn new(clock: Clock, to: &Destination) -> Self {
         let after = to.config.handshake_timeout;
         let at = after.and_then(|after| clock.now().checked_add(after));
         Self { clock, at }
@@ -98,7 +98,7 @@ impl Deadline {
     }
 }
 
-fn dial(to: &Prepared, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
+fn dial(to: &Destination, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
     let addrs = match to.addr() {
         Some(addr) => vec![addr],
         None => {
@@ -143,7 +143,7 @@ fn look_up(
 
 #[cfg(feature = "tls")]
 fn secure<S: Transport>(
-    to: &Prepared,
+    to: &Destination,
     deadline: &Deadline,
     stream: impl FnOnce() -> Result<S, ConnectError>,
 ) -> Result<MaybeTls<S>, ConnectError> {
@@ -166,7 +166,7 @@ fn secure<S: Transport>(
 
 #[cfg(not(feature = "tls"))]
 fn secure<S: Transport>(
-    _: &Prepared,
+    _: &Destination,
     _: &Deadline,
     stream: impl FnOnce() -> Result<S, ConnectError>,
 ) -> Result<MaybeTls<S>, ConnectError> {

@@ -84,7 +84,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn send_chunk(&mut self, chunk: Chunk) -> Result<(), Error> {
+    pub fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.runner.run(self.inner.send_chunk(chunk))
     }
 
@@ -93,6 +93,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Errors
     ///
+    /// [`SendError::Closed`](crate::SendError::Closed) if the connection closes,
     /// [`SendError::Unfinished`](crate::SendError::Unfinished) if a message of
     /// [`send_chunk`](Self::send_chunk) is.
     pub fn stream(&mut self, kind: Kind) -> Result<Streaming<'_, S>, Error> {
@@ -101,7 +102,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Queues a message, and waits only if [`send_high_water`](crate::Config::send_high_water) bytes
-    /// wait already. It is written by the next call that waits.
+    /// wait already. It is written by the next call that waits: to answer in a loop of [`recv`](Self::recv)
+    /// this is the one to use, for the answers to all that came in one read leave in one write.
     ///
     /// # Errors
     ///

@@ -101,7 +101,7 @@ impl<S: Transport> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn send_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+    pub fn send_chunk(&self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.run(self.inner.send_chunk(chunk))
     }
 
@@ -214,7 +214,7 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     /// Writes what is queued, until somebody else does.
-    pub(crate) fn write_rest(&self) {
+    fn write_rest(&self) {
         let mut flush = pin!(self.inner.flush());
         self.runner.run(poll_fn(|cx| {
             // Whoever queued it learns what became of it.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bind::proto::Message;
+use bind::proto::{Outgoing, State};
 
 use crate::{Clock, Error, Io, Transport, WriteHalf, run::Runner};
 
@@ -44,13 +44,15 @@ impl<'a, S: Transport> Streaming<'a, S> {
         Self { inner }
     }
 
-    /// Sends a piece, in a frame of its own.
+    /// Sends a piece, in a frame of its own. If the first one is `Outgoing::plain`, nothing of the message
+    /// is compressed.
     ///
     /// # Errors
     ///
     /// [`SendError::KindChanged`](crate::SendError::KindChanged) if the piece is not of the kind of the
-    /// message.
-    pub fn write(&mut self, piece: impl Into<Message>) -> Result<(), Error> {
+    /// message; [`SendError::Compressed`](crate::SendError::Compressed) if it is plain and the first one
+    /// was not.
+    pub fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         match &mut self.inner {
             Some(Inner::Socket(stream, runner)) => runner.run(stream.write(piece)),
             Some(Inner::Half(stream, half)) => half.run(stream.write(piece)),
@@ -76,8 +78,10 @@ impl<S: Transport> Drop for Streaming<'_, S> {
     fn drop(&mut self) {
         if let Some(Inner::Half(stream, half)) = self.inner.take() {
             drop(stream);
-            // The Close: one who is blocked in `recv` cannot write it.
-            half.write_rest();
+            if half.state() == State::Closing {
+                // The Close: one who is blocked in `recv` cannot write it. Of a failure the reader learns.
+                let _ = half.finish(None);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::io;
 
 use async_net::TcpStream;
-use bind::{Connect, ConnectError, Prepared, proto::handshake::Response};
+use bind::{Connect, ConnectError, Destination, proto::handshake::Response};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::{Clock, MaybeTls, WebSocket, tls::Security};
@@ -57,7 +57,7 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     .await
 }
 
-async fn dial(to: &Prepared) -> io::Result<TcpStream> {
+async fn dial(to: &Destination) -> io::Result<TcpStream> {
     match to.addr() {
         Some(addr) => TcpStream::connect(addr).await,
         None => TcpStream::connect((to.host.to_string(), to.port)).await,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_net::TcpStream;
-use bind::{ConnectError, PeerAddr, Prepared};
+use bind::{ConnectError, Destination, PeerAddr};
 use futures_io::{AsyncRead, AsyncWrite};
 #[cfg(feature = "tls")]
 use futures_rustls::{TlsConnector, client, rustls::pki_types::ServerName, server};
@@ -110,7 +110,7 @@ pub(crate) struct Security {
 
 impl Security {
     #[cfg(feature = "tls")]
-    pub(crate) async fn new(to: &Prepared) -> Result<Self, ConnectError> {
+    pub(crate) async fn new(to: &Destination) -> Result<Self, ConnectError> {
         if !to.tls {
             return Ok(Self { tls: None });
         }
@@ -124,7 +124,7 @@ impl Security {
     }
 
     #[cfg(not(feature = "tls"))]
-    pub(crate) async fn new(_: &Prepared) -> Result<Self, ConnectError> {
+    pub(crate) async fn new(_: &Destination) -> Result<Self, ConnectError> {
         Ok(Self {})
     }
 

@@ -1,6 +1,6 @@
 use std::io;
 
-use bind::{Connect, ConnectError, Prepared, proto::handshake::Response};
+use bind::{Connect, ConnectError, Destination, proto::handshake::Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -58,7 +58,7 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     .await
 }
 
-async fn dial(to: &Prepared) -> io::Result<TcpStream> {
+async fn dial(to: &Destination) -> io::Result<TcpStream> {
     match to.addr() {
         Some(addr) => TcpStream::connect(addr).await,
         None => TcpStream::connect((to.host.to_string(), to.port)).await,

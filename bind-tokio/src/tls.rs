@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bind::{ConnectError, PeerAddr, Prepared};
+use bind::{ConnectError, Destination, PeerAddr};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -121,7 +121,7 @@ pub(crate) struct Security {
 
 impl Security {
     #[cfg(feature = "tls")]
-    pub(crate) async fn new(to: &Prepared) -> Result<Self, ConnectError> {
+    pub(crate) async fn new(to: &Destination) -> Result<Self, ConnectError> {
         if !to.tls {
             return Ok(Self { tls: None });
         }
@@ -136,7 +136,7 @@ impl Security {
     }
 
     #[cfg(not(feature = "tls"))]
-    pub(crate) async fn new(_: &Prepared) -> Result<Self, ConnectError> {
+    pub(crate) async fn new(_: &Destination) -> Result<Self, ConnectError> {
         Ok(Self {})
     }
 

@@ -113,7 +113,7 @@ impl Connect {
     /// # Errors
     ///
     /// [`ConnectError::Url`], [`ConnectError::Header`] or [`ConnectError::Request`]: the caller's.
-    pub fn prepare(self) -> Result<Prepared, ConnectError> {
+    pub fn prepare(self) -> Result<Destination, ConnectError> {
         let url = parse(&self.url)?;
         let host = url.host().ok_or(UrlError::Host)?.to_owned();
         let authority = match url.port() {
@@ -148,7 +148,7 @@ impl Connect {
         if tls {
             return Err(UrlError::NoTls.into());
         }
-        Ok(Prepared {
+        Ok(Destination {
             port: url.port().unwrap_or(if tls { 443 } else { 80 }),
             host,
             tls,
@@ -182,7 +182,7 @@ impl fmt::Debug for Connect {
 /// What a [`Connect`] comes to; for bindings.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Prepared {
+pub struct Destination {
     /// Where to: a name, ready for DNS, or an address.
     pub host: Host<String>,
     /// Where to.
@@ -201,9 +201,9 @@ pub struct Prepared {
 }
 
 /// Credentials are left out, and so is what else the caller asks for.
-impl fmt::Debug for Prepared {
+impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared")
+        f.debug_struct("Destination")
             .field("host", &self.host)
             .field("port", &self.port)
             .field("tls", &self.tls)
@@ -211,7 +211,7 @@ impl fmt::Debug for Prepared {
     }
 }
 
-impl Prepared {
+impl Destination {
     /// The address, if the URL has one in the place of a name.
     pub fn addr(&self) -> Option<SocketAddr> {
         match &self.host {

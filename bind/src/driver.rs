@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    fmt, io,
+    fmt, io, mem,
     task::{Context, Poll, ready},
 };
 
@@ -103,12 +103,12 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event<Chunk>>, Error>> {
-        let pulled = std::mem::replace(&mut self.pull, pull);
+        let pulled = mem::replace(&mut self.pull, pull);
         if let Some(event) = self.parked.take() {
             // A message belongs to the method that first saw it: the rest of one that came in chunks
             // is skipped by those who want it whole.
             let whole = match &event {
-                Event::Data(chunk) => !std::mem::replace(&mut self.inside, !chunk.fin) && chunk.fin,
+                Event::Data(chunk) => !mem::replace(&mut self.inside, !chunk.fin) && chunk.fin,
                 _ => true,
             };
             if whole || pull == Pull::Chunks || pulled == Pull::Messages {
@@ -180,6 +180,7 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
+        let mut rested = true;
         loop {
             if self.parked.is_none() {
                 if self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES {
@@ -194,6 +195,9 @@ impl<T: Timer> Input<T> {
             // Write before waiting, for the peer may be waiting for us.
             let rx = &mut self.rx;
             let (done, write) = output.with(cx, |output, cx| {
+                if mem::take(&mut rested) {
+                    output.rested();
+                }
                 let _ = output.poll(cx);
                 tell(rx, output);
                 output.shut_down_behind_close(cx);
@@ -233,6 +237,7 @@ impl<T: Timer> Input<T> {
             // An answer leaves now, whenever the application calls again.
             let rx = &mut self.rx;
             output.with(cx, |output, cx| {
+                output.rested();
                 output.tx.handle_control(control);
                 let _ = output.poll(cx);
                 tell(rx, output);

@@ -16,7 +16,7 @@ use proto::{
     },
 };
 
-use crate::{Connect, ConnectError, Prepared, Read, Timer, WebSocket, Write, error::lost};
+use crate::{Connect, ConnectError, Destination, Read, Timer, WebSocket, Write, error::lost};
 
 /// Reads the request of a client that has connected.
 ///
@@ -60,7 +60,7 @@ pub async fn accept<S: Read + Write, T: Timer>(
 pub async fn connect<S: Read + Write, T: Timer, F>(
     to: impl Into<Connect>,
     timer: T,
-    transport: impl FnOnce(Prepared) -> F,
+    transport: impl FnOnce(Destination) -> F,
 ) -> Result<(WebSocket<S, T>, Response), ConnectError>
 where
     F: Future<Output = Result<S, ConnectError>>,

@@ -16,12 +16,13 @@ mod read_half;
 mod shared;
 mod socket;
 mod streaming;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod wakers;
 mod write_half;
 
-pub use connect::{Connect, ConnectError, Prepared, UrlError, config};
+pub use connect::{Connect, ConnectError, Destination, UrlError, config};
 pub use error::{Error, TrySendError};
 pub use handshake::{Incoming, NotAccepted, accept, connect};
 pub use io::{PeerAddr, Read, Timer, Write};

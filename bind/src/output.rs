@@ -15,6 +15,8 @@ use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
 /// After so many events, in or out, other tasks get a turn.
 pub(crate) const MAX_EVENTS: u32 = 128;
+/// And after so many writes: before each, 64 KiB may have been compressed, or masked.
+const MAX_WRITES: u32 = 4;
 
 thread_local! {
     /// What output is gathered in, lent to one socket after the other.
@@ -43,8 +45,10 @@ pub(crate) struct Output<S> {
     pub(crate) reader_gone: bool,
     /// We ended it at once, on purpose.
     pub(crate) aborted: bool,
-    /// How often somebody asked for output since the last rest.
+    /// How often somebody asked for output before others had a turn.
     asked: u32,
+    /// How often something was written before that.
+    writes: u32,
 }
 
 /// What those who wait for output wait for.
@@ -76,6 +80,7 @@ impl<S> Output<S> {
             reader_gone: false,
             aborted: false,
             asked: 0,
+            writes: 0,
         }
     }
 
@@ -130,9 +135,15 @@ impl<S> Output<S> {
         self.shut_down && self.io.as_ref().is_some_and(|io| !io.half_closes())
     }
 
+    /// Other tasks had their turn.
+    pub(crate) const fn rested(&mut self) {
+        self.writes = 0;
+    }
+
     /// Pending, and woken, when it is time for other tasks: a transport that takes everything lets nobody
-    /// wait.
+    /// wait. To be called once whenever a task runs.
     pub(crate) fn poll_rest(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.rested();
         self.asked = (self.asked + 1) % MAX_EVENTS;
         if self.asked > 0 {
             return Poll::Ready(());
@@ -157,6 +168,16 @@ impl<S> Output<S> {
     /// Somebody waits no longer for room.
     pub(crate) fn leave(&mut self, key: Key) {
         self.turns.retain(|turn| *turn != key);
+    }
+
+    /// Whether data has to wait for the end of a message that a guard owns. Who does gives up its turn:
+    /// the pieces of that message need room as well.
+    pub(crate) fn holds_back(&mut self, key: Key) -> bool {
+        let holds = self.guarded && !self.tx.is_closing();
+        if holds {
+            self.leave(key);
+        }
+        holds
     }
 
     /// A guard gives the outgoing message back.
@@ -215,12 +236,17 @@ impl<S: Write> Output<S> {
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(io) = &mut self.io {
+            if self.writes >= MAX_WRITES {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             self.tx.lend(|| LOAN.take());
             let Some(transmit) = self.tx.transmit() else {
                 break;
             };
             ready!(write(io, cx, transmit))?;
             self.unflushed = true;
+            self.writes += 1;
             if !transmit.has_remaining() {
                 LOAN.set(self.tx.take_back());
             }
@@ -287,6 +313,7 @@ impl<S: Write> Output<S> {
         cx: &mut Context<'_>,
         message: Outgoing,
     ) -> Result<(), TrySendError> {
+        self.rested();
         if !self.make_room(cx) || self.guarded || !self.turns.is_empty() {
             return Err(TrySendError::Full(message));
         }

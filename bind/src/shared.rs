@@ -1,6 +1,6 @@
 use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fmt, mem,
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -10,6 +10,7 @@ use crate::{
     Read, Timer, Write,
     driver::Access,
     output::Output,
+    sync::{Mutex, MutexGuard},
     wakers::{Key, Wakers},
 };
 
@@ -116,9 +117,10 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
         mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
         self.shared.wakers.register(self.key, cx.waker());
+        let mut rested = true;
         loop {
             let (polled, deadline) = self.shared.with(Some(self.key), |output, joint| {
-                if output.poll_rest(cx).is_pending() {
+                if mem::take(&mut rested) && output.poll_rest(cx).is_pending() {
                     return (Poll::Pending, None);
                 }
                 (done(output, joint), output.tx.poll_timeout())

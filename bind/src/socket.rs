@@ -116,7 +116,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 
     /// Sends a piece of a message, which ends with the piece that has `fin`; see
     /// [`stream`](Self::stream) for the same with a guard. Cancel-safe as [`send`](Self::send).
-    pub async fn send_chunk(&mut self, chunk: Chunk) -> Result<(), Error> {
+    pub async fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.queue(chunk, |tx, chunk| tx.send_chunk(chunk)).await?;
         self.flush().await
     }
@@ -126,8 +126,12 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Unfinished`] if a message of [`send_chunk`](Self::send_chunk) is.
+    /// [`SendError::Closed`] if the connection closes, [`SendError::Unfinished`] if a message of
+    /// [`send_chunk`](Self::send_chunk) is.
     pub async fn stream(&mut self, kind: Kind) -> Result<Streaming<&mut Self>, Error> {
+        if self.output.tx.is_closing() {
+            return Err(self.output.refuse(SendError::Closed));
+        }
         if self.output.tx.streaming().is_some() {
             return Err(SendError::Unfinished.into());
         }
@@ -135,8 +139,9 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     }
 
     /// Queues a message, and waits only if [`send_high_water`](proto::Config::send_high_water) bytes
-    /// wait already. It is written by the next call that waits. Cancel-safe: dropped, it was not
-    /// queued.
+    /// wait already. It is written by the next call that waits: to answer in a loop of [`recv`](Self::recv)
+    /// this is the one to use, for the answers to all that came in one read leave in one write.
+    /// Cancel-safe: dropped, it was not queued.
     ///
     /// # Errors
     ///
@@ -146,7 +151,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
             .await
     }
 
-    /// Queues a message if there is room for it, and writes what the transport takes at once.
+    /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
+    /// message that is masked or compressed, only a part.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-use proto::{Chunk, Kind, Message, SendError, Utf8Bytes};
+use proto::{Chunk, Kind, Message, Outgoing, SendError, Utf8Bytes};
 
 use crate::{Error, Read, Timer, WebSocket, Write, WriteHalf};
 
@@ -19,13 +19,15 @@ impl<O: Owner> Streaming<O> {
         Self { owner, kind }
     }
 
-    /// Sends a piece, in a frame of its own. Cancel-safe: dropped, it was either not queued, or it
-    /// will be written whole by a later call.
+    /// Sends a piece, in a frame of its own. If the first one is `Outgoing::plain`, nothing of the message
+    /// is compressed. Cancel-safe: dropped, it was either not queued, or it will be written whole by a
+    /// later call.
     ///
     /// # Errors
     ///
-    /// [`SendError::KindChanged`] if the piece is not of the kind of the message.
-    pub async fn write(&mut self, piece: impl Into<Message>) -> Result<(), Error> {
+    /// [`SendError::KindChanged`] if the piece is not of the kind of the message;
+    /// [`SendError::Compressed`] if it is plain and the first one was not.
+    pub async fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         self.send(piece.into(), false).await
     }
 
@@ -36,14 +38,14 @@ impl<O: Owner> Streaming<O> {
     /// As [`WebSocket::send`].
     pub async fn finish(mut self) -> Result<(), Error> {
         let empty = match self.kind {
-            Kind::Text => Utf8Bytes::default().into(),
+            Kind::Text => Message::Text(Utf8Bytes::default()),
             Kind::Binary => Message::Binary(Default::default()),
         };
-        self.send(empty, true).await
+        self.send(empty.into(), true).await
     }
 
-    async fn send(&mut self, data: Message, fin: bool) -> Result<(), Error> {
-        if data.kind() != self.kind {
+    async fn send(&mut self, data: Outgoing, fin: bool) -> Result<(), Error> {
+        if data.message().kind() != self.kind {
             return Err(SendError::KindChanged.into());
         }
         self.owner.send_owned(Chunk { data, fin }).await
@@ -63,16 +65,16 @@ impl<S: Read + Write, T: Timer> Owner for &mut WebSocket<S, T> {}
 impl<S: Read + Write, T: Timer> Owner for &WriteHalf<S, T> {}
 
 pub(crate) mod sealed {
-    use super::{Chunk, Error, Read, Timer, WebSocket, Write, WriteHalf};
+    use super::{Chunk, Error, Outgoing, Read, Timer, WebSocket, Write, WriteHalf};
 
     #[allow(async_fn_in_trait)]
     pub trait Owner {
-        async fn send_owned(&mut self, chunk: Chunk) -> Result<(), Error>;
+        async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error>;
         fn release(&mut self);
     }
 
     impl<S: Read + Write, T: Timer> Owner for &mut WebSocket<S, T> {
-        async fn send_owned(&mut self, chunk: Chunk) -> Result<(), Error> {
+        async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
             self.send_chunk(chunk).await
         }
 
@@ -82,7 +84,7 @@ pub(crate) mod sealed {
     }
 
     impl<S: Read + Write, T: Timer> Owner for &WriteHalf<S, T> {
-        async fn send_owned(&mut self, chunk: Chunk) -> Result<(), Error> {
+        async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
             WriteHalf::send_owned(self, chunk).await
         }
 

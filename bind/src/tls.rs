@@ -5,9 +5,9 @@ use std::{io, sync::Arc, sync::OnceLock};
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 use url::Host;
 
-use crate::{ConnectError, Prepared, UrlError};
+use crate::{ConnectError, Destination, UrlError};
 
-impl Prepared {
+impl Destination {
     /// What to give to rustls. Reads the roots of the platform, which blocks, if the caller gave no
     /// configuration, and keeps them for the next time.
     ///

@@ -67,7 +67,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+    pub async fn send_chunk(&self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.queue(
             What::Data,
             chunk,
@@ -117,7 +117,8 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         .await
     }
 
-    /// Queues a message if there is room for it, and writes what the transport takes at once.
+    /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
+    /// message that is masked or compressed, only a part.
     ///
     /// # Errors
     ///
@@ -225,7 +226,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     }
 
     /// A piece of the message that a guard owns.
-    pub(crate) async fn send_owned(&self, chunk: Chunk) -> Result<(), Error> {
+    pub(crate) async fn send_owned(&self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
         self.queue(
             What::Passes,
             chunk,
@@ -258,7 +259,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         poll_fn(|cx| {
             waiter.poll(cx, |output, cx| {
                 if item.is_some() {
-                    if what == What::Data && output.guarded && !output.tx.is_closing() {
+                    if what == What::Data && output.holds_back(key) {
                         return Poll::Pending;
                     }
                     ready!(output.poll_turn(cx, key, |tx| {

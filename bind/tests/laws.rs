@@ -7,8 +7,8 @@ use std::{cell::RefCell, rc::Rc, task::Poll, time::Duration};
 use bowline_bind::{
     Error, TrySendError,
     proto::{
-        Chunk, CloseCode, CloseFrame, ControlPayload, Deadline, Event, Initiator, Kind, Message,
-        ProtocolError, Role, SendError, State,
+        Chunk, CloseCode, CloseFrame, Config, ControlPayload, Deadline, Event, Initiator, Kind,
+        Message, Negotiated, ProtocolError, Role, SendError, State,
     },
 };
 use support::*;
@@ -347,6 +347,10 @@ fn law_7_a_streamed_message_that_is_dropped_fails_the_connection_with_1011() {
         let mut stream = client.stream(Kind::Binary).await.unwrap();
         stream.write(vec![1]).await.unwrap();
         drop(stream);
+        // It is too late to finish it.
+        let closed = |error| matches!(error, Some(Error::Send(SendError::Closed)));
+        assert!(closed(client.send("next").await.err()));
+        assert!(closed(client.stream(Kind::Text).await.err()));
         assert!(client.recv().await.unwrap().is_none());
     });
     world.block_on(async move {
@@ -691,6 +695,117 @@ fn law_11_the_driver_yields_after_many_sends() {
             drop(peer);
         });
     }
+}
+
+/// So it is within one message, of which a client masks 64 KiB for each write.
+#[test]
+fn law_11_the_driver_yields_while_it_masks_a_large_message() {
+    sends_a_large_message_in_turns(&Negotiated::default(), config());
+}
+
+/// And of which whoever compresses it compresses as much.
+#[cfg(feature = "deflate")]
+#[test]
+fn law_11_the_driver_yields_while_it_compresses_a_large_message() {
+    use bowline_bind::proto::deflate::{Agreed, Deflate};
+
+    let options = Deflate::default();
+    let (send, recv) = (options.send, options.recv);
+    let mut negotiated = Negotiated::default();
+    negotiated.deflate = Some(Agreed { send, recv });
+    sends_a_large_message_in_turns(&negotiated, config());
+}
+
+fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
+    config.max_message_size = 8 << 20;
+    config.max_frame_size = 8 << 20;
+    for call in ["send", "send of a half", "recv"] {
+        let world = World::default();
+        let (near, far) = pipe(1 << 30);
+        let sent = near.outgoing.clone();
+        let mut client = agreed(
+            &world,
+            near,
+            Role::Client,
+            negotiated.clone(),
+            config.clone(),
+        );
+        let mut server = agreed(
+            &world,
+            far,
+            Role::Server,
+            negotiated.clone(),
+            config.clone(),
+        );
+        world.spawn(async move {
+            assert_eq!(server.recv().await.unwrap().unwrap().len(), 8 << 20);
+            // Who only sends does not wait for it.
+            let _ = server.send("all").await;
+        });
+        world.block_on(async move {
+            let message = Message::from(vec![b'a'; 8 << 20]);
+            let mut sending = Box::pin(async move {
+                match call {
+                    "send" => client.send(message).await.unwrap(),
+                    "recv" => {
+                        client.feed(message).await.unwrap();
+                        assert!(client.recv().await.unwrap().is_some());
+                    }
+                    _ => client.split().1.send(message).await.unwrap(),
+                }
+            });
+            let mut turns = 0;
+            std::future::poll_fn(|cx| {
+                let before = sent.borrow().writes.len();
+                let polled = sending.as_mut().poll(cx);
+                let writes = sent.borrow().writes.len() - before;
+                assert!(writes <= 16, "{call}: {writes} writes in one turn");
+                turns += 1;
+                assert!(turns <= 64, "{call} does not get on");
+                polled
+            })
+            .await;
+            assert!(turns >= 8, "{call}: {turns} turns");
+        });
+    }
+}
+
+/// A call that does not wait is a turn of its own.
+#[test]
+fn law_11_what_one_call_wrote_keeps_no_other_from_writing() {
+    for split in [false, true] {
+        let world = World::default();
+        let (end, peer) = pipe(1 << 30);
+        let sent = peer.incoming.clone();
+        let mut client = socket(&world, end, Role::Client, config());
+        let large = Message::from(vec![b'a'; 4 << 20]);
+        client.try_send(large.clone()).unwrap();
+        let first = sent.borrow().writes.len();
+        assert!(first < 16, "{first} writes in one turn");
+        // It is refused, and writes the rest meanwhile.
+        let calls = |mut call: Box<dyn FnMut() -> Result<(), TrySendError>>| {
+            (0..64).take_while(|_| call().is_err()).count()
+        };
+        let calls = if split {
+            let (_read, write) = client.split();
+            calls(Box::new(move || write.try_send("x")))
+        } else {
+            calls(Box::new(move || client.try_send("x")))
+        };
+        assert!((4..64).contains(&calls), "{calls} calls");
+    }
+    // Each Ping is answered by the call that tells of it.
+    let world = World::default();
+    let (end, peer) = pipe(1 << 20);
+    let mut client = socket(&world, end, Role::Client, config());
+    peer.outgoing.borrow_mut().push(&[0x89, 0].repeat(20));
+    world.block_on(async move {
+        for answers in 1..=20 {
+            let event = client.recv_event().await.unwrap();
+            assert!(matches!(event, Some(Event::Ping(_))));
+            assert_eq!(peer.incoming.borrow().writes.len(), answers);
+        }
+    });
 }
 
 #[test]

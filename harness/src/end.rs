@@ -110,8 +110,8 @@ impl End {
             How::Usual | How::Chunks => message.clone().into(),
         };
         let expected = match self.streaming {
-            Some(_) => Err(SendError::Unfinished),
-            None => self.may_send(message.len()),
+            Some(_) if !self.closing => Err(SendError::Unfinished),
+            _ => self.may_send(message.len()),
         };
         // Before it is sent: the output may be full of it.
         let sent = either!(self, conn => conn.send(outgoing), (rx, tx) => tx.send(outgoing));

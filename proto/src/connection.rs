@@ -129,7 +129,7 @@ impl Connection {
     }
 
     /// Queues a piece of a message; see [`Sender::send_chunk`].
-    pub fn send_chunk(&mut self, chunk: Chunk) -> Result<(), SendError> {
+    pub fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), SendError> {
         self.tx.send_chunk(chunk)
     }
 

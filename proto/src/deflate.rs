@@ -31,7 +31,7 @@
 //! The length of a compressed message tells something of its content. If an attacker may choose a part
 //! of what is sent together with a secret, or after it with takeover, lengths give the secret away bit
 //! by bit. Send such messages by [`Outgoing::plain`](crate::Outgoing::plain): they are not compressed,
-//! and no later message refers to them.
+//! and no later message refers to them. So it is with a message in pieces of which the first is one.
 
 use alloc::{boxed::Box, vec::Vec};
 

@@ -205,6 +205,8 @@ pub enum SendError {
     Unfinished,
     /// The chunk is not of the kind of the message it continues.
     KindChanged,
+    /// The chunk is not to be compressed, and the message it continues is.
+    Compressed,
     /// The message is larger than [`Config::max_send_size`](crate::Config::max_send_size).
     TooBig {
         /// The limit, in bytes.
@@ -226,6 +228,9 @@ impl fmt::Display for SendError {
             Self::Closed => "the connection is closed for sending",
             Self::Unfinished => "a streamed message is unfinished: send its last chunk first",
             Self::KindChanged => "text and binary chunks cannot be mixed in one message",
+            Self::Compressed => {
+                "a plain chunk cannot continue a compressed message: let the first one be plain"
+            }
             Self::TooBig { max } => {
                 return write!(f, "message exceeds max_send_size ({max} bytes)");
             }

@@ -114,11 +114,12 @@ impl From<&'static [u8]> for Message {
 }
 
 /// A piece of a data message. The pieces of a message come in order, all of the same kind; text is
-/// cut between characters only.
+/// cut between characters only. One that is sent may be of anything that can be an
+/// [`Outgoing`](crate::Outgoing).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Chunk {
+pub struct Chunk<M = Message> {
     /// The piece.
-    pub data: Message,
+    pub data: M,
     /// Whether this is the last one.
     pub fin: bool,
 }

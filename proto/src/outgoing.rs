@@ -9,7 +9,7 @@ use crate::{
     frame::{Header, OpCode},
 };
 
-/// A message to send. What can be a [`Message`] or is [`Prepared`] can be one of these.
+/// A message to send, or a piece of one. What can be a [`Message`] or is [`Prepared`] can be one of these.
 #[derive(Clone, Debug)]
 pub struct Outgoing(pub(crate) What);
 
@@ -21,7 +21,8 @@ pub(crate) enum What {
 
 impl Outgoing {
     /// A message that is not compressed, whatever was agreed on: because it has a secret in it (see
-    /// [`deflate`](crate::deflate#secrets)), or does not get smaller.
+    /// [`deflate`](crate::deflate#secrets)), or does not get smaller. A message that is sent in pieces is
+    /// plain if the first of them is.
     #[cfg(feature = "deflate")]
     pub fn plain(message: impl Into<Message>) -> Self {
         Self(What::Message {

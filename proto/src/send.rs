@@ -92,6 +92,7 @@ impl Sender {
     /// Takes any amount; wait while [`is_full`](Self::is_full).
     #[inline]
     pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
+        self.check_open()?;
         if self.streamed.is_some() {
             return Err(SendError::Unfinished);
         }
@@ -112,25 +113,37 @@ impl Sender {
     ///
     /// The message begins with the first piece and ends with the one that has `fin`; until then no
     /// other data can be queued. An empty last piece is fine. RFC 6455 §5.4. If compression was agreed
-    /// on, all pieces are compressed, each in a frame of its own.
-    pub fn send_chunk(&mut self, chunk: Chunk) -> Result<(), SendError> {
+    /// on, all pieces are compressed, each in a frame of its own, unless the first is
+    /// [`plain`](Outgoing::plain): then none is.
+    pub fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), SendError> {
+        self.check_open()?;
+        let (data, compress) = match chunk.data.into().0 {
+            What::Message { message, compress } => (message, compress),
+            What::Prepared(prepared) => (prepared.message().clone(), true),
+        };
+        let fin = chunk.fin;
         let form = match self.streamed {
+            Some((_, true)) if !compress => return Err(SendError::Compressed),
             Some((_, true)) => Form::Deflate,
-            None if !chunk.fin && self.deflater.is_some() => Form::Deflate,
-            None if chunk.fin => self.form(true, &chunk.data),
+            None if !fin && compress && self.deflater.is_some() => Form::Deflate,
+            None if fin => self.form(compress, &data),
             _ => Form::Plain,
         };
-        self.queue(chunk, form)
+        self.queue(Chunk { data, fin }, form)
+    }
+
+    /// §5.5.1: "MUST NOT send any more data frames after sending a Close frame."
+    fn check_open(&self) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closed);
+        }
+        Ok(())
     }
 
     fn queue(&mut self, chunk: Chunk, form: Form) -> Result<(), SendError> {
         let Chunk { data, fin } = chunk;
         let kind = data.kind();
         let payload = data.into_bytes();
-        // §5.5.1: "MUST NOT send any more data frames after sending a Close frame."
-        if self.is_closing() {
-            return Err(SendError::Closed);
-        }
         if self.streamed.is_some_and(|(streamed, _)| streamed != kind) {
             return Err(SendError::KindChanged);
         }
@@ -274,9 +287,9 @@ impl Sender {
     /// Whether to write before queueing more.
     #[inline]
     pub fn is_full(&self) -> bool {
-        let waiting = self.waiting();
-        waiting.saturating_add(self.queued) >= self.config.send_high_water
-            || self.queue.len() >= Self::MAX_WAITING
+        let waiting = self.waiting().saturating_add(self.queued);
+        // Where nothing waits there is nothing to wait for, whatever the mark.
+        waiting >= self.config.send_high_water.max(1) || self.queue.len() >= Self::MAX_WAITING
     }
 
     /// How many messages that wait count as full, however small.
@@ -352,9 +365,7 @@ impl Sender {
     }
 
     fn control(&mut self, opcode: OpCode, payload: ControlPayload) -> Result<(), SendError> {
-        if self.is_closing() {
-            return Err(SendError::Closed);
-        }
+        self.check_open()?;
         if let Some(keys) = &mut self.keys {
             keys.refill()?;
         }

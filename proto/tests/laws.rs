@@ -293,6 +293,10 @@ fn law_3_full_from_the_high_water_mark_on() {
             }
             assert!(end.conn.is_full(), "{waiting} of {mark} bytes");
         }
+        let mut end = End::with(role, |config| config.send_high_water = 0);
+        assert!(!end.conn.is_full(), "or nothing could ever be sent");
+        end.conn.send("x").unwrap();
+        assert!(end.conn.is_full());
         let mut end = End::with(role, |config| config.send_high_water = 1 << 20);
         while !end.conn.is_full() {
             end.conn.send("").unwrap();
@@ -1688,6 +1692,23 @@ fn counters_tell_which_messages_were_written_and_which_were_dropped() {
     }
     assert_eq!(tx.flushed(), 2);
     assert!(!tx.has_dropped(2) && tx.has_dropped(3));
+}
+
+#[test]
+fn what_is_sent_after_a_close_is_told_so_though_a_message_is_unfinished() {
+    for role in BOTH {
+        let mut end = End::new(role);
+        let piece = |kind, fin| chunk(kind, "a", fin);
+        end.conn.send_chunk(piece(Kind::Text, false)).unwrap();
+        end.conn.close(None);
+        assert_eq!(end.conn.send("whole"), Err(SendError::Closed));
+        for kind in [Kind::Text, Kind::Binary] {
+            assert_eq!(
+                end.conn.send_chunk(piece(kind, true)),
+                Err(SendError::Closed)
+            );
+        }
+    }
 }
 
 #[test]

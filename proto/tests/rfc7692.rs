@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use bowline_proto::{
-    Config, Event, Kind, Negotiated, ProtocolError, RecvError, Role,
+    Chunk, Config, Event, Kind, Negotiated, Outgoing, ProtocolError, RecvError, Role, SendError,
     deflate::{Agreed, Deflate},
     handshake::{
         Client, HandshakeError, Headers, Request, RequestError, ResponseError, Server, respond,
@@ -753,6 +753,21 @@ fn s7_2_3_4_a_block_with_bfinal() {
     }
 }
 
+/// §7.2.1: the block whose last four octets are taken off may have BFINAL itself.
+#[test]
+fn s7_2_3_4_bfinal_in_the_block_that_lost_its_tail() {
+    for role in BOTH {
+        for (data, content) in [("01", ""), ("000500faff48656c6c6f 01", "Hello")] {
+            let mut end = usual(role);
+            let first = end.give(&[compressed(TEXT, hex(data))]);
+            assert_eq!(first, [Ok(text(content))]);
+            let hello = compressed(TEXT, hex("f248cdc9c90700"));
+            let events = end.give(&[hello.clone(), hello]);
+            assert_eq!(events, vec![Ok(text("Hello")); 2], "behind {data}");
+        }
+    }
+}
+
 #[test]
 fn s7_2_3_5_a_message_in_two_blocks() {
     for role in BOTH {
@@ -810,7 +825,7 @@ fn s8_a_secret_is_sent_plain_and_no_later_message_refers_to_it() {
         let mut end = usual(role);
         let secret = "correct horse battery staple ".repeat(4);
         end.conn.send("once upon a time, once upon a time").unwrap();
-        let plain = bowline_proto::Outgoing::plain(secret.clone());
+        let plain = Outgoing::plain(secret.clone());
         end.conn.send(plain).unwrap();
         end.conn.send(secret.clone()).unwrap();
         let frames = end.write();
@@ -824,5 +839,73 @@ fn s8_a_secret_is_sent_plain_and_no_later_message_refers_to_it() {
         other.conn.send(secret).unwrap();
         assert_eq!(frames[2], other.write()[1]);
         assert_eq!(all().threshold, 0);
+    }
+}
+
+#[test]
+fn s8_a_secret_in_pieces_is_sent_plain_and_no_later_message_refers_to_it() {
+    for role in BOTH {
+        let secret = "correct horse battery staple ".repeat(4);
+        let usual_then = |pieces: &[bool]| {
+            let mut end = usual(role);
+            end.conn.send("once upon a time, once upon a time").unwrap();
+            for (i, plain) in pieces.iter().enumerate() {
+                let fin = i + 1 == pieces.len();
+                let sent = if *plain {
+                    let data = Outgoing::plain(secret.clone());
+                    end.conn.send_chunk(Chunk { data, fin })
+                } else {
+                    end.conn.send_chunk(chunk(Kind::Text, &secret, fin))
+                };
+                sent.unwrap();
+            }
+            end.conn.send(secret.clone()).unwrap();
+            end.write()
+        };
+        let alone = usual_then(&[]);
+        // The first piece decides.
+        for pieces in [&[true][..], &[true, true], &[true, false, true, false]] {
+            let frames = usual_then(pieces);
+            let (last, first) = frames.split_last().unwrap();
+            assert_eq!(first.len(), 1 + pieces.len());
+            for (i, frame) in first[1..].iter().enumerate() {
+                let opcode = if i == 0 { TEXT } else { CONTINUATION };
+                let fin = if i + 1 == pieces.len() { FIN } else { 0 };
+                assert_eq!(*frame, Frame::new(fin | opcode, &secret));
+            }
+            // As long as it would be without them.
+            assert_eq!(Some(last), alone.last());
+        }
+        let after_another = usual_then(&[false, false]);
+        let (last, alone) = (after_another.last().unwrap(), alone.last().unwrap());
+        assert!(last.payload.len() < alone.payload.len());
+    }
+}
+
+/// It would be compressed without a word, for a message is that as a whole.
+#[test]
+fn s8_a_plain_piece_of_a_compressed_message_is_refused() {
+    for role in BOTH {
+        let mut end = usual(role);
+        let mut peer = Inflater::new(USUAL.send);
+        let plain = |text: &'static str, fin| Chunk {
+            data: Outgoing::plain(text),
+            fin,
+        };
+        end.conn
+            .send_chunk(chunk(Kind::Text, "one ", false))
+            .unwrap();
+        for fin in [false, true] {
+            let sent = end.conn.send_chunk(plain("secret", fin));
+            assert_eq!(sent, Err(SendError::Compressed));
+        }
+        end.conn.send_chunk(chunk(Kind::Text, "two", true)).unwrap();
+        assert_eq!(peer.messages(&end.write()), [b"one two"]);
+        // And where nothing was agreed on, all are.
+        let mut end = End::new(role);
+        end.conn.send_chunk(chunk(Kind::Text, "a", false)).unwrap();
+        end.conn.send_chunk(plain("b", true)).unwrap();
+        let expected = [Frame::new(TEXT, "a"), Frame::new(FIN | CONTINUATION, "b")];
+        assert_eq!(end.write(), expected);
     }
 }

@@ -22,6 +22,8 @@ const PART = 64 * 1024; // characters of one message of the flood
 const FILLER = crypto.randomBytes(PART).toString('base64').slice(16, PART); // does not get smaller
 const PARTS = (16 * MIB) / PART;
 const ROUND = 16; // messages sent before the readers have to have them all: they read, so they keep up
+// The chat's Deflate::low_memory, and what Chromium offers.
+const AGREED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12';
 const STOP = 2000; // milliseconds that the server promises to need for its end
 const SLACK = 1000; // and what a busy machine may add
 
@@ -163,6 +165,10 @@ async function main() {
       await hears(ada, 'ada: hello, wer ist da? 🌍');
       await say(bob, 'bob here');
       await hears(ada, 'bob: bob here');
+    });
+    await check('they compress, as the chat asks for', async () => {
+      for (const page of [ada, bob]) assert.equal(await page.evaluate(() => window.socket.extensions), AGREED);
+      return AGREED;
     });
     await check('markup is shown, not run', async () => {
       await say(bob, '<b id="bold">bold</b>');

@@ -11,7 +11,8 @@ use ::tokio::{
 use bind::{
     Error,
     proto::{
-        Deadline, Message, Negotiated, Role, SendError,
+        Chunk, Deadline, Kind, Message, Negotiated, Outgoing, Role, SendError,
+        deflate::{Agreed, Deflate},
         handshake::{HandshakeError, RequestError, Response},
     },
 };
@@ -29,6 +30,7 @@ for_each_binding! {
     a_message_that_takes_too_long_fails_the_connection,
     a_server_ends_the_transport_behind_its_answer,
     a_server_that_leaves_the_transport_open_is_not_waited_for,
+    what_opts_out_of_compression_is_plain_on_the_wire,
 }
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(80));
@@ -219,4 +221,49 @@ async fn a_server_that_leaves_the_transport_open_is_not_waited_for<B: Binding>()
         matches!(late, Err(Error::Send(SendError::Closed))),
         "{late:?}"
     );
+}
+
+async fn what_opts_out_of_compression_is_plain_on_the_wire<B: Binding>() {
+    let options = Deflate::default();
+    let mut negotiated = Negotiated::default();
+    negotiated.deflate = Some(Agreed {
+        send: options.send,
+        recv: options.recv,
+    });
+    let config = with(|config| config.deflate = Some(options));
+    let (mut peer, server) = tcp().await;
+    let server = server.into_std().unwrap();
+    let mut server = B::from_parts(server, &[], negotiated, Role::Server, &config);
+    let secret = "the same over and over, ".repeat(5);
+    let plain = || Outgoing::plain(secret.clone());
+    let chunk = |data, fin| Chunk { data, fin };
+    let (pieces, more, whole) = ([plain(), plain()].into(), [plain()].into(), plain());
+    let (first, last) = (chunk(plain(), false), chunk(plain(), true));
+    let compressed = vec![secret.clone()];
+    let sending = spawn(async move {
+        server.send(whole).await.unwrap();
+        server.send_pieces(Kind::Text, pieces).await.unwrap();
+        server.send_chunk(first).await.unwrap();
+        let (read, write) = server.split();
+        write.send_chunk(last).await.unwrap();
+        write.send_pieces(Kind::Text, more).await.unwrap();
+        write.send_pieces(Kind::Text, compressed).await.unwrap();
+        drop((read, write));
+    });
+    let mut wire = Vec::new();
+    peer.read_to_end(&mut wire).await.unwrap();
+    sending.await.unwrap();
+    let frame = |first| [&[first, secret.len() as u8], secret.as_bytes()].concat();
+    let expected = [
+        frame(0x81),
+        [frame(0x01), frame(0x00), vec![0x80, 0]].concat(),
+        [frame(0x01), frame(0x80)].concat(),
+        [frame(0x01), vec![0x80, 0]].concat(),
+    ];
+    let expected = expected.concat();
+    assert_eq!(wire[..expected.len()], expected);
+    // RSV1, and nothing to refer to: the words once.
+    let rest = &wire[expected.len()..];
+    assert_eq!(rest[0], 0x41);
+    assert!((24..60).contains(&rest[1]), "{rest:?}");
 }

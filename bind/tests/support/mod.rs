@@ -48,8 +48,19 @@ pub fn pair(world: &World, capacity: usize, config: Config) -> (Socket, Socket) 
 }
 
 pub fn socket(world: &World, end: End, role: Role, config: Config) -> Socket {
+    agreed(world, end, role, Negotiated::default(), config)
+}
+
+/// A socket whose opening handshake came to `negotiated`.
+pub fn agreed(
+    world: &World,
+    end: End,
+    role: Role,
+    negotiated: Negotiated,
+    config: Config,
+) -> Socket {
     let clock = world.clock();
-    let connection = Connection::new(role, Negotiated::default(), &Arc::new(config), clock.now());
+    let connection = Connection::new(role, negotiated, &Arc::new(config), clock.now());
     WebSocket::new(connection, end, clock)
 }
 

@@ -1,6 +1,9 @@
 use alloc::vec::Vec;
 
-use super::{Deflate, Window, pool};
+use super::{
+    Deflate, Window,
+    pool::{self, Shape},
+};
 
 /// Compresses the messages that go out (RFC 7692 §7.2.1).
 pub(crate) struct Deflater {
@@ -14,23 +17,6 @@ pub(crate) struct Deflater {
     begun: bool,
     /// Bytes that were compressed, ever.
     taken: u64,
-}
-
-/// What makes one state differ from another.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct Shape {
-    level: u8,
-    memory_level: u8,
-    bits: u8,
-}
-
-impl Shape {
-    pub(super) fn state(self) -> zlib_rs::Deflate {
-        let mut config = zlib_rs::DeflateConfig::new(self.level.into());
-        config.window_bits = i32::from(self.bits).wrapping_neg(); // Raw.
-        config.mem_level = self.memory_level.into();
-        zlib_rs::Deflate::new_with_config(config)
-    }
 }
 
 /// What a flush ends with.

@@ -4,8 +4,6 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use std::thread::LocalKey;
 
-use super::deflater::Shape;
-
 /// How many of a kind a thread keeps.
 const KEPT: usize = 4;
 
@@ -14,6 +12,23 @@ type Pool<K, S> = Cell<Vec<(K, S)>>;
 std::thread_local! {
     static INFLATING: Pool<(), zlib_rs::Inflate> = const { Cell::new(Vec::new()) };
     static DEFLATING: Pool<Shape, zlib_rs::Deflate> = const { Cell::new(Vec::new()) };
+}
+
+/// What makes one state differ from another.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Shape {
+    pub(super) level: u8,
+    pub(super) memory_level: u8,
+    pub(super) bits: u8,
+}
+
+impl Shape {
+    fn state(self) -> zlib_rs::Deflate {
+        let mut config = zlib_rs::DeflateConfig::new(self.level.into());
+        config.window_bits = i32::from(self.bits).wrapping_neg(); // Raw.
+        config.mem_level = self.memory_level.into();
+        zlib_rs::Deflate::new_with_config(config)
+    }
 }
 
 /// A state that remembers nothing.

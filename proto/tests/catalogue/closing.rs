@@ -299,10 +299,7 @@ fn cl_044_closing_twice_is_closing_once() {
 }
 
 fn cl_045_nothing_follows_our_close() {
-    let chunk = |data: &'static str, fin| Chunk {
-        data: data.into(),
-        fin,
-    };
+    let chunk = |data: &'static str, fin| Chunk { data, fin };
     for role in ROLES {
         let mut end = End::with_defaults(role);
         end.conn.send_chunk(chunk("Hel", false)).expect("open");

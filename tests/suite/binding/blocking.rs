@@ -175,17 +175,31 @@ impl<S: Transport + Send + Sync + 'static> Socket for WebSocket<S> {
         block_in_place(|| self.try_send(message))
     }
 
-    async fn send_chunk(&mut self, chunk: Chunk) -> Result<(), Error> {
+    async fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing> + Send>) -> Result<(), Error> {
         block_in_place(|| self.send_chunk(chunk))
     }
 
-    async fn send_pieces(&mut self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+    async fn send_pieces(
+        &mut self,
+        kind: Kind,
+        pieces: Vec<impl Into<Outgoing> + Send>,
+    ) -> Result<(), Error> {
         block_in_place(|| {
             let mut message = self.stream(kind)?;
             for piece in pieces {
                 message.write(piece)?;
             }
             message.finish()
+        })
+    }
+
+    async fn leave_pieces(&mut self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        block_in_place(|| {
+            let mut message = self.stream(kind)?;
+            for piece in pieces {
+                message.write(piece)?;
+            }
+            Ok(())
         })
     }
 
@@ -269,17 +283,31 @@ impl<S: Transport + Send + Sync + 'static> WriteHalf for bowline_blocking::Write
         block_in_place(|| self.try_send(message))
     }
 
-    async fn send_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+    async fn send_chunk(&self, chunk: Chunk<impl Into<Outgoing> + Send>) -> Result<(), Error> {
         block_in_place(|| self.send_chunk(chunk))
     }
 
-    async fn send_pieces(&self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+    async fn send_pieces(
+        &self,
+        kind: Kind,
+        pieces: Vec<impl Into<Outgoing> + Send>,
+    ) -> Result<(), Error> {
         block_in_place(|| {
             let mut message = self.stream(kind)?;
             for piece in pieces {
                 message.write(piece)?;
             }
             message.finish()
+        })
+    }
+
+    async fn leave_pieces(&self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        block_in_place(|| {
+            let mut message = self.stream(kind)?;
+            for piece in pieces {
+                message.write(piece)?;
+            }
+            Ok(())
         })
     }
 

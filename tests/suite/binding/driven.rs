@@ -103,16 +103,28 @@ where
         self.try_send(message)
     }
 
-    async fn send_chunk(&mut self, chunk: Chunk) -> Result<(), Error> {
+    async fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing> + Send>) -> Result<(), Error> {
         self.send_chunk(chunk).await
     }
 
-    async fn send_pieces(&mut self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+    async fn send_pieces(
+        &mut self,
+        kind: Kind,
+        pieces: Vec<impl Into<Outgoing> + Send>,
+    ) -> Result<(), Error> {
         let mut message = self.stream(kind).await?;
         for piece in pieces {
             message.write(piece).await?;
         }
         message.finish().await
+    }
+
+    async fn leave_pieces(&mut self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        let mut message = self.stream(kind).await?;
+        for piece in pieces {
+            message.write(piece).await?;
+        }
+        Ok(())
     }
 
     async fn ping(&mut self, payload: ControlPayload) -> Result<(), Error> {
@@ -203,16 +215,28 @@ where
         self.try_send(message)
     }
 
-    async fn send_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+    async fn send_chunk(&self, chunk: Chunk<impl Into<Outgoing> + Send>) -> Result<(), Error> {
         self.send_chunk(chunk).await
     }
 
-    async fn send_pieces(&self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+    async fn send_pieces(
+        &self,
+        kind: Kind,
+        pieces: Vec<impl Into<Outgoing> + Send>,
+    ) -> Result<(), Error> {
         let mut message = self.stream(kind).await?;
         for piece in pieces {
             message.write(piece).await?;
         }
         message.finish().await
+    }
+
+    async fn leave_pieces(&self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        let mut message = self.stream(kind).await?;
+        for piece in pieces {
+            message.write(piece).await?;
+        }
+        Ok(())
     }
 
     async fn ping(&self, payload: ControlPayload) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "each runner includes this and uses a part of it"
 )]
@@ -128,10 +129,20 @@ pub trait Socket: Send + 'static {
 
     fn flush(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
     fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError>;
-    fn send_chunk(&mut self, chunk: Chunk) -> impl Future<Output = Result<(), Error>> + Send;
+    fn send_chunk(
+        &mut self,
+        chunk: Chunk<impl Into<Outgoing> + Send>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// One message by `stream`, which is finished behind the last piece.
     fn send_pieces(
+        &mut self,
+        kind: Kind,
+        pieces: Vec<impl Into<Outgoing> + Send>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// One message by `stream`, which is dropped behind the last piece.
+    fn leave_pieces(
         &mut self,
         kind: Kind,
         pieces: Vec<Message>,
@@ -181,10 +192,20 @@ pub trait WriteHalf: Clone + Send + Sync + 'static {
 
     fn flush(&self) -> impl Future<Output = Result<(), Error>> + Send;
     fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError>;
-    fn send_chunk(&self, chunk: Chunk) -> impl Future<Output = Result<(), Error>> + Send;
+    fn send_chunk(
+        &self,
+        chunk: Chunk<impl Into<Outgoing> + Send>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// One message by `stream`, which is finished behind the last piece.
     fn send_pieces(
+        &self,
+        kind: Kind,
+        pieces: Vec<impl Into<Outgoing> + Send>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// One message by `stream`, which is dropped behind the last piece.
+    fn leave_pieces(
         &self,
         kind: Kind,
         pieces: Vec<Message>,

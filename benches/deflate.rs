@@ -1,0 +1,249 @@
+//! permessage-deflate: how fast messages are compressed and inflated, how small they get, and what a
+//! connection holds for it.
+
+use std::{error::Error, hint::black_box, path::Path, sync::Arc, time::Duration};
+
+use allocation_counter::measure;
+use bowline_benches::{Report, is_whole, median};
+use bytes::Buf;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use proto::{
+    Config, Connection, EntropyError, Event, Instant, Message, Negotiated, Role,
+    deflate::{Agreed, Deflate},
+};
+
+const SIZES: [(usize, &str); 3] = [(100, "100 B"), (1 << 10, "1 KiB"), (16 << 10, "16 KiB")];
+/// Different messages of a size: no two are the same within a window.
+const MESSAGES: usize = 512;
+const LEVELS: [u8; 2] = [1, 6];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let measured = Path::new(env!("CARGO_TARGET_TMPDIR")).join("criterion");
+    let mut criterion = Criterion::default()
+        .output_directory(&measured)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1500))
+        .sample_size(30)
+        .configure_from_args();
+    let mut rows = Vec::new();
+    for (size, label) in SIZES {
+        let messages: Vec<Message> = (0..MESSAGES).map(|seed| json(size, seed as u32)).collect();
+        let plain = Way {
+            level: 0,
+            takeover: false,
+        };
+        let ways = LEVELS.iter().flat_map(|level| {
+            [true, false].map(|takeover| Way {
+                level: *level,
+                takeover,
+            })
+        });
+        for way in [plain].into_iter().chain(ways) {
+            let wire = way.wire(&messages);
+            let bytes: usize = wire.iter().map(Vec::len).sum();
+            way.send(&mut criterion, size, &messages);
+            way.receive(&mut criterion, size, &wire);
+            rows.push((size, label, way, bytes));
+        }
+    }
+    criterion.final_summary();
+    if !is_whole() {
+        return Ok(());
+    }
+
+    let about = "Compression: speed, size, memory";
+    let mut report = Report::new("deflate", about, &["zlib-rs", "criterion"]);
+    report.paragraph(
+        "JSON in messages of three sizes, no two the same. MB/s of content, one core, no transport: from \
+         `send` to the bytes to be written, and from the bytes read to the message. What is left is told of \
+         whole frames.",
+    );
+    let mut table = Vec::new();
+    for (size, label, way, bytes) in rows {
+        let speed = |what: &str| -> Result<String, Box<dyn Error>> {
+            let nanos = median(&measured, what, &format!("{}/{size}", way.name()))?;
+            Ok(format!("{:.0}", size as f64 * 1000.0 / nanos))
+        };
+        table.push([
+            format!("{label}, {}", way.name()),
+            speed("send")?,
+            speed("receive")?,
+            format!("{:.0} %", bytes as f64 * 100.0 / (size * MESSAGES) as f64),
+        ]);
+    }
+    report.table(["message", "send, MB/s", "receive, MB/s", "left"], &table);
+    report.paragraph(
+        "Bytes on the heap for each of 1,000 connections, in KiB, after each has sent and received a message \
+         of 1 KiB. What a thread keeps in its pool is not counted.",
+    );
+    report.table(["`Config::deflate`", "KiB"], &memory());
+    report.finish()?;
+    Ok(())
+}
+
+/// How messages are compressed; not at all at level 0.
+#[derive(Clone, Copy)]
+struct Way {
+    level: u8,
+    takeover: bool,
+}
+
+impl Way {
+    fn name(self) -> String {
+        match (self.level, self.takeover) {
+            (0, _) => "plain".into(),
+            (level, true) => format!("level {level} with takeover"),
+            (level, false) => format!("level {level} without"),
+        }
+    }
+
+    fn end(self, role: Role) -> Connection {
+        let mut options = Deflate::default();
+        options.level = self.level;
+        (options.send.takeover, options.recv.takeover) = (self.takeover, self.takeover);
+        connection(role, (self.level > 0).then_some(options))
+    }
+
+    /// What is written for each message.
+    fn wire(self, messages: &[Message]) -> Vec<Vec<u8>> {
+        let mut server = self.end(Role::Server);
+        let write = |message: &Message| {
+            let mut wire = Vec::new();
+            write(&mut server, message, |bytes| wire.extend_from_slice(bytes));
+            wire
+        };
+        messages.iter().map(write).collect()
+    }
+
+    fn send(self, criterion: &mut Criterion, size: usize, messages: &[Message]) {
+        let mut server = self.end(Role::Server);
+        let mut next = messages.iter().cycle();
+        let mut group = criterion.benchmark_group("send");
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::new(self.name(), size), |bencher| {
+            bencher.iter(|| {
+                let message = next.next().expect("there is always one more");
+                write(&mut server, message, |bytes| {
+                    black_box(bytes);
+                });
+            });
+        });
+    }
+
+    /// In a circle: what the first message refers to, it has itself.
+    fn receive(self, criterion: &mut Criterion, size: usize, wire: &[Vec<u8>]) {
+        let mut client = self.end(Role::Client);
+        let mut next = wire.iter().cycle();
+        let mut group = criterion.benchmark_group("receive");
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::new(self.name(), size), |bencher| {
+            bencher.iter(|| {
+                let frame = next.next().expect("there is always one more");
+                assert_eq!(read(&mut client, frame).len(), size);
+            });
+        });
+    }
+}
+
+fn connection(role: Role, options: Option<Deflate>) -> Connection {
+    let keys: fn(&mut [u8]) -> Result<(), EntropyError> = |bytes| {
+        bytes.fill(0x5A);
+        Ok(())
+    };
+    let mut config = Config::new(keys);
+    config.deflate = options;
+    let mut negotiated = Negotiated::default();
+    negotiated.deflate = options.map(|options| Agreed {
+        send: options.send,
+        recv: options.recv,
+    });
+    Connection::new(role, negotiated, &Arc::new(config), Instant::EPOCH)
+}
+
+fn write(conn: &mut Connection, message: &Message, mut write: impl FnMut(&[u8])) {
+    conn.send(message.clone()).expect("it is open");
+    while let Some(transmit) = conn.transmit() {
+        write(transmit.chunk());
+        transmit.advance(transmit.chunk().len());
+        conn.handle_sent(true);
+    }
+}
+
+fn read(conn: &mut Connection, mut wire: &[u8]) -> Message {
+    loop {
+        wire = &wire[conn.receive(wire)..];
+        if let Some(event) = conn.poll_event().expect("it is valid") {
+            let Event::Data(message) = event else {
+                panic!("{event:?}");
+            };
+            return message;
+        }
+    }
+}
+
+/// What connections with several options hold between messages.
+fn memory() -> Vec<[String; 2]> {
+    let mut small = Deflate::default();
+    (small.send.bits, small.memory_level) = (12, 5);
+    let all = [
+        ("`None`", None),
+        ("`Deflate::default()`", Some(Deflate::default())),
+        (
+            "the same with `send.bits` 12, `memory_level` 5",
+            Some(small),
+        ),
+        ("`Deflate::low_memory()`", Some(Deflate::low_memory())),
+    ];
+    // A thread each, for its pool is of the thread.
+    all.map(|(what, options)| {
+        let measured = std::thread::spawn(move || held(options)).join();
+        let held = measured.expect("nothing fails") as f64 / 1000.0;
+        [what.to_owned(), format!("{:.1}", held / 1024.0)]
+    })
+    .into()
+}
+
+/// Bytes that 1,000 connections hold.
+fn held(options: Option<Deflate>) -> i64 {
+    let message = json(1 << 10, 0);
+    let mut wire = Vec::new();
+    let mut peer = connection(Role::Client, options);
+    write(&mut peer, &message, |bytes| wire.extend_from_slice(bytes));
+    let open = || {
+        let mut server = connection(Role::Server, options);
+        write(&mut server, &message, |bytes| {
+            black_box(bytes);
+        });
+        read(&mut server, &wire);
+        server
+    };
+    // The pool is filled.
+    drop(open());
+    let mut connections = Vec::with_capacity(1000);
+    measure(|| connections.extend((0..1000).map(|_| open()))).bytes_current
+}
+
+/// A message of `size` bytes, as an API sends them.
+fn json(size: usize, seed: u32) -> Message {
+    let mut state = seed.wrapping_mul(2_654_435_761);
+    let mut below = |count: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % count
+    };
+    let mut text = String::with_capacity(size + 128);
+    while text.len() < size {
+        let names = [
+            "ada", "grace", "edsger", "barbara", "donald", "frances", "tony", "radia",
+        ];
+        let name = names[below(8) as usize];
+        let (id, at, price) = (below(1_000_000), below(86_400), below(100_000));
+        text += &format!(
+            "{{\"id\":{id},\"user\":\"{name}\",\"at\":{at},\"price\":{}.{:02},\"open\":{}}},",
+            price / 100,
+            price % 100,
+            below(2) == 1,
+        );
+    }
+    text.truncate(size);
+    text.into()
+}

@@ -1,0 +1,120 @@
+//! What a bench prints, and keeps in `results`: tables, and where they come from.
+
+use std::{env, fmt::Write, fs, io, path::Path, process::Command};
+
+/// A page of tables.
+#[derive(Debug)]
+pub struct Report {
+    name: &'static str,
+    text: String,
+}
+
+impl Report {
+    /// The page of the bench `name`. Beside the compiler, the crates in `versions` are told of.
+    pub fn new(name: &'static str, about: &str, versions: &[&str]) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+        let mut used = first_line("rustc", &["--version"]);
+        for name in versions {
+            let version = locked(&lock, name).unwrap_or("of unknown version");
+            used += &format!(", {name} {version}");
+        }
+        let date = first_line("date", &["-u", "+%F"]);
+        let text = format!(
+            "# {about}\n\n`cargo bench -p bowline-benches --bench {name}` on {date}, {}, on {}; {used}.\n",
+            commit(),
+            machine(),
+        );
+        Self { name, text }
+    }
+
+    /// Adds a paragraph.
+    pub fn paragraph(&mut self, text: &str) {
+        self.text += &format!("\n{text}\n");
+    }
+
+    /// Adds a table. The first column is text, the others are numbers.
+    pub fn table<const N: usize>(&mut self, head: [&str; N], rows: &[[String; N]]) {
+        self.text += "\n";
+        let mut line = |cells: &[&str]| {
+            let _ = writeln!(self.text, "| {} |", cells.join(" | "));
+        };
+        line(&head);
+        line(&std::array::from_fn::<_, N, _>(|column| match column {
+            0 => "---",
+            _ => "---:",
+        }));
+        for row in rows {
+            line(&row.each_ref().map(String::as_str));
+        }
+    }
+
+    /// Prints the page and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn finish(self) -> io::Result<()> {
+        println!("\n{}", self.text);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(self.name).with_extension("md"), self.text)
+    }
+}
+
+/// The median that criterion, which keeps its results in `dir`, has measured of `group/id`, in
+/// nanoseconds.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn median(dir: &Path, group: &str, id: &str) -> io::Result<f64> {
+    let estimates = dir.join(group).join(id).join("new/estimates.json");
+    let estimates: serde_json::Value = serde_json::from_str(&fs::read_to_string(estimates)?)?;
+    let median = estimates["median"]["point_estimate"].as_f64();
+    median.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether all is to be measured: criterion takes a filter, and cargo runs benches as tests too.
+pub fn is_whole() -> bool {
+    env::args().skip(1).all(|arg| arg == "--bench")
+}
+
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map(|rest| rest.trim_start_matches(['\t', ':', ' ']));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let system = first_line("uname", &["-sr"]);
+    format!(
+        "{cores} cores of {}, {system}",
+        model.unwrap_or(env::consts::ARCH)
+    )
+}
+
+fn commit() -> String {
+    let git =
+        |args: &[&str]| first_line("git", &[&["-C", env!("CARGO_MANIFEST_DIR")], args].concat());
+    let changed = git(&["status", "--porcelain", "--", "..", ":!*.md"]);
+    let beside = if changed.is_empty() {
+        ""
+    } else {
+        " with changes that are not committed"
+    };
+    format!("commit {}{beside}", git(&["rev-parse", "--short", "HEAD"]))
+}
+
+/// Empty if the program cannot be run.
+fn first_line(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output();
+    let output = output.map(|output| output.stdout).unwrap_or_default();
+    let output = String::from_utf8_lossy(&output);
+    output.lines().next().unwrap_or_default().to_owned()
+}
+
+fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let (_, package) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    package.split('"').next()
+}

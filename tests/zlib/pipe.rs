@@ -1,0 +1,128 @@
+//! One end of a connection with compression on standard input and output, without an opening handshake:
+//! it sends back what it receives. `run` beside it is the other end.
+//!
+//! usage: zlib_pipe ROLE BITS TAKEOVER LEVEL MEMORY_LEVEL PULL CUT
+//!
+//! ROLE is `client` or `server`; TAKEOVER has `s` if we send with context takeover, and `r` if we receive
+//! with it; PULL is `whole` or `chunks`, which go back as they come. The input is parsed in pieces of up
+//! to CUT bytes. What begins with a `P` is sent plain.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use bowline_proto::{
+    Chunk, Config, Connection, EntropyError, Event, Instant, Negotiated, Outgoing, Role,
+    deflate::{Agreed, Deflate, Window},
+};
+use bytes::Buf;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let [role, bits, takeover, level, memory, pull, cut] = &args[..] else {
+        return Err("see the top of tests/zlib/pipe.rs".into());
+    };
+    let mut options = Deflate::default();
+    options.level = level.parse()?;
+    options.memory_level = memory.parse()?;
+    options.threshold = 0;
+    let mut config = Config::new(keys);
+    config.deflate = Some(options);
+    let mut negotiated = Negotiated::default();
+    negotiated.deflate = Some(Agreed {
+        send: Window {
+            bits: bits.parse()?,
+            takeover: takeover.contains('s'),
+        },
+        recv: Window {
+            bits: 15,
+            takeover: takeover.contains('r'),
+        },
+    });
+    let role = match role.as_str() {
+        "client" => Role::Client,
+        _ => Role::Server,
+    };
+    let conn = Connection::new(role, negotiated, &Arc::new(config), Instant::EPOCH);
+    serve(conn, pull == "chunks", cut.parse()?)
+}
+
+/// Sends back what comes in, until that ends.
+fn serve(mut conn: Connection, chunks: bool, cut: u32) -> Result<(), Box<dyn Error>> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut buffer = [0; 64 << 10];
+    let mut plain = None;
+    loop {
+        let len = input.read(&mut buffer)?;
+        let mut rest = &buffer[..len];
+        while !rest.is_empty() {
+            let step = rest.len().min(1 + (random() % cut) as usize);
+            let taken = conn.receive(&rest[..step]);
+            rest = &rest[taken..];
+            while echo(&mut conn, chunks, &mut plain)? {
+                write(&mut conn, &mut output)?;
+            }
+            write(&mut conn, &mut output)?;
+        }
+        if len == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether something was there to send back, or to pass over. Of a message in chunks the first decides
+/// whether it is `plain`.
+fn echo(
+    conn: &mut Connection,
+    chunks: bool,
+    plain: &mut Option<bool>,
+) -> Result<bool, Box<dyn Error>> {
+    let event = if chunks {
+        conn.poll_chunk()?
+    } else {
+        let whole = |event: Event| event.map(|data| Chunk { data, fin: true });
+        conn.poll_event()?.map(whole)
+    };
+    if let Some(Event::Data(Chunk { data, fin })) = &event {
+        let marked = *plain.get_or_insert(data.as_bytes().starts_with(b"P"));
+        let data = match marked {
+            true => Outgoing::plain(data.clone()),
+            false => data.clone().into(),
+        };
+        match chunks {
+            true => conn.send_chunk(Chunk { data, fin: *fin })?,
+            false => conn.send(data)?,
+        }
+        plain.take_if(|_| *fin);
+    }
+    Ok(event.is_some())
+}
+
+fn write(conn: &mut Connection, output: &mut impl Write) -> io::Result<()> {
+    while let Some(transmit) = conn.transmit() {
+        output.write_all(transmit.chunk())?;
+        transmit.advance(transmit.chunk().len());
+        conn.handle_sent(true);
+    }
+    Ok(())
+}
+
+/// Not random at all, so that a run is like the last.
+fn random() -> u32 {
+    static STATE: AtomicU32 = AtomicU32::new(1);
+    let state = STATE.load(Ordering::Relaxed);
+    let next = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    STATE.store(next, Ordering::Relaxed);
+    next >> 16
+}
+
+fn keys(bytes: &mut [u8]) -> Result<(), EntropyError> {
+    bytes.fill_with(|| random() as u8);
+    Ok(())
+}
