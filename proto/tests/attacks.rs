@@ -175,9 +175,9 @@ fn a_response_without_end(_: Role) -> u64 {
     let config = config(|_| {});
     let request = Request::new("a.test", "/").unwrap();
     let mut client = Client::new(request, &config, Instant::EPOCH).unwrap();
+    let line = [&[b'x'; 8000][..], b":\r\n"].concat();
     peak(|| {
         let start = b"HTTP/1.1 200 OK\r\n".iter();
-        let line = [&[b'x'; 8000][..], b":\r\n"].concat();
         let mut endless = start.chain(line.iter().cycle());
         loop {
             let room = client.exchange().recv_buf().unwrap();
