@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bind::proto::{Message, State};
+use bind::proto::Message;
 
 use crate::{Clock, Error, Io, Transport, WriteHalf, run::Runner};
 
@@ -76,10 +76,8 @@ impl<S: Transport> Drop for Streaming<'_, S> {
     fn drop(&mut self) {
         if let Some(Inner::Half(stream, half)) = self.inner.take() {
             drop(stream);
-            if half.state() == State::Closing {
-                // The Close: one who is blocked in `recv` cannot write it. Of a failure the reader learns.
-                let _ = half.finish(None);
-            }
+            // The Close.
+            half.write_rest();
         }
     }
 }
