@@ -55,7 +55,10 @@ impl Run {
     fn new(choices: &mut Choices<'_>) -> Self {
         let role = choices.of(&[Role::Client, Role::Server]);
         let pull = choices.of(&[Pull::Whole, Pull::Whole, Pull::Chunks, Pull::Mixed]);
-        entropy::reset(if choices.one_in(32) { 2 } else { u32::MAX });
+        entropy::reset(match choices.below(32) {
+            31 => choices.of(&[0, 1]),
+            _ => u32::MAX,
+        });
         let mut config = options::config(choices);
         let max_message = match pull {
             Pull::Whole => config.max_message_size as u64,

@@ -12,6 +12,7 @@ use proto::{
 use crate::{
     entropy,
     outbox::{How, Outbox},
+    tally,
     watch::Watch,
     wire::Said,
 };
@@ -199,6 +200,7 @@ impl End {
         });
         assert_eq!(self.state(), State::Closed);
         self.watch.ended(true);
+        tally::count("abort");
         self.check();
     }
 
@@ -328,8 +330,19 @@ impl End {
                     self.watch
                 );
             }
-            Ok(Some(Event::Data(_))) => self.watch.data(self.now),
-            Ok(Some(Event::Ping(payload))) => self.outbox.heard_ping(payload),
+            Ok(Some(Event::Data(chunk))) => {
+                tally::count(match (chunk.fin, chunks) {
+                    (false, _) => "chunk",
+                    (true, true) => "last chunk",
+                    (true, false) => "message",
+                });
+                self.watch.data(self.now);
+            }
+            Ok(Some(Event::Ping(payload))) => {
+                tally::count("Ping");
+                self.outbox.heard_ping(payload);
+            }
+            Ok(Some(Event::Pong(_))) => tally::count("Pong"),
             Ok(Some(Event::Close(frame))) => {
                 if self.config.reply_to_close {
                     self.outbox.closes(frame.as_ref(), true);
@@ -337,16 +350,20 @@ impl End {
                 }
                 self.initiator.get_or_insert(Initiator::Peer);
                 self.watch.closing();
+                tally::count("Close");
                 self.terminal = Some(Terminal::Close(frame.clone()));
             }
             Err(error) => self.failed(*error),
-            _ => {}
         }
         self.check();
         polled
     }
 
     fn failed(&mut self, error: RecvError) {
+        let name = format!("{error:?}");
+        // Without its numbers.
+        let name = name.split_once(" {").map_or(&name[..], |(name, _)| name);
+        tally::count(name.trim_end_matches(|c: char| c.is_ascii_digit() || "()".contains(c)));
         if let RecvError::TimedOut(deadline) = error {
             self.watch.assert_over(deadline, self.now, &self.config);
         }
@@ -496,10 +513,6 @@ impl End {
                 State::Open
             }
         })
-    }
-
-    pub(crate) fn is_full(&mut self) -> bool {
-        either!(self, conn => conn.is_full(), (rx, tx) => tx.is_full())
     }
 
     pub(crate) fn wants_shutdown(&mut self) -> bool {

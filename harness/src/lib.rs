@@ -9,6 +9,7 @@ pub mod frame;
 pub mod handshake_client;
 pub mod handshake_server;
 pub mod pair;
+pub mod tally;
 pub mod url_headers;
 
 mod application;

@@ -10,7 +10,7 @@ use crate::{choices::Choices, entropy};
 /// Limits, deadlines and policy of one end.
 pub(crate) fn config(choices: &mut Choices<'_>) -> Config {
     let mut config = Config::new(entropy::draw);
-    if choices.flip() {
+    if choices.one_in(3) {
         config.max_message_size = choices.of(&[1 << 20, 0, 1, 125, 126, 1000, 5000, 70_000]);
         config.max_frame_size = choices.of(&[u64::MAX, 0, 100, 125, 1000, 65_535]);
         config.max_stream_size = choices.of(&[u64::MAX, 0, 10, 1000, 70_000]);

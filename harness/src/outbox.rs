@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use proto::{CloseFrame, Config, Kind, Role, deflate::Window};
 
-use crate::wire::{Message, Reader, Said};
+use crate::{
+    tally,
+    wire::{Message, Reader, Said},
+};
 
 pub(crate) struct Outbox {
     reader: Reader,
@@ -182,9 +185,11 @@ impl Outbox {
         let can = self.window.is_some_and(|window| window.bits >= 9);
         match (message.deflated, sent.how) {
             (Some(_), How::Plain) => panic!("a message that opts out is not compressed"),
-            (Some(_), How::Chunks) | (None, How::Plain) => {}
+            (Some(_), How::Chunks) => tally::count("streamed compressed"),
+            (None, How::Plain) => {}
             (None, How::Chunks) => assert!(!can || sent.chunks == 1, "chunks are compressed"),
             (Some(deflated), _) => {
+                tally::count("sent compressed");
                 assert!(len >= self.threshold, "the threshold");
                 assert!(deflated < len || len > 64 << 10, "it got smaller");
             }
@@ -200,6 +205,7 @@ impl Outbox {
     fn wrote_ping(&mut self, said: &Said, payload: &[u8]) {
         if !self.is_asked(said) {
             self.keep_alives += 1;
+            tally::count("keep-alive");
             assert!(self.keep_alive, "a Ping that nobody asked for");
             assert_eq!(payload, self.keep_alives.to_be_bytes(), "each has a number");
         }

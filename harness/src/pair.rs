@@ -15,7 +15,7 @@ use crate::{
     entropy,
     inbox::Inbox,
     link::Link,
-    opening, options,
+    opening, options, tally,
 };
 
 /// Runs what `data` chooses, and panics where a promise is broken.
@@ -63,6 +63,14 @@ impl Pair {
             config.max_frame_size = 64 << 20;
             config.max_stream_size = u64::MAX;
             config.max_fragments = u32::MAX;
+            let least = |after: Duration| after.max(Duration::from_secs(1));
+            config.keep_alive = config.keep_alive.map(least);
+            if choices.below(8) < 6 {
+                config.pong_timeout = config.pong_timeout.map(least);
+                config.close_timeout = config.close_timeout.map(least);
+                config.write_timeout = config.write_timeout.map(least);
+                (config.message_timeout, config.idle_timeout) = (None, None);
+            }
             Arc::new(config)
         };
         let configs = [config(), config()];
@@ -131,7 +139,7 @@ impl Pair {
             12 => application::control(&mut side.end, choices),
             13 if choices.one_in(4) => side.end.close(application::close_frame(choices)),
             14 => side.end.split(),
-            15 if choices.one_in(4) => side.reads = false,
+            15 if choices.one_in(3) => side.reads = false,
             16 => side.reads = true,
             17..=21 => {
                 let segment = side.segment;
@@ -144,8 +152,8 @@ impl Pair {
             26..=27 => self.settle(),
             28 => self.pass(Duration::from_millis(1 << choices.below(12))),
             29 => self.pass(Duration::from_millis(1 << choices.below(20))),
-            30 if choices.one_in(8) => self.jump(Duration::from_secs(1 << choices.below(16))),
-            31 if choices.one_in(8) => self.fault(which, choices),
+            30 if choices.one_in(4) => self.jump(Duration::from_secs(1 << choices.below(16))),
+            31 if choices.one_in(3) => self.fault(which, choices),
             _ => side.end.take_back(),
         }
     }
@@ -348,6 +356,11 @@ impl Pair {
         for side in &mut self.sides {
             side.assert_over(self.broken, self.disturbed);
         }
+        tally::count(match (self.broken, self.disturbed) {
+            (true, _) => "broken transport",
+            (false, true) => "disturbed pair",
+            (false, false) => "clean pair",
+        });
         if !self.broken && !self.disturbed {
             self.assert_clean();
         }

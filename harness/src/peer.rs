@@ -103,21 +103,32 @@ impl Peer {
     /// Something that breaks a rule, or does not.
     pub(crate) fn damage(&mut self, choices: &mut Choices<'_>) {
         let at = choices.below(self.bytes.len());
-        match choices.below(5) {
+        match choices.below(8) {
             0 if !self.bytes.is_empty() => self.bytes[at] ^= 1 << choices.below(8),
             1 if !self.bytes.is_empty() => self.bytes.truncate(at),
             2 => {
-                let first = choices.byte();
-                let key = choices.flip().then_some([1, 2, 3, 4]);
-                let mut header = wire::header(first, choices.of(&[0, 126, 65_536]), key);
-                let last = header.len() - 1;
-                header[choices.below(last + 1)] ^= choices.byte();
+                // A length that is too long for what it says, or too long at all.
+                let first = FIN | choices.of(&[BINARY, TEXT, PING & 0xF]);
+                let key = self.masks.then_some([1, 2, 3, 4]);
+                let mut header = wire::header(first, choices.of(&[126, 65_536]), key);
+                header[2] = choices.of(&[0, 0x7F, 0x80]);
+                header[3] = choices.of(&[0, 125]);
                 self.bytes.extend(header);
             }
             3 => {
                 let first = choices.byte();
                 self.frame(choices, first, b"x");
             }
+            4 => {
+                self.masks = !self.masks;
+                self.control(choices);
+                self.masks = !self.masks;
+            }
+            5 => {
+                let first = choices.of(&[TEXT, BINARY, 0]);
+                self.frame(choices, first, b"an end that does not come");
+            }
+            6 => self.frame(choices, FIN | TEXT, b"\xF0\x9D\x84"),
             _ => {
                 let len = choices.below(20);
                 self.bytes.extend(choices.raw(len));
