@@ -35,10 +35,10 @@ impl Report {
 
     /// Adds a table. The first column is text, the others are numbers.
     pub fn table<const N: usize>(&mut self, head: [&str; N], rows: &[[String; N]]) {
+        self.text += "\n";
         let mut line = |cells: &[&str]| {
             let _ = writeln!(self.text, "| {} |", cells.join(" | "));
         };
-        line(&[]);
         line(&head);
         line(&std::array::from_fn::<_, N, _>(|column| match column {
             0 => "---",

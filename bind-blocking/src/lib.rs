@@ -28,7 +28,7 @@
 //!         stream.set_nodelay(true)?;
 //!         let mut socket = bowline_blocking::accept_any(stream, &config)?;
 //!         while let Some(message) = socket.recv()? {
-//!             socket.send(message)?;
+//!             socket.feed(message)?;
 //!         }
 //!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
 //!     });
@@ -49,6 +49,8 @@
 //!   turn that off.
 //! * **The socket's timeouts are ours** once it was given away: `set_read_timeout` is how a call looks at
 //!   the time.
+//! * **Answer by `feed`** in a loop of `recv`: what is queued leaves before `recv` waits, so the answers to
+//!   all that came in one read go out in one write. `send` writes, and waits, once for each.
 //! * **`recv` returns `Ok(None)`** after a Close, one `Err` after any other end, and `Ok(None)` from
 //!   then on. `closed()` tells how it ended.
 //! * A socket that is dropped ends without a Close; [`close`](WebSocket::close) it.
@@ -72,6 +74,7 @@ mod run;
 mod socket;
 mod split;
 mod streaming;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;

@@ -102,7 +102,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Queues a message, and waits only if [`send_high_water`](crate::Config::send_high_water) bytes
-    /// wait already. It is written by the next call that waits.
+    /// wait already. It is written by the next call that waits: to answer in a loop of [`recv`](Self::recv)
+    /// this is the one to use, for the answers to all that came in one read leave in one write.
     ///
     /// # Errors
     ///

@@ -1,12 +1,13 @@
 use std::{
     io,
     net::Shutdown,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::PoisonError,
     task::{Context, Poll, Waker},
 };
 
 use crate::{
     Transport,
+    sync::{Mutex, MutexGuard},
     transport::{ROOM, timed_out},
 };
 

@@ -1,7 +1,8 @@
-//! An echo server to be measured: `ours-tokio-echo PORT`, on 127.0.0.1, any path.
+//! Sends back what it receives, to be measured beside other libraries: `ours-tokio-echo PORT`.
 //!
-//! `THREADS=n` serves by n threads, `DEFLATE=1` compresses if the client wants to. `MODE` may be `simple` or
-//! `batch`, which are the same.
+//! It listens on 127.0.0.1, answers on any path and takes messages up to 16 MiB. `THREADS` says how many
+//! threads serve: one by default, on a runtime that has no other. `DEFLATE=1` agrees to compression.
+//! `MODE` may be `simple` or `batch`; there is one loop for both.
 
 use std::{error::Error, sync::Arc};
 
@@ -13,39 +14,41 @@ use tokio::{
 
 use arguments::Arguments;
 
-#[path = "common/ours.rs"]
+#[path = "common/measured.rs"]
 mod arguments;
 
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments {
-        addr,
-        threads,
-        config,
-    } = Arguments::parse()?;
-    let mut builder = match threads {
-        ..=1 => Builder::new_current_thread(),
+    let arguments = Arguments::parse()?;
+    let mut builder = match arguments.threads {
+        0 | 1 => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
     let runtime = builder
-        .worker_threads(threads.max(1))
+        .worker_threads(arguments.threads.max(1))
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(addr).await?;
+        let listener = TcpListener::bind(arguments.addr).await?;
+        println!("listening on {}", listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;
-            let config = config.clone();
+            let config = arguments.config.clone();
             tokio::spawn(async move {
-                // How a connection ended is not measured.
-                let _ = echo(stream, config).await;
+                if let Err(error) = echo(stream, &config).await {
+                    eprintln!("{error}");
+                }
             });
         }
     })
 }
 
-async fn echo(stream: TcpStream, config: Arc<Config>) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn echo(stream: TcpStream, config: &Arc<Config>) -> Ended {
     stream.set_nodelay(true)?;
-    let mut socket = accept_any(stream, &config).await?;
+    let mut socket = accept_any(stream, config).await?;
+    // `feed` queues; what is queued leaves before `recv` waits, so the answers to all that came in one read
+    // go out in one write. `send` would write, and wait for the peer, once for each.
     while let Some(message) = socket.recv().await? {
         socket.feed(message).await?;
     }

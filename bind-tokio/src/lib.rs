@@ -28,7 +28,7 @@
 //!         stream.set_nodelay(true)?;
 //!         let mut socket = bowline_tokio::accept_any(stream, &config).await?;
 //!         while let Some(message) = socket.recv().await? {
-//!             socket.send(message).await?;
+//!             socket.feed(message).await?;
 //!         }
 //!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
 //!     });
@@ -47,6 +47,8 @@
 //!   closing handshake.
 //! * **Everything is cancel-safe**, so `select!` is fine; each method tells what dropping its future
 //!   means. The opening handshake is the exception: dropped, it drops the transport.
+//! * **Answer by `feed`** in a loop of `recv`: what is queued leaves before `recv` waits, so the answers to
+//!   all that came in one read go out in one write. `send` writes, and waits, once for each.
 //! * **`recv` returns `Ok(None)`** after a Close, one `Err` after any other end, and `Ok(None)` from
 //!   then on. `closed()` tells how it ended.
 //! * A socket that is dropped ends without a Close; [`close`](bind::WebSocket::close) it.

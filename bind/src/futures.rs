@@ -77,7 +77,7 @@ impl<S: Read + Write, T: Timer> Sending<S, T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let (key, item) = (self.waiter.key(), &mut self.item);
         self.waiter.poll(cx, |output, cx| {
-            if output.guarded && !output.tx.is_closing() {
+            if output.holds_back(key) {
                 return Poll::Pending;
             }
             output.poll_turn(cx, key, |tx| {

@@ -170,6 +170,16 @@ impl<S> Output<S> {
         self.turns.retain(|turn| *turn != key);
     }
 
+    /// Whether data has to wait for the end of a message that a guard owns. Who does gives up its turn:
+    /// the pieces of that message need room as well.
+    pub(crate) fn holds_back(&mut self, key: Key) -> bool {
+        let holds = self.guarded && !self.tx.is_closing();
+        if holds {
+            self.leave(key);
+        }
+        holds
+    }
+
     /// A guard gives the outgoing message back.
     pub(crate) fn release(&mut self) {
         self.guarded = false;

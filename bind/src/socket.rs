@@ -139,8 +139,9 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     }
 
     /// Queues a message, and waits only if [`send_high_water`](proto::Config::send_high_water) bytes
-    /// wait already. It is written by the next call that waits. Cancel-safe: dropped, it was not
-    /// queued.
+    /// wait already. It is written by the next call that waits: to answer in a loop of [`recv`](Self::recv)
+    /// this is the one to use, for the answers to all that came in one read leave in one write.
+    /// Cancel-safe: dropped, it was not queued.
     ///
     /// # Errors
     ///

@@ -259,7 +259,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         poll_fn(|cx| {
             waiter.poll(cx, |output, cx| {
                 if item.is_some() {
-                    if what == What::Data && output.guarded && !output.tx.is_closing() {
+                    if what == What::Data && output.holds_back(key) {
                         return Poll::Pending;
                     }
                     ready!(output.poll_turn(cx, key, |tx| {

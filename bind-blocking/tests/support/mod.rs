@@ -9,17 +9,23 @@ use std::{
     collections::{HashSet, VecDeque},
     io,
     net::Shutdown,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, Thread, ThreadId},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
+};
+#[cfg(not(shuttle))]
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool},
+    thread::{self, Thread, ThreadId},
 };
 
 use bowline_blocking::{
     Clock, Config, EntropyError, Negotiated, Role, Time, Transport, WebSocket, from_parts,
     proto::Instant,
+};
+#[cfg(shuttle)]
+use shuttle::{
+    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool},
+    thread::{self, Thread, ThreadId},
 };
 
 pub fn config() -> Config {
