@@ -1,11 +1,6 @@
 //! How each of them reads a stream. All have the same limit, and no extension.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::Pin,
-    sync::Arc,
-};
+use std::{future::poll_fn, io, pin::Pin, sync::Arc};
 
 use futures_core::Stream as _;
 use proto::{Config, Connection, EntropyError, Event, Instant, Lost, Negotiated, RecvError, Role};
@@ -22,8 +17,12 @@ const MAX: usize = 1 << 20;
 pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
     let mut config = Config::new(|_| Err(EntropyError));
     (config.max_message_size, config.max_frame_size) = (MAX, MAX as u64);
-    let mut connection =
-        Connection::new(role, Negotiated::default(), &Arc::new(config), Instant::EPOCH);
+    let mut connection = Connection::new(
+        role,
+        Negotiated::default(),
+        &Arc::new(config),
+        Instant::EPOCH,
+    );
     let mut rest = bytes;
     let mut messages = Vec::new();
     loop {
@@ -125,7 +124,9 @@ async fn fastwebsockets(role: Role, stream: Stream, messages: &mut Messages) -> 
                 }
                 _ => {}
             },
-            Err(WebSocketError::UnexpectedEOF | WebSocketError::ConnectionClosed) => return End::Eof,
+            Err(WebSocketError::UnexpectedEOF | WebSocketError::ConnectionClosed) => {
+                return End::Eof;
+            }
             Err(WebSocketError::IoError(error)) if is_eof(&error) => return End::Eof,
             Err(error) => return End::Failed(error.to_string()),
         }
