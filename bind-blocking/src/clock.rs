@@ -1,16 +1,14 @@
 use std::{
     cell::{Cell, OnceCell},
     fmt::Debug,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, LazyLock, atomic::Ordering},
     task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
     time,
 };
 
 use bind::{Timer, proto::Instant};
+
+use crate::sync::{AtomicBool, Thread, thread, thread_local};
 
 /// The time by which a [`Transport`](crate::Transport) waits: that of the system, or a test's.
 #[derive(Clone, Debug, Default)]
@@ -133,9 +131,11 @@ thread_local! {
 
 impl Wants {
     pub(crate) fn note(note: impl FnOnce(&mut Self)) {
-        let mut wants = WANTS.get();
-        note(&mut wants);
-        WANTS.set(wants);
+        WANTS.with(|cell| {
+            let mut wants = cell.get();
+            note(&mut wants);
+            cell.set(wants);
+        });
     }
 
     /// Polls `future`, and what it wants then.
@@ -143,8 +143,8 @@ impl Wants {
         future: std::pin::Pin<&mut F>,
         waker: &Waker,
     ) -> (Poll<F::Output>, Self) {
-        WANTS.take();
+        WANTS.with(Cell::take);
         let polled = future.poll(&mut Context::from_waker(waker));
-        (polled, WANTS.take())
+        (polled, WANTS.with(Cell::take))
     }
 }

@@ -74,6 +74,7 @@ mod run;
 mod socket;
 mod split;
 mod streaming;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;

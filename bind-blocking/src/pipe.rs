@@ -3,10 +3,7 @@ use std::{
     io::{self, IoSlice},
     net::{Shutdown, SocketAddr},
     ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -20,6 +17,7 @@ use crate::{
     Clock, PeerAddr, Transport,
     clock::{Signal, Wants},
     reading::Reading,
+    sync::AtomicBool,
     writing::Writing,
 };
 

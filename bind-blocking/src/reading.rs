@@ -1,14 +1,9 @@
-use std::{
-    cell::Cell,
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::Poll,
-    time::Duration,
-};
+use std::{cell::Cell, io, sync::PoisonError, task::Poll, time::Duration};
 
 use crate::{
     Transport,
     clock::Wants,
+    sync::{Mutex, MutexGuard},
     transport::{ROOM, timed_out},
 };
 

@@ -78,7 +78,7 @@ impl<S: Transport> Drop for Streaming<'_, S> {
     fn drop(&mut self) {
         if let Some(Inner::Half(stream, half)) = self.inner.take() {
             drop(stream);
-            // The Close: one who is blocked in `recv` cannot write it.
+            // The Close.
             half.write_rest();
         }
     }

@@ -2,7 +2,7 @@ use std::{
     fmt,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -11,7 +11,11 @@ use rustls::{
     pki_types::ServerName,
 };
 
-use crate::{Clock, PeerAddr, Transport, transport::timed_out};
+use crate::{
+    Clock, PeerAddr, Transport,
+    sync::{Mutex, MutexGuard},
+    transport::timed_out,
+};
 
 /// How much is read from the transport at a time, in bytes: about a record.
 const READ: usize = 16 << 10;

@@ -379,6 +379,29 @@ fn a_stream_that_is_dropped_fails_the_connection() {
     }
 }
 
+/// Its Close leaves, though the transport takes nothing at the first try and the reader is blocked.
+#[test]
+fn a_stream_that_is_dropped_tries_again() {
+    let world = World::new();
+    let (a, b) = world.pipe(4096);
+    let calls = a.calls.clone();
+    let config = Arc::new(config());
+    let mut server = socket(b, Role::Server, &config);
+    let received = world.spawn(move || server.recv().unwrap());
+    let (mut receiver, sender) = socket(a, Role::Client, &config).split();
+    let reading = world.spawn(move || receiver.recv().unwrap());
+    world.sleep(SECOND);
+    let before = world.now();
+    let mut stream = sender.stream(Kind::Text).unwrap();
+    stream.write("half of a").unwrap();
+    let next = calls.lock().unwrap().all + 1;
+    calls.lock().unwrap().fault = Some((next, Fault::Error(io::ErrorKind::WouldBlock)));
+    drop(stream);
+    assert_eq!(received.join(), None);
+    assert_eq!(reading.join(), None);
+    assert_eq!(world.now(), before);
+}
+
 #[test]
 fn a_stream_holds_back_other_data_and_lets_control_pass() {
     let world = World::new();

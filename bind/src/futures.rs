@@ -59,7 +59,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WebSocket<S, T
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
         this.output.tx.close(Some(normal()));
-        this.poll_output(cx, Output::poll_closed)
+        this.poll_output(cx, Output::poll_all)
     }
 }
 
@@ -77,7 +77,7 @@ impl<S: Read + Write, T: Timer> Sending<S, T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let (key, item) = (self.waiter.key(), &mut self.item);
         self.waiter.poll(cx, |output, cx| {
-            if output.guarded && !output.tx.is_closing() {
+            if output.holds_back(key) {
                 return Poll::Pending;
             }
             output.poll_turn(cx, key, |tx| {
@@ -139,7 +139,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WriteHalf<S, T
             ready!(this.sending().poll_ready(cx))?;
         }
         this.begin_close(Some(normal()));
-        this.sending().waiter.poll(cx, Output::poll_closed)
+        this.sending().waiter.poll(cx, Output::poll_all)
     }
 }
 

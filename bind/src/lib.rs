@@ -16,6 +16,7 @@ mod read_half;
 mod shared;
 mod socket;
 mod streaming;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod wakers;

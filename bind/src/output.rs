@@ -170,6 +170,16 @@ impl<S> Output<S> {
         self.turns.retain(|turn| *turn != key);
     }
 
+    /// Whether data has to wait for the end of a message that a guard owns. Who does gives up its turn:
+    /// the pieces of that message need room as well.
+    pub(crate) fn holds_back(&mut self, key: Key) -> bool {
+        let holds = self.guarded && !self.tx.is_closing();
+        if holds {
+            self.leave(key);
+        }
+        holds
+    }
+
     /// A guard gives the outgoing message back.
     pub(crate) fn release(&mut self) {
         self.guarded = false;
@@ -331,8 +341,8 @@ impl<S: Write> Output<S> {
         }
     }
 
-    /// Ready when our Close has left, or never will.
-    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Ready when all has left, our Close too if there is one, or never will.
+    pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll(cx));
         Poll::Ready(match self.tx.end() {
             Some(end @ RecvError::TimedOut(_)) => Err(end.into()),

@@ -1,6 +1,6 @@
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -10,6 +10,7 @@ use crate::{
     Read, Timer, Write,
     driver::Access,
     output::Output,
+    sync::{Mutex, MutexGuard},
     wakers::{Key, Wakers},
 };
 

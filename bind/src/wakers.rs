@@ -1,7 +1,9 @@
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Wake, Waker},
 };
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// Everybody who waits on one socket. A transport remembers one waker for each direction, and
 /// whoever polls it last would take the place of the others; so it is given this one, which wakes

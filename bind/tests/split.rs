@@ -10,10 +10,12 @@ use std::{
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
+#[cfg(feature = "futures")]
+use std::{future::poll_fn, pin::Pin};
 
 use bowline_bind::{
     Error, Read, WebSocket, Write,
-    proto::{Connection, ControlPayload, Deadline, Message, Negotiated, Role},
+    proto::{Connection, ControlPayload, Deadline, Kind, Message, Negotiated, Role},
 };
 use support::*;
 
@@ -119,6 +121,66 @@ fn a_writer_that_is_dropped_while_it_waits_does_not_hold_up_the_others() {
             last = server.recv().await.unwrap();
         }
         assert_eq!(last, Some("second".into()));
+    });
+}
+
+/// One who waits for the end of a stream waits for no room, and is in nobody's way.
+#[test]
+fn a_stream_passes_those_who_waited_for_room_before_it() {
+    let world = World::default();
+    let mut small = config();
+    small.send_high_water = 10;
+    let (client, mut server) = pair(&world, 10, small);
+    let (_reader, writer) = client.split();
+    for number in [1, 2] {
+        let writer = writer.clone();
+        world.spawn(async move { writer.send(vec![number; 100]).await.unwrap() });
+    }
+    world.spawn(async move {
+        let mut stream = writer.stream(Kind::Text).await.unwrap();
+        stream.write("three").await.unwrap();
+        writer.ping(ControlPayload::default()).await.unwrap();
+        stream.finish().await.unwrap();
+    });
+    world.block_on(async move {
+        let expected = [vec![1; 100].into(), "three".into(), vec![2; 100].into()];
+        for message in expected {
+            assert_eq!(server.recv().await.unwrap(), Some(message));
+        }
+    });
+}
+
+#[cfg(feature = "futures")]
+#[test]
+fn a_stream_passes_a_sink_that_waited_for_room_before_it() {
+    use futures_sink::Sink;
+
+    let world = World::default();
+    let mut small = config();
+    small.send_high_water = 10;
+    let (client, mut server) = pair(&world, 10, small);
+    let (_reader, writer) = client.split();
+    let mut sink = writer.clone();
+    let first = writer.clone();
+    world.spawn(async move { first.send(vec![1; 100]).await.unwrap() });
+    world.spawn(async move {
+        poll_fn(|cx| Pin::new(&mut sink).poll_ready(cx))
+            .await
+            .unwrap();
+        Pin::new(&mut sink).start_send("two".into()).unwrap();
+        poll_fn(|cx| Pin::new(&mut sink).poll_flush(cx))
+            .await
+            .unwrap();
+    });
+    world.spawn(async move {
+        let mut stream = writer.stream(Kind::Text).await.unwrap();
+        stream.write("three").await.unwrap();
+        stream.finish().await.unwrap();
+    });
+    world.block_on(async move {
+        for message in [vec![1; 100].into(), "three".into(), Message::from("two")] {
+            assert_eq!(server.recv().await.unwrap(), Some(message));
+        }
     });
 }
 

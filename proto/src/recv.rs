@@ -115,7 +115,8 @@ impl Receiver {
 
     /// Takes a copy of as many of `bytes` as fit, and tells how many.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
-        if self.phase == Phase::Done {
+        // Behind its end the transport has nothing to say.
+        if self.phase == Phase::Done || self.end.is_some() {
             return bytes.len();
         }
         let taken = self.input.copy(bytes);
@@ -343,6 +344,7 @@ impl Receiver {
             self.finish(end)?;
         }
         self.drained = true;
+        self.timers.handle_drained();
         self.input.release();
         self.plain = self.phase == Phase::Open && self.partial.is_none();
         Ok(None)

@@ -287,9 +287,9 @@ impl Sender {
     /// Whether to write before queueing more.
     #[inline]
     pub fn is_full(&self) -> bool {
-        let waiting = self.waiting();
-        waiting.saturating_add(self.queued) >= self.config.send_high_water
-            || self.queue.len() >= Self::MAX_WAITING
+        let waiting = self.waiting().saturating_add(self.queued);
+        // Where nothing waits there is nothing to wait for, whatever the mark.
+        waiting >= self.config.send_high_water.max(1) || self.queue.len() >= Self::MAX_WAITING
     }
 
     /// How many messages that wait count as full, however small.

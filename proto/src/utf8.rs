@@ -1,14 +1,19 @@
 //! Text (RFC 6455 §8.1): checked once, then cheap to read and to share.
 
 use alloc::string::String;
-use core::{borrow::Borrow, fmt, ops};
+use core::{
+    borrow::Borrow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops,
+};
 
 use bytes::Bytes;
 
 /// UTF-8 text in shared memory: a [`Bytes`] that is known to be a `str`.
 ///
 /// Cloning and slicing share the memory.
-#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Utf8Bytes(Bytes);
 
 impl Utf8Bytes {
@@ -91,6 +96,13 @@ impl ops::Deref for Utf8Bytes {
 impl AsRef<str> for Utf8Bytes {
     fn as_ref(&self) -> &str {
         self.as_str()
+    }
+}
+
+/// As a `str` is hashed, which [`Borrow`] asks for.
+impl Hash for Utf8Bytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 

@@ -11,10 +11,11 @@ use bytes::{Buf, Bytes};
 use support::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, binary, chunk, config,
     deflate::{
-        self, Deflater, Inflater, RSV1, Random, Strict, USUAL, all, compressed, connection,
-        contents, window,
+        self, Deflater, Inflater, RSV1, Random, USUAL, all, compressed, connection, contents,
+        window,
     },
     joined, other, payload,
+    strict::Strict,
 };
 
 /// Bytes that `run` allocated and did not give back.

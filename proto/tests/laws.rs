@@ -293,6 +293,10 @@ fn law_3_full_from_the_high_water_mark_on() {
             }
             assert!(end.conn.is_full(), "{waiting} of {mark} bytes");
         }
+        let mut end = End::with(role, |config| config.send_high_water = 0);
+        assert!(!end.conn.is_full(), "or nothing could ever be sent");
+        end.conn.send("x").unwrap();
+        assert!(end.conn.is_full());
         let mut end = End::with(role, |config| config.send_high_water = 1 << 20);
         while !end.conn.is_full() {
             end.conn.send("").unwrap();
@@ -462,6 +466,37 @@ fn law_4_the_pong_deadline_runs_from_when_the_last_byte_left() {
         let closed = end.conn.closed().unwrap();
         assert_eq!(closed.code, 1006);
         assert_eq!(closed.cause, Some(RecvError::TimedOut(Deadline::Pong)));
+    }
+}
+
+#[test]
+fn law_4_the_pong_deadline_runs_from_the_keep_alive_ping_and_no_other() {
+    for role in BOTH {
+        let keep = |config: &mut bowline_proto::Config| {
+            config.keep_alive = Some(secs(20));
+            config.pong_timeout = Some(secs(10));
+        };
+        let head = if role == Role::Client { 6 } else { 2 };
+        // The application's comes behind it, and does not leave.
+        let mut end = only(role, keep);
+        end.pass(secs(20));
+        end.conn.ping(payload("mine")).unwrap();
+        assert_eq!(end.write_some(head + 4, true).len(), head + 4);
+        end.pass(secs(10));
+        assert_eq!(end.events(), timed_out(Deadline::Pong));
+        // It comes before, and leaves alone.
+        let mut end = only(role, |config| {
+            keep(config);
+            config.send_high_water = 1;
+        });
+        end.conn.ping(payload("mine")).unwrap();
+        end.pass(secs(20));
+        assert_eq!(end.write_some(head + 4, true).len(), head + 4);
+        end.pass(secs(60));
+        assert_eq!(end.events(), [], "it has not left yet");
+        end.write();
+        end.pass(secs(10));
+        assert_eq!(end.events(), timed_out(Deadline::Pong));
     }
 }
 
@@ -714,6 +749,36 @@ fn law_4_the_message_deadline_is_not_judged_while_the_end_waits_to_be_polled() {
 }
 
 #[test]
+fn law_4_the_message_deadline_is_not_put_off_by_what_comes_with_it() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.message_timeout = Some(secs(30)));
+        end.give(&[Frame::new(TEXT, "a")]);
+        end.pass(Duration::from_millis(29_999));
+        // A driver reads before it tells the time, and polls after that.
+        end.now = end.now.checked_add(secs(1)).unwrap();
+        end.hear(&[Frame::new(CONTINUATION, "b")]);
+        end.tick();
+        assert_eq!(end.events(), [], "its end might have come");
+        end.tick();
+        assert_eq!(end.events(), timed_out(Deadline::Message));
+    }
+}
+
+#[test]
+fn law_4_the_idle_deadline_is_not_put_off_by_what_comes_with_it() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.idle_timeout = Some(secs(60)));
+        end.tick();
+        end.now = end.now.checked_add(secs(60)).unwrap();
+        end.hear(&[Frame::new(PONG, "")]);
+        end.tick();
+        assert_eq!(end.events().len(), 1, "it might have been data");
+        end.tick();
+        assert_eq!(end.events(), timed_out(Deadline::Idle));
+    }
+}
+
+#[test]
 fn law_4_the_idle_deadline_wants_data() {
     for role in BOTH {
         let mut end = only(role, |config| config.idle_timeout = Some(secs(60)));
@@ -770,6 +835,35 @@ fn law_4_from_the_first_close_on_only_the_closing_handshake_has_a_deadline() {
     assert_eq!(end.events(), []);
     assert_eq!(end.conn.poll_timeout(), None);
     assert_eq!(end.conn.state(), State::Closing);
+}
+
+#[test]
+fn law_4_a_message_that_begins_after_our_close_has_no_deadline_of_its_own() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.message_timeout = Some(secs(20)));
+        end.conn.close(None);
+        end.write();
+        end.give(&[Frame::new(TEXT, "begun")]);
+        end.pass(secs(3600));
+        assert_eq!(end.events(), []);
+        let last = Frame::new(FIN | CONTINUATION, " and ended");
+        assert_eq!(end.give(&[last]), [Ok(text("begun and ended"))]);
+    }
+}
+
+#[test]
+fn law_4_what_comes_behind_a_deadline_is_not_parsed() {
+    for role in BOTH {
+        let mut end = only(role, |config| config.close_timeout = Some(secs(8)));
+        end.hear(&[Frame::new(TEXT, "half of a mess")]);
+        assert_eq!(end.events(), []);
+        end.conn.close(None);
+        end.write();
+        end.pass(secs(8));
+        end.hear(&[Frame::new(FIN | CONTINUATION, "age")]);
+        assert_eq!(end.events(), timed_out(Deadline::Close));
+        assert_eq!(end.conn.state(), State::Closed);
+    }
 }
 
 #[test]

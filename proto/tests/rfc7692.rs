@@ -753,6 +753,21 @@ fn s7_2_3_4_a_block_with_bfinal() {
     }
 }
 
+/// §7.2.1: the block whose last four octets are taken off may have BFINAL itself.
+#[test]
+fn s7_2_3_4_bfinal_in_the_block_that_lost_its_tail() {
+    for role in BOTH {
+        for (data, content) in [("01", ""), ("000500faff48656c6c6f 01", "Hello")] {
+            let mut end = usual(role);
+            let first = end.give(&[compressed(TEXT, hex(data))]);
+            assert_eq!(first, [Ok(text(content))]);
+            let hello = compressed(TEXT, hex("f248cdc9c90700"));
+            let events = end.give(&[hello.clone(), hello]);
+            assert_eq!(events, vec![Ok(text("Hello")); 2], "behind {data}");
+        }
+    }
+}
+
 #[test]
 fn s7_2_3_5_a_message_in_two_blocks() {
     for role in BOTH {

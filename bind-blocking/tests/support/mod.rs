@@ -9,17 +9,23 @@ use std::{
     collections::{HashSet, VecDeque},
     io,
     net::Shutdown,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, Thread, ThreadId},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
+};
+#[cfg(not(shuttle))]
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool},
+    thread::{self, Thread, ThreadId},
 };
 
 use bowline_blocking::{
     Clock, Config, EntropyError, Negotiated, Role, Time, Transport, WebSocket, from_parts,
     proto::Instant,
+};
+#[cfg(shuttle)]
+use shuttle::{
+    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicBool},
+    thread::{self, Thread, ThreadId},
 };
 
 pub fn config() -> Config {
@@ -273,6 +279,8 @@ pub struct Calls {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     Error(io::ErrorKind),
+    /// A read or write has no time.
+    Late,
     /// One byte is read or written, whatever there is.
     Short,
     /// Nothing is: the end for a reader, an error for a writer.
@@ -312,6 +320,7 @@ impl Transport for End {
         let fault = self.call(|calls| calls.reads += 1)?;
         let most = match fault {
             Some(Fault::Zero) => return Ok(0),
+            Some(Fault::Late) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(_) => 1,
             None => buf.len(),
         };
@@ -334,6 +343,7 @@ impl Transport for End {
         let fault = self.call(|calls| calls.writes += 1)?;
         let most = match fault {
             Some(Fault::Zero) => return Ok(0),
+            Some(Fault::Late) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(_) => 1,
             None => bytes.len(),
         };

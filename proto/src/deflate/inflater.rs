@@ -51,10 +51,8 @@ impl Inflater {
 
     /// The message ended here: it must be whole.
     pub(crate) fn finish(&mut self) -> Result<(), Corrupt> {
-        let (begun, ended) = (self.begun, self.ended);
-        (self.begun, self.ended) = (false, false);
         // Nothing at all is an empty message, and the last block of a stream has no tail.
-        if begun && !ended {
+        if self.begun && !self.ended {
             // Whoever left the tail on is between two blocks now, and gets a whole empty one.
             let tail = [0x00, 0x00, 0x00, 0xff, 0xff, 0x00];
             let tail = if self.last == TAIL {
@@ -68,7 +66,10 @@ impl Inflater {
             if taken != tail.len().saturating_sub(1) {
                 return Err(Corrupt);
             }
+            // That this block was the last of its stream shows only now.
+            self.step(&[], &mut [], zlib_rs::InflateFlush::NoFlush)?;
         }
+        (self.begun, self.ended) = (false, false);
         if !self.takeover
             && let Some(state) = self.state.take()
         {

@@ -24,7 +24,7 @@ enum Framing {
 }
 
 impl Body {
-    /// The longest line before a chunk.
+    /// The longest line before a chunk, with its CRLF.
     const MAX_CHUNK_LINE: usize = 256;
 
     pub(super) fn new(status: u16, headers: &Headers, max: usize) -> Self {
@@ -62,12 +62,14 @@ impl Body {
                         return crlf.starts_with(rest).then(|| taken(input, rest));
                     };
                     match httparse::parse_chunk_size(line) {
-                        Ok(Status::Complete((len, size))) if size > 0 => {
+                        Ok(Status::Complete((len, size)))
+                            if size > 0 && len <= Self::MAX_CHUNK_LINE =>
+                        {
                             rest = line.get(len..).unwrap_or_default();
                             self.framing = Framing::Chunk(size, true);
                             continue;
                         }
-                        Ok(Status::Partial) if line.len() <= Self::MAX_CHUNK_LINE => {
+                        Ok(Status::Partial) if line.len() < Self::MAX_CHUNK_LINE => {
                             return Some(taken(input, rest));
                         }
                         _ => return None,

@@ -230,7 +230,7 @@ impl Receiver {
     fn begin_frame(&mut self, header: &Header, len: usize, pull: Pull) {
         self.input.consume(len);
         self.plain = false;
-        if self.partial.is_none() {
+        if self.partial.is_none() && !self.is_closing() {
             self.timers.handle_message(&self.config);
         }
         let partial = self

@@ -13,6 +13,9 @@ pub(super) struct Timers {
     close: Timer,
     message: Timer,
     idle: Timer,
+    /// These have come, and what was not polled may say that they were kept.
+    message_is_late: bool,
+    idle_is_late: bool,
     /// Something, or data, was heard since it was last looked at.
     heard: bool,
     heard_data: bool,
@@ -49,6 +52,8 @@ impl Timers {
             close: Timer::Off,
             message: Timer::Off,
             idle: at(config.idle_timeout),
+            message_is_late: false,
+            idle_is_late: false,
             heard: false,
             heard_data: false,
             probe: None,
@@ -77,6 +82,17 @@ impl Timers {
 
     pub(super) fn handle_message_end(&mut self) {
         self.message = Timer::Off;
+        self.message_is_late = false;
+    }
+
+    /// All that was received was polled: what is late now is late.
+    pub(super) fn handle_drained(&mut self) {
+        if core::mem::take(&mut self.message_is_late) {
+            self.message = Timer::At(Instant::EPOCH);
+        }
+        if core::mem::take(&mut self.idle_is_late) {
+            self.idle = Timer::At(Instant::EPOCH);
+        }
     }
 
     /// From the first Close on, only the closing handshake has a deadline.
@@ -85,17 +101,19 @@ impl Timers {
         self.keep_alive = KeepAlive::Listening(Timer::Off);
         self.message = Timer::Off;
         self.idle = Timer::Off;
+        (self.message_is_late, self.idle_is_late) = (false, false);
     }
 
     pub(super) fn handle_ping_left(&mut self, payload: ControlPayload) {
+        let is_ours = *payload == self.pings.to_be_bytes();
+        if is_ours && let KeepAlive::Pinged = self.keep_alive {
+            self.keep_alive = KeepAlive::Awaiting(Timer::Due);
+        }
         self.probe = Some(Probe {
             payload,
             left: None,
             answered: false,
         });
-        if let KeepAlive::Pinged = self.keep_alive {
-            self.keep_alive = KeepAlive::Awaiting(Timer::Due);
-        }
     }
 
     /// §5.5.3: the Pong "must have identical "Application data" as found in the … Ping".
@@ -155,13 +173,16 @@ impl Timers {
                 return Some(Deadline::Message);
             }
             // Its end may be what was not polled.
-            self.message = Timer::Due;
+            (self.message, self.message_is_late) = (Timer::Off, true);
         }
         if self.idle.is_over(now, config.idle_timeout) {
-            if drained && !core::mem::take(&mut self.heard_data) {
+            if core::mem::take(&mut self.heard_data) {
+                self.idle = Timer::Due;
+            } else if drained {
                 return Some(Deadline::Idle);
+            } else {
+                (self.idle, self.idle_is_late) = (Timer::Off, true);
             }
-            self.idle = Timer::Due;
         }
         match &mut self.keep_alive {
             KeepAlive::Listening(timer) => {

@@ -183,7 +183,7 @@ impl Sender {
         self.frame_whole(opcode, true, payload)?;
         self.progress.control_end = self.progress.framed_bytes;
         if opcode == OpCode::Ping {
-            self.progress.ping = Some((self.progress.framed_bytes, payload.clone()));
+            self.progress.keep_alive = Some((self.progress.framed_bytes, payload.clone()));
         }
         Ok(true)
     }

@@ -15,8 +15,9 @@ pub(super) struct Progress {
     mark: (u64, u64),
     /// Where the last control frame ends.
     pub(super) control_end: u64,
-    /// Where the last Ping ends.
+    /// Where the application's last Ping ends, and that of keep-alive.
     pub(super) ping: Option<(u64, ControlPayload)>,
+    pub(super) keep_alive: Option<(u64, ControlPayload)>,
     pub(super) ping_left: Option<ControlPayload>,
     /// Messages from this one on were dropped.
     pub(super) dropped_from: Option<u64>,
@@ -40,8 +41,11 @@ impl Progress {
         if flushed {
             self.flushed = self.left;
         }
-        if let Some((_, payload)) = self.ping.take_if(|(end, _)| *end <= left) {
-            self.ping_left = Some(payload);
+        // Of both the second has a deadline, and so is told of.
+        for ping in [&mut self.ping, &mut self.keep_alive] {
+            if let Some((_, payload)) = ping.take_if(|(end, _)| *end <= left) {
+                self.ping_left = Some(payload);
+            }
         }
         moved
     }

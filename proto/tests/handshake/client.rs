@@ -227,6 +227,13 @@ fn rfc9112_s7_1_chunked_bodies_are_decoded() {
         "no",
         "an endless line"
     );
+    // However it arrives: here all of the body comes with the head.
+    let chunk = |line: usize| {
+        let extension = "x".repeat(line - "1;\r\n".len());
+        format!("1;{extension}\r\na\r\n0\r\n\r\n")
+    };
+    assert_eq!(body(chunk(256).as_bytes(), false), "a");
+    assert_eq!(body(chunk(257).as_bytes(), false), "", "too long a line");
     let coded = refusal(
         b"HTTP/1.1 403 X\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\n1234",
         true,

@@ -21,6 +21,8 @@ use bytes::Buf;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 pub mod link;
+#[cfg(feature = "deflate")]
+pub mod strict;
 
 pub const BOTH: [Role; 2] = [Role::Client, Role::Server];
 

@@ -193,6 +193,16 @@ impl<S: Transport + Send + Sync + 'static> Socket for WebSocket<S> {
         })
     }
 
+    async fn leave_pieces(&mut self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        block_in_place(|| {
+            let mut message = self.stream(kind)?;
+            for piece in pieces {
+                message.write(piece)?;
+            }
+            Ok(())
+        })
+    }
+
     async fn ping(&mut self, payload: ControlPayload) -> Result<(), Error> {
         block_in_place(|| self.ping(payload))
     }
@@ -288,6 +298,16 @@ impl<S: Transport + Send + Sync + 'static> WriteHalf for bowline_blocking::Write
                 message.write(piece)?;
             }
             message.finish()
+        })
+    }
+
+    async fn leave_pieces(&self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        block_in_place(|| {
+            let mut message = self.stream(kind)?;
+            for piece in pieces {
+                message.write(piece)?;
+            }
+            Ok(())
         })
     }
 

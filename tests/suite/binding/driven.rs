@@ -119,6 +119,14 @@ where
         message.finish().await
     }
 
+    async fn leave_pieces(&mut self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        let mut message = self.stream(kind).await?;
+        for piece in pieces {
+            message.write(piece).await?;
+        }
+        Ok(())
+    }
+
     async fn ping(&mut self, payload: ControlPayload) -> Result<(), Error> {
         self.ping(payload).await
     }
@@ -221,6 +229,14 @@ where
             message.write(piece).await?;
         }
         message.finish().await
+    }
+
+    async fn leave_pieces(&self, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        let mut message = self.stream(kind).await?;
+        for piece in pieces {
+            message.write(piece).await?;
+        }
+        Ok(())
     }
 
     async fn ping(&self, payload: ControlPayload) -> Result<(), Error> {

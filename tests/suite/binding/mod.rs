@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "each runner includes this and uses a part of it"
 )]
@@ -140,6 +141,13 @@ pub trait Socket: Send + 'static {
         pieces: Vec<impl Into<Outgoing> + Send>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// One message by `stream`, which is dropped behind the last piece.
+    fn leave_pieces(
+        &mut self,
+        kind: Kind,
+        pieces: Vec<Message>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
     fn ping(&mut self, payload: ControlPayload) -> impl Future<Output = Result<(), Error>> + Send;
     fn pong(&mut self, payload: ControlPayload) -> impl Future<Output = Result<(), Error>> + Send;
 
@@ -194,6 +202,13 @@ pub trait WriteHalf: Clone + Send + Sync + 'static {
         &self,
         kind: Kind,
         pieces: Vec<impl Into<Outgoing> + Send>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// One message by `stream`, which is dropped behind the last piece.
+    fn leave_pieces(
+        &self,
+        kind: Kind,
+        pieces: Vec<Message>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn ping(&self, payload: ControlPayload) -> impl Future<Output = Result<(), Error>> + Send;

@@ -1,0 +1,14 @@
+//! Locks and threads: those of std, or in tests those whose every use another thread may come before.
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    sync::{Mutex, MutexGuard, atomic::AtomicBool},
+    thread::{self, Thread},
+    thread_local,
+};
+#[cfg(not(shuttle))]
+pub(crate) use std::{
+    sync::{Mutex, MutexGuard, atomic::AtomicBool},
+    thread::{self, Thread},
+    thread_local,
+};

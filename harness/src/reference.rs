@@ -1,0 +1,354 @@
+//! What a stream of octets means to the end that receives it, by RFC 6455 §5 to §8 and RFC 7692 §6: a slow
+//! reading of the RFC that shares no code with the crate.
+
+use std::collections::VecDeque;
+
+use flate2::{Decompress, FlushDecompress, Status};
+use proto::{Config, Kind, Role, deflate::Window};
+
+use crate::wire::{self, Message, Said};
+
+/// How the stream ended, if it has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    /// By a Close.
+    Closed,
+    /// It breaks a rule or a limit, and this code says so.
+    Failed(u16),
+    /// Compressed data that was damaged on the way: inflaters may differ in where they notice.
+    Anything,
+}
+
+pub(crate) struct Reference {
+    reader: Role,
+    max_frame: u64,
+    max_message: u64,
+    max_fragments: u32,
+    inflater: Option<Inflater>,
+    head: Vec<u8>,
+    frame: Option<Frame>,
+    message: Option<Gathered>,
+    begun: u64,
+    /// What was said and not yet compared.
+    pub(crate) said: VecDeque<Said>,
+    pub(crate) verdict: Option<Verdict>,
+    damaged: bool,
+}
+
+/// A frame whose header is known.
+struct Frame {
+    first: u8,
+    left: u64,
+    key: [u8; 4],
+    /// Of a control frame.
+    payload: Vec<u8>,
+}
+
+/// A message that has not ended.
+struct Gathered {
+    kind: Kind,
+    deflated: bool,
+    content: Vec<u8>,
+    /// Octets of whole characters, if it is text.
+    checked: usize,
+    /// Octets that headers announced.
+    announced: u64,
+    frames: u32,
+}
+
+struct Inflater {
+    state: Decompress,
+    takeover: bool,
+}
+
+impl Reference {
+    /// `max_message` is the limit that belongs to how messages are pulled.
+    pub(crate) fn new(
+        reader: Role,
+        config: &Config,
+        max_message: u64,
+        window: Option<Window>,
+    ) -> Self {
+        Self {
+            reader,
+            max_frame: config.max_frame_size,
+            max_message,
+            max_fragments: config.max_fragments.max(1),
+            inflater: window.map(|window| Inflater {
+                state: Decompress::new(false),
+                takeover: window.takeover,
+            }),
+            head: Vec::new(),
+            frame: None,
+            message: None,
+            begun: 0,
+            said: VecDeque::new(),
+            verdict: None,
+            damaged: false,
+        }
+    }
+
+    /// From here on the stream may differ from what a peer that keeps the rules wrote.
+    pub(crate) fn damage(&mut self) {
+        self.damaged = true;
+        if self
+            .message
+            .as_ref()
+            .is_some_and(|message| message.deflated)
+        {
+            self.verdict.get_or_insert(Verdict::Anything);
+        }
+    }
+
+    /// What has come of a message that has not ended, whole characters only, and whether it was compressed.
+    pub(crate) fn unfinished(&self) -> Option<(&[u8], bool)> {
+        let message = self.message.as_ref()?;
+        let end = match message.kind {
+            Kind::Text => message.checked,
+            Kind::Binary => message.content.len(),
+        };
+        Some((&message.content[..end], message.deflated))
+    }
+
+    /// Which of all messages it is that has not ended.
+    pub(crate) fn which(&self) -> Option<u64> {
+        self.message.as_ref().map(|_| self.begun)
+    }
+
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        while self.verdict.is_none() {
+            let judged = match &self.frame {
+                None => {
+                    let Some((octet, rest)) = bytes.split_first() else {
+                        return;
+                    };
+                    bytes = rest;
+                    self.head.push(*octet);
+                    self.header()
+                }
+                Some(frame) => {
+                    if bytes.is_empty() && frame.left > 0 {
+                        return;
+                    }
+                    let len = usize::try_from(frame.left)
+                        .map_or(bytes.len(), |left| left.min(bytes.len()));
+                    let (payload, rest) = bytes.split_at(len);
+                    bytes = rest;
+                    self.payload(payload)
+                }
+            };
+            if let Err(verdict) = judged {
+                self.verdict = Some(verdict);
+            }
+        }
+    }
+
+    /// Judges the last octet of the header.
+    fn header(&mut self) -> Result<(), Verdict> {
+        let (first, opcode) = (self.head[0], self.head[0] & 0xF);
+        let control = opcode >= 8;
+        if let [_] = self.head[..] {
+            let may_rsv1 = self.inflater.is_some() && matches!(opcode, 1 | 2);
+            let wrong = first & 0x30 != 0
+                || !matches!(opcode, 0..=2 | 8..=10)
+                || control && first & wire::FIN == 0
+                || first & wire::RSV1 != 0 && !may_rsv1
+                || opcode == 0 && self.message.is_none()
+                || matches!(opcode, 1 | 2) && self.message.is_some();
+            return if wrong {
+                Err(Verdict::Failed(1002))
+            } else {
+                Ok(())
+            };
+        }
+        let second = self.head[1];
+        let masked = second & 0x80 != 0;
+        let len = u64::from(second & 0x7F);
+        if masked != (self.reader == Role::Server) || control && len > 125 {
+            return Err(Verdict::Failed(1002));
+        }
+        let long = match len {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let Some(octets) = self.head.get(2..2 + long) else {
+            return Ok(());
+        };
+        let number = octets.iter().fold(0, |n, octet| n << 8 | u64::from(*octet));
+        let (len, least) = match long {
+            2 => (number, 126),
+            8 => (number, 65_536),
+            _ => (len, 0),
+        };
+        if len < least || len >> 63 == 1 {
+            return Err(Verdict::Failed(1002));
+        }
+        let key = self.head.get(2 + long..).unwrap_or_default();
+        if masked && key.len() < 4 {
+            return Ok(());
+        }
+        let key = key.first_chunk().copied().unwrap_or_default();
+        self.head.clear();
+        if !control {
+            self.begin(first, len)?;
+        }
+        self.frame = Some(Frame {
+            first,
+            left: len,
+            key,
+            payload: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// A data frame: the limits.
+    fn begin(&mut self, first: u8, len: u64) -> Result<(), Verdict> {
+        if len > self.max_frame {
+            return Err(Verdict::Failed(1009));
+        }
+        let deflated = first & wire::RSV1 != 0;
+        let message = self.message.get_or_insert_with(|| Gathered {
+            kind: if first & 0xF == 1 {
+                Kind::Text
+            } else {
+                Kind::Binary
+            },
+            deflated,
+            content: Vec::new(),
+            checked: 0,
+            announced: 0,
+            frames: 0,
+        });
+        self.begun += u64::from(message.frames == 0);
+        if message.deflated && self.damaged {
+            return Err(Verdict::Anything);
+        }
+        message.announced = message.announced.saturating_add(len);
+        if !message.deflated && message.announced > self.max_message {
+            return Err(Verdict::Failed(1009));
+        }
+        message.frames += 1;
+        if message.frames > self.max_fragments {
+            return Err(Verdict::Failed(1008));
+        }
+        Ok(())
+    }
+
+    fn payload(&mut self, masked: &[u8]) -> Result<(), Verdict> {
+        let Some(frame) = &mut self.frame else {
+            return Ok(());
+        };
+        let mut payload = masked.to_vec();
+        wire::unmask(&mut payload, frame.key);
+        frame.key.rotate_left(payload.len() % 4);
+        frame.left -= payload.len() as u64;
+        let (first, ends) = (frame.first, frame.left == 0);
+        if first & 0x8 != 0 {
+            frame.payload.extend(payload);
+            if ends {
+                let payload = std::mem::take(&mut frame.payload);
+                self.frame = None;
+                return self.control(first, payload);
+            }
+            return Ok(());
+        }
+        if ends {
+            self.frame = None;
+        }
+        let Some(message) = &mut self.message else {
+            return Ok(());
+        };
+        let whole = ends && first & wire::FIN != 0;
+        match &mut self.inflater {
+            Some(inflater) if message.deflated => {
+                inflater.inflate(&payload, &mut message.content, self.max_message)?;
+                if whole && message.announced > 0 {
+                    let tail = [0, 0, 0xff, 0xff];
+                    inflater.inflate(&tail, &mut message.content, self.max_message)?;
+                }
+                if whole && !inflater.takeover {
+                    inflater.state.reset(false);
+                }
+            }
+            _ => message.content.extend(payload),
+        }
+        message.check(whole)?;
+        if whole && let Some(message) = self.message.take() {
+            self.said.push_back(Said::Message(Message {
+                kind: message.kind,
+                content: message.content,
+                deflated: None,
+            }));
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, first: u8, payload: Vec<u8>) -> Result<(), Verdict> {
+        self.said.push_back(match first {
+            wire::PING => Said::Ping(payload),
+            wire::PONG => Said::Pong(payload),
+            _ => {
+                close(&payload)?;
+                self.said.push_back(Said::Close(payload));
+                return Err(Verdict::Closed);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// §5.5.1, §7.4.
+fn close(body: &[u8]) -> Result<(), Verdict> {
+    let Some((code, reason)) = body.split_first_chunk() else {
+        return match body {
+            [] => Ok(()),
+            _ => Err(Verdict::Failed(1002)),
+        };
+    };
+    match u16::from_be_bytes(*code) {
+        1000..=1003 | 1007..=1014 | 3000..=4999 => {}
+        _ => return Err(Verdict::Failed(1002)),
+    }
+    match str::from_utf8(reason) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Verdict::Failed(1007)),
+    }
+}
+
+impl Gathered {
+    /// §8.1: text that cannot become UTF-8 any more, or ends in half a character.
+    fn check(&mut self, whole: bool) -> Result<(), Verdict> {
+        if self.kind == Kind::Binary {
+            return Ok(());
+        }
+        match str::from_utf8(&self.content[self.checked..]) {
+            Ok(text) => self.checked += text.len(),
+            Err(error) if error.error_len().is_some() || whole => {
+                return Err(Verdict::Failed(1007));
+            }
+            Err(error) => self.checked += error.valid_up_to(),
+        }
+        Ok(())
+    }
+}
+
+impl Inflater {
+    fn inflate(&mut self, mut input: &[u8], out: &mut Vec<u8>, max: u64) -> Result<(), Verdict> {
+        loop {
+            out.reserve(4096);
+            let before = (self.state.total_in(), out.len());
+            let done = self.state.decompress_vec(input, out, FlushDecompress::Sync);
+            let taken = (self.state.total_in() - before.0) as usize;
+            input = &input[taken..];
+            if out.len() as u64 > max {
+                return Err(Verdict::Failed(1009));
+            }
+            match done {
+                Ok(Status::StreamEnd) | Err(_) => return Err(Verdict::Anything),
+                Ok(_) if taken == 0 && out.len() == before.1 => return Ok(()),
+                Ok(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A transport that is a slice: what both ends of the other bodies read from and write to.
+
+use bytes::Buf;
+use proto::{Connection, EntropyError, Event, RecvError, handshake::Exchange};
+
+/// The nonce of RFC 6455 §1.3, so that answers to it can be written down; otherwise a key for every frame.
+pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
+    for (place, byte) in bytes.iter_mut().zip(b"the sample nonce".iter().cycle()) {
+        *place = *byte;
+    }
+    Ok(())
+}
+
+/// Takes `bytes` in, and all that comes of them.
+pub(crate) fn feed(
+    connection: &mut Connection,
+    mut bytes: &[u8],
+    events: &mut Vec<Result<Event, RecvError>>,
+) {
+    while !bytes.is_empty() {
+        let Some(room) = connection.recv_buf() else {
+            return;
+        };
+        let len = room.len().min(bytes.len());
+        room[..len].copy_from_slice(&bytes[..len]);
+        bytes = &bytes[len..];
+        connection.handle_input(len);
+        poll(connection, events);
+    }
+}
+
+/// All events there are.
+pub(crate) fn poll(connection: &mut Connection, events: &mut Vec<Result<Event, RecvError>>) {
+    loop {
+        match connection.poll_event() {
+            Ok(Some(event)) => events.push(Ok(event)),
+            Ok(None) => return,
+            Err(error) => events.push(Err(error)),
+        }
+    }
+}
+
+/// All that is to be written, by a transport that takes everything.
+pub(crate) fn take(connection: &mut Connection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(output) = connection.transmit() {
+        bytes.extend_from_slice(output.chunk());
+        output.advance(output.chunk().len());
+        connection.handle_sent(true);
+    }
+    connection.handle_sent(true);
+    bytes
+}
+
+/// The same of a handshake.
+pub(crate) fn take_output(exchange: &mut Exchange, bytes: &mut Vec<u8>) {
+    while let Some(output) = exchange.transmit() {
+        bytes.extend_from_slice(output.chunk());
+        output.advance(output.chunk().len());
+        exchange.handle_sent(true);
+    }
+}

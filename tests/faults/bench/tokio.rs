@@ -1,0 +1,104 @@
+//! bowline-tokio, on one thread, whose clock jumps to the next deadline when no task can go on.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use ::tokio::{
+    io::{AsyncRead, AsyncWrite},
+    runtime::Builder,
+    time::{self, Instant},
+};
+use bind::{Connect, ConnectError, proto::Config};
+use bowline_tokio::{Incoming, MaybeTls, WebSocket};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Bench, url};
+use crate::{
+    certificates::trusting,
+    pipe::{End, pipe},
+    plan::{Fault, Plan},
+};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tokio {
+    tls: bool,
+    began: Instant,
+}
+
+/// By TLS or not.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
+
+impl Bench for Tokio {
+    type End = End;
+    type Client = WebSocket<MaybeTls<End>>;
+    type Server = WebSocket<Box<dyn Stream>>;
+    type Incoming = Incoming<Box<dyn Stream>>;
+
+    const UNIT: Duration = Duration::from_secs(2);
+    const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short];
+
+    fn new(tls: bool) -> Self {
+        let began = Instant::now();
+        Self { tls, began }
+    }
+
+    fn url(&self) -> &'static str {
+        url(self.tls)
+    }
+
+    fn pipe(&self, capacity: usize, near: Plan, far: Plan) -> (End, End) {
+        pipe(capacity, near, far)
+    }
+
+    async fn connect(&self, end: End, to: Connect) -> Result<Self::Client, ConnectError> {
+        let connected = bowline_tokio::connect_over(end, to.tls(trusting().1)).await?;
+        Ok(connected.0)
+    }
+
+    async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
+        let stream: Box<dyn Stream> = if self.tls {
+            let tls = TlsAcceptor::from(trusting().0).accept(end).await;
+            Box::new(tls.map_err(|error| error.to_string())?)
+        } else {
+            Box::new(end)
+        };
+        let accepted = bowline_tokio::accept(stream, config).await;
+        accepted.map_err(|error| error.to_string())
+    }
+
+    async fn both<A, B>(&self, a: A, b: B) -> (A::Output, B::Output)
+    where
+        A: Future<Output: Send> + Send + 'static,
+        B: Future<Output: Send> + Send + 'static,
+    {
+        ::tokio::join!(a, b)
+    }
+
+    async fn all<F>(self, games: Vec<F>) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        futures_util::future::join_all(games).await
+    }
+
+    async fn sleep(&self, time: Duration) {
+        time::sleep(time).await;
+    }
+
+    fn now(&self) -> Option<Duration> {
+        Some(self.began.elapsed())
+    }
+
+    async fn play<F: Future<Output: Send> + Send>(&self, game: F) -> F::Output {
+        let played = time::timeout(Duration::from_secs(3600), game).await;
+        played.expect("somebody waits for ever")
+    }
+
+    fn run(games: Vec<impl Future<Output = ()> + Send>) {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build().unwrap();
+        for game in games {
+            runtime.block_on(game);
+        }
+    }
+}
