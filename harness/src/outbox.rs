@@ -213,7 +213,11 @@ impl Outbox {
 
     /// Whether the application asked for this control frame; in the order it did.
     fn is_asked(&mut self, said: &Said) -> bool {
-        let Some(asked) = self.controls.pop_front_if(|asked| asked.said == *said) else {
+        let fits = self
+            .controls
+            .front()
+            .is_some_and(|asked| asked.said == *said);
+        let Some(asked) = fits.then(|| self.controls.pop_front()).flatten() else {
             return false;
         };
         assert!(
