@@ -88,10 +88,11 @@ fn machine() -> String {
         .map(|rest| rest.trim_start_matches(['\t', ':', ' ']));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let system = first_line("uname", &["-sr"]);
-    format!(
-        "{cores} cores of {}, {system}",
-        model.unwrap_or(env::consts::ARCH)
-    )
+    // Others who use it make numbers worse, even those of CPU time.
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    let model = model.unwrap_or(env::consts::ARCH);
+    format!("{cores} cores of {model}, load {load}, {system}")
 }
 
 fn commit() -> String {

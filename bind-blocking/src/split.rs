@@ -213,14 +213,20 @@ impl<S: Transport> WriteHalf<S> {
         output
     }
 
-    /// Writes what is queued, until somebody else does.
-    fn write_rest(&self) {
-        let mut flush = pin!(self.inner.flush());
-        self.runner.run(poll_fn(|cx| {
-            // Whoever queued it learns what became of it.
-            let done = flush.as_mut().poll(cx).is_ready() || !self.runner.is_left();
-            if done { Poll::Ready(()) } else { Poll::Pending }
-        }));
+    /// Writes what there is, until somebody else does: one who is blocked in `recv` cannot.
+    pub(crate) fn write_rest(&self) {
+        loop {
+            let mut flush = pin!(self.inner.flush_all());
+            self.runner.run(poll_fn(|cx| {
+                // Whoever queued it learns what became of it.
+                let done = flush.as_mut().poll(cx).is_ready() || !self.runner.is_left();
+                if done { Poll::Ready(()) } else { Poll::Pending }
+            }));
+            // The reader may have put an answer here, and left it to us, while we tried for the last time.
+            if !self.runner.is_left() {
+                return;
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bind::proto::{Outgoing, State};
+use bind::proto::Outgoing;
 
 use crate::{Clock, Error, Io, Transport, WriteHalf, run::Runner};
 
@@ -78,10 +78,8 @@ impl<S: Transport> Drop for Streaming<'_, S> {
     fn drop(&mut self) {
         if let Some(Inner::Half(stream, half)) = self.inner.take() {
             drop(stream);
-            if half.state() == State::Closing {
-                // The Close: one who is blocked in `recv` cannot write it. Of a failure the reader learns.
-                let _ = half.finish(None);
-            }
+            // The Close.
+            half.write_rest();
         }
     }
 }

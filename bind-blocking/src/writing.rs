@@ -156,11 +156,11 @@ impl Writing {
     }
 
     /// A thread that writes no longer leaves what is here to those who wait, who are woken for it.
-    /// Whether there are none, so that nobody will write it.
+    /// Whether there are none, so that nobody will write the bytes that are left.
     pub(crate) fn hand_over(&self) -> bool {
         let mut state = self.state();
         if !state.is_free() || state.parked == 0 {
-            return state.is_free();
+            return state.is_free() && state.has_bytes();
         }
         let waker = state.waker.take();
         drop(state);
@@ -180,8 +180,12 @@ impl Writing {
 
 impl State {
     fn is_free(&self) -> bool {
-        let waits = !self.bytes.is_empty() || self.unflushed || self.end == End::Wanted;
+        let waits = self.has_bytes() || self.end == End::Wanted;
         waits && !self.failed && !self.busy
+    }
+
+    fn has_bytes(&self) -> bool {
+        !self.bytes.is_empty() || self.unflushed
     }
 
     fn check(&mut self) -> io::Result<()> {

@@ -12,13 +12,17 @@
 
 mod support;
 
-use std::{env, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    CloseCode, CloseFrame, ControlPayload, Kind, Message, ReadHalf, WebSocket, WriteHalf,
+    CloseCode, CloseFrame, ControlPayload, Event, Kind, Message, ReadHalf, Role, WebSocket,
+    WriteHalf,
 };
-use shuttle::scheduler::{PctScheduler, RandomScheduler};
-use support::{End, Handle, World, config, pair};
+use shuttle::{
+    rand::{Rng, thread_rng},
+    scheduler::{PctScheduler, RandomScheduler},
+};
+use support::{End, Fault, Handle, World, config, socket};
 
 /// Runs `test` in many orders, the same each time: chosen at random, and such that one overtakes another
 /// seldom.
@@ -45,7 +49,17 @@ fn schedules(test: fn(&World)) {
 fn sockets(world: &World, capacity: usize) -> (WebSocket<End>, WebSocket<End>) {
     let mut config = config();
     config.send_high_water = 20;
-    pair(world, capacity, config)
+    let config = Arc::new(config);
+    let (a, b) = world.pipe(capacity);
+    // A read or write that has no time may come at any moment.
+    for end in [&a, &b] {
+        let number = thread_rng().gen_range(1..40);
+        end.calls.lock().unwrap().fault = Some((number, Fault::Late));
+    }
+    (
+        socket(a, Role::Client, &config),
+        socket(b, Role::Server, &config),
+    )
 }
 
 fn message(writer: u8, number: u8) -> Message {
@@ -165,6 +179,40 @@ fn feeds_and_a_reader_that_is_blocked() {
         drop(reader);
         writer.close(bye()).unwrap();
         check(&peer.join(), &[1, 2, 3], &[0]);
+    });
+}
+
+/// What the reader owes is written, though it is blocked and the one who writes for it leaves.
+#[test]
+fn feeds_and_pings() {
+    schedules(|world| {
+        let (client, mut server) = sockets(world, 100);
+        let peer = world.spawn(move || {
+            let (mut messages, mut pongs) = (0, 0);
+            server.ping(ControlPayload::default()).unwrap();
+            while messages < 4 || pongs < 3 {
+                match server.recv_event().unwrap().unwrap() {
+                    Event::Pong(_) => {
+                        pongs += 1;
+                        server.ping(ControlPayload::default()).unwrap();
+                    }
+                    _ => messages += 1,
+                }
+            }
+            server.close(bye()).unwrap();
+        });
+        let (reader, writer) = client.split();
+        let reading = drain(world, reader);
+        let feeding = [1, 2].map(|number| {
+            let writer = writer.clone();
+            world.spawn(move || {
+                writer.feed(message(number, 0)).unwrap();
+                writer.feed(message(number, 1)).unwrap();
+            })
+        });
+        feeding.into_iter().for_each(Handle::join);
+        reading.join();
+        peer.join();
     });
 }
 

@@ -59,7 +59,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WebSocket<S, T
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
         this.output.tx.close(Some(normal()));
-        this.poll_output(cx, Output::poll_closed)
+        this.poll_output(cx, Output::poll_all)
     }
 }
 
@@ -139,7 +139,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WriteHalf<S, T
             ready!(this.sending().poll_ready(cx))?;
         }
         this.begin_close(Some(normal()));
-        this.sending().waiter.poll(cx, Output::poll_closed)
+        this.sending().waiter.poll(cx, Output::poll_all)
     }
 }
 

@@ -341,8 +341,8 @@ impl<S: Write> Output<S> {
         }
     }
 
-    /// Ready when our Close has left, or never will.
-    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Ready when all has left, our Close too if there is one, or never will.
+    pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll(cx));
         Poll::Ready(match self.tx.end() {
             Some(end @ RecvError::TimedOut(_)) => Err(end.into()),

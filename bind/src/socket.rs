@@ -210,7 +210,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// [`Error::TimedOut`] if the peer takes no output.
     pub async fn finish(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
         self.output.tx.close(frame.into());
-        poll_fn(|cx| self.poll_output(cx, Output::poll_closed)).await
+        poll_fn(|cx| self.poll_output(cx, Output::poll_all)).await
     }
 
     /// Ends the connection and the transport at once, without a Close.

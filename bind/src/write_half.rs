@@ -139,6 +139,17 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         poll_fn(|cx| waiter.poll(cx, |output, cx| output.poll_left(cx, count))).await
     }
 
+    /// Writes and flushes all that there is, what the reader owes the peer as well: for a binding whose
+    /// reader may be blocked. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer takes no output.
+    pub async fn flush_all(&self) -> Result<(), Error> {
+        let mut waiter = Waiter::new(&self.shared);
+        poll_fn(|cx| waiter.poll(cx, Output::poll_all)).await
+    }
+
     /// Sends a Ping; see [`WebSocket::ping`](crate::WebSocket::ping). Cancel-safe as
     /// [`send`](Self::send).
     ///
@@ -196,8 +207,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     /// [`Error::TimedOut`] if the peer takes no output.
     pub async fn finish(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
         self.begin_close(frame.into());
-        let mut waiter = Waiter::new(&self.shared);
-        poll_fn(|cx| waiter.poll(cx, Output::poll_closed)).await
+        self.flush_all().await
     }
 
     /// Ends the connection and the transport at once, without a Close.

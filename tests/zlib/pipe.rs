@@ -1,11 +1,11 @@
 //! One end of a connection with compression on standard input and output, without an opening handshake:
 //! it sends back what it receives. `run` beside it is the other end.
 //!
-//! usage: zlib_pipe ROLE BITS TAKEOVER LEVEL MEMORY_LEVEL PULL CUT
+//! usage: zlib_pipe ROLE BITS TAKEOVER LEVEL MEMORY_LEVEL FRAME PULL CUT
 //!
 //! ROLE is `client` or `server`; TAKEOVER has `s` if we send with context takeover, and `r` if we receive
-//! with it; PULL is `whole` or `chunks`, which go back as they come. The input is parsed in pieces of up
-//! to CUT bytes. What begins with a `P` is sent plain.
+//! with it; FRAME is `send_frame_size`, or 0; PULL is `whole` or `chunks`, which go back as they come. The
+//! input is parsed in pieces of up to CUT bytes. What begins with a `P` is sent plain.
 
 use std::{
     env,
@@ -25,7 +25,7 @@ use bytes::Buf;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
-    let [role, bits, takeover, level, memory, pull, cut] = &args[..] else {
+    let [role, bits, takeover, level, memory, frame, pull, cut] = &args[..] else {
         return Err("see the top of tests/zlib/pipe.rs".into());
     };
     let mut options = Deflate::default();
@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     options.threshold = 0;
     let mut config = Config::new(keys);
     config.deflate = Some(options);
+    config.send_frame_size = Some(frame.parse()?).filter(|size| *size > 0);
     let mut negotiated = Negotiated::default();
     negotiated.deflate = Some(Agreed {
         send: Window {

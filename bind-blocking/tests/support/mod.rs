@@ -279,6 +279,8 @@ pub struct Calls {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     Error(io::ErrorKind),
+    /// A read or write has no time.
+    Late,
     /// One byte is read or written, whatever there is.
     Short,
     /// Nothing is: the end for a reader, an error for a writer.
@@ -318,6 +320,7 @@ impl Transport for End {
         let fault = self.call(|calls| calls.reads += 1)?;
         let most = match fault {
             Some(Fault::Zero) => return Ok(0),
+            Some(Fault::Late) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(_) => 1,
             None => buf.len(),
         };
@@ -340,6 +343,7 @@ impl Transport for End {
         let fault = self.call(|calls| calls.writes += 1)?;
         let most = match fault {
             Some(Fault::Zero) => return Ok(0),
+            Some(Fault::Late) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(_) => 1,
             None => bytes.len(),
         };
