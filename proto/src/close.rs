@@ -187,7 +187,16 @@ impl fmt::Display for Closed {
         let how = if self.clean { "cleanly" } else { "abnormally" };
         write!(f, "closed {how} with code {}", self.code)?;
         if !self.reason.is_empty() {
-            write!(f, " ({})", self.reason)?;
+            // It is the peer's: it may not end a line, or more, where this is shown.
+            f.write_str(" (")?;
+            for c in self.reason.chars() {
+                match c {
+                    '\u{2028}' | '\u{2029}' => write!(f, "{}", c.escape_unicode())?,
+                    c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                    c => write!(f, "{c}")?,
+                }
+            }
+            f.write_str(")")?;
         }
         match &self.cause {
             Some(cause) => write!(f, ": {cause}"),

@@ -47,6 +47,8 @@ pub(crate) enum Timer {
     /// It begins at the next `handle_timeout`.
     Due,
     At(Instant),
+    /// It has begun, and is so long that it cannot be told.
+    Never,
 }
 
 impl Timer {
@@ -70,7 +72,7 @@ impl Timer {
     #[inline]
     pub(crate) fn at(self) -> Option<Instant> {
         match self {
-            Self::Off => None,
+            Self::Off | Self::Never => None,
             Self::Due => Some(Instant::EPOCH),
             Self::At(at) => Some(at),
         }
@@ -79,10 +81,10 @@ impl Timer {
     /// Whether the deadline has passed. One that is due begins `now`.
     pub(crate) fn is_over(&mut self, now: Instant, after: Option<Duration>) -> bool {
         match *self {
-            Self::Off => false,
+            Self::Off | Self::Never => false,
             Self::Due => {
                 let at = after.and_then(|after| now.checked_add(after));
-                *self = at.map_or(Self::Off, Self::At);
+                *self = at.map_or(Self::Never, Self::At);
                 false
             }
             Self::At(at) => at <= now,

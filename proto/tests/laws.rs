@@ -838,6 +838,18 @@ fn law_4_from_the_first_close_on_only_the_closing_handshake_has_a_deadline() {
 }
 
 #[test]
+fn law_4_a_write_deadline_beyond_time_asks_for_it_once() {
+    let mut end = only(Role::Server, |config| {
+        config.write_timeout = Some(Duration::MAX);
+    });
+    end.conn.send("x").unwrap();
+    end.write_some(0, false);
+    end.tick();
+    end.write_some(0, false);
+    assert_eq!(end.conn.poll_timeout(), None);
+}
+
+#[test]
 fn law_4_a_message_that_begins_after_our_close_has_no_deadline_of_its_own() {
     for role in BOTH {
         let mut end = only(role, |config| config.message_timeout = Some(secs(20)));

@@ -31,6 +31,9 @@ pub(crate) struct Entry {
     pub(crate) core: Option<String>,
     /// The function in `tests/suite/catalogue` that does.
     pub(crate) wire: Option<String>,
+    /// Tests of other files that run it, as `file::name`.
+    #[serde(default)]
+    pub(crate) tests: Vec<String>,
     /// Why all of it, or the part that is named, is not run yet.
     pub(crate) deferred: Option<String>,
     pub(crate) note: Option<String>,
@@ -39,7 +42,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether nothing of it is run anywhere.
     pub(crate) fn is_deferred(&self) -> bool {
-        self.cases.is_empty() && self.core.is_none() && self.wire.is_none()
+        self.cases.is_empty() && self.core.is_none() && self.wire.is_none() && self.tests.is_empty()
     }
 }
 

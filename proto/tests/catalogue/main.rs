@@ -22,6 +22,8 @@ mod flood;
 mod frames;
 mod framing;
 mod handshakes;
+mod pressure;
+mod resources;
 mod server;
 mod table;
 mod text;
@@ -29,7 +31,7 @@ mod text;
 use entries::Entry;
 
 /// The ids there are: their numbers have gaps.
-const IDS: [(&str, &str); 6] = [
+const IDS: [(&str, &str); 10] = [
     (
         "HS",
         "1-6 8-9 12-13 15-17 20-22 25-27 30 32-35 37-38 40-47 49-53 58-61 63-74 76-78 80-84 86-97 99-100",
@@ -39,6 +41,10 @@ const IDS: [(&str, &str); 6] = [
     ("UT", "1-11 13-14 16 18-21 23-24 26-35"),
     ("CL", "1 3-4 6-7 9-12 15 17-21 23-24 26-29 31-48"),
     ("PD", "1 4-6 8-9 11-14 19-42"),
+    ("BP", "1-18"),
+    ("CA", "1-10"),
+    ("TL", "1-15"),
+    ("RS", "1-17"),
 ];
 
 /// What a table cannot tell, under the name that its entry gives.
@@ -49,7 +55,8 @@ fn main() -> ExitCode {
     let written = written();
     check_complete(&entries, &written);
 
-    let (mut table, mut apart, mut parts, mut deferred, mut elsewhere) = (0, 0, 0, 0, Vec::new());
+    let (mut table, mut apart, mut parts, mut deferred, mut named) = (0, 0, 0, 0, 0);
+    let mut elsewhere = Vec::new();
     let mut trials = Vec::new();
     for entry in entries {
         let name = format!("{} {}", entry.id, entry.what);
@@ -59,7 +66,11 @@ fn main() -> ExitCode {
             continue;
         }
         if entry.cases.is_empty() && entry.core.is_none() {
-            elsewhere.push(entry.id);
+            if entry.wire.is_some() {
+                elsewhere.push(entry.id);
+            } else {
+                named += 1;
+            }
             continue;
         }
         table += usize::from(!entry.cases.is_empty());
@@ -77,7 +88,7 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     println!(
         "catalogue, core: {} of {} ran ({table} from the table, {apart} written apart; {parts} of \
-         them in part); {deferred} deferred; {} on sockets only: {}",
+         them in part); {deferred} deferred; {named} are tests of other files; {} on sockets only: {}",
         conclusion.num_passed + conclusion.num_failed,
         table + apart,
         elsewhere.len(),
@@ -95,6 +106,8 @@ fn written() -> BTreeMap<&'static str, fn()> {
         text::TESTS,
         closing::TESTS,
         compression::TESTS,
+        pressure::TESTS,
+        resources::TESTS,
     ]
     .into_iter()
     .flatten()
@@ -118,6 +131,9 @@ fn check_complete(entries: &[Entry], written: &BTreeMap<&str, fn()>) {
             );
             named.insert(name);
         }
+        for test in &entry.tests {
+            assert!(exists(test), "{id}: there is no test {test}");
+        }
         assert!(
             !entry.is_deferred() || entry.deferred.is_some(),
             "{id} is not run and not deferred"
@@ -133,6 +149,18 @@ fn check_complete(entries: &[Entry], written: &BTreeMap<&str, fn()>) {
     for name in written.keys() {
         assert!(named.contains(name), "no entry names the test {name}");
     }
+}
+
+/// Whether there is a test of this path, `file::name`.
+fn exists(test: &str) -> bool {
+    let (file, name) = test.split_once("::").expect("file::name");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let text = std::fs::read_to_string(format!("{root}/{file}"));
+    let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+    // A function, a function of the shell, or a row of a macro.
+    ["fn {}(", "fn {}<", "{}() {", "    {} "]
+        .iter()
+        .any(|wanted| text.contains(&wanted.replacen("{}", name, 1)))
 }
 
 fn expected() -> Vec<String> {
