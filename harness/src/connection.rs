@@ -305,6 +305,8 @@ impl Run {
         self.poll(self.pull != Pull::Whole, usize::MAX);
         self.write_all();
         self.end.tick();
+        // Writing may have come to an end, for want of masking keys.
+        self.poll(self.pull != Pull::Whole, usize::MAX);
         if self.end.terminal.is_none() && self.end.state() != State::Closed {
             self.end.outbox.assert_settled();
         }

@@ -254,7 +254,7 @@ impl End {
             rx.handle_input(taken);
             taken
         });
-        self.watch.heard();
+        self.watch.heard(self.now);
         self.check();
         Some(taken)
     }
@@ -265,7 +265,7 @@ impl End {
         let taken = either!(self, conn => conn.receive(bytes), (rx, tx) => rx.receive(bytes));
         assert!(taken <= bytes.len());
         if taken > 0 {
-            self.watch.heard();
+            self.watch.heard(self.now);
         }
         self.check();
         taken
@@ -340,7 +340,7 @@ impl End {
                     (true, true) => "last chunk",
                     (true, false) => "message",
                 });
-                self.watch.data(self.now);
+                self.watch.data();
             }
             Ok(Some(Event::Ping(payload))) => {
                 tally::count("Ping");

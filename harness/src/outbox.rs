@@ -211,19 +211,15 @@ impl Outbox {
         }
     }
 
-    /// Whether the application asked for this control frame; in the order it did.
+    /// Whether the application asked for this control frame; in the order it did, behind the messages
+    /// before it. What looks the same and comes earlier must be owed for another reason.
     fn is_asked(&mut self, said: &Said) -> bool {
-        let fits = self
-            .controls
-            .front()
-            .is_some_and(|asked| asked.said == *said);
-        let Some(asked) = fits.then(|| self.controls.pop_front()).flatten() else {
+        let seen = self.seen_messages;
+        let is_due = |asked: &Asked| asked.said == *said && asked.messages_before <= seen;
+        if !self.controls.front().is_some_and(is_due) {
             return false;
-        };
-        assert!(
-            asked.messages_before <= self.seen_messages,
-            "a control frame overtook"
-        );
+        }
+        self.controls.pop_front();
         self.seen_controls += 1;
         self.left += 1;
         true

@@ -19,6 +19,7 @@ pub(crate) struct Watch {
     /// A message that has not ended: since when all of it was polled that had come.
     message: Since,
     which: u64,
+    last_read: Option<Instant>,
     last_data: Option<Instant>,
     over: Vec<Deadline>,
 }
@@ -68,7 +69,8 @@ impl Watch {
     }
 
     /// Bytes were read.
-    pub(crate) fn heard(&mut self) {
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.last_read = Some(now);
         self.heard = true;
         self.polled = false;
         if let KeepAlive::Awaiting(_) = self.keep_alive {
@@ -90,9 +92,9 @@ impl Watch {
         self.polled = true;
     }
 
-    /// Data was delivered.
-    pub(crate) fn data(&mut self, now: Instant) {
-        self.last_data = Some(now);
+    /// Data was delivered, which was read then or before.
+    pub(crate) fn data(&mut self) {
+        self.last_data = self.last_read;
         self.message = Since::Never;
     }
 

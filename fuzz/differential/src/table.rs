@@ -102,7 +102,6 @@ pub const ROWS: &[Row] = &[
     row(TokioWebsockets, Passes("Utf8"), UTF8),
     row(Tungstenite, Passes("ControlTooLong"), CONTROL),
     row(Tungstenite, Passes("Length"), LENGTH),
-    row(Tungstenite, Passes("Utf8"), UTF8),
     row(Tungstenite, Passes("CloseCode"), CODE),
     row(Tungstenite, Tells, NEW),
     row(
