@@ -127,10 +127,7 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
             client.exchange().handle_timeout(deadline);
         }
     }
-    let outcome = poll(&mut client, rest, cuts).expect("an end without an answer");
-    let error = outcome.error.as_ref().expect("an end is an error");
-    words::one_line(error);
-    outcome
+    poll(&mut client, rest, cuts).expect("an end without an answer")
 }
 
 /// What there is to tell, if there is.
@@ -147,10 +144,13 @@ fn poll(client: &mut Client, rest: &[u8], cuts: Cuts) -> Option<Outcome> {
             open: Some(converse(response, connection, rest, cuts)),
             error: None,
         },
-        Err(error) => Outcome {
-            open: None,
-            error: Some(error),
-        },
+        Err(error) => {
+            words::one_line(&error);
+            Outcome {
+                open: None,
+                error: Some(error),
+            }
+        }
     };
     assert!(matches!(client.poll(), Ok(None)), "an outcome comes once");
     assert!(client.exchange().is_done() && client.exchange().recv_buf().is_none());
