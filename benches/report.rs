@@ -1,8 +1,14 @@
 //! What a bench prints, and keeps in `results`: tables, and where they come from.
 
-use std::{env, fmt::Write, fs, io, path::Path, process::Command};
+use std::{
+    env,
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-/// A page of tables.
+/// A page of tables, and a chart.
 #[derive(Debug)]
 pub struct Report {
     name: &'static str,
@@ -49,6 +55,37 @@ impl Report {
         }
     }
 
+    /// Adds the page's chart: bars from 0 on. Labels are plain text.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn chart(&mut self, title: &str, bars: &[(String, f64)]) -> io::Result<()> {
+        const ROW: usize = 22;
+        let most = bars.iter().map(|(_, value)| *value).fold(1.0, f64::max);
+        let height = (bars.len() + 2) * ROW;
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" \
+             font-family=\"sans-serif\" font-size=\"13\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+             <text x=\"10\" y=\"{ROW}\" font-weight=\"bold\">{title}</text>\n",
+        );
+        for (row, (label, value)) in bars.iter().enumerate() {
+            let (top, line) = ((row + 1) * ROW + 10, (row + 2) * ROW + 2);
+            let width = value / most * 360.0;
+            let _ = writeln!(
+                svg,
+                "<text x=\"280\" y=\"{line}\" text-anchor=\"end\">{label}</text>\
+                 <rect x=\"290\" y=\"{top}\" width=\"{width:.1}\" height=\"16\" fill=\"#3b6ea5\"/>\
+                 <text x=\"{:.1}\" y=\"{line}\">{value:.0}</text>",
+                width + 296.0,
+            );
+        }
+        svg += "</svg>\n";
+        self.paragraph(&format!("![{title}]({}.svg)", self.name));
+        fs::write(self.path("svg")?, svg)
+    }
+
     /// Prints the page and keeps it.
     ///
     /// # Errors
@@ -56,9 +93,13 @@ impl Report {
     /// If it cannot be written.
     pub fn finish(self) -> io::Result<()> {
         println!("\n{}", self.text);
+        fs::write(self.path("md")?, self.text)
+    }
+
+    fn path(&self, extension: &str) -> io::Result<PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join(self.name).with_extension("md"), self.text)
+        Ok(folder.join(self.name).with_extension(extension))
     }
 }
 
@@ -98,7 +139,7 @@ fn machine() -> String {
 fn commit() -> String {
     let git =
         |args: &[&str]| first_line("git", &[&["-C", env!("CARGO_MANIFEST_DIR")], args].concat());
-    let changed = git(&["status", "--porcelain", "--", "..", ":!*.md"]);
+    let changed = git(&["status", "--porcelain", "--", "..", ":!*.md", ":!results"]);
     let beside = if changed.is_empty() {
         ""
     } else {

@@ -15,6 +15,7 @@ use crate::{
     tally,
     watch::Watch,
     wire::Said,
+    words,
 };
 
 pub(crate) struct End {
@@ -217,6 +218,9 @@ impl End {
     }
 
     fn sent(&mut self, sent: Result<(), SendError>, expected: Result<(), SendError>) {
+        if let Err(error) = sent {
+            words::one_line(&error);
+        }
         let dry = self.role == Role::Client && entropy::is_dry();
         match (sent, expected) {
             (Err(SendError::Entropy), Ok(())) if dry => {}
@@ -360,6 +364,7 @@ impl End {
     }
 
     fn failed(&mut self, error: RecvError) {
+        words::one_line(&error);
         let name = format!("{error:?}");
         // Without its numbers.
         let name = name.split_once(" {").map_or(&name[..], |(name, _)| name);
@@ -557,6 +562,8 @@ impl End {
         self.state = state;
         assert_eq!(self.closed().is_some(), state == State::Closed);
         if state == State::Closed {
+            either!(self, conn => words::short(conn), (rx, tx) => words::short(&(rx, tx)));
+            words::one_line(&self.closed().expect("it is closed"));
             assert!(!self.has_output(), "output behind the end");
             assert!(self.wants_shutdown());
         }

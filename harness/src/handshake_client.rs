@@ -11,7 +11,7 @@ use proto::{
     handshake::{Client, HandshakeError, Headers, Request, Response},
 };
 
-use crate::{cuts::Cuts, heads, transport};
+use crate::{cuts::Cuts, heads, transport, words};
 
 /// One input: what the client is like, and then what the server sends.
 pub fn run(data: &[u8]) {
@@ -127,7 +127,10 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
             client.exchange().handle_timeout(deadline);
         }
     }
-    poll(&mut client, rest, cuts).expect("an end without an answer")
+    let outcome = poll(&mut client, rest, cuts).expect("an end without an answer");
+    let error = outcome.error.as_ref().expect("an end is an error");
+    words::one_line(error);
+    outcome
 }
 
 /// What there is to tell, if there is.

@@ -15,7 +15,7 @@ use proto::{
 use crate::{
     cuts::Cuts,
     heads::{self, Head},
-    transport,
+    transport, words,
 };
 
 /// One input: what the server is like, and then what the client sends.
@@ -125,7 +125,7 @@ fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
                 }
                 Err(error) => {
                     outcome.error = Some(error);
-                    finish(server.exchange(), &mut outcome.written);
+                    finish(server.exchange(), options.end, &mut outcome.written);
                     assert!(matches!(server.poll(), Ok(None)), "an error comes once");
                     return outcome;
                 }
@@ -141,7 +141,7 @@ fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
         }
     }
     outcome.error = Some(server.poll().expect_err("an end without a request"));
-    finish(server.exchange(), &mut outcome.written);
+    finish(server.exchange(), options.end, &mut outcome.written);
     assert!(matches!(server.poll(), Ok(None)), "an error comes once");
     outcome
 }
@@ -167,6 +167,7 @@ fn answer(
         ),
         request.target()
     );
+    check_origin(&incoming);
     let connection = match options.answer {
         Answer::Open => incoming.open(Instant::EPOCH),
         Answer::Accept => {
@@ -179,7 +180,7 @@ fn answer(
         }
         Answer::Refuse => {
             let mut exchange = incoming.refuse(Response::new(403, "not you"));
-            finish(&mut exchange, &mut outcome.written);
+            finish(&mut exchange, options.end, &mut outcome.written);
             return;
         }
     };
@@ -188,6 +189,22 @@ fn answer(
         connection.deflate(),
     ));
     converse(connection, rest, cuts, outcome);
+}
+
+/// One page's origin is allowed and no other's; a request without one comes from no page.
+fn check_origin(incoming: &proto::handshake::Incoming) {
+    let listed = incoming.origin_allowed(&["https://app.test", "null"]);
+    let expected = incoming.request().origin().is_none_or(|origin| {
+        let lower = origin.to_ascii_lowercase();
+        match lower.strip_prefix("https://app.test") {
+            Some("" | ":") => true,
+            Some(port) => port
+                .strip_prefix(':')
+                .is_some_and(|port| port.trim_start_matches('0') == "443"),
+            None => origin == "null",
+        }
+    });
+    assert_eq!(listed, expected, "{:?}", incoming.request().origin());
 }
 
 /// What follows the request are frames, whether they were read with it or later.
@@ -205,8 +222,8 @@ fn converse(mut connection: Connection, rest: &[u8], cuts: Cuts, outcome: &mut O
     transport::comparable(&mut outcome.events);
 }
 
-/// Serves an exchange until it is done: it writes, and then waits for the client's end.
-fn finish(exchange: &mut Exchange, written: &mut Vec<u8>) {
+/// Serves an exchange until it is done: it writes, and then waits for the client's end, or for its time.
+fn finish(exchange: &mut Exchange, end: End, written: &mut Vec<u8>) {
     transport::take_output(exchange, written);
     assert!(
         exchange.is_done() || exchange.wants_shutdown(),
@@ -217,7 +234,20 @@ fn finish(exchange: &mut Exchange, written: &mut Vec<u8>) {
         exchange.handle_input(1);
         assert!(!exchange.is_done(), "input is thrown away");
     }
-    exchange.handle_eof();
+    match end {
+        End::Eof => exchange.handle_eof(),
+        End::Reset => exchange.handle_error(Lost::Reset),
+        End::Silence => {
+            // A deadline begins at the first moment that is told, and ends at the next.
+            let mut now = Instant::EPOCH;
+            for _ in 0..2 {
+                if let Some(deadline) = exchange.poll_timeout() {
+                    now = now.max(deadline);
+                    exchange.handle_timeout(now);
+                }
+            }
+        }
+    }
     assert!(exchange.is_done());
     assert!(exchange.recv_buf().is_none() && exchange.transmit().is_none());
 }
@@ -228,6 +258,9 @@ fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
         request.is_some() != error.is_some(),
         "a request or an error"
     );
+    if let Some(error) = error {
+        words::one_line(error);
+    }
     if let Some((target, host, _, headers)) = request {
         check_request(options, bytes, target, headers);
         assert!(host.is_some());

@@ -32,3 +32,4 @@ mod strict;
 mod transport;
 mod watch;
 mod wire;
+mod words;

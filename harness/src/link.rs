@@ -44,7 +44,8 @@ impl Link {
 
     pub(crate) fn end(&mut self, now: Instant) {
         if !self.is_black_hole {
-            self.end = Some(self.end.unwrap_or(self.due(now)));
+            let due = self.due(now);
+            self.end.get_or_insert(due);
         }
     }
 

@@ -215,10 +215,11 @@ impl Outbox {
     /// before it. What looks the same and comes earlier must be owed for another reason.
     fn is_asked(&mut self, said: &Said) -> bool {
         let seen = self.seen_messages;
-        let is_due = |asked: &mut Asked| asked.said == *said && asked.messages_before <= seen;
-        if self.controls.pop_front_if(is_due).is_none() {
+        let is_due = |asked: &Asked| asked.said == *said && asked.messages_before <= seen;
+        if !self.controls.front().is_some_and(is_due) {
             return false;
         }
+        self.controls.pop_front();
         self.seen_controls += 1;
         self.left += 1;
         true

@@ -169,10 +169,10 @@ impl Watch {
                 };
             }
             KeepAlive::Awaiting(since) => {
-                if since.is_over(now, config.pong_timeout) {
-                    if self.polled {
-                        self.over.push(Deadline::Pong);
-                    }
+                let is_over = since.is_over(now, config.pong_timeout);
+                self.over
+                    .extend((is_over && self.polled).then_some(Deadline::Pong));
+                if is_over {
                     self.keep_alive = KeepAlive::New;
                 }
             }

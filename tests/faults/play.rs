@@ -13,9 +13,17 @@ use bind::{
 use crate::{
     bench::Bench,
     binding::{Incoming, ReadHalf, Socket, WriteHalf},
+    cutter::{Cut, Cutter, Cutting},
     plan::Plan,
     script::{Act, Answer, PIECES, Scenario, Script},
 };
+
+/// What happens to one end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Troubled {
+    pub(crate) plan: Plan,
+    pub(crate) cutter: Cutter,
+}
 
 /// What one end has seen.
 #[derive(Debug, Default)]
@@ -48,11 +56,11 @@ enum Then {
 pub(crate) async fn play<B: Bench>(
     bench: B,
     scenario: &'static Scenario,
-    plans: [Plan; 2],
+    ends: [Troubled; 2],
 ) -> [Seen; 2] {
     let (mut near, mut far) = (config(), config());
     (scenario.configure)(&mut near, &mut far, B::UNIT);
-    let [client, server] = plans;
+    let [client, server] = ends;
     // TLS alone is some thousand bytes.
     let least = if bench.url().starts_with("wss") {
         600
@@ -60,7 +68,7 @@ pub(crate) async fn play<B: Bench>(
         0
     };
     let capacity = scenario.capacity.max(least);
-    let (a, b) = bench.pipe(capacity, client.clone(), server.clone());
+    let (a, b) = bench.pipe(capacity, client.plan.clone(), server.plan.clone());
     let connecting = Box::pin(connect(bench.clone(), scenario, a, client, near));
     let accepting = Box::pin(accept(bench.clone(), scenario, b, server, Arc::new(far)));
     let (near, far) = bench.both(connecting, accepting).await;
@@ -71,22 +79,24 @@ async fn connect<B: Bench>(
     bench: B,
     scenario: &'static Scenario,
     end: B::End,
-    plan: Plan,
+    troubled: Troubled,
     config: Config,
 ) -> Seen {
     let mut to = Connect::new(bench.url()).config(config);
     for name in scenario.offers {
         to = to.subprotocol(*name);
     }
-    match bench.connect(end, to).await {
-        Ok(socket) => {
-            plan.arm();
-            run(bench, scenario.client, socket, plan).await
-        }
-        Err(error) => Seen {
+    let connected = troubled
+        .cutter
+        .run(Cut::Opening, bench.connect(end, to))
+        .await;
+    match connected {
+        Some(Ok(socket)) => run(bench, scenario.client, socket, troubled).await,
+        Some(Err(error)) => Seen {
             failed: Some(error.to_string()),
             ..Seen::default()
         },
+        None => Seen::default(),
     }
 }
 
@@ -94,19 +104,32 @@ async fn accept<B: Bench>(
     bench: B,
     scenario: &'static Scenario,
     end: B::End,
-    plan: Plan,
+    troubled: Troubled,
     config: Arc<Config>,
 ) -> Seen {
-    let incoming = match bench.accept(end, &config).await {
-        Ok(incoming) => incoming,
-        Err(error) => {
+    let cutter = troubled.cutter.clone();
+    let accepted = cutter.run(Cut::Opening, bench.accept(end, &config)).await;
+    let incoming = match accepted {
+        Some(Ok(incoming)) => incoming,
+        Some(Err(error)) => {
             return Seen {
                 failed: Some(error),
                 ..Seen::default()
             };
         }
+        None => return Seen::default(),
     };
-    let accepted = match scenario.answer {
+    let answered = cutter
+        .run(Cut::Opening, answer::<B>(scenario, incoming))
+        .await;
+    match answered.flatten() {
+        Some(socket) => run(bench, scenario.server, socket, troubled).await,
+        None => Seen::default(),
+    }
+}
+
+async fn answer<B: Bench>(scenario: &Scenario, incoming: B::Incoming) -> Option<B::Server> {
+    match scenario.answer {
         Answer::Open => Some(incoming.open().await),
         Answer::Speaks(name) => Some(incoming.accept(Some(name), Headers::new()).await.unwrap()),
         Answer::Corrects(name) => {
@@ -121,17 +144,19 @@ async fn accept<B: Bench>(
             None
         }
         Answer::Drops => None,
-    };
-    match accepted {
-        Some(socket) => {
-            plan.arm();
-            run(bench, scenario.server, socket, plan).await
-        }
-        None => Seen::default(),
     }
 }
 
-async fn run<B: Bench>(bench: B, script: Script, socket: impl Socket, plan: Plan) -> Seen {
+async fn run<B: Bench>(
+    bench: B,
+    script: Script,
+    socket: impl Socket + Sync,
+    troubled: Troubled,
+) -> Seen {
+    let Troubled { plan, cutter } = troubled;
+    plan.arm();
+    let inner = socket;
+    let socket = Cutting { inner, cutter };
     match script {
         Script::Whole(acts) => Box::pin(whole(bench, acts, socket, plan)).await,
         Script::Split(acts, writers) => Box::pin(split(bench, acts, writers, socket)).await,

@@ -174,6 +174,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..BASE
     },
     Scenario {
+        name: "in pieces, through a narrow pipe",
+        capacity: 60,
+        client: Whole(&[Chunks(&[100, 0, 400]), Stream(&[200, 100]), Recv(2), Close]),
+        server: Split(&[Chunked(1)], &[&[Chunks(&[200, 3]), Stream(&[100])]]),
+        ..BASE
+    },
+    Scenario {
         name: "streamed and dropped",
         lossy: true,
         client: Whole(&[Send(Text(5)), Leave(&[30, 60]), Send(Text(2))]),

@@ -20,8 +20,8 @@ pub(crate) use tokio::Tokio;
 /// For one run of a scenario.
 pub(crate) trait Bench: Clone + Send + Sync + 'static {
     type End: Send + 'static;
-    type Client: Socket;
-    type Server: Socket;
+    type Client: Socket + Sync;
+    type Server: Socket + Sync;
     type Incoming: Incoming<Socket = Self::Server>;
 
     /// What lasts a moment here.
