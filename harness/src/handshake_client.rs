@@ -166,6 +166,7 @@ fn converse(response: Response, mut connection: Connection, rest: &[u8], cuts: C
     }
     connection.handle_eof();
     transport::poll(&mut connection, &mut events);
+    transport::comparable(&mut events);
     Open {
         response,
         subprotocol: connection.subprotocol().map(str::to_owned),

@@ -219,6 +219,7 @@ fn converse(mut connection: Connection, rest: &[u8], cuts: Cuts, outcome: &mut O
     }
     connection.handle_eof();
     transport::poll(&mut connection, &mut outcome.events);
+    transport::comparable(&mut outcome.events);
 }
 
 /// Serves an exchange until it is done: it writes, and then waits for the client's end, or for its time.

@@ -1,7 +1,7 @@
 //! A transport that is a slice: what both ends of the other bodies read from and write to.
 
 use bytes::Buf;
-use proto::{Connection, EntropyError, Event, RecvError, handshake::Exchange};
+use proto::{Connection, EntropyError, Event, ProtocolError, RecvError, handshake::Exchange};
 
 /// The nonce of RFC 6455 §1.3, so that answers to it can be written down; otherwise a key for every frame.
 pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
@@ -36,6 +36,18 @@ pub(crate) fn poll(connection: &mut Connection, events: &mut Vec<Result<Event, R
             Ok(Some(event)) => events.push(Ok(event)),
             Ok(None) => return,
             Err(error) => events.push(Err(error)),
+        }
+    }
+}
+
+/// What is compared of events in which compressed text was cut in two ways: what is wrong with it in more
+/// than one way is told as whichever was found first.
+pub(crate) fn comparable(events: &mut [Result<Event, RecvError>]) {
+    for event in events {
+        if let Err(RecvError::Protocol(error)) = event
+            && let ProtocolError::Utf8 | ProtocolError::MessageTooBig { .. } = error
+        {
+            *error = ProtocolError::Deflate;
         }
     }
 }
