@@ -1,8 +1,7 @@
 //! Arbitrary operations on one connection: of either role, glued or split, with compression or without.
 //!
-//! What is received is compared with a reading of the RFC ([`reference`](crate::reference)), what is sent
-//! with what the application asked for ([`outbox`](crate::outbox)); what holds of every connection is in
-//! [`end`](crate::end).
+//! What is received is compared with a reading of the RFC (`reference.rs`), what is sent with what the
+//! application asked for (`outbox.rs`); what holds of every connection is in `end.rs`.
 
 use std::{sync::Arc, time::Duration};
 

@@ -174,11 +174,18 @@ macro_rules! sending {
             self.inner.try_send(message)
         }
 
-        async fn send_chunk(self: $this, chunk: Chunk) -> Result<(), Error> {
+        async fn send_chunk(
+            self: $this,
+            chunk: Chunk<impl Into<Outgoing> + Send>,
+        ) -> Result<(), Error> {
             written!(self, Cut::Piece, self.inner.send_chunk(chunk))
         }
 
-        async fn send_pieces(self: $this, kind: Kind, pieces: Vec<Message>) -> Result<(), Error> {
+        async fn send_pieces(
+            self: $this,
+            kind: Kind,
+            pieces: Vec<impl Into<Outgoing> + Send>,
+        ) -> Result<(), Error> {
             written!(self, Cut::Piece, self.inner.send_pieces(kind, pieces))
         }
 
