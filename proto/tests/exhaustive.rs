@@ -483,7 +483,9 @@ fn assert_answer(deflate: Deflate, offered: &Terms, answer: &str, agreed: Agreed
         "{what}"
     );
     assert!(!agreed.recv.takeover || deflate.recv.takeover, "{what}");
-    let most = client.or(offered.client_bits.flatten()).unwrap_or(15);
+    let most = client
+        .or_else(|| offered.client_bits.flatten())
+        .unwrap_or(15);
     assert_eq!(agreed.recv.bits, most, "{what}");
     if offered.client_bits.is_some() {
         assert!(agreed.recv.bits <= deflate.recv.bits.max(8), "{what}");
