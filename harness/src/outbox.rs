@@ -213,10 +213,11 @@ impl Outbox {
 
     /// Whether the application asked for this control frame; in the order it did.
     fn is_asked(&mut self, said: &Said) -> bool {
-        let fits = self
-            .controls
-            .front()
-            .is_some_and(|asked| asked.said == *said);
+        // A Pong that says the same may be owed, and overtake it.
+        let owed = matches!(said, Said::Pong(payload) if self.heard.contains(payload));
+        let fits = self.controls.front().is_some_and(|asked| {
+            asked.said == *said && (!owed || asked.messages_before <= self.seen_messages)
+        });
         let Some(asked) = fits.then(|| self.controls.pop_front()).flatten() else {
             return false;
         };
