@@ -304,11 +304,11 @@ impl Run {
         }
         self.poll(self.pull != Pull::Whole, usize::MAX);
         self.write_all();
-        self.end.tick();
         let lives = self.end.terminal.is_none() && self.end.state() != State::Closed;
         if lives && !entropy::is_dry() {
             self.end.outbox.assert_settled();
         }
+        self.end.tick();
         self.end.close(None);
         self.eof();
         self.poll(self.pull != Pull::Whole, usize::MAX);

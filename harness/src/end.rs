@@ -336,7 +336,7 @@ impl End {
                     (true, true) => "last chunk",
                     (true, false) => "message",
                 });
-                self.watch.data(self.now);
+                self.watch.data();
             }
             Ok(Some(Event::Ping(payload))) => {
                 tally::count("Ping");
@@ -365,7 +365,7 @@ impl End {
         let name = name.split_once(" {").map_or(&name[..], |(name, _)| name);
         tally::count(name.trim_end_matches(|c: char| c.is_ascii_digit() || "()".contains(c)));
         if let RecvError::TimedOut(deadline) = error {
-            self.watch.assert_over(deadline, self.now, &self.config);
+            self.watch.assert_over(deadline, &self.config);
         }
         self.watch.closing();
         if let RecvError::Protocol(_) = error {
