@@ -254,7 +254,7 @@ impl End {
             rx.handle_input(taken);
             taken
         });
-        self.watch.heard(self.now);
+        self.watch.heard();
         self.check();
         Some(taken)
     }
@@ -265,7 +265,7 @@ impl End {
         let taken = either!(self, conn => conn.receive(bytes), (rx, tx) => rx.receive(bytes));
         assert!(taken <= bytes.len());
         if taken > 0 {
-            self.watch.heard(self.now);
+            self.watch.heard();
         }
         self.check();
         taken
@@ -370,7 +370,7 @@ impl End {
         let name = name.split_once(" {").map_or(&name[..], |(name, _)| name);
         tally::count(name.trim_end_matches(|c: char| c.is_ascii_digit() || "()".contains(c)));
         if let RecvError::TimedOut(deadline) = error {
-            self.watch.assert_over(deadline, self.now, &self.config);
+            self.watch.assert_over(deadline, &self.config);
         }
         self.watch.closing();
         if let RecvError::Protocol(_) = error {

@@ -348,7 +348,9 @@ impl Pair {
         }
         self.pass(Duration::from_secs(600));
         for side in &mut self.sides {
-            if side.end.state() != State::Closed && self.broken {
+            // Nobody takes what waits, and without a deadline that is for ever.
+            let gone = self.broken || self.disturbed;
+            if side.end.state() != State::Closed && gone {
                 side.lose(Lost::Failed);
             }
         }
