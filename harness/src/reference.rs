@@ -110,9 +110,11 @@ impl Reference {
         Some((&message.content[..end], message.deflated))
     }
 
-    /// Which of all messages it is that has not ended.
+    /// Which of all messages it is that has not ended; none, if the stream can no longer be read with
+    /// certainty.
     pub(crate) fn which(&self) -> Option<u64> {
-        self.message.as_ref().map(|_| self.begun)
+        let message = self.message.as_ref().filter(|_| self.verdict.is_none());
+        message.map(|_| self.begun)
     }
 
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
