@@ -97,6 +97,32 @@ fn a_server_that_says_nothing_is_given_up() {
     });
 }
 
+#[test]
+fn a_request_that_cannot_be_written_fails_at_once_unless_the_server_said_why() {
+    for said in [&b""[..], b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"] {
+        let world = World::default();
+        let (end, peer) = pipe(4096);
+        peer.incoming.borrow_mut().close();
+        peer.outgoing.borrow_mut().push(said);
+        let (clock, now) = (world.clock(), world.clone());
+        world.block_on(async move {
+            let error = connect(chat(config()), clock, async |_| Ok(end))
+                .await
+                .unwrap_err();
+            match error.response() {
+                Some(response) => assert_eq!(response.status, 503),
+                None => assert!(
+                    said.is_empty()
+                        && matches!(error, ConnectError::Handshake(HandshakeError::Lost(_))),
+                    "{error:?}"
+                ),
+            }
+            assert_eq!(now.now(), Duration::ZERO);
+            drop(peer);
+        });
+    }
+}
+
 /// What a binding does first, as looking up a name, falls under the same deadline.
 #[test]
 fn connecting_has_one_deadline() {
