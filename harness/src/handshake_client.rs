@@ -7,11 +7,16 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use proto::{
-    Config, Connection, Event, Instant, Lost, RecvError,
+    Config, Connection, Event, Instant, RecvError,
     handshake::{Client, HandshakeError, Headers, Request, Response},
 };
 
-use crate::{cuts::Cuts, heads, transport, words};
+use crate::{
+    cuts::Cuts,
+    heads,
+    transport::{self, End},
+    words,
+};
 
 /// One input: what the client is like, and then what the server sends.
 pub fn run(data: &[u8]) {
@@ -45,17 +50,9 @@ impl Options {
             deflate: input.arbitrary()?,
             offers: input.arbitrary()?,
             requires: input.arbitrary()?,
-            end: *input.choose(&[End::Eof, End::Reset, End::Silence])?,
+            end: End::choose(input)?,
         })
     }
-}
-
-/// How the transport ends behind what the server has sent.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Eof,
-    Reset,
-    Silence,
 }
 
 /// All that can be seen from outside.
@@ -119,14 +116,7 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
             }
         }
     }
-    match options.end {
-        End::Eof => client.exchange().handle_eof(),
-        End::Reset => client.exchange().handle_error(Lost::Reset),
-        End::Silence => {
-            let deadline = client.exchange().poll_timeout().expect("a deadline");
-            client.exchange().handle_timeout(deadline);
-        }
-    }
+    options.end.comes(client.exchange());
     poll(&mut client, rest, cuts).expect("an end without an answer")
 }
 

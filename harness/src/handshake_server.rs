@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use proto::{
-    Config, Connection, Event, Instant, Lost, RecvError,
+    Config, Connection, Event, Instant, RecvError,
     handshake::{Exchange, HandshakeError, Headers, Response, Server},
 };
 
 use crate::{
     cuts::Cuts,
     heads::{self, Head},
-    transport, words,
+    transport::{self, End},
+    words,
 };
 
 /// One input: what the server is like, and then what the client sends.
@@ -48,7 +49,7 @@ impl Options {
             tight: input.arbitrary()?,
             deflate: input.arbitrary()?,
             answer: *input.choose(&[Answer::Open, Answer::Accept, Answer::Refuse])?,
-            end: *input.choose(&[End::Eof, End::Reset, End::Silence])?,
+            end: End::choose(input)?,
         })
     }
 }
@@ -58,14 +59,6 @@ enum Answer {
     Open,
     Accept,
     Refuse,
-}
-
-/// How the transport ends behind what the client has sent.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Eof,
-    Reset,
-    Silence,
 }
 
 /// All that can be seen from outside.
@@ -132,14 +125,7 @@ fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
             }
         }
     }
-    match options.end {
-        End::Eof => server.exchange().handle_eof(),
-        End::Reset => server.exchange().handle_error(Lost::Reset),
-        End::Silence => {
-            let deadline = server.exchange().poll_timeout().expect("a deadline");
-            server.exchange().handle_timeout(deadline);
-        }
-    }
+    options.end.comes(server.exchange());
     outcome.error = Some(server.poll().expect_err("an end without a request"));
     finish(server.exchange(), options.end, &mut outcome.written);
     assert!(matches!(server.poll(), Ok(None)), "an error comes once");
@@ -234,20 +220,7 @@ fn finish(exchange: &mut Exchange, end: End, written: &mut Vec<u8>) {
         exchange.handle_input(1);
         assert!(!exchange.is_done(), "input is thrown away");
     }
-    match end {
-        End::Eof => exchange.handle_eof(),
-        End::Reset => exchange.handle_error(Lost::Reset),
-        End::Silence => {
-            // A deadline begins at the first moment that is told, and ends at the next.
-            let mut now = Instant::EPOCH;
-            for _ in 0..2 {
-                if let Some(deadline) = exchange.poll_timeout() {
-                    now = now.max(deadline);
-                    exchange.handle_timeout(now);
-                }
-            }
-        }
-    }
+    end.comes(exchange);
     assert!(exchange.is_done());
     assert!(exchange.recv_buf().is_none() && exchange.transmit().is_none());
 }

@@ -1,7 +1,10 @@
 //! A transport that is a slice: what both ends of the other bodies read from and write to.
 
+use arbitrary::Unstructured;
 use bytes::Buf;
-use proto::{Connection, EntropyError, Event, ProtocolError, RecvError, handshake::Exchange};
+use proto::{
+    Connection, EntropyError, Event, Instant, Lost, ProtocolError, RecvError, handshake::Exchange,
+};
 
 /// The nonce of RFC 6455 §1.3, so that answers to it can be written down; otherwise a key for every frame.
 pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
@@ -9,6 +12,40 @@ pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
         *place = *byte;
     }
     Ok(())
+}
+
+/// How the transport ends behind what the peer has sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Eof,
+    Reset,
+    /// Not at all: time passes.
+    Silence,
+}
+
+impl End {
+    pub(crate) fn choose(input: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
+        input
+            .choose(&[Self::Eof, Self::Reset, Self::Silence])
+            .copied()
+    }
+
+    pub(crate) fn comes(self, exchange: &mut Exchange) {
+        match self {
+            Self::Eof => exchange.handle_eof(),
+            Self::Reset => exchange.handle_error(Lost::Reset),
+            Self::Silence => {
+                // A deadline begins at the first moment that is told, if not before, and ends at the next.
+                let mut now = Instant::EPOCH;
+                for _ in 0..2 {
+                    if let Some(deadline) = exchange.poll_timeout() {
+                        now = now.max(deadline);
+                        exchange.handle_timeout(now);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Takes `bytes` in, and all that comes of them.
