@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     io::{self, IoSlice},
+    net,
     pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{Context, Poll, ready},
@@ -14,6 +15,8 @@ use bowline_tokio::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, duplex},
+    net::TcpStream,
+    runtime::Builder,
     time::timeout,
 };
 
@@ -34,6 +37,37 @@ where
         from_parts(near, &[], none(), Role::Client, &Arc::new(config())),
         from_parts(far, &[], none(), Role::Server, &Arc::new(config())),
     )
+}
+
+/// Its descriptor and its timer belong to a runtime that is gone.
+#[test]
+fn a_socket_is_dropped_behind_its_runtime() {
+    for split in [false, true] {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let socket = runtime.block_on(async {
+            let stream = TcpStream::from_std(stream).unwrap();
+            let none = Negotiated::default();
+            let mut socket = from_parts(stream, &[], none, Role::Server, &Arc::new(config()));
+            let waits = timeout(Duration::from_millis(1), socket.recv()).await;
+            assert!(waits.is_err(), "its deadline is running");
+            socket
+        });
+        if split {
+            let (reader, writer) = socket.split();
+            drop((runtime, writer, reader));
+        } else {
+            drop((runtime, socket));
+        }
+        assert_eq!(
+            io::Read::read(&mut peer, &mut [0]).unwrap(),
+            0,
+            "it is closed"
+        );
+    }
 }
 
 /// Neither receives before it has sent, and no buffer between them holds a message.
