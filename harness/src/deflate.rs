@@ -61,13 +61,15 @@ fn check_any(input: &mut Unstructured<'_>) -> Result<()> {
     if in_chunks {
         let mut chunks = Chunks::default();
         for piece in cuts.pieces(&wire) {
-            chunks.feed(&mut connection, piece);
+            transport::feed(&mut connection, piece, |connection| chunks.poll(connection));
         }
         chunks.check(&expected, fault, max);
     } else {
         let mut events = Vec::new();
         for piece in cuts.pieces(&wire) {
-            transport::feed(&mut connection, piece, &mut events);
+            transport::feed(&mut connection, piece, |connection| {
+                transport::poll(connection, &mut events);
+            });
         }
         let error = match events.last() {
             Some(Err(_)) => events.pop().and_then(std::result::Result::err),
@@ -201,19 +203,6 @@ impl Chunks {
     /// "A compressed one is inflated by at most 16 KiB a call."
     const MOST: usize = 16 << 10;
 
-    fn feed(&mut self, connection: &mut Connection, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let Some(room) = connection.recv_buf() else {
-                return;
-            };
-            let len = room.len().min(bytes.len());
-            room[..len].copy_from_slice(&bytes[..len]);
-            bytes = &bytes[len..];
-            connection.handle_input(len);
-            self.poll(connection);
-        }
-    }
-
     fn poll(&mut self, connection: &mut Connection) {
         loop {
             let chunk = match connection.poll_chunk() {
@@ -295,7 +284,9 @@ fn check_round_trip(input: &mut Unstructured<'_>) -> Result<()> {
         assert_eq!(content, message.as_bytes()[..], "to a reader of RFC 1951");
         let mut events = Vec::new();
         for piece in cuts.pieces(&wire) {
-            transport::feed(&mut receiver, piece, &mut events);
+            transport::feed(&mut receiver, piece, |receiver| {
+                transport::poll(receiver, &mut events);
+            });
         }
         assert_eq!(events, [Ok(Event::Data(message))], "to the other end");
     }

@@ -105,10 +105,7 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
             let Some(room) = client.exchange().recv_buf() else {
                 break;
             };
-            assert!(!room.is_empty());
-            let len = room.len().min(piece.len());
-            room[..len].copy_from_slice(&piece[..len]);
-            piece = &piece[len..];
+            let len = transport::put(room, &mut piece);
             rest = &rest[len..];
             client.exchange().handle_input(len);
             if let Some(outcome) = poll(&mut client, rest, cuts) {
@@ -152,7 +149,9 @@ fn converse(response: Response, mut connection: Connection, rest: &[u8], cuts: C
     let mut events = Vec::new();
     transport::poll(&mut connection, &mut events);
     for piece in cuts.pieces(rest) {
-        transport::feed(&mut connection, piece, &mut events);
+        transport::feed(&mut connection, piece, |connection| {
+            transport::poll(connection, &mut events);
+        });
     }
     connection.handle_eof();
     transport::poll(&mut connection, &mut events);

@@ -103,10 +103,7 @@ fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
             let Some(room) = server.exchange().recv_buf() else {
                 break;
             };
-            assert!(!room.is_empty());
-            let len = room.len().min(piece.len());
-            room[..len].copy_from_slice(&piece[..len]);
-            piece = &piece[len..];
+            let len = transport::put(room, &mut piece);
             rest = &rest[len..];
             server.exchange().handle_input(len);
             match server.poll() {
@@ -201,7 +198,9 @@ fn converse(mut connection: Connection, rest: &[u8], cuts: Cuts, outcome: &mut O
     outcome.written.truncate(head);
     transport::poll(&mut connection, &mut outcome.events);
     for piece in cuts.pieces(rest) {
-        transport::feed(&mut connection, piece, &mut outcome.events);
+        transport::feed(&mut connection, piece, |connection| {
+            transport::poll(connection, &mut outcome.events);
+        });
     }
     connection.handle_eof();
     transport::poll(&mut connection, &mut outcome.events);

@@ -25,10 +25,9 @@ mod options;
 mod outbox;
 mod peer;
 mod reference;
-mod rfc1951;
 #[allow(unreachable_pub, reason = "the tests of the core have it too")]
-#[path = "../../proto/tests/support/strict.rs"]
-mod strict;
+#[path = "../../proto/tests/support/rfc1951.rs"]
+mod rfc1951;
 mod transport;
 mod watch;
 mod wire;

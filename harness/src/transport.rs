@@ -48,21 +48,28 @@ impl End {
     }
 }
 
-/// Takes `bytes` in, and all that comes of them.
+/// Moves as much of `bytes` into `room` as fits, and tells how much.
+pub(crate) fn put(room: &mut [u8], bytes: &mut &[u8]) -> usize {
+    assert!(!room.is_empty());
+    let (now, later) = bytes.split_at(room.len().min(bytes.len()));
+    room[..now.len()].copy_from_slice(now);
+    *bytes = later;
+    now.len()
+}
+
+/// Takes `bytes` in, and has all polled that comes of them.
 pub(crate) fn feed(
     connection: &mut Connection,
     mut bytes: &[u8],
-    events: &mut Vec<Result<Event, RecvError>>,
+    mut poll: impl FnMut(&mut Connection),
 ) {
     while !bytes.is_empty() {
         let Some(room) = connection.recv_buf() else {
             return;
         };
-        let len = room.len().min(bytes.len());
-        room[..len].copy_from_slice(&bytes[..len]);
-        bytes = &bytes[len..];
+        let len = put(room, &mut bytes);
         connection.handle_input(len);
-        poll(connection, events);
+        poll(connection);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proto::{Kind, Role, deflate::Window};
 
-use crate::strict::Strict;
+use crate::rfc1951::Inflate;
 
 pub(crate) const FIN: u8 = 0x80;
 pub(crate) const RSV1: u8 = 0x40;
@@ -69,7 +69,7 @@ pub(crate) struct Reader {
     writer: Role,
     /// The window to compress in, if that was agreed on.
     window: Option<Window>,
-    inflater: Strict,
+    inflater: Inflate,
     max_payload: usize,
     bytes: Vec<u8>,
     /// A message that has begun: its kind, whether it is compressed, its payload.
@@ -82,7 +82,7 @@ impl Reader {
         Self {
             writer,
             window,
-            inflater: Strict::new(window.map_or(15, |window| window.bits)),
+            inflater: Inflate::new(window.map_or(15, |window| window.bits), usize::MAX),
             max_payload: max_payload.map_or(usize::MAX, |max| max.max(1)),
             bytes: Vec::new(),
             begun: None,
@@ -188,7 +188,7 @@ impl Reader {
         let (kind, deflated, payload) = self.begun.take()?;
         let len = payload.len();
         let content = if deflated {
-            self.inflate(payload)
+            self.inflate(&payload)
         } else {
             payload
         };
@@ -204,12 +204,11 @@ impl Reader {
     }
 
     /// RFC 7692 §7.2.2.
-    fn inflate(&mut self, mut payload: Vec<u8>) -> Vec<u8> {
+    fn inflate(&mut self, payload: &[u8]) -> Vec<u8> {
         if self.window.is_some_and(|window| !window.takeover) {
             self.inflater.forget();
         }
-        payload.extend([0, 0, 0xff, 0xff]);
-        self.inflater.message(&payload)
+        self.inflater.ours(payload)
     }
 }
 

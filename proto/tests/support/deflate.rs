@@ -8,7 +8,7 @@ use bowline_proto::{
 };
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
-use super::{End, FIN, Frame, config, strict::Strict};
+use super::{End, FIN, Frame, config, rfc1951::Inflate};
 
 pub const RSV1: u8 = 0x40;
 
@@ -89,7 +89,7 @@ impl Deflater {
 /// reaches beyond the agreed window.
 pub struct Inflater {
     state: Decompress,
-    strict: Strict,
+    strict: Inflate,
     takeover: bool,
 }
 
@@ -97,7 +97,7 @@ impl Inflater {
     pub fn new(agreed: Window) -> Self {
         Self {
             state: Decompress::new(false),
-            strict: Strict::new(agreed.bits),
+            strict: Inflate::new(agreed.bits, usize::MAX),
             takeover: agreed.takeover,
         }
     }
@@ -108,8 +108,8 @@ impl Inflater {
             self.state.reset(false);
             self.strict.forget();
         }
+        let content = self.strict.ours(payload);
         let payload = [payload, &[0, 0, 0xff, 0xff]].concat();
-        let content = self.strict.message(&payload);
         let mut out = Vec::with_capacity(content.len() + 64);
         self.state
             .decompress_vec(&payload, &mut out, FlushDecompress::Sync)

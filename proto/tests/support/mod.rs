@@ -22,7 +22,7 @@ use bytes::Buf;
 pub mod deflate;
 pub mod link;
 #[cfg(feature = "deflate")]
-pub mod strict;
+pub mod rfc1951;
 
 pub const BOTH: [Role; 2] = [Role::Client, Role::Server];
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// One direction of a connection that inflates, or has just to be followed.
 #[derive(Debug)]
-pub(crate) struct Inflate {
+pub struct Inflate {
     /// What may be referred to; the last of it is what the message came to.
     out: Vec<u8>,
     /// No reference goes farther back.
@@ -14,10 +14,14 @@ pub(crate) struct Inflate {
     start: usize,
     /// More than this of a message is too much.
     max: usize,
+    /// The farthest that anything reached back.
+    pub farthest: usize,
+    /// A block was the last of its stream (BFINAL).
+    pub ended: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// It is no DEFLATE, or not whole.
     Corrupt,
     /// It was right so far, and is more than allowed.
@@ -28,22 +32,24 @@ pub(crate) enum Fault {
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 impl Inflate {
-    pub(crate) fn new(bits: u8, max: usize) -> Self {
+    pub fn new(bits: u8, max: usize) -> Self {
         Self {
             out: Vec::new(),
             window: 1 << bits,
             start: 0,
             max,
+            farthest: 0,
+            ended: false,
         }
     }
 
     /// What follows cannot refer to what was.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.out.clear();
     }
 
     /// The message that `payload` was, which had its tail taken off, left on, or ended its stream.
-    pub(crate) fn message(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+    pub fn message(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
         self.out.drain(..self.out.len().saturating_sub(1 << 15));
         self.start = self.out.len();
         let mut message = Vec::new();
@@ -64,6 +70,7 @@ impl Inflate {
                 2 => self.dynamic(&mut bits)?,
                 _ => return Err(Fault::Corrupt),
             }
+            self.ended |= is_last;
             if is_last {
                 // A stream ends at a byte, and the next one begins with nothing.
                 bits.align();
@@ -77,6 +84,13 @@ impl Inflate {
                 return Ok(message);
             }
         }
+    }
+
+    /// The message that we sent as `payload`: whole, and with no end of its stream.
+    pub fn ours(&mut self, payload: &[u8]) -> Vec<u8> {
+        let message = self.message(payload);
+        assert!(!self.ended, "we never end the stream");
+        message.unwrap_or_else(|fault| panic!("{fault:?} within {} bytes", self.window))
     }
 
     fn push(&mut self, byte: u8) -> Result<(), Fault> {
@@ -169,6 +183,7 @@ impl Inflate {
             if distance > self.window || distance > self.out.len() {
                 return Err(Fault::Corrupt);
             }
+            self.farthest = self.farthest.max(distance);
             for _ in 0..length {
                 self.push(self.out[self.out.len() - distance])?;
             }
