@@ -176,7 +176,7 @@ impl Receiver {
         Ok(Some(match header.opcode {
             OpCode::Ping => {
                 // §5.5.2: "MUST send a Pong frame in response".
-                self.owed.pong = Some(payload.clone());
+                self.owed.slots().pong = Some(payload.clone());
                 Event::Ping(payload)
             }
             _ => {
@@ -189,10 +189,11 @@ impl Receiver {
     fn handle_close(&mut self, frame: Option<CloseFrame>) -> Option<CloseFrame> {
         // §5.5.1: an endpoint that "did not previously send a Close frame … MUST send" one.
         if self.config.reply_to_close {
-            self.owed.close = Some(frame.clone());
+            self.owed.slots().close = Some(frame.clone());
         }
-        self.close = Some(frame.clone());
-        self.initiator.get_or_insert(Initiator::Peer);
+        let ending = self.ending();
+        ending.close = Some(frame.clone());
+        ending.initiator.get_or_insert(Initiator::Peer);
         self.phase = Phase::Draining;
         self.plain = false;
         self.discard();
