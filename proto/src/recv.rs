@@ -202,14 +202,28 @@ impl Receiver {
     /// [`max_message_size`](Config::max_message_size) of it is assembled.
     #[inline]
     pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
+        if let Some(message) = self.poll_small() {
+            return Ok(Some(Event::Data(message)));
+        }
         if self.drained {
             return Ok(None);
         }
-        if !self.block.is_empty() || self.plain && self.batch() {
-            return self.next_small().map(|message| message.map(Event::Data));
+        if self.plain && self.input.is_empty() {
+            self.rest();
+            return Ok(None);
         }
         let event = self.poll(Pull::Whole)?;
         Ok(event.map(|event| event.map(|chunk| chunk.data)))
+    }
+
+    /// The next message, if that is a small one that came whole and needs no answer: a short way for
+    /// many that come in one read. `None` says nothing; ask [`poll_event`](Self::poll_event).
+    #[inline]
+    pub fn poll_small(&mut self) -> Option<Message> {
+        if self.block.is_empty() && (!self.plain || self.input.is_empty() || !self.batch()) {
+            return None;
+        }
+        self.take_small()
     }
 
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
@@ -217,9 +231,10 @@ impl Receiver {
     /// Of a message that `poll_event` began, first comes all that was gathered. A compressed one is
     /// inflated by at most 16 KiB a call.
     pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
-        if !self.block.is_empty() {
-            let message = self.next_small()?;
-            return Ok(message.map(|data| Event::Data(Chunk { data, fin: true })));
+        if !self.block.is_empty()
+            && let Some(data) = self.poll_small()
+        {
+            return Ok(Some(Event::Data(Chunk { data, fin: true })));
         }
         self.poll(Pull::Chunks)
     }
@@ -353,11 +368,17 @@ impl Receiver {
         if let Some(end) = self.ending.as_mut().and_then(|it| it.end.take()) {
             self.finish(end)?;
         }
+        self.rest();
+        self.plain = self.phase == Phase::Open && self.partial.is_none();
+        Ok(None)
+    }
+
+    /// All that was received is polled.
+    #[inline]
+    fn rest(&mut self) {
         self.drained = true;
         self.timers.handle_drained();
         self.input.release();
-        self.plain = self.phase == Phase::Open && self.partial.is_none();
-        Ok(None)
     }
 
     /// §7.1.7, _Fail the WebSocket Connection_: tells the peer, and delivers nothing more.
@@ -405,13 +426,6 @@ impl Receiver {
             }
             _ => Ok(()),
         }
-    }
-
-    fn next_small(&mut self) -> Result<Option<Message>, RecvError> {
-        self.take_small().map_err(|error| {
-            self.fail(error.into(), error.close_code());
-            error.into()
-        })
     }
 }
 

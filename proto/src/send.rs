@@ -87,11 +87,21 @@ impl Sender {
     /// Takes any amount; wait while [`is_full`](Self::is_full).
     #[inline]
     pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
+        let message = message.into();
+        if let What::Message { message, .. } = &message.0
+            && self.send_small(message)
+        {
+            return Ok(());
+        }
+        self.send_any(message)
+    }
+
+    fn send_any(&mut self, message: Outgoing) -> Result<(), SendError> {
         self.check_open()?;
         if self.streamed.is_some() {
             return Err(SendError::Unfinished);
         }
-        let (data, form) = match message.into().0 {
+        let (data, form) = match message.0 {
             What::Message { message, compress } => {
                 let form = self.form(compress, &message);
                 (message, form)
@@ -223,11 +233,20 @@ impl Sender {
     ///
     /// Frames at most [`send_high_water`](Config::send_high_water) bytes, and one frame more, ahead
     /// of the transport.
+    #[inline]
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
-        self.fill();
+        if self.has_work() {
+            self.fill();
+        }
         self.transmit
             .as_deref_mut()
             .filter(|transmit| transmit.has_remaining())
+    }
+
+    /// Whether there is, or may be, something to write.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        self.waiting() > 0 || self.has_work()
     }
 
     /// A write was attempted, with or without success, and `flushed` tells whether the transport
@@ -334,8 +353,7 @@ impl Sender {
 
     /// Whether any of the first `count` of them will never be written.
     pub fn has_dropped(&self, count: u64) -> bool {
-        self.progress.dropped_from < count
-            || (self.end.is_some() && self.progress.flushed < count)
+        self.progress.dropped_from < count || (self.end.is_some() && self.progress.flushed < count)
     }
 
     /// Limits, deadlines and policy.

@@ -14,6 +14,10 @@ use crate::{
 
 impl Receiver {
     pub(super) fn parse(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ProtocolError> {
+        if !self.block.is_empty() {
+            // The short way stopped at it.
+            return Err(ProtocolError::Utf8);
+        }
         loop {
             if let Some(partial) = &mut self.partial {
                 partial.pull_by(pull, self.config.max_message_size);
@@ -294,29 +298,27 @@ impl Receiver {
         true
     }
 
-    /// The next message of `block`.
+    /// The next message of `block`; stops at text that is not UTF-8.
     #[inline]
-    pub(super) fn take_small(&mut self) -> Result<Option<Message>, ProtocolError> {
-        let Some(&[first, second]) = self.block.first_chunk() else {
-            return Ok(None);
-        };
+    pub(super) fn take_small(&mut self) -> Option<Message> {
+        let &[first, second] = self.block.first_chunk()?;
         let head: usize = if self.role == Role::Server { 6 } else { 2 };
-        let end = head
-            .saturating_add(usize::from(second & 0x7F))
-            .min(self.block.len());
-        let mut payload = if end == self.block.len() {
-            core::mem::take(&mut self.block)
-        } else {
+        let end = head.saturating_add(usize::from(second & 0x7F));
+        let is_text = first & 0xF == OpCode::Text as u8;
+        if is_text && !utf8::is_utf8(self.block.get(head..end)?) {
+            return None;
+        }
+        let mut payload = if end < self.block.len() {
             self.block.split_to(end)
+        } else {
+            core::mem::take(&mut self.block)
         };
         payload.advance(head.min(payload.len()));
-        if first & 0xF != OpCode::Text as u8 {
-            return Ok(Some(Message::Binary(payload)));
-        }
-        if !utf8::is_utf8(&payload) {
-            return Err(ProtocolError::Utf8);
-        }
-        Ok(Some(Message::Text(Utf8Bytes::from_checked(payload))))
+        Some(if is_text {
+            Message::Text(Utf8Bytes::from_checked(payload))
+        } else {
+            Message::Binary(payload)
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Closing, Sender, Transmit};
 use crate::{
-    CloseFrame, Control, ControlPayload, EntropyError, Lost, RecvError,
+    CloseFrame, Control, ControlPayload, EntropyError, Lost, Message, RecvError,
     deflate::Deflater,
     frame::{Header, OpCode},
     mask,
@@ -125,6 +125,43 @@ impl Framing {
 }
 
 impl Sender {
+    /// The usual and so the shortest way: a server's small message that nothing stands before. All that
+    /// is told here is told again where it is decided; what is not so goes the long way.
+    #[inline]
+    pub(super) fn send_small(&mut self, message: &Message) -> bool {
+        let (opcode, payload) = match message {
+            Message::Text(text) => (OpCode::Text, text.as_bytes()),
+            Message::Binary(payload) => (OpCode::Binary, payload),
+        };
+        let len = payload.len();
+        let config = &*self.config;
+        let most = config.send_frame_size.unwrap_or(usize::MAX);
+        if len >= Transmit::COPY_BELOW
+            || len > most.min(config.max_send_size)
+            || self.keys.is_some()
+            || self.deflater.is_some()
+            || self.backlog.is_some()
+            || self.streamed.is_some()
+            || self.is_closing()
+            || !self.owed.is_empty()
+        {
+            return false;
+        }
+        let enough = self.high_water();
+        let Some(transmit) = self
+            .transmit
+            .as_deref_mut()
+            .filter(|it| it.remaining() < enough)
+        else {
+            return false;
+        };
+        let size = transmit.frame(&Header::new(opcode, true, len), payload);
+        self.progress.add(size);
+        self.progress.accepted = self.progress.accepted.saturating_add(1);
+        self.progress.framed = self.progress.framed.saturating_add(1);
+        true
+    }
+
     /// Frames what nothing stands before. The usual, and so the shortest way: a message in one frame,
     /// which is copied, or shared by a server.
     #[inline]
@@ -139,12 +176,12 @@ impl Sender {
         {
             return self.frame_in_steps(item);
         }
-        let Ok(key) = self.frame_header(item.opcode, item.fin, false, len) else {
+        let copied = if is_small { &item.payload[..] } else { &[] };
+        let header = Header::new(item.opcode, item.fin, len);
+        if self.frame(header, copied).is_err() {
             return self.handle_end(RecvError::Entropy);
-        };
-        if is_small {
-            self.copy(&item.payload, key);
-        } else {
+        }
+        if !is_small {
             self.progress.add(len);
             self.output().share(item.payload);
         }
@@ -227,7 +264,7 @@ impl Sender {
         opcode: OpCode,
         payload: &ControlPayload,
     ) -> Result<bool, EntropyError> {
-        self.frame_whole(opcode, true, payload)?;
+        self.frame(Header::new(opcode, true, payload.len()), payload)?;
         self.progress.control_end = self.progress.framed_bytes;
         if opcode == OpCode::Ping {
             self.progress.add_keep_alive(payload.clone());
@@ -240,20 +277,8 @@ impl Sender {
         self.owed = Control::default();
         self.deflater = None;
         let body = close.map(CloseFrame::encode).unwrap_or_default();
-        self.frame_whole(OpCode::Close, true, &body)?;
+        self.frame(Header::new(OpCode::Close, true, body.len()), &body)?;
         Ok(true)
-    }
-
-    /// A frame whose payload is copied.
-    fn frame_whole(
-        &mut self,
-        opcode: OpCode,
-        fin: bool,
-        payload: &[u8],
-    ) -> Result<(), EntropyError> {
-        let key = self.frame_header(opcode, fin, false, payload.len())?;
-        self.copy(payload, key);
-        Ok(())
     }
 
     /// The next frame of the current item.
@@ -283,7 +308,9 @@ impl Sender {
             Payload::Shared(payload) if opcode == OpCode::Ping => Some(payload.clone()),
             _ => None,
         };
-        let key = self.frame_header(opcode, fin, rsv1, size)?;
+        let mut header = Header::new(opcode, fin, size);
+        header.rsv1 = rsv1;
+        let key = self.frame(header, &[])?;
         if let Some(payload) = ping {
             let end = self.progress.framed_bytes.saturating_add(size as u64);
             let payload = ControlPayload::from_checked(payload);
@@ -371,29 +398,15 @@ impl Sender {
     /// A client masks at most this many bytes of a payload at a time.
     const MASK_STEP: usize = 64 << 10;
 
-    /// Writes a header and returns the key to mask the payload with: zero on a server.
-    fn frame_header(
-        &mut self,
-        opcode: OpCode,
-        fin: bool,
-        rsv1: bool,
-        len: usize,
-    ) -> Result<[u8; 4], EntropyError> {
+    /// Writes a header, with a key on clients, and `payload`, if that is to be copied right behind it.
+    /// Returns the key: zero on a server.
+    #[inline]
+    fn frame(&mut self, mut header: Header, payload: &[u8]) -> Result<[u8; 4], EntropyError> {
         // §5.1: "a client MUST mask all frames that it sends"; "a server MUST NOT mask any frames".
-        let mask = self.keys.as_mut().map(|keys| keys.next()).transpose()?;
-        let header = Header {
-            fin,
-            rsv1,
-            opcode,
-            mask,
-            len: len as u64,
-        };
-        let output = self.output();
-        let before = output.remaining();
-        output.header(&header);
-        let size = output.remaining().saturating_sub(before);
+        header.mask = self.keys.as_mut().map(|keys| keys.next()).transpose()?;
+        let size = self.output().frame(&header, payload);
         self.progress.add(size);
-        Ok(mask.unwrap_or_default())
+        Ok(header.mask.unwrap_or_default())
     }
 
     fn copy(&mut self, payload: &[u8], key: [u8; 4]) {

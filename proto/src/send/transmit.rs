@@ -2,7 +2,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
-use crate::frame::Header;
+use crate::{frame::Header, mask};
 
 /// Bytes to write to the transport, as a [`Buf`]: small ones gathered, large ones shared.
 ///
@@ -37,26 +37,34 @@ impl Transmit {
         !self.large.is_empty()
     }
 
-    /// Appends the encoded `header`.
+    /// Appends the encoded `header` and a copy of `payload`, and tells how many bytes they are. The
+    /// payload is masked if the header has a key.
     #[inline]
-    pub(crate) fn header(&mut self, header: &Header) {
-        self.reserve(Header::MAX_LEN);
-        let mut bytes = [0; Header::MAX_LEN];
-        let size = header.encode(&mut bytes);
-        let end = self.tail.len().saturating_add(size);
-        // All of it, for a copy of known size is none.
-        self.tail.extend_from_slice(&bytes);
-        self.tail.truncate(end);
+    pub(crate) fn frame(&mut self, header: &Header, payload: &[u8]) -> usize {
+        self.reserve(payload.len().saturating_add(Header::MAX_LEN));
+        let mut head = [0; Header::MAX_LEN];
+        let size = header.encode(&mut head);
+        let start = self.tail.len();
+        // All of it and not `size` bytes: a copy whose length is known is no call.
+        self.tail.extend_from_slice(&head);
+        self.tail.truncate(start.saturating_add(size));
+        self.tail.extend_from_slice(payload);
+        if let Some(key) = header.mask
+            && let Some(payload) = self.tail.get_mut(start.saturating_add(size)..)
+        {
+            mask::apply(payload, key, 0);
+        }
+        let size = size.saturating_add(payload.len());
         self.len = self.len.saturating_add(size);
+        size
     }
 
     /// Appends a copy of `bytes` and lends it to be changed.
-    #[inline]
     pub(crate) fn copy(&mut self, bytes: &[u8]) -> &mut [u8] {
         self.reserve(bytes.len());
+        let start = self.tail.len();
         self.tail.extend_from_slice(bytes);
         self.len = self.len.saturating_add(bytes.len());
-        let start = self.tail.len().saturating_sub(bytes.len());
         self.tail.get_mut(start..).unwrap_or_default()
     }
 
