@@ -281,7 +281,10 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
-        ready!(self.output.poll_rest(cx));
+        if self.output.poll_rest(cx).is_pending() {
+            self.input.give_back();
+            return Poll::Pending;
+        }
         loop {
             if let Poll::Ready(value) = done(&mut self.output, cx) {
                 return Poll::Ready(value);
