@@ -167,7 +167,9 @@ impl Partial {
             self.body.extend_from_slice(taken);
             self.filled = self.body.len();
         }
-        self.left = self.left.saturating_sub(self.filled.saturating_sub(from) as u64);
+        self.left = self
+            .left
+            .saturating_sub(self.filled.saturating_sub(from) as u64);
         for at in (from..self.filled).step_by(Self::CACHED) {
             let end = at.saturating_add(Self::CACHED).min(self.filled);
             mask::apply(self.body.get_mut(at..end).unwrap_or_default(), self.key, 0);
