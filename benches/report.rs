@@ -18,12 +18,9 @@ pub struct Report {
 impl Report {
     /// The page of the bench `name`. Beside the compiler, the crates in `versions` are told of.
     pub fn new(name: &'static str, about: &str, versions: &[&str]) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
         let mut used = first_line("rustc", &["--version"]);
         for name in versions {
-            let version = locked(&lock, name).unwrap_or("of unknown version");
-            used += &format!(", {name} {version}");
+            used += &format!(", {name} {}", version(name));
         }
         let date = first_line("date", &["-u", "+%F"]);
         let text = format!(
@@ -116,6 +113,20 @@ pub fn median(dir: &Path, group: &str, id: &str) -> io::Result<f64> {
     median.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// The page of the bench `name` as it is in the last commit; empty if there is none.
+pub fn committed(name: &str) -> String {
+    let page = format!("HEAD:./results/{name}.md");
+    output("git", &["-C", env!("CARGO_MANIFEST_DIR"), "show", &page])
+}
+
+/// The version of the crate `name` that `Cargo.lock` has.
+pub fn version(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    let version = locked(&lock, name).unwrap_or("of unknown version");
+    version.to_owned()
+}
+
 /// Whether all is to be measured: criterion takes a filter, and cargo runs benches as tests too.
 pub fn is_whole() -> bool {
     env::args().skip(1).all(|arg| arg == "--bench")
@@ -148,12 +159,16 @@ fn commit() -> String {
     format!("commit {}{beside}", git(&["rev-parse", "--short", "HEAD"]))
 }
 
-/// Empty if the program cannot be run.
 fn first_line(program: &str, args: &[&str]) -> String {
+    let output = output(program, args);
+    output.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Empty if the program cannot be run.
+fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     let output = output.map(|output| output.stdout).unwrap_or_default();
-    let output = String::from_utf8_lossy(&output);
-    output.lines().next().unwrap_or_default().to_owned()
+    String::from_utf8_lossy(&output).into_owned()
 }
 
 fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
