@@ -19,6 +19,7 @@ use tokio::{
 use memory::Memory;
 use wire::{End, config, frames, message};
 
+#[allow(dead_code, reason = "no bench uses all of it")]
 mod memory;
 mod wire;
 
@@ -228,16 +229,21 @@ fn name(role: Role, size: usize, batch: usize) -> String {
 }
 
 fn decode(role: Role, kind: Kind, size: usize, batch: usize) -> Work {
-    let wire = frames(role, &message(kind, size), batch);
+    let mut memory = Memory::new(frames(role, &message(kind, size), batch));
     let mut end = End::new(role);
     Box::new(move |rounds| {
-        for _ in 0..rounds {
-            end.receive(&wire, |_, message| drop(message));
+        let mut left = rounds * batch;
+        while left > 0 {
+            end.read(&mut memory, |_, message| {
+                drop(message);
+                left -= 1;
+            });
         }
     })
 }
 
 fn encode(role: Role, size: usize, batch: usize) -> Work {
+    let memory = Memory::new([].as_slice());
     let message = message(Text, size);
     let mut end = End::new(role);
     Box::new(move |rounds| {
@@ -245,25 +251,25 @@ fn encode(role: Role, size: usize, batch: usize) -> Work {
             for _ in 0..batch {
                 end.send(message.clone());
             }
-            end.write();
+            end.write(&memory);
         }
     })
 }
 
 fn echo_in_core(batch: usize) -> Work {
-    let wire = frames(Server, &message(Text, 16), batch);
+    let mut memory = sixteen(batch);
     let mut end = End::new(Server);
     Box::new(move |rounds| {
         for _ in 0..rounds {
-            end.receive(&wire, End::send);
-            end.write();
+            end.read(&mut memory, End::send);
+            end.write(&memory);
         }
     })
 }
 
 fn echo_on_tokio(batch: usize) -> Work {
     let runtime = runtime();
-    let memory = Memory::new(frames(Server, &message(Text, 16), batch));
+    let memory = sixteen(batch).resting();
     let negotiated = Negotiated::default();
     let mut socket = bowline_tokio::from_parts(memory, &[], negotiated, Server, &config());
     Box::new(move |rounds| {
@@ -280,17 +286,22 @@ fn echo_on_tokio(batch: usize) -> Work {
 /// The runtime and the transport alone.
 fn bytes_on_tokio(batch: usize) -> Work {
     let runtime = runtime();
-    let mut memory = Memory::new(frames(Server, &message(Text, 16), batch));
+    let mut memory = sixteen(batch).resting();
     let mut buf = vec![0; 4 << 10];
     Box::new(move |rounds| {
         runtime.block_on(async {
             for _ in 0..rounds {
-                let len = memory.read(&mut buf).await.expect("it never fails");
+                let len = AsyncReadExt::read(&mut memory, &mut buf).await;
+                let len = len.expect("it never fails");
                 let written = memory.write_all(&buf[..len]).await;
                 written.expect("it never fails");
             }
         });
     })
+}
+
+fn sixteen(batch: usize) -> Memory {
+    Memory::new(frames(Server, &message(Text, 16), batch))
 }
 
 fn runtime() -> Runtime {

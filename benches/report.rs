@@ -37,18 +37,12 @@ impl Report {
     }
 
     /// Adds a table. The first column is text, the others are numbers.
-    pub fn table<const N: usize>(&mut self, head: [&str; N], rows: &[[String; N]]) {
-        self.text += "\n";
-        let mut line = |cells: &[&str]| {
-            let _ = writeln!(self.text, "| {} |", cells.join(" | "));
-        };
-        line(&head);
-        line(&std::array::from_fn::<_, N, _>(|column| match column {
-            0 => "---",
-            _ => "---:",
-        }));
+    pub fn table<'a>(&mut self, head: impl AsRef<[&'a str]>, rows: &[impl AsRef<[String]>]) {
+        let head = head.as_ref();
+        let _ = writeln!(self.text, "\n| {} |", head.join(" | "));
+        let _ = writeln!(self.text, "| --- |{}", " ---: |".repeat(head.len() - 1));
         for row in rows {
-            line(&row.each_ref().map(String::as_str));
+            let _ = writeln!(self.text, "| {} |", row.as_ref().join(" | "));
         }
     }
 

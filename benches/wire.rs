@@ -1,6 +1,6 @@
 //! Frames made beforehand, and an end of the core that is driven as a driver does it, without a transport.
 
-use std::{hint::black_box, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Buf;
 use proto::{
@@ -10,8 +10,7 @@ use proto::{
     mask,
 };
 
-/// How much a driver reads at a time.
-pub(crate) const READ: usize = 128 << 10;
+use crate::memory::{Memory, READ};
 
 /// A message of `size` bytes; text is ASCII.
 pub(crate) fn message(kind: Kind, size: usize) -> Message {
@@ -51,7 +50,7 @@ pub(crate) fn frames(role: Role, message: &Message, count: usize) -> Vec<u8> {
     wire
 }
 
-/// What every end is set to: the defaults, and keys that cost nothing.
+/// What every end is set to: the defaults, and masking keys that cost nothing.
 pub(crate) fn config() -> Arc<Config> {
     let keys: fn(&mut [u8]) -> Result<(), EntropyError> = |bytes| {
         bytes.fill(0x5A);
@@ -81,25 +80,22 @@ impl End {
         }
     }
 
-    /// Reads `wire`, at most 128 KiB at a time, and calls `each` for every message.
-    pub(crate) fn receive(&mut self, mut wire: &[u8], mut each: impl FnMut(&mut Self, Message)) {
-        while !wire.is_empty() {
-            if self.rx.wants_loan() {
-                self.rx.lend(self.input.take().expect("it was given back"));
-            }
-            let room = self.rx.recv_buf().expect("all was polled");
-            let (read, rest) = wire.split_at(room.len().min(wire.len()).min(READ));
-            room[..read.len()].copy_from_slice(read);
-            wire = rest;
-            self.rx.handle_input(read.len());
-            while let Some(event) = self.rx.poll_event().expect("it is valid") {
-                let Event::Data(message) = event else {
-                    panic!("{event:?}");
-                };
-                each(self, message);
-            }
-            self.input = self.rx.take_back().or_else(|| self.input.take());
+    /// Reads once, and calls `each` for every message that came.
+    pub(crate) fn read(&mut self, memory: &mut Memory, mut each: impl FnMut(&mut Self, Message)) {
+        if self.rx.wants_loan() {
+            self.rx.lend(self.input.take().expect("it was given back"));
         }
+        let room = self.rx.recv_buf().expect("all was polled");
+        let read = memory.read(room.len()).unwrap_or_default();
+        room[..read.len()].copy_from_slice(read);
+        self.rx.handle_input(read.len());
+        while let Some(event) = self.rx.poll_event().expect("it is valid") {
+            let Event::Data(message) = event else {
+                panic!("{event:?}");
+            };
+            each(self, message);
+        }
+        self.input = self.rx.take_back().or_else(|| self.input.take());
     }
 
     /// Queues a message.
@@ -108,10 +104,10 @@ impl End {
         self.tx.send(message).expect("it is open");
     }
 
-    /// Writes all that is queued to where it costs nothing.
-    pub(crate) fn write(&mut self) {
+    /// Writes all that is queued.
+    pub(crate) fn write(&mut self, memory: &Memory) {
         while let Some(transmit) = self.tx.transmit() {
-            let written = black_box(transmit.chunk()).len();
+            let written = memory.write(transmit.chunk());
             transmit.advance(written);
             if let Some(idle) = self.tx.take_back() {
                 self.output = Some(idle);
