@@ -23,8 +23,13 @@ impl Report {
             used += &format!(", {name} {}", version(name));
         }
         let date = first_line("date", &["-u", "+%F"]);
+        let features = if cfg!(feature = "peers") {
+            " --features peers"
+        } else {
+            ""
+        };
         let text = format!(
-            "# {about}\n\n`cargo bench -p bowline-benches --bench {name}` on {date}, {}, on {}; {used}.\n",
+            "# {about}\n\n`cargo bench -p bowline-benches{features} --bench {name}` on {date}, {}, on {}; {used}.\n",
             commit(),
             machine(),
         );
