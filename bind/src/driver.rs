@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use proto::{Chunk, Event, Instant, Lost, Receiver, RecvError};
+use proto::{Chunk, Event, Instant, Lost, Message, Receiver, RecvError};
 
 use crate::{
     Error, Read, Timer, Write,
@@ -96,6 +96,24 @@ impl<T: Timer> Input<T> {
         &self.rx
     }
 
+    /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would
+    /// give, sooner.
+    #[inline]
+    pub(crate) fn next_small(&mut self) -> Option<Message> {
+        if self.parked.is_some() || self.is_tired() {
+            return None;
+        }
+        let message = self.rx.poll_small()?;
+        self.pull = Pull::Messages;
+        self.events += 1;
+        Some(message)
+    }
+
+    /// Whether it is time for other tasks.
+    fn is_tired(&self) -> bool {
+        self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES
+    }
+
     /// The next event, or `None` once the connection has ended.
     pub(crate) fn poll_event<S: Read + Write>(
         &mut self,
@@ -183,7 +201,7 @@ impl<T: Timer> Input<T> {
         let mut rested = true;
         loop {
             if self.parked.is_none() {
-                if self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES {
+                if self.is_tired() {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -319,8 +337,10 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
         write: Option<Instant>,
     ) -> bool {
-        let Some(deadline) = [self.rx.poll_timeout(), write].into_iter().flatten().min() else {
-            return false;
+        let deadline = match (self.rx.poll_timeout(), write) {
+            (Some(read), Some(write)) => read.min(write),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return false,
         };
         if deadline > Instant::EPOCH && self.timer.poll_until(cx, deadline).is_pending() {
             return false;
@@ -378,6 +398,7 @@ impl<T> fmt::Debug for Input<T> {
 }
 
 /// Tells the receiver what happened to the sender.
+#[inline]
 fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
     if let Some(payload) = output.tx.poll_ping() {
         rx.handle_ping_left(payload);

@@ -152,6 +152,27 @@ impl<S> Output<S> {
         Poll::Pending
     }
 
+    /// Whether something can be queued with neither waiting for room nor for other tasks.
+    #[inline]
+    pub(crate) fn has_turn(&mut self) -> bool {
+        if self.asked + 1 >= MAX_EVENTS || self.tx.is_full() {
+            return false;
+        }
+        self.asked += 1;
+        true
+    }
+
+    /// Queues what `queue` queues, whether or not there is room.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        // What it is gathered in.
+        self.tx.lend(|| LOAN.take());
+        queue(&mut self.tx).map_err(|error| self.refuse(error))
+    }
+
     /// Whether our Close has left, or never will.
     pub(crate) fn is_done(&self) -> bool {
         self.tx.is_closed() || self.tx.end().is_some()
@@ -198,6 +219,9 @@ impl<S> Output<S> {
 impl<S: Write> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.io.is_some() && !self.tx.has_output() && !self.unflushed && !self.wants_shutdown {
+            return Poll::Ready(());
+        }
         if self.io.is_none() {
             self.tx.handle_end(RecvError::Lost(Lost::Failed));
         }
@@ -208,11 +232,14 @@ impl<S: Write> Output<S> {
         if let Some(idle) = self.tx.take_back() {
             LOAN.set(Some(idle));
         }
-        if let Poll::Ready(Err(error)) = polled {
-            self.fail(error);
-            return Poll::Ready(());
+        match polled {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => {
+                self.fail(error);
+                return Poll::Ready(());
+            }
+            Poll::Pending => self.tx.handle_sent(!self.unflushed),
         }
-        self.tx.handle_sent(!self.unflushed);
         self.shut_down_behind_close(cx);
         polled.map(drop)
     }
@@ -235,7 +262,9 @@ impl<S: Write> Output<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(io) = &mut self.io {
+        while self.tx.has_output()
+            && let Some(io) = &mut self.io
+        {
             if self.writes >= MAX_WRITES {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -250,7 +279,9 @@ impl<S: Write> Output<S> {
             if !transmit.has_remaining() {
                 LOAN.set(self.tx.take_back());
             }
-            self.tx.handle_sent(false);
+            if self.tx.has_output() {
+                self.tx.handle_sent(false);
+            } // Or else the flush tells of it.
         }
         Poll::Ready(Ok(()))
     }
@@ -285,7 +316,7 @@ impl<S: Write> Output<S> {
         if !self.make_room(cx) {
             return Poll::Pending;
         }
-        Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
+        Poll::Ready(self.queue(queue))
     }
 
     /// As [`poll_queue`](Self::poll_queue), for one of several who queue.
