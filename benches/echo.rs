@@ -14,8 +14,8 @@ use std::{
 use bowline_benches::is_whole;
 
 use measure::Sample;
-use rows::ROWS;
-use servers::{Kind, Server};
+use rows::{Measure, ROWS, Row};
+use servers::{Deflate, Kind, Server};
 
 #[path = "echo/floor.rs"]
 mod floor;
@@ -54,6 +54,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let server = servers.iter().find(|server| server.name == name);
         return Ok(serve(server.ok_or("no such server")?, compression)?);
     }
+    // It tells of the machine, so it comes before this process has one core only.
+    let page = page::new();
     process::many_files()?;
     process::pin(0)?;
     let wanted = |row: &str, server: &Server| {
@@ -91,7 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         measured.push(samples);
     }
     if is_whole() {
-        page::keep(&servers, &measured)?;
+        page::keep(page, &servers, &measured)?;
     }
     Ok(())
 }
@@ -105,10 +107,15 @@ fn serve(server: &Server, compression: &str) -> io::Result<()> {
 }
 
 /// Why `row` says nothing about `server`.
-fn cannot(row: &rows::Row, server: &Server) -> Option<&'static str> {
+fn cannot(row: &Row, server: &Server) -> Option<&'static str> {
+    match (row.measure.compression(), server.deflate) {
+        (Some(_), Deflate::None) => return Some("no compression"),
+        (Some(true), Deflate::WithoutTakeover) => return Some("no context takeover"),
+        _ => {}
+    }
     match row.measure {
-        _ if row.measure.compression().is_some() && !server.deflate => Some("no compression"),
-        rows::Measure::Idle(_) if server.kind == Kind::Least => Some("keeps its buffers"),
+        Measure::Upgrade => server.upgrade,
+        Measure::Idle(_) if server.kind == Kind::Least => Some("keeps its buffers"),
         _ => None,
     }
 }

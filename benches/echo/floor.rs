@@ -88,7 +88,7 @@ pub(crate) fn blocking(listener: TcpListener, _: Option<Takeover>) -> io::Result
 /// no UTF-8, no opcode, no length, and knows neither fragments nor control frames.
 pub(crate) fn frames(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
     on_tokio(listener, |mut stream| async move {
-        upgrade(&mut stream).await?;
+        upgrade(&mut stream, None).await?;
         let (mut input, mut filled) = (vec![0; READ], 0);
         let mut output = Vec::with_capacity(READ);
         loop {
@@ -139,7 +139,8 @@ fn echo(input: &mut [u8], output: &mut Vec<u8>) -> Option<usize> {
     Some(head + 4 + len)
 }
 
-async fn upgrade(stream: &mut TcpStream) -> io::Result<()> {
+/// The opening handshake, whose answer names these `extensions`.
+pub(crate) async fn upgrade(stream: &mut TcpStream, extensions: Option<&str>) -> io::Result<()> {
     let mut head = Vec::with_capacity(1024);
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut head).await? == 0 {
@@ -154,9 +155,12 @@ async fn upgrade(stream: &mut TcpStream) -> io::Result<()> {
         .chain_update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
         .finalize();
     let accept = BASE64_STANDARD.encode(hash);
+    let extensions = extensions.map_or_else(String::new, |extensions| {
+        format!("Sec-WebSocket-Extensions: {extensions}\r\n")
+    });
     let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n",
+         Sec-WebSocket-Accept: {accept}\r\n{extensions}\r\n",
     );
     stream.write_all(response.as_bytes()).await
 }

@@ -72,6 +72,7 @@ impl Generator {
                 stream,
                 requests: requests.reader(first),
                 unsent: 0,
+                waiting: 0,
                 answers: match load.compression {
                     Some(_) => Answers::Inflated(Box::new(Inflated::new(load, messages.clone()))),
                     None => Answers::Same(answers.reader(first)),
@@ -87,8 +88,8 @@ impl Generator {
         })
     }
 
-    /// Each connection has `depth` messages under way, and sends as many more as were answered, until it is
-    /// `enough`; returns when all are answered.
+    /// Each connection sends `depth` messages and, when all are answered, as many again, until it is `enough`;
+    /// returns when all are answered.
     ///
     /// # Errors
     ///
@@ -110,9 +111,10 @@ impl Generator {
             for event in &self.events {
                 let connection = &mut self.connections[event.data.u64() as usize];
                 let arrived = connection.read(&mut self.buffer)?;
-                if more {
-                    connection.queue(arrived.messages);
-                    sent += arrived.messages;
+                connection.waiting -= arrived.messages;
+                if more && connection.waiting == 0 {
+                    connection.queue(self.depth);
+                    sent += self.depth;
                 }
                 connection.write()?;
                 answered.messages += arrived.messages;
@@ -157,6 +159,8 @@ struct Connection {
     /// Bytes of requests that the socket had no room for.
     unsent: usize,
     answers: Answers,
+    /// Messages that are not answered.
+    waiting: usize,
 }
 
 enum Answers {
@@ -169,6 +173,7 @@ enum Answers {
 impl Connection {
     fn queue(&mut self, messages: usize) {
         self.unsent += self.requests.ahead(self.unsent, messages);
+        self.waiting += messages;
     }
 
     fn write(&mut self) -> io::Result<()> {

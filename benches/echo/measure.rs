@@ -24,7 +24,7 @@ pub(crate) struct Sample {
 }
 
 /// How long messages are sent while CPU time is measured.
-const MEASURED: Duration = Duration::from_millis(300);
+const MEASURED: Duration = Duration::from_millis(200);
 
 /// Connections whose memory is compared with that of a few.
 const IDLE: usize = 2000;

@@ -64,15 +64,21 @@ fn number(value: f64) -> String {
     }
 }
 
+pub(crate) fn new() -> Report {
+    Report::new(
+        "echo",
+        "Echo over loopback: CPU, instructions, memory",
+        VERSIONS,
+    )
+}
+
 /// Writes the page and its chart.
-pub(crate) fn keep(servers: &[Server], measured: &Measured) -> io::Result<()> {
-    let about = "Echo over loopback: CPU, instructions, memory";
-    let mut report = Report::new("echo", about, VERSIONS);
+pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) -> io::Result<()> {
     report.paragraph(
         "The server has a process and a core of its own, the generator another; each sends and checks whole \
          messages. One thread serves all connections, but for blocking, where each has its own. \
-         `TCP_NODELAY` is set. Rows are connections x size of a message, and how many messages of a \
-         connection wait for their answers. Median of five rounds, in which every server had its turn before \
+         `TCP_NODELAY` is set. Rows are connections x size of a message, and depth is how many messages a \
+         connection sends before it waits for all their answers. Median of five rounds, in which every server had its turn before \
          the next round began.",
     );
     goals(&mut report, servers, measured);
@@ -146,18 +152,20 @@ fn goals(report: &mut Report, servers: &[Server], measured: &Measured) {
         let cell =
             |found: Option<(f64, &str)>| found.map_or_else(|| "–".into(), |found| number(found.0));
         for (ours, goal) in row.goals {
-            let runtime = ours.trim_start_matches("bowline-");
+            let runtime = servers.iter().find(|server| server.name == *ours);
+            let runtime = runtime.map(|server| server.runtime);
             let measured = value(&|server| server.name == *ours);
             let floor =
-                value(&|server| server.kind == Kind::Raw && server.name.starts_with(runtime));
-            let peer = value(&|server| server.kind == Kind::Peer);
+                value(&|server| server.kind == Kind::Raw && Some(server.runtime) == runtime);
+            let peer =
+                value(&|server| server.kind == Kind::Peer && Some(server.runtime) == runtime);
             let verdict = match measured {
                 Some((value, _)) if value <= *goal => "yes",
                 Some(_) => "**no**",
                 None => "–",
             };
             table.push([
-                format!("{}, {runtime}", row.name),
+                format!("{}, {}", row.name, ours.trim_start_matches("bowline-")),
                 format!("≤ {goal}"),
                 cell(measured),
                 verdict.into(),
@@ -171,7 +179,7 @@ fn goals(report: &mut Report, servers: &[Server], measured: &Measured) {
     }
     report.paragraph(
         "Ours and what we want it to be, in the units of the tables below; the floor is TCP alone on the same \
-         runtime, the best peer the least value of all peers on tokio.",
+         runtime, the best peer the one that needs least there.",
     );
     report.table(
         ["row", "goal", "ours", "reached", "floor", "best peer"],

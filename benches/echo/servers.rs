@@ -7,9 +7,11 @@ use crate::{floor, frames::Takeover, ours};
 /// What sends back what it receives.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
+    pub(crate) runtime: Runtime,
     pub(crate) kind: Kind,
-    /// Whether it knows compression.
-    pub(crate) deflate: bool,
+    pub(crate) deflate: Deflate,
+    /// Why its connections and upgrades say nothing about it.
+    pub(crate) upgrade: Option<&'static str>,
     /// Serves until its process ends.
     pub(crate) serve: fn(TcpListener, Option<Takeover>) -> io::Result<()>,
 }
@@ -24,23 +26,51 @@ pub(crate) enum Kind {
     Peer,
 }
 
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Runtime {
+    Tokio,
+    Smol,
+    /// A thread for each connection.
+    Blocking,
+}
+
+/// What it can do of RFC 7692.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Deflate {
+    None,
+    WithoutTakeover,
+    Full,
+}
+
+impl Server {
+    pub(crate) fn new(
+        name: &'static str,
+        (runtime, kind, deflate): (Runtime, Kind, Deflate),
+        serve: fn(TcpListener, Option<Takeover>) -> io::Result<()>,
+    ) -> Self {
+        Self {
+            name,
+            runtime,
+            kind,
+            deflate,
+            upgrade: None,
+            serve,
+        }
+    }
+}
+
 /// Floors and ours, and then the peers, if they are compiled.
 pub(crate) fn all() -> Vec<Server> {
-    let server = |name, kind, deflate, serve| Server {
-        name,
-        kind,
-        deflate,
-        serve,
-    };
+    use {Deflate::*, Kind::*, Runtime::*};
     #[cfg_attr(not(feature = "peers"), allow(unused_mut))]
     let mut all = vec![
-        server("tokio, TCP only", Kind::Raw, false, floor::tokio),
-        server("tokio, least frames", Kind::Least, false, floor::frames),
-        server("bowline-tokio", Kind::Ours, true, ours::tokio),
-        server("smol, TCP only", Kind::Raw, false, floor::smol),
-        server("bowline-smol", Kind::Ours, true, ours::smol),
-        server("blocking, TCP only", Kind::Raw, false, floor::blocking),
-        server("bowline-blocking", Kind::Ours, true, ours::blocking),
+        Server::new("tokio, TCP only", (Tokio, Raw, None), floor::tokio),
+        Server::new("tokio, least frames", (Tokio, Least, None), floor::frames),
+        Server::new("bowline-tokio", (Tokio, Ours, Full), ours::tokio),
+        Server::new("smol, TCP only", (Smol, Raw, None), floor::smol),
+        Server::new("bowline-smol", (Smol, Ours, Full), ours::smol),
+        Server::new("blocking, TCP only", (Blocking, Raw, None), floor::blocking),
+        Server::new("bowline-blocking", (Blocking, Ours, Full), ours::blocking),
     ];
     #[cfg(feature = "peers")]
     all.extend(crate::peers::all());

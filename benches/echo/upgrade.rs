@@ -56,7 +56,6 @@ pub(crate) fn upgrade(
     Ok(streams)
 }
 
-/// The head, in lower case but for the value of `Sec-WebSocket-Accept`.
 fn response(stream: &mut TcpStream) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -78,6 +77,7 @@ fn check(head: &str, compression: Option<Takeover>) -> io::Result<()> {
     match compression {
         None if agreed => wrong("compression nobody offered"),
         Some(_) if !agreed => wrong("no compression"),
+        Some(true) if head.contains("no_context_takeover") => wrong("no takeover"),
         Some(false) if !head.contains("server_no_context_takeover") => wrong("takeover"),
         _ => Ok(()),
     }
