@@ -24,7 +24,7 @@ pub(crate) struct Sample {
 }
 
 /// How long messages are sent while CPU time is measured.
-const MEASURED: Duration = Duration::from_millis(200);
+const MEASURED: Duration = Duration::from_millis(150);
 
 /// Connections whose memory is compared with that of a few.
 const IDLE: usize = 2000;
@@ -126,22 +126,22 @@ fn system_calls(server: &Server, load: &Load) -> io::Result<f64> {
 
 /// The difference between two runs, so that what a server does once falls out.
 fn instructions(server: &Server, load: &Load) -> io::Result<f64> {
-    const SHORT: usize = 20;
-    const LONG: usize = 220;
-    let one = instructions_of(server, load, SHORT)?;
-    let other = instructions_of(server, load, LONG)?;
-    let messages = (LONG - SHORT) * load.depth * load.connections;
-    Ok((other as f64 - one as f64) / messages as f64)
+    let once = load.depth * load.connections;
+    let short = once * (500 / once).max(10);
+    let long = 5 * short;
+    let more = instructions_of(server, load, long)? as f64;
+    let less = instructions_of(server, load, short)? as f64;
+    Ok((more - less) / (long - short) as f64)
 }
 
-/// Of a server in whose life each connection was sent `depth` messages so many times.
-fn instructions_of(server: &Server, load: &Load, times: usize) -> io::Result<u64> {
+/// Of a server that got so many messages in its life.
+fn instructions_of(server: &Server, load: &Load, messages: usize) -> io::Result<u64> {
     let seen = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
     let output = format!("--callgrind-out-file={}", seen.display());
     let callgrind = ["valgrind", "--tool=callgrind", &output];
     let process = start(server, load.compression, &callgrind)?;
     let mut generator = Generator::connect(process.addr, load, server.kind == Kind::Raw)?;
-    generator.run(Enough::Messages(times * load.depth * load.connections))?;
+    generator.run(Enough::Messages(messages))?;
     process.end()?;
     let seen = fs::read_to_string(seen)?;
     let total = seen.lines().find_map(|line| line.strip_prefix("totals: "));

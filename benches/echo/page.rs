@@ -78,7 +78,7 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         "The server has a process and a core of its own, the generator another; each sends and checks whole \
          messages. One thread serves all connections, but for blocking, where each has its own. \
          `TCP_NODELAY` is set. Rows are connections x size of a message, and depth is how many messages a \
-         connection sends before it waits for all their answers. Median of five rounds, in which every server had its turn before \
+         connection sends before it waits for all their answers. Median of five rounds (compression and upgrades: three), in which every server had its turn before \
          the next round began.",
     );
     goals(&mut report, servers, measured);

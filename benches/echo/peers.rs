@@ -91,36 +91,33 @@ where
     Ok(())
 }
 
-async fn batched<S, M, E>(mut socket: S, is_data: fn(&M) -> bool) -> Ended
+/// Takes up to `most` messages that are ready, then queues the answers; flushes when none is ready.
+async fn batched<S, M, E>(mut socket: S, is_data: fn(&M) -> bool, most: usize) -> Ended
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     E: Error + Send + Sync + 'static,
 {
+    let mut ready = Vec::with_capacity(most);
     loop {
-        let message = match socket.next().now_or_never() {
-            Some(message) => message,
-            None => {
-                socket.flush().await?;
-                socket.next().await
+        while ready.len() < most {
+            match socket.next().now_or_never() {
+                Some(Some(message)) => ready.push(message?),
+                Some(None) => return Ok(()),
+                None => break,
             }
-        };
-        let Some(message) = message.transpose()? else {
-            return Ok(());
-        };
-        if is_data(&message) {
-            socket.feed(message).await?;
         }
-    }
-}
-
-async fn either<const BATCHED: bool, S, M, E>(socket: S, is_data: fn(&M) -> bool) -> Ended
-where
-    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
-    E: Error + Send + Sync + 'static,
-{
-    match BATCHED {
-        true => batched(socket, is_data).await,
-        false => simple(socket, is_data).await,
+        if ready.is_empty() {
+            socket.flush().await?;
+            match socket.next().await {
+                Some(message) => ready.push(message?),
+                None => return Ok(()),
+            }
+        }
+        for message in ready.drain(..) {
+            if is_data(&message) {
+                socket.feed(message).await?;
+            }
+        }
     }
 }
 
@@ -131,7 +128,10 @@ fn tokio_tungstenite<const BATCHED: bool>(
     on_tokio(listener, |stream| async {
         let socket = tokio_tungstenite::accept_async(stream).await?;
         let is_data = |message: &tungstenite::Message| message.is_text() || message.is_binary();
-        either::<BATCHED, _, _, _>(socket, is_data).await
+        match BATCHED {
+            true => batched(socket, is_data, 1).await,
+            false => simple(socket, is_data).await,
+        }
     })
 }
 
@@ -182,7 +182,11 @@ fn tokio_websockets<const BATCHED: bool>(
                 .limits(Limits::unlimited());
             let (_, socket) = builder.accept(stream).await?;
             let is_data = |message: &Message| message.is_text() || message.is_binary();
-            either::<BATCHED, _, _, _>(socket, is_data).await
+            match BATCHED {
+                // It writes what is queued whenever it is asked for a message.
+                true => batched(socket, is_data, 256).await,
+                false => simple(socket, is_data).await,
+            }
         })
     })
 }
@@ -268,7 +272,11 @@ fn yawc<const BATCHED: bool>(
             let socket =
                 WebSocket::from_stream_with_extensions(stream, Role::Server, extensions, options)?;
             let is_data = |frame: &Frame| matches!(frame.opcode(), OpCode::Text | OpCode::Binary);
-            either::<BATCHED, _, _, _>(socket.map(Ok), is_data).await
+            let socket = socket.map(Ok);
+            match BATCHED {
+                true => batched(socket, is_data, 1).await,
+                false => simple(socket, is_data).await,
+            }
         }
     })
 }
@@ -329,7 +337,10 @@ fn sockudo<const BATCHED: bool>(
         let Some(takeover) = compression else {
             server_handshake(&mut stream).await?;
             let socket = WebSocketStream::server(stream, Config::default());
-            return either::<BATCHED, _, _, _>(socket, is_data).await;
+            return match BATCHED {
+                true => batched(socket, is_data, 1).await,
+                false => simple(socket, is_data).await,
+            };
         };
         let policy = DeflateConfig {
             server_no_context_takeover: !takeover,
@@ -352,6 +363,9 @@ fn sockudo<const BATCHED: bool>(
             }
         };
         let socket = CompressedWebSocketStream::server(stream, Config::default(), agreed);
-        either::<BATCHED, _, _, _>(socket, is_data).await
+        match BATCHED {
+            true => batched(socket, is_data, 1).await,
+            false => simple(socket, is_data).await,
+        }
     })
 }

@@ -15,14 +15,31 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// So many wait for the server at once.
 const WAVE: usize = 50;
 
+/// Opens `count` connections to a server that knows TCP only. Each sends back a byte, so that no more of them
+/// wait to be accepted than the server lets wait.
 pub(crate) fn connect(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpStream>> {
-    let connect = |_| {
-        let stream = TcpStream::connect(addr)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        Ok(stream)
-    };
-    (0..count).map(connect).collect()
+    in_waves(addr, count, b"?", |stream| stream.read_exact(&mut [0]))
+}
+
+fn in_waves(
+    addr: SocketAddr,
+    count: usize,
+    request: &[u8],
+    mut response: impl FnMut(&mut TcpStream) -> io::Result<()>,
+) -> io::Result<Vec<TcpStream>> {
+    let mut streams = Vec::with_capacity(count);
+    while streams.len() < count {
+        let wave = streams.len()..count.min(streams.len() + WAVE);
+        for _ in wave.clone() {
+            let mut stream = TcpStream::connect(addr)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.write_all(request)?;
+            streams.push(stream);
+        }
+        streams[wave].iter_mut().try_for_each(&mut response)?;
+    }
+    Ok(streams)
 }
 
 /// Opens `count` connections, upgraded.
@@ -42,18 +59,9 @@ pub(crate) fn upgrade(
         "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n",
     );
-    let mut streams = Vec::with_capacity(count);
-    while streams.len() < count {
-        let mut wave = connect(addr, WAVE.min(count - streams.len()))?;
-        for stream in &mut wave {
-            stream.write_all(request.as_bytes())?;
-        }
-        for stream in &mut wave {
-            check(&response(stream)?, compression)?;
-        }
-        streams.append(&mut wave);
-    }
-    Ok(streams)
+    in_waves(addr, count, request.as_bytes(), |stream| {
+        check(&response(stream)?, compression)
+    })
 }
 
 fn response(stream: &mut TcpStream) -> io::Result<String> {
