@@ -17,6 +17,8 @@ use measure::Sample;
 use rows::{Measure, ROWS, Row};
 use servers::{Deflate, Kind, Server};
 
+#[path = "echo/bare.rs"]
+mod bare;
 #[path = "echo/floor.rs"]
 mod floor;
 #[path = "echo/frames.rs"]

@@ -1,61 +1,26 @@
 //! What no library can go below: TCP alone on each runtime, and the least that is an echo of frames.
 
 use std::{
-    cell::Cell,
-    future::poll_fn,
     io::{self, Read, Write},
     net::TcpListener,
-    pin::Pin,
-    task::{Context, Poll},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
 use crate::{
+    bare::{self, READ},
     frames::Takeover,
     servers::{on_smol, on_threads, on_tokio},
 };
 
-/// Bytes read at once.
-const READ: usize = 128 << 10;
-
-/// A connection that waits has a task and a `TcpStream`; the buffer is lent to whoever reads.
 pub(crate) fn tokio(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
-    on_tokio(listener, |mut stream| async move {
-        loop {
-            let (buffer, read) = poll_fn(|cx| read_lent(&mut stream, cx)).await?;
-            if read == 0 {
-                return io::Result::Ok(());
-            }
-            stream.write_all(&buffer[..read]).await?;
-            LENT.set(buffer);
-        }
-    })
-}
-
-thread_local! {
-    static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-fn read_lent(stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<(Vec<u8>, usize)>> {
-    let mut buffer = LENT.take();
-    buffer.resize(READ, 0);
-    let mut read = ReadBuf::new(&mut buffer);
-    let polled = Pin::new(stream).poll_read(cx, &mut read);
-    let read = read.filled().len();
-    match polled {
-        Poll::Pending => {
-            LENT.set(buffer);
-            Poll::Pending
-        }
-        Poll::Ready(done) => Poll::Ready(done.map(|()| (buffer, read))),
-    }
+    on_tokio(listener, |stream| bare::echo(stream, |_| ()))
 }
 
 pub(crate) fn smol(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
@@ -98,7 +63,7 @@ pub(crate) fn frames(listener: TcpListener, _: Option<Takeover>) -> io::Result<(
             }
             filled += read;
             let mut done = 0;
-            while let Some(len) = echo(&mut input[done..filled], &mut output) {
+            while let Some(len) = answer(&mut input[done..filled], &mut output) {
                 done += len;
             }
             stream.write_all(&output).await?;
@@ -113,7 +78,7 @@ pub(crate) fn frames(listener: TcpListener, _: Option<Takeover>) -> io::Result<(
 }
 
 /// The first frame, whose length is returned, into `output`; None if it is not whole.
-fn echo(input: &mut [u8], output: &mut Vec<u8>) -> Option<usize> {
+fn answer(input: &mut [u8], output: &mut Vec<u8>) -> Option<usize> {
     let (head, len) = match *input {
         [_, 0xFE, high, low, ..] => (4, u16::from_be_bytes([high, low]).into()),
         [_, 0xFF, a, b, c, d, e, f, g, h, ..] => {

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::fd::OwnedFd,
     rc::Rc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustix::{
@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use crate::{
-    frames::{self, Cycle, Inflated, Load},
+    frames::{self, Inflated, Load},
     upgrade,
 };
 
@@ -46,15 +46,20 @@ impl Generator {
     /// Opens the connections of `load`. A server that is `raw` knows nothing of WebSockets: it sends back
     /// the very bytes.
     pub(crate) fn connect(addr: SocketAddr, load: &Load, raw: bool) -> io::Result<Self> {
+        let streams = match raw {
+            true => upgrade::connect(addr, load.connections)?,
+            false => upgrade::upgrade(addr, load.connections, load.compression)?,
+        };
+        Self::new(streams, load, raw)
+    }
+
+    /// Over connections that are open.
+    pub(crate) fn new(streams: Vec<TcpStream>, load: &Load, raw: bool) -> io::Result<Self> {
         let messages = frames::messages(load);
         let requests = Rc::new(frames::requests(load, &messages));
         let answers = match raw {
             true => requests.clone(),
             false => Rc::new(frames::answers(load, &messages)),
-        };
-        let streams = match raw {
-            true => upgrade::connect(addr, load.connections)?,
-            false => upgrade::upgrade(addr, load.connections, load.compression)?,
         };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::new();
@@ -131,6 +136,13 @@ impl Generator {
                 answers.trust();
             }
         }
+    }
+
+    /// The connections, for another load.
+    #[allow(dead_code)] // By the echo bench.
+    pub(crate) fn into_streams(self) -> Vec<TcpStream> {
+        let streams = self.connections.into_iter();
+        streams.map(|connection| connection.stream).collect()
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -212,13 +224,4 @@ impl Connection {
             }
         }
     }
-}
-
-/// So long a connection is used before anything is measured, and each message is sent at least once.
-pub(crate) fn warm_up(generator: &mut Generator, load: &Load) -> io::Result<()> {
-    const AT_LEAST: Duration = Duration::from_millis(30);
-    let start = Instant::now();
-    generator.run(Enough::Messages(Cycle::length(load) * load.connections))?;
-    generator.trust();
-    generator.run(Enough::At(start + AT_LEAST)).map(drop)
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    frames::{Load, Takeover},
-    generator::{Enough, Generator, warm_up},
+    frames::{Cycle, Load, Takeover},
+    generator::{Enough, Generator},
     process::Process,
     rows::Measure,
     servers::{Kind, Server},
@@ -147,4 +147,13 @@ fn instructions_of(server: &Server, load: &Load, messages: usize) -> io::Result<
     let total = seen.lines().find_map(|line| line.strip_prefix("totals: "));
     let total = total.and_then(|total| total.parse().ok());
     total.ok_or_else(|| io::Error::other("callgrind counts nothing"))
+}
+
+/// So long a connection is used before anything is measured, and each message is sent at least once.
+fn warm_up(generator: &mut Generator, load: &Load) -> io::Result<()> {
+    const AT_LEAST: Duration = Duration::from_millis(30);
+    let start = Instant::now();
+    generator.run(Enough::Messages(Cycle::length(load) * load.connections))?;
+    generator.trust();
+    generator.run(Enough::At(start + AT_LEAST)).map(drop)
 }

@@ -38,6 +38,7 @@ pub(crate) enum Runtime {
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Deflate {
     None,
+    #[cfg_attr(not(feature = "peers"), allow(dead_code))]
     WithoutTakeover,
     Full,
 }
