@@ -8,11 +8,14 @@ use std::{
     process::Command,
 };
 
-/// A page of tables, and a chart.
+/// A page of tables and charts.
 #[derive(Debug)]
 pub struct Report {
     name: &'static str,
     text: String,
+    charts: String,
+    /// Lines of them.
+    charted: usize,
 }
 
 impl Report {
@@ -33,7 +36,12 @@ impl Report {
             commit(),
             machine(),
         );
-        Self { name, text }
+        Self {
+            name,
+            text,
+            charts: String::new(),
+            charted: 0,
+        }
     }
 
     /// Adds a paragraph.
@@ -42,43 +50,57 @@ impl Report {
     }
 
     /// Adds a table. The first column is text, the others are numbers.
-    pub fn table<'a>(&mut self, head: impl AsRef<[&'a str]>, rows: &[impl AsRef<[String]>]) {
-        let head = head.as_ref();
-        let _ = writeln!(self.text, "\n| {} |", head.join(" | "));
+    pub fn table<H: AsRef<str>>(&mut self, head: impl AsRef<[H]>, rows: &[impl AsRef<[String]>]) {
+        let head: Vec<&str> = head.as_ref().iter().map(AsRef::as_ref).collect();
+        let _ = writeln!(
+            self.text,
+            "
+| {} |",
+            head.join(" | ")
+        );
         let _ = writeln!(self.text, "| --- |{}", " ---: |".repeat(head.len() - 1));
         for row in rows {
             let _ = writeln!(self.text, "| {} |", row.as_ref().join(" | "));
         }
     }
 
-    /// Adds the page's chart: bars from 0 on. Labels are plain text.
+    /// Adds a chart below those that the page has: bars from 0 on. Labels are plain text.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
     pub fn chart(&mut self, title: &str, bars: &[(String, f64)]) -> io::Result<()> {
         const ROW: usize = 22;
-        let most = bars.iter().map(|(_, value)| *value).fold(1.0, f64::max);
-        let height = (bars.len() + 2) * ROW;
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" \
-             font-family=\"sans-serif\" font-size=\"13\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-             <text x=\"10\" y=\"{ROW}\" font-weight=\"bold\">{title}</text>\n",
+        let most = bars.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+        let digits = if most < 10.0 { 2 } else { 0 };
+        let top = self.charted * ROW;
+        let _ = writeln!(
+            self.charts,
+            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{title}</text>",
+            top + ROW,
         );
         for (row, (label, value)) in bars.iter().enumerate() {
-            let (top, line) = ((row + 1) * ROW + 10, (row + 2) * ROW + 2);
+            let (top, line) = (top + (row + 1) * ROW + 10, top + (row + 2) * ROW + 2);
             let width = value / most * 360.0;
             let _ = writeln!(
-                svg,
+                self.charts,
                 "<text x=\"280\" y=\"{line}\" text-anchor=\"end\">{label}</text>\
                  <rect x=\"290\" y=\"{top}\" width=\"{width:.1}\" height=\"16\" fill=\"#3b6ea5\"/>\
-                 <text x=\"{:.1}\" y=\"{line}\">{value:.0}</text>",
+                 <text x=\"{:.1}\" y=\"{line}\">{value:.digits$}</text>",
                 width + 296.0,
             );
         }
-        svg += "</svg>\n";
-        self.paragraph(&format!("![{title}]({}.svg)", self.name));
+        if self.charted == 0 {
+            self.paragraph(&format!("![{title}]({}.svg)", self.name));
+        }
+        self.charted += bars.len() + 2;
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{}\" \
+             font-family=\"sans-serif\" font-size=\"13\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{}</svg>\n",
+            self.charted * ROW,
+            self.charts,
+        );
         fs::write(self.path("svg")?, svg)
     }
 
