@@ -77,15 +77,15 @@ fn page(home: &Path) -> Result<(), Box<dyn Error>> {
     );
     let mut rows = Vec::new();
     for (index, case) in cases().into_iter().enumerate() {
-        let each = count(home, index)? as f64 / (case.rounds * case.batch) as f64;
+        let each = (count(home, index)? as f64 / (case.rounds * case.batch) as f64).round();
         let (old, change) = match before.get(&case.label) {
             Some(old) => (
-                format!("{old:.0}"),
+                old.to_string(),
                 format!("{:+.1} %", (each / old - 1.0) * 100.0),
             ),
             None => ("–".into(), "–".into()),
         };
-        rows.push([case.label, format!("{each:.0}"), old, change]);
+        rows.push([case.label, each.to_string(), old, change]);
     }
     report.table(["work", "instructions", "before", "change"], &rows);
     report.finish()?;
