@@ -165,8 +165,8 @@ fn page(measured: &Path, cells: &[Cell]) -> Result<(), Box<dyn Error>> {
         }
     }
     report.paragraph(
-        "`decoded by hand` reads, copies, unmasks and checks by what bowline-proto does it with, and knows that \
-         what comes is valid frames of messages, each of one frame. What a runtime does to wake a task is in no figure: `bowline-tokio` \
+        "By hand, each message gets memory of its own, and all that comes is known to be valid, in one frame each; \
+         unmasked and checked is by what bowline-proto does it with. What a runtime does to wake a task is in no figure: `bowline-tokio` \
          and the other sockets are polled until they are done.",
     );
     for note in peers::NOTES {
