@@ -17,7 +17,7 @@ use crate::{
 /// The size of the buffer that is lent to one socket after the other, in bytes.
 const LOAN: usize = 128 << 10;
 /// After so many bytes without waiting, other tasks get a turn.
-const MAX_BYTES: usize = 64 << 10;
+const MAX_BYTES: u32 = 64 << 10;
 
 thread_local! {
     static POOL: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
@@ -48,16 +48,16 @@ pub(crate) struct Input<T> {
     rx: Receiver,
     timer: T,
     /// What came while somebody waited for output; pulled as `pull` says.
-    parked: Option<Event<Chunk>>,
+    parked: Option<Box<Event<Chunk>>>,
     /// How the application receives.
     pull: Pull,
     /// The chunk before was not the last of its message.
     inside: bool,
     /// What will be reported when the connection has ended.
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
     io_error: Option<io::Error>,
-    events: u32,
-    bytes: usize,
+    events: u8,
+    bytes: u32,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -125,12 +125,12 @@ impl<T: Timer> Input<T> {
         if let Some(event) = self.parked.take() {
             // A message belongs to the method that first saw it: the rest of one that came in chunks
             // is skipped by those who want it whole.
-            let whole = match &event {
+            let whole = match &*event {
                 Event::Data(chunk) => !mem::replace(&mut self.inside, !chunk.fin) && chunk.fin,
                 _ => true,
             };
             if whole || pull == Pull::Chunks || pulled == Pull::Messages {
-                return Poll::Ready(Ok(Some(event)));
+                return Poll::Ready(Ok(Some(*event)));
             }
         }
         match self.run(output, cx) {
@@ -141,7 +141,9 @@ impl<T: Timer> Input<T> {
                 }
                 Poll::Ready(Ok(Some(event)))
             }
-            Poll::Ready(Pass::Ended) => Poll::Ready(self.failed.take().map_or(Ok(None), Err)),
+            Poll::Ready(Pass::Ended) => {
+                Poll::Ready(self.failed.take().map_or(Ok(None), |error| Err(*error)))
+            }
         }
     }
 
@@ -169,7 +171,7 @@ impl<T: Timer> Input<T> {
     ) -> Poll<()> {
         match self.run(output, cx) {
             Poll::Ready(Pass::Event(event)) => {
-                self.parked = Some(event);
+                self.parked = Some(Box::new(event));
                 Poll::Ready(())
             }
             Poll::Ready(Pass::Ended) => Poll::Ready(()),
@@ -268,7 +270,7 @@ impl<T: Timer> Input<T> {
             };
             #[cfg(feature = "tracing")]
             tracing::debug!(%error, "websocket failed");
-            self.failed.get_or_insert(error);
+            self.failed.get_or_insert_with(|| Box::new(error));
             None
         })
     }
@@ -311,7 +313,7 @@ impl<T: Timer> Input<T> {
         match (read, error) {
             (Poll::Ready(Ok(0)), _) => self.rx.handle_eof(),
             (Poll::Ready(Ok(len)), _) => {
-                self.bytes += len;
+                self.bytes = self.bytes.saturating_add(len as u32);
                 self.rx.handle_input(len);
             }
             (Poll::Ready(Err(error)), _) => {

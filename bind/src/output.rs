@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    collections::VecDeque,
     fmt,
     io::{self, IoSlice},
     task::{Context, Poll, ready},
@@ -14,9 +13,9 @@ use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, S
 use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
 /// After so many events, in or out, other tasks get a turn.
-pub(crate) const MAX_EVENTS: u32 = 128;
+pub(crate) const MAX_EVENTS: u8 = 128;
 /// And after so many writes: before each, 64 KiB may have been compressed, or masked.
-const MAX_WRITES: u32 = 4;
+const MAX_WRITES: u8 = 4;
 
 thread_local! {
     /// What output is gathered in, lent to one socket after the other.
@@ -34,7 +33,7 @@ pub(crate) struct Output<S> {
     shut_down: bool,
     pub(crate) error: Option<io::Error>,
     /// Who waits for room, first come first served.
-    turns: VecDeque<Key>,
+    turns: Vec<Key>,
     /// A guard owns the outgoing message.
     pub(crate) guarded: bool,
     /// The peer's Close was received.
@@ -46,9 +45,9 @@ pub(crate) struct Output<S> {
     /// We ended it at once, on purpose.
     pub(crate) aborted: bool,
     /// How often somebody asked for output before others had a turn.
-    asked: u32,
+    asked: u8,
     /// How often something was written before that.
-    writes: u32,
+    writes: u8,
 }
 
 /// What those who wait for output wait for.
@@ -73,7 +72,7 @@ impl<S> Output<S> {
             unflushed: false,
             shut_down: false,
             error: None,
-            turns: VecDeque::new(),
+            turns: Vec::new(),
             guarded: false,
             peer_closed: false,
             wants_shutdown: false,
@@ -91,7 +90,7 @@ impl<S> Output<S> {
             full: self.tx.is_full(),
             closing: self.tx.is_closing(),
             ended: self.io.is_none() || self.closed.is_some(),
-            turn: self.turns.front().copied(),
+            turn: self.turns.first().copied(),
             guarded: self.guarded,
             reader_gone: self.reader_gone,
         }
@@ -326,14 +325,14 @@ impl<S: Write> Output<S> {
         key: Key,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Poll<Result<(), Error>> {
-        if self.turns.front().is_none_or(|turn| *turn == key)
+        if self.turns.first().is_none_or(|turn| *turn == key)
             && let Poll::Ready(queued) = self.poll_queue(cx, queue)
         {
             self.leave(key);
             return Poll::Ready(queued);
         }
         if !self.turns.contains(&key) {
-            self.turns.push_back(key);
+            self.turns.push(key);
         }
         Poll::Pending
     }
