@@ -260,7 +260,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .chain(names)
         .map(str::to_owned)
         .collect();
-    report.rows(&head, &table);
+    report.table(&head, &table);
     report.chart("ns of CPU for each connection", &bars)?;
     report.paragraph(&format!(
         "What a connection holds, in bytes, that was sent {BEHIND} messages of {} and whose reader took none.",

@@ -113,7 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "after 64 KiB: resident",
         "allocated",
     ];
-    report.rows(&head.map(str::to_owned), &rows);
+    report.table(head, &rows);
     report.finish()?;
     Ok(())
 }

@@ -21,16 +21,18 @@ pub struct Report {
 impl Report {
     /// The page of the bench `name`. Beside the compiler, the crates in `versions` are told of.
     pub fn new(name: &'static str, about: &str, versions: &[&str]) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
         let mut used = first_line("rustc", &["--version"]);
         for name in versions {
-            let version = locked(&lock, name).unwrap_or("of unknown version");
-            used += &format!(", {name} {version}");
+            used += &format!(", {name} {}", version(name));
         }
         let date = first_line("date", &["-u", "+%F"]);
+        let features = if cfg!(feature = "peers") {
+            " --features peers"
+        } else {
+            ""
+        };
         let text = format!(
-            "# {about}\n\n`cargo bench -p bowline-benches --bench {name}` on {date}, {}, on {}; {used}.\n",
+            "# {about}\n\n`cargo bench -p bowline-benches{features} --bench {name}` on {date}, {}, on {}; {used}.\n",
             commit(),
             machine(),
         );
@@ -48,25 +50,17 @@ impl Report {
     }
 
     /// Adds a table. The first column is text, the others are numbers.
-    pub fn table<const N: usize>(&mut self, head: [&str; N], rows: &[[String; N]]) {
-        self.rows(&head.map(str::to_owned), rows);
-    }
-
-    /// Adds a table of as many columns as `head` has.
-    pub fn rows(&mut self, head: &[String], rows: &[impl AsRef<[String]>]) {
-        self.text += "\n";
-        let mut line = |cells: &[String]| {
-            let _ = writeln!(self.text, "| {} |", cells.join(" | "));
-        };
-        line(head);
-        let rule = |column| if column == 0 { "---" } else { "---:" };
-        line(
-            &(0..head.len())
-                .map(|column| rule(column).to_owned())
-                .collect::<Vec<_>>(),
+    pub fn table<H: AsRef<str>>(&mut self, head: impl AsRef<[H]>, rows: &[impl AsRef<[String]>]) {
+        let head: Vec<&str> = head.as_ref().iter().map(AsRef::as_ref).collect();
+        let _ = writeln!(
+            self.text,
+            "
+| {} |",
+            head.join(" | ")
         );
+        let _ = writeln!(self.text, "| --- |{}", " ---: |".repeat(head.len() - 1));
         for row in rows {
-            line(row.as_ref());
+            let _ = writeln!(self.text, "| {} |", row.as_ref().join(" | "));
         }
     }
 
@@ -140,6 +134,20 @@ pub fn median(dir: &Path, group: &str, id: &str) -> io::Result<f64> {
     median.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// The page of the bench `name` as it is in the last commit; empty if there is none.
+pub fn committed(name: &str) -> String {
+    let page = format!("HEAD:./results/{name}.md");
+    output("git", &["-C", env!("CARGO_MANIFEST_DIR"), "show", &page])
+}
+
+/// The version of the crate `name` that `Cargo.lock` has.
+pub fn version(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    let version = locked(&lock, name).unwrap_or("of unknown version");
+    version.to_owned()
+}
+
 /// Whether all is to be measured: criterion takes a filter, and cargo runs benches as tests too.
 pub fn is_whole() -> bool {
     env::args().skip(1).all(|arg| arg == "--bench")
@@ -172,12 +180,16 @@ fn commit() -> String {
     format!("commit {}{beside}", git(&["rev-parse", "--short", "HEAD"]))
 }
 
-/// Empty if the program cannot be run.
 fn first_line(program: &str, args: &[&str]) -> String {
+    let output = output(program, args);
+    output.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Empty if the program cannot be run.
+fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     let output = output.map(|output| output.stdout).unwrap_or_default();
-    let output = String::from_utf8_lossy(&output);
-    output.lines().next().unwrap_or_default().to_owned()
+    String::from_utf8_lossy(&output).into_owned()
 }
 
 fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
