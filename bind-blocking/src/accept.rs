@@ -98,7 +98,7 @@ pub struct Incoming<S: Transport> {
 
 impl<S: Transport> Incoming<S> {
     /// What the client asks for: its target, origin, subprotocols and header fields.
-    pub const fn request(&self) -> &Request {
+    pub fn request(&self) -> &Request {
         self.inner.request()
     }
 

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use proto::{Chunk, Event, Instant, Lost, Receiver, RecvError};
+use proto::{Chunk, Event, Instant, Lost, Message, Receiver, RecvError};
 
 use crate::{
     Error, Read, Timer, Write,
@@ -17,7 +17,7 @@ use crate::{
 /// The size of the buffer that is lent to one socket after the other, in bytes.
 const LOAN: usize = 128 << 10;
 /// After so many bytes without waiting, other tasks get a turn.
-const MAX_BYTES: usize = 64 << 10;
+const MAX_BYTES: u32 = 64 << 10;
 
 thread_local! {
     static POOL: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
@@ -48,16 +48,16 @@ pub(crate) struct Input<T> {
     rx: Receiver,
     timer: T,
     /// What came while somebody waited for output; pulled as `pull` says.
-    parked: Option<Event<Chunk>>,
+    parked: Option<Box<Event<Chunk>>>,
     /// How the application receives.
     pull: Pull,
     /// The chunk before was not the last of its message.
     inside: bool,
     /// What will be reported when the connection has ended.
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
     io_error: Option<io::Error>,
-    events: u32,
-    bytes: usize,
+    events: u8,
+    bytes: u32,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -96,6 +96,24 @@ impl<T: Timer> Input<T> {
         &self.rx
     }
 
+    /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would
+    /// give, sooner.
+    #[inline]
+    pub(crate) fn next_small(&mut self) -> Option<Message> {
+        if self.parked.is_some() || self.is_tired() {
+            return None;
+        }
+        let message = self.rx.poll_small()?;
+        self.pull = Pull::Messages;
+        self.events += 1;
+        Some(message)
+    }
+
+    /// Whether it is time for other tasks.
+    fn is_tired(&self) -> bool {
+        self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES
+    }
+
     /// The next event, or `None` once the connection has ended.
     pub(crate) fn poll_event<S: Read + Write>(
         &mut self,
@@ -107,12 +125,12 @@ impl<T: Timer> Input<T> {
         if let Some(event) = self.parked.take() {
             // A message belongs to the method that first saw it: the rest of one that came in chunks
             // is skipped by those who want it whole.
-            let whole = match &event {
+            let whole = match &*event {
                 Event::Data(chunk) => !mem::replace(&mut self.inside, !chunk.fin) && chunk.fin,
                 _ => true,
             };
             if whole || pull == Pull::Chunks || pulled == Pull::Messages {
-                return Poll::Ready(Ok(Some(event)));
+                return Poll::Ready(Ok(Some(*event)));
             }
         }
         match self.run(output, cx) {
@@ -123,7 +141,9 @@ impl<T: Timer> Input<T> {
                 }
                 Poll::Ready(Ok(Some(event)))
             }
-            Poll::Ready(Pass::Ended) => Poll::Ready(self.failed.take().map_or(Ok(None), Err)),
+            Poll::Ready(Pass::Ended) => {
+                Poll::Ready(self.failed.take().map_or(Ok(None), |error| Err(*error)))
+            }
         }
     }
 
@@ -151,7 +171,7 @@ impl<T: Timer> Input<T> {
     ) -> Poll<()> {
         match self.run(output, cx) {
             Poll::Ready(Pass::Event(event)) => {
-                self.parked = Some(event);
+                self.parked = Some(Box::new(event));
                 Poll::Ready(())
             }
             Poll::Ready(Pass::Ended) => Poll::Ready(()),
@@ -183,7 +203,7 @@ impl<T: Timer> Input<T> {
         let mut rested = true;
         loop {
             if self.parked.is_none() {
-                if self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES {
+                if self.is_tired() {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -250,7 +270,7 @@ impl<T: Timer> Input<T> {
             };
             #[cfg(feature = "tracing")]
             tracing::debug!(%error, "websocket failed");
-            self.failed.get_or_insert(error);
+            self.failed.get_or_insert_with(|| Box::new(error));
             None
         })
     }
@@ -293,7 +313,7 @@ impl<T: Timer> Input<T> {
         match (read, error) {
             (Poll::Ready(Ok(0)), _) => self.rx.handle_eof(),
             (Poll::Ready(Ok(len)), _) => {
-                self.bytes += len;
+                self.bytes = self.bytes.saturating_add(len as u32);
                 self.rx.handle_input(len);
             }
             (Poll::Ready(Err(error)), _) => {
@@ -319,8 +339,10 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
         write: Option<Instant>,
     ) -> bool {
-        let Some(deadline) = [self.rx.poll_timeout(), write].into_iter().flatten().min() else {
-            return false;
+        let deadline = match (self.rx.poll_timeout(), write) {
+            (Some(read), Some(write)) => read.min(write),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return false,
         };
         if deadline > Instant::EPOCH && self.timer.poll_until(cx, deadline).is_pending() {
             return false;
@@ -378,6 +400,7 @@ impl<T> fmt::Debug for Input<T> {
 }
 
 /// Tells the receiver what happened to the sender.
+#[inline]
 fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
     if let Some(payload) = output.tx.poll_ping() {
         rx.handle_ping_left(payload);

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -34,19 +34,31 @@ pub async fn accept<S: Read + Write, T: Timer>(
     config: &Arc<Config>,
     timer: T,
 ) -> Result<Incoming<S, T>, HandshakeError> {
-    let mut server = Server::new(config, timer.now());
-    let mut link = Link::new(io, timer);
-    let error = loop {
-        match server.poll() {
-            Ok(Some(incoming)) => return Ok(Incoming { incoming, link }),
-            Ok(None) => link.serve(server.exchange()).await,
-            Err(error) => break error,
-        }
-    };
-    link.serve_to_end(server.exchange()).await;
-    #[cfg(feature = "tracing")]
-    tracing::debug!(%error, "opening handshake failed");
-    Err(error)
+    boxed(async move {
+        let mut server = Server::new(config, timer.now());
+        let mut link = Box::new(Link::new(io, timer));
+        let error = loop {
+            match server.poll() {
+                Ok(Some(incoming)) => {
+                    let incoming = Box::new(incoming);
+                    return Ok(Incoming { incoming, link });
+                }
+                Ok(None) => link.serve(server.exchange()).await,
+                Err(error) => break error,
+            }
+        };
+        link.serve_to_end(server.exchange()).await;
+        #[cfg(feature = "tracing")]
+        tracing::debug!(%error, "opening handshake failed");
+        Err(error)
+    })
+    .await
+}
+
+/// A task keeps room for the largest of its futures as long as it lives. A handshake needs more than the
+/// socket it ends in, so it has memory of its own.
+fn boxed<F: Future>(handshake: F) -> Pin<Box<F>> {
+    Box::pin(handshake)
 }
 
 /// Connects as `to` says over what `transport` makes: a binding resolves the name there, connects and
@@ -65,31 +77,34 @@ pub async fn connect<S: Read + Write, T: Timer, F>(
 where
     F: Future<Output = Result<S, ConnectError>>,
 {
-    let to = to.into().prepare()?;
-    let started = timer.now();
-    let mut client = Client::new(to.request.clone(), &to.config, started)?;
-    let after = to.config.handshake_timeout;
-    let deadline = after.and_then(|after| started.checked_add(after));
-    let io = within(transport(to), timer.clone(), deadline).await?;
-    let mut link = Link::new(io, timer);
-    loop {
-        match client.poll() {
-            Ok(Some((response, connection))) => {
-                let socket = WebSocket::new(connection, link.io, link.timer);
-                return Ok((socket, response));
-            }
-            Ok(None) => link.serve(client.exchange()).await,
-            Err(HandshakeError::TimedOut) => return Err(ConnectError::TimedOut),
-            Err(error) => {
-                // By TLS 1.3 a server tells so late that it does not trust us.
-                #[cfg(feature = "tls")]
-                if let Some(error @ ConnectError::Tls(_)) = link.error.map(ConnectError::from) {
-                    return Err(error);
+    boxed(async move {
+        let to = to.into().prepare()?;
+        let started = timer.now();
+        let mut client = Client::new(to.request.clone(), &to.config, started)?;
+        let after = to.config.handshake_timeout;
+        let deadline = after.and_then(|after| started.checked_add(after));
+        let io = within(transport(to), timer.clone(), deadline).await?;
+        let mut link = Link::new(io, timer);
+        loop {
+            match client.poll() {
+                Ok(Some((response, connection))) => {
+                    let socket = WebSocket::new(connection, link.io, link.timer);
+                    return Ok((socket, response));
                 }
-                return Err(error.into());
+                Ok(None) => link.serve(client.exchange()).await,
+                Err(HandshakeError::TimedOut) => return Err(ConnectError::TimedOut),
+                Err(error) => {
+                    // By TLS 1.3 a server tells so late that it does not trust us.
+                    #[cfg(feature = "tls")]
+                    if let Some(error @ ConnectError::Tls(_)) = link.error.map(ConnectError::from) {
+                        return Err(error);
+                    }
+                    return Err(error.into());
+                }
             }
         }
-    }
+    })
+    .await
 }
 
 /// What `step` comes to, before `deadline`.
@@ -133,13 +148,13 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 /// Meanwhile nothing is read or written, and no deadline runs. Dropped, the client gets no answer.
 #[must_use = "the client waits for an answer"]
 pub struct Incoming<S, T> {
-    incoming: handshake::Incoming,
-    link: Link<S, T>,
+    incoming: Box<handshake::Incoming>,
+    link: Box<Link<S, T>>,
 }
 
 impl<S: Read + Write, T: Timer> Incoming<S, T> {
     /// What the client asks for: its target, origin, subprotocols and header fields.
-    pub const fn request(&self) -> &Request {
+    pub fn request(&self) -> &Request {
         self.incoming.request()
     }
 
@@ -155,7 +170,7 @@ impl<S: Read + Write, T: Timer> Incoming<S, T> {
     }
 
     /// The transport.
-    pub const fn get_ref(&self) -> &S {
+    pub fn get_ref(&self) -> &S {
         &self.link.io
     }
 
@@ -175,23 +190,20 @@ impl<S: Read + Write, T: Timer> Incoming<S, T> {
     ) -> Result<WebSocket<S, T>, NotAccepted<S, T>> {
         let Self { incoming, link } = self;
         let connection = match incoming.accept(subprotocol, extra, link.timer.now()) {
-            Ok(connection) => connection,
+            Ok(connection) => Box::new(connection),
             Err(handshake::NotAccepted { error, incoming }) => {
-                let incoming = Box::new(Self {
-                    incoming: *incoming,
-                    link,
-                });
+                let incoming = Box::new(Self { incoming, link });
                 return Err(NotAccepted { error, incoming });
             }
         };
-        Ok(link.open(connection).await)
+        Ok(boxed(link.open(connection)).await)
     }
 
     /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
     /// which cannot fail.
     pub async fn open(self) -> WebSocket<S, T> {
-        let connection = self.incoming.open(self.link.timer.now());
-        self.link.open(connection).await
+        let connection = Box::new(self.incoming.open(self.link.timer.now()));
+        boxed(self.link.open(connection)).await
     }
 
     /// Answers with `response` instead, and ends the transport once the client has ended its
@@ -201,7 +213,7 @@ impl<S: Read + Write, T: Timer> Incoming<S, T> {
     /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
     /// status below 200 or above 599 cannot refuse; it is sent as 500.
     pub async fn refuse(mut self, response: Response) {
-        let mut exchange = self.incoming.refuse(response);
+        let mut exchange = Box::new(self.incoming.refuse(response));
         self.link.serve_to_end(&mut exchange).await;
     }
 }
@@ -262,8 +274,9 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
     }
 
     /// A socket whose output begins with the rest of the handshake, once that has left.
-    async fn open(self, connection: Connection) -> WebSocket<S, T> {
-        let mut socket = WebSocket::new(connection, self.io, self.timer);
+    async fn open(self: Box<Self>, connection: Box<Connection>) -> WebSocket<S, T> {
+        let Self { io, timer, .. } = *self;
+        let mut socket = WebSocket::new(*connection, io, timer);
         poll_fn(|cx| socket.poll_output(cx, |output, cx| output.poll(cx))).await;
         socket
     }

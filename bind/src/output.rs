@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    collections::VecDeque,
     fmt,
     io::{self, IoSlice},
     task::{Context, Poll, ready},
@@ -14,9 +13,9 @@ use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, S
 use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
 /// After so many events, in or out, other tasks get a turn.
-pub(crate) const MAX_EVENTS: u32 = 128;
+pub(crate) const MAX_EVENTS: u8 = 128;
 /// And after so many writes: before each, 64 KiB may have been compressed, or masked.
-const MAX_WRITES: u32 = 4;
+const MAX_WRITES: u8 = 4;
 
 thread_local! {
     /// What output is gathered in, lent to one socket after the other.
@@ -34,7 +33,7 @@ pub(crate) struct Output<S> {
     shut_down: bool,
     pub(crate) error: Option<io::Error>,
     /// Who waits for room, first come first served.
-    turns: VecDeque<Key>,
+    turns: Vec<Key>,
     /// A guard owns the outgoing message.
     pub(crate) guarded: bool,
     /// The peer's Close was received.
@@ -46,9 +45,9 @@ pub(crate) struct Output<S> {
     /// We ended it at once, on purpose.
     pub(crate) aborted: bool,
     /// How often somebody asked for output before others had a turn.
-    asked: u32,
+    asked: u8,
     /// How often something was written before that.
-    writes: u32,
+    writes: u8,
 }
 
 /// What those who wait for output wait for.
@@ -73,7 +72,7 @@ impl<S> Output<S> {
             unflushed: false,
             shut_down: false,
             error: None,
-            turns: VecDeque::new(),
+            turns: Vec::new(),
             guarded: false,
             peer_closed: false,
             wants_shutdown: false,
@@ -91,7 +90,7 @@ impl<S> Output<S> {
             full: self.tx.is_full(),
             closing: self.tx.is_closing(),
             ended: self.io.is_none() || self.closed.is_some(),
-            turn: self.turns.front().copied(),
+            turn: self.turns.first().copied(),
             guarded: self.guarded,
             reader_gone: self.reader_gone,
         }
@@ -152,6 +151,27 @@ impl<S> Output<S> {
         Poll::Pending
     }
 
+    /// Whether something can be queued with neither waiting for room nor for other tasks.
+    #[inline]
+    pub(crate) fn has_turn(&mut self) -> bool {
+        if self.asked + 1 >= MAX_EVENTS || self.tx.is_full() {
+            return false;
+        }
+        self.asked += 1;
+        true
+    }
+
+    /// Queues what `queue` queues, whether or not there is room.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        // What it is gathered in.
+        self.tx.lend(|| LOAN.take());
+        queue(&mut self.tx).map_err(|error| self.refuse(error))
+    }
+
     /// Whether our Close has left, or never will.
     pub(crate) fn is_done(&self) -> bool {
         self.tx.is_closed() || self.tx.end().is_some()
@@ -198,6 +218,9 @@ impl<S> Output<S> {
 impl<S: Write> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.io.is_some() && !self.tx.has_output() && !self.unflushed && !self.wants_shutdown {
+            return Poll::Ready(());
+        }
         if self.io.is_none() {
             self.tx.handle_end(RecvError::Lost(Lost::Failed));
         }
@@ -208,11 +231,14 @@ impl<S: Write> Output<S> {
         if let Some(idle) = self.tx.take_back() {
             LOAN.set(Some(idle));
         }
-        if let Poll::Ready(Err(error)) = polled {
-            self.fail(error);
-            return Poll::Ready(());
+        match polled {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => {
+                self.fail(error);
+                return Poll::Ready(());
+            }
+            Poll::Pending => self.tx.handle_sent(!self.unflushed),
         }
-        self.tx.handle_sent(!self.unflushed);
         self.shut_down_behind_close(cx);
         polled.map(drop)
     }
@@ -235,7 +261,9 @@ impl<S: Write> Output<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(io) = &mut self.io {
+        while self.tx.has_output()
+            && let Some(io) = &mut self.io
+        {
             if self.writes >= MAX_WRITES {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -250,7 +278,9 @@ impl<S: Write> Output<S> {
             if !transmit.has_remaining() {
                 LOAN.set(self.tx.take_back());
             }
-            self.tx.handle_sent(false);
+            if self.tx.has_output() {
+                self.tx.handle_sent(false);
+            } // Or else the flush tells of it.
         }
         Poll::Ready(Ok(()))
     }
@@ -285,7 +315,7 @@ impl<S: Write> Output<S> {
         if !self.make_room(cx) {
             return Poll::Pending;
         }
-        Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
+        Poll::Ready(self.queue(queue))
     }
 
     /// As [`poll_queue`](Self::poll_queue), for one of several who queue.
@@ -295,14 +325,14 @@ impl<S: Write> Output<S> {
         key: Key,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Poll<Result<(), Error>> {
-        if self.turns.front().is_none_or(|turn| *turn == key)
+        if self.turns.first().is_none_or(|turn| *turn == key)
             && let Poll::Ready(queued) = self.poll_queue(cx, queue)
         {
             self.leave(key);
             return Poll::Ready(queued);
         }
         if !self.turns.contains(&key) {
-            self.turns.push_back(key);
+            self.turns.push(key);
         }
         Poll::Pending
     }

@@ -37,8 +37,8 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
     /// # Errors
     ///
     /// Exactly one, if the connection ends in another way than by a Close; then `None`.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        poll_fn(|cx| self.poll_recv(cx))
     }
 
     /// The next message, Ping, Pong or Close; see
@@ -87,6 +87,9 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
+        if let Some(message) = self.input.next_small() {
+            return Poll::Ready(Ok(Some(message)));
+        }
         let output = &mut Reader {
             shared: &self.shared,
             key: self.key,

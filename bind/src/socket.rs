@@ -72,8 +72,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
     /// [`Error::Protocol`] comes after the peer was told.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        poll_fn(|cx| self.poll_recv(cx))
     }
 
     /// Like [`recv`](Self::recv), and tells of Pings, Pongs and the Close too. All are answered
@@ -146,9 +146,11 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
-        self.queue(message.into(), |tx, message: Outgoing| tx.send(message))
-            .await
+    pub fn feed(
+        &mut self,
+        message: impl Into<Outgoing>,
+    ) -> impl Future<Output = Result<(), Error>> {
+        self.queue(message.into(), |tx, message| tx.send(message))
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
@@ -263,6 +265,9 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
+        if let Some(message) = self.input.next_small() {
+            return Poll::Ready(Ok(Some(message)));
+        }
         let polled = ready!(
             self.input
                 .poll_data(Pull::Messages, &mut &mut self.output, cx)
@@ -292,18 +297,19 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         }
     }
 
-    pub(crate) async fn queue<M>(
+    pub(crate) fn queue<M>(
         &mut self,
         item: M,
         queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
+    ) -> impl Future<Output = Result<(), Error>> {
         let mut item = Some(item);
-        poll_fn(|cx| {
-            self.poll_output(cx, |output, cx| {
-                output.poll_queue(cx, |tx| item.take().map_or(Ok(()), |item| queue(tx, item)))
-            })
+        poll_fn(move |cx| {
+            let mut queue = |tx: &mut Sender| item.take().map_or(Ok(()), |item| queue(tx, item));
+            if self.output.has_turn() {
+                return Poll::Ready(self.output.queue(queue));
+            }
+            self.poll_output(cx, |output, cx| output.poll_queue(cx, &mut queue))
         })
-        .await
     }
 
     pub(crate) fn release(&mut self) {

@@ -1,10 +1,17 @@
+use alloc::boxed::Box;
+
 use crate::{CloseFrame, ControlPayload};
 
 /// What a [`Receiver`](crate::Receiver) owes the peer, on its way to the
 /// [`Sender`](crate::Sender): at most one Ping, one Pong and one Close.
+///
+/// It takes memory only while something is owed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[must_use = "hand it to the sender"]
-pub struct Control {
+pub struct Control(Option<Box<Slots>>);
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Slots {
     pub(crate) ping: Option<ControlPayload>,
     pub(crate) pong: Option<ControlPayload>,
     pub(crate) close: Option<Option<CloseFrame>>,
@@ -12,19 +19,41 @@ pub struct Control {
 
 impl Control {
     /// Whether nothing is owed.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.ping.is_none() && self.pong.is_none() && self.close.is_none()
+        self.0.is_none()
+    }
+
+    /// To be filled.
+    pub(crate) fn slots(&mut self) -> &mut Slots {
+        self.0.get_or_insert_default()
+    }
+
+    pub(crate) fn closes(&self) -> bool {
+        self.0.as_ref().is_some_and(|slots| slots.close.is_some())
+    }
+
+    /// What `slot` takes out, if anything is owed.
+    pub(crate) fn take<U>(&mut self, slot: impl FnOnce(&mut Slots) -> Option<U>) -> Option<U> {
+        let slots = self.0.as_mut()?;
+        let taken = slot(slots);
+        if **slots == Slots::default() {
+            self.0 = None;
+        }
+        taken
     }
 
     /// Adds what is owed since. Of Pongs the latest wins: RFC 6455 §5.5.3, "MAY elect to send a Pong
     /// frame for only the most recently processed Ping frame". Of Closes the first wins, and nothing
     /// is asked of a peer that is told goodbye.
     pub(crate) fn merge(&mut self, newer: Self) {
-        self.pong = newer.pong.or_else(|| self.pong.take());
-        self.close = self.close.take().or(newer.close);
-        self.ping = match self.close {
+        let Some(newer) = newer.0 else { return };
+        let slots = self.slots();
+        slots.pong = newer.pong.or_else(|| slots.pong.take());
+        slots.close = slots.close.take().or(newer.close);
+        slots.ping = match slots.close {
             Some(_) => None,
-            None => newer.ping.or_else(|| self.ping.take()),
+            None => newer.ping.or_else(|| slots.ping.take()),
         };
     }
 }

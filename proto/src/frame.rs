@@ -63,6 +63,17 @@ impl Header {
     /// The longest header, in bytes.
     pub const MAX_LEN: usize = 14;
 
+    /// Neither masked nor compressed.
+    pub(crate) const fn new(opcode: OpCode, fin: bool, len: usize) -> Self {
+        Self {
+            fin,
+            rsv1: false,
+            opcode,
+            mask: None,
+            len: len as u64,
+        }
+    }
+
     /// Reads a header from the front of `input`, and tells how many bytes it has; `None` if it is
     /// not all there yet.
     ///
@@ -128,6 +139,7 @@ impl Header {
 
     /// Writes the header to the front of `out`, in its shortest form, and returns its length in
     /// bytes. Of a `len` of 2⁶³ or more the top bit is dropped.
+    #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX_LEN]) -> usize {
         let first = (self.fin as u8) << 7 | (self.rsv1 as u8) << 6 | self.opcode as u8;
         let masked = (self.mask.is_some() as u8) << 7;

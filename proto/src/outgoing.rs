@@ -112,16 +112,12 @@ impl Prepared {
 }
 
 fn frame(kind: Kind, rsv1: bool, payload: &[u8]) -> Bytes {
-    let header = Header {
-        fin: true,
-        rsv1,
-        opcode: match kind {
-            Kind::Text => OpCode::Text,
-            Kind::Binary => OpCode::Binary,
-        },
-        mask: None,
-        len: payload.len() as u64,
+    let opcode = match kind {
+        Kind::Text => OpCode::Text,
+        Kind::Binary => OpCode::Binary,
     };
+    let mut header = Header::new(opcode, true, payload.len());
+    header.rsv1 = rsv1;
     let mut head = [0; Header::MAX_LEN];
     let size = header.encode(&mut head);
     let mut frame = Vec::with_capacity(size.saturating_add(payload.len()));

@@ -40,11 +40,17 @@ pub struct Receiver {
     inflater: Option<Box<Inflater>>,
     owed: Control,
     timers: Timers,
+    ending: Option<Box<Ending>>,
+}
+
+/// What is known of the end, once that has begun.
+#[derive(Default)]
+struct Ending {
     /// An error that was not polled.
     failed: Option<RecvError>,
-    /// What ends the connection once `input` was polled.
+    /// What ends the connection once the input was polled.
     end: Option<RecvError>,
-    /// For [`closed`](Self::closed).
+    /// For [`Receiver::closed`].
     close: Option<Option<CloseFrame>>,
     initiator: Option<Initiator>,
     cause: Option<RecvError>,
@@ -80,11 +86,7 @@ impl Receiver {
             inflater,
             owed: Control::default(),
             timers: Timers::new(config, now),
-            failed: None,
-            end: None,
-            close: None,
-            initiator: None,
-            cause: None,
+            ending: None,
         }
     }
 
@@ -116,7 +118,7 @@ impl Receiver {
     /// Takes a copy of as many of `bytes` as fit, and tells how many.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         // Behind its end the transport has nothing to say.
-        if self.phase == Phase::Done || self.end.is_some() {
+        if self.phase == Phase::Done || self.ending.as_ref().is_some_and(|it| it.end.is_some()) {
             return bytes.len();
         }
         let taken = self.input.copy(bytes);
@@ -135,14 +137,14 @@ impl Receiver {
     /// The transport, or the [`Sender`](crate::Sender), failed. Takes its place behind what was
     /// received.
     pub fn handle_end(&mut self, end: RecvError) {
-        self.end.get_or_insert(end);
+        self.ending().end.get_or_insert(end);
         self.drained = false;
         self.plain = false;
     }
 
     /// We began to close, or answered: the peer's Close is now due.
     pub fn handle_closing(&mut self) {
-        self.initiator.get_or_insert(Initiator::Local);
+        self.ending().initiator.get_or_insert(Initiator::Local);
         self.timers.handle_closing(&self.config);
     }
 
@@ -183,12 +185,12 @@ impl Receiver {
                 if deadline == Deadline::Close {
                     self.discard();
                 }
-                self.end = None;
+                self.ending().end = None;
                 self.handle_end(error);
                 return Err(deadline);
             }
         };
-        self.failed = Some(error);
+        self.ending().failed = Some(error);
         self.fail(error, code);
         Ok(())
     }
@@ -200,11 +202,28 @@ impl Receiver {
     /// [`max_message_size`](Config::max_message_size) of it is assembled.
     #[inline]
     pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
-        if !self.block.is_empty() || self.plain && self.batch() {
-            return self.next_small().map(|message| message.map(Event::Data));
+        if let Some(message) = self.poll_small() {
+            return Ok(Some(Event::Data(message)));
+        }
+        if self.drained {
+            return Ok(None);
+        }
+        if self.plain && self.input.is_empty() {
+            self.rest();
+            return Ok(None);
         }
         let event = self.poll(Pull::Whole)?;
         Ok(event.map(|event| event.map(|chunk| chunk.data)))
+    }
+
+    /// The next message, if that is a small one that came whole and needs no answer: a short way for
+    /// many that come in one read. `None` says nothing; ask [`poll_event`](Self::poll_event).
+    #[inline]
+    pub fn poll_small(&mut self) -> Option<Message> {
+        if self.block.is_empty() && (!self.plain || self.input.is_empty() || !self.batch()) {
+            return None;
+        }
+        self.take_small()
     }
 
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
@@ -212,9 +231,10 @@ impl Receiver {
     /// Of a message that `poll_event` began, first comes all that was gathered. A compressed one is
     /// inflated by at most 16 KiB a call.
     pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
-        if !self.block.is_empty() {
-            let message = self.next_small()?;
-            return Ok(message.map(|data| Event::Data(Chunk { data, fin: true })));
+        if !self.block.is_empty()
+            && let Some(data) = self.poll_small()
+        {
+            return Ok(Some(Event::Data(Chunk { data, fin: true })));
         }
         self.poll(Pull::Chunks)
     }
@@ -242,17 +262,19 @@ impl Receiver {
 
     /// Why the connection is over, if that is so and no closing handshake was the reason.
     pub(crate) fn end(&self) -> Option<RecvError> {
-        self.cause.filter(|_| self.phase == Phase::Done)
+        let ending = self.ending.as_ref()?;
+        ending.cause.filter(|_| self.phase == Phase::Done)
     }
 
     /// Whether the closing handshake has begun, or failed.
     pub fn is_closing(&self) -> bool {
-        self.initiator.is_some() || self.phase != Phase::Open
+        let initiator = self.ending.as_ref().and_then(|it| it.initiator);
+        initiator.is_some() || self.phase != Phase::Open
     }
 
     /// Whether the peer's Close was received.
-    pub const fn is_closed(&self) -> bool {
-        self.close.is_some()
+    pub fn is_closed(&self) -> bool {
+        self.ending.as_ref().is_some_and(|it| it.close.is_some())
     }
 
     /// Whether to end our direction of the transport once our Close has left. A server ends it first;
@@ -260,7 +282,10 @@ impl Receiver {
     pub fn wants_shutdown(&self) -> bool {
         match self.phase {
             Phase::Open => false,
-            Phase::Draining => self.role == Role::Server || self.cause.is_some(),
+            Phase::Draining => {
+                let failed = self.ending.as_ref().is_some_and(|it| it.cause.is_some());
+                self.role == Role::Server || failed
+            }
             Phase::Drained | Phase::Done => true,
         }
     }
@@ -271,18 +296,18 @@ impl Receiver {
         if !self.is_drained() {
             return None;
         }
-        let (code, reason) = match &self.close {
+        let ending = self.ending.as_ref()?;
+        let (code, reason) = match &ending.close {
             Some(Some(frame)) => (frame.code().get(), frame.reason().clone()),
             Some(None) => (Closed::NO_STATUS, Default::default()),
             None => (Closed::ABNORMAL, Default::default()),
         };
-        let initiator = self.initiator.unwrap_or(Initiator::Peer);
         Some(Closed {
             code,
             reason,
-            initiator,
-            clean: sent && self.close.is_some(),
-            cause: self.cause,
+            initiator: ending.initiator.unwrap_or(Initiator::Peer),
+            clean: sent && ending.close.is_some(),
+            cause: ending.cause,
         })
     }
 
@@ -318,14 +343,14 @@ impl Receiver {
 
     /// Ends the connection from this end at once.
     pub fn abort(&mut self) {
-        self.initiator.get_or_insert(Initiator::Local);
+        self.ending().initiator.get_or_insert(Initiator::Local);
         self.phase = Phase::Done;
         self.plain = false;
         self.discard();
     }
 
     fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
-        if let Some(error) = self.failed.take() {
+        if let Some(error) = self.ending.as_mut().and_then(|it| it.failed.take()) {
             return Err(error);
         }
         match self.phase {
@@ -340,26 +365,36 @@ impl Receiver {
             // §7.1.1, §1.4: "discards any further data received".
             Phase::Draining | Phase::Drained | Phase::Done => self.input.clear(),
         }
-        if let Some(end) = self.end.take() {
+        if let Some(end) = self.ending.as_mut().and_then(|it| it.end.take()) {
             self.finish(end)?;
         }
+        self.rest();
+        self.plain = self.phase == Phase::Open && self.partial.is_none();
+        Ok(None)
+    }
+
+    /// All that was received is polled.
+    #[inline]
+    fn rest(&mut self) {
         self.drained = true;
         self.timers.handle_drained();
         self.input.release();
-        self.plain = self.phase == Phase::Open && self.partial.is_none();
-        Ok(None)
     }
 
     /// §7.1.7, _Fail the WebSocket Connection_: tells the peer, and delivers nothing more.
     fn fail(&mut self, error: RecvError, code: CloseCode) {
         let frame = CloseFrame::new(code, error.to_string());
-        self.owed.close = Some(Some(frame.unwrap_or_else(|_| code.into())));
-        self.cause = Some(error);
+        self.owed.slots().close = Some(Some(frame.unwrap_or_else(|_| code.into())));
+        self.ending().cause = Some(error);
         self.phase = Phase::Draining;
         self.plain = false;
         self.drained = false;
         self.discard();
         self.handle_closing();
+    }
+
+    fn ending(&mut self) -> &mut Ending {
+        self.ending.get_or_insert_default()
     }
 
     fn discard(&mut self) {
@@ -376,12 +411,13 @@ impl Receiver {
         match (phase, end) {
             (Phase::Open, end) => {
                 let by_peer = matches!(end, RecvError::Lost(_));
-                self.initiator.get_or_insert(if by_peer {
+                let ending = self.ending();
+                ending.initiator.get_or_insert(if by_peer {
                     Initiator::Peer
                 } else {
                     Initiator::Local
                 });
-                self.cause = Some(end);
+                ending.cause = Some(end);
                 Err(end)
             }
             (Phase::Draining | Phase::Drained, RecvError::Lost(Lost::Eof)) => {
@@ -391,13 +427,6 @@ impl Receiver {
             _ => Ok(()),
         }
     }
-
-    fn next_small(&mut self) -> Result<Option<Message>, RecvError> {
-        self.take_small().map_err(|error| {
-            self.fail(error.into(), error.close_code());
-            error.into()
-        })
-    }
 }
 
 impl fmt::Debug for Receiver {
@@ -406,7 +435,7 @@ impl fmt::Debug for Receiver {
             .field("role", &self.role)
             .field("phase", &self.phase)
             .field("drained", &self.drained)
-            .field("cause", &self.cause)
+            .field("cause", &self.ending.as_ref().and_then(|it| it.cause))
             .finish_non_exhaustive()
     }
 }

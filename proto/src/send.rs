@@ -1,9 +1,9 @@
 //! Sending: messages in, bytes out (RFC 6455 §5.4, §6.1).
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use alloc::{boxed::Box, sync::Arc};
 use core::fmt;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 
 use crate::{
     Chunk, CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, Message, Outgoing,
@@ -15,7 +15,7 @@ mod frames;
 mod progress;
 mod transmit;
 
-use frames::{Form, Framing, Item};
+use frames::{Backlog, Form, Item};
 use progress::Progress;
 pub use transmit::Transmit;
 
@@ -36,11 +36,8 @@ pub struct Sender {
     /// For compressed messages, if we may send them.
     deflater: Option<Box<Deflater>>,
     transmit: Option<Box<Transmit>>,
-    /// What is being framed, and what waits for that.
-    current: Option<Framing>,
-    queue: VecDeque<Item>,
-    /// Payload bytes in both.
-    queued: usize,
+    /// What could not be framed at once.
+    backlog: Option<Box<Backlog>>,
     owed: Control,
     /// The message that [`send_chunk`](Self::send_chunk) has not finished, and whether it is compressed.
     streamed: Option<(Kind, bool)>,
@@ -55,7 +52,7 @@ pub struct Sender {
 enum Closing {
     No,
     /// Behind the messages queued before it.
-    Queued(Option<CloseFrame>),
+    Queued(Option<Box<CloseFrame>>),
     /// In `transmit`, which ends with it.
     Framed,
     /// Gone.
@@ -69,21 +66,19 @@ impl Sender {
             keys: (role == Role::Client).then(|| Box::new(mask::Keys::new(config.entropy))),
             deflater,
             transmit: None,
-            current: None,
-            queue: VecDeque::new(),
-            queued: 0,
+            backlog: None,
             owed: Control::default(),
             streamed: None,
             closing: Closing::No,
             end: None,
             progress: Progress::default(),
-            write: Timer::Off,
+            write: Timer::OFF,
         }
     }
 
     /// Bytes that go before every frame: the end of the opening handshake.
     pub(crate) fn preface(&mut self, bytes: &[u8]) {
-        self.output().copy(bytes, &[]);
+        self.output().copy(bytes);
         self.progress.add(bytes.len());
     }
 
@@ -92,11 +87,21 @@ impl Sender {
     /// Takes any amount; wait while [`is_full`](Self::is_full).
     #[inline]
     pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
+        let message = message.into();
+        if let What::Message { message, .. } = &message.0
+            && self.send_small(message)
+        {
+            return Ok(());
+        }
+        self.send_any(message)
+    }
+
+    fn send_any(&mut self, message: Outgoing) -> Result<(), SendError> {
         self.check_open()?;
         if self.streamed.is_some() {
             return Err(SendError::Unfinished);
         }
-        let (data, form) = match message.into().0 {
+        let (data, form) = match message.0 {
             What::Message { message, compress } => {
                 let form = self.form(compress, &message);
                 (message, form)
@@ -161,7 +166,12 @@ impl Sender {
             (None, Kind::Binary) => OpCode::Binary,
         };
         self.streamed = (!fin).then_some((kind, form == Form::Deflate));
-        self.accept(opcode, fin, payload, form);
+        self.accept(Item {
+            opcode,
+            fin,
+            payload,
+            form,
+        });
         Ok(())
     }
 
@@ -202,9 +212,9 @@ impl Sender {
     /// is unfinished stays so. Closing twice is the same as closing once.
     pub fn close(&mut self, frame: Option<CloseFrame>) {
         if !self.is_closing() {
-            self.closing = Closing::Queued(frame);
+            self.closing = Closing::Queued(frame.map(Box::new));
             // Nothing is asked of a peer that is told goodbye.
-            self.owed.ping = None;
+            self.owed.take(|owed| owed.ping.take());
         }
     }
 
@@ -214,7 +224,7 @@ impl Sender {
         if matches!(self.closing, Closing::No | Closing::Queued(_)) {
             self.owed.merge(control);
             if self.closing != Closing::No {
-                self.owed.ping = None;
+                self.owed.take(|owed| owed.ping.take());
             }
         }
     }
@@ -223,11 +233,20 @@ impl Sender {
     ///
     /// Frames at most [`send_high_water`](Config::send_high_water) bytes, and one frame more, ahead
     /// of the transport.
+    #[inline]
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
-        self.fill();
+        if self.has_work() {
+            self.fill();
+        }
         self.transmit
             .as_deref_mut()
             .filter(|transmit| transmit.has_remaining())
+    }
+
+    /// Whether there is, or may be, something to write.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        self.waiting() > 0 || self.has_work()
     }
 
     /// A write was attempted, with or without success, and `flushed` tells whether the transport
@@ -248,8 +267,8 @@ impl Sender {
             }
         }
         if waiting == 0 && flushed && !self.has_work() {
-            self.write = Timer::Off;
-        } else if moved || matches!(self.write, Timer::Off) {
+            self.write = Timer::OFF;
+        } else if moved || self.write == Timer::OFF {
             self.write.start(self.config.write_timeout);
         }
     }
@@ -261,7 +280,7 @@ impl Sender {
         self.deflater = None;
         self.owed = Control::default();
         self.transmit = None;
-        self.write = Timer::Off;
+        self.write = Timer::OFF;
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once.
@@ -281,15 +300,26 @@ impl Sender {
 
     /// The payload of the last Ping that left, once.
     pub fn poll_ping(&mut self) -> Option<ControlPayload> {
-        self.progress.ping_left.take()
+        self.progress.poll_ping()
     }
 
     /// Whether to write before queueing more.
     #[inline]
     pub fn is_full(&self) -> bool {
-        let waiting = self.waiting().saturating_add(self.queued);
-        // Where nothing waits there is nothing to wait for, whatever the mark.
-        waiting >= self.config.send_high_water.max(1) || self.queue.len() >= Self::MAX_WAITING
+        let mut waiting = self.waiting();
+        if let Some(backlog) = &self.backlog {
+            waiting = waiting.saturating_add(backlog.bytes);
+            if backlog.queue.len() >= Self::MAX_WAITING {
+                return true;
+            }
+        }
+        waiting >= self.high_water()
+    }
+
+    /// Where nothing waits there is nothing to wait for, whatever the mark.
+    #[inline]
+    fn high_water(&self) -> usize {
+        self.config.send_high_water.max(1)
     }
 
     /// How many messages that wait count as full, however small.
@@ -297,7 +327,7 @@ impl Sender {
 
     /// Whether nothing more can be queued.
     pub fn is_closing(&self) -> bool {
-        self.closing != Closing::No || self.owed.close.is_some() || self.end.is_some()
+        self.closing != Closing::No || self.owed.closes() || self.end.is_some()
     }
 
     /// Whether our Close has left.
@@ -323,10 +353,7 @@ impl Sender {
 
     /// Whether any of the first `count` of them will never be written.
     pub fn has_dropped(&self, count: u64) -> bool {
-        self.progress
-            .dropped_from
-            .is_some_and(|first| first < count)
-            || (self.end.is_some() && self.progress.flushed < count)
+        self.progress.dropped_from < count || (self.end.is_some() && self.progress.flushed < count)
     }
 
     /// Limits, deadlines and policy.
@@ -369,44 +396,37 @@ impl Sender {
         if let Some(keys) = &mut self.keys {
             keys.refill()?;
         }
-        self.accept(opcode, true, payload.into(), Form::Plain);
+        self.accept(Item {
+            opcode,
+            fin: true,
+            payload: payload.into(),
+            form: Form::Plain,
+        });
         Ok(())
     }
 
-    fn accept(&mut self, opcode: OpCode, fin: bool, payload: Bytes, form: Form) {
+    fn accept(&mut self, item: Item) {
         self.progress.accepted = self.progress.accepted.saturating_add(1);
-        self.queued = self.queued.saturating_add(payload.len());
-        let item = Item {
-            opcode,
-            fin,
-            payload,
-            form,
-        };
-        if self.current.is_none() && self.queue.is_empty() {
-            // The usual: it need not wait for another.
-            self.current = Some(Framing::new(item, self.keys.is_some()));
-            self.fill();
+        if let Some(backlog) = &mut self.backlog {
+            backlog.push(item);
+        } else if self.owed.is_empty() && self.waiting() < self.high_water() {
+            self.frame_at_once(item);
         } else {
-            self.queue.push_back(item);
+            self.backlog.get_or_insert_default().push(item);
         }
     }
 
     fn has_work(&self) -> bool {
-        self.current.is_some()
-            || !self.queue.is_empty()
+        self.backlog.is_some()
             || !self.owed.is_empty()
             || matches!(self.closing, Closing::Queued(_))
     }
 
     /// Drops every message that is not wholly framed.
     fn drop_waiting(&mut self) {
-        if self.current.take().is_some() || !self.queue.is_empty() {
-            self.progress
-                .dropped_from
-                .get_or_insert(self.progress.framed);
+        if self.backlog.take().is_some() {
+            self.progress.dropped_from = self.progress.dropped_from.min(self.progress.framed);
         }
-        self.queue = VecDeque::new();
-        self.queued = 0;
     }
 }
 
@@ -415,7 +435,7 @@ impl fmt::Debug for Sender {
         f.debug_struct("Sender")
             .field("closing", &self.closing)
             .field("end", &self.end)
-            .field("queued", &self.queued)
+            .field("queued", &self.backlog.as_ref().map_or(0, |it| it.bytes))
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()
     }

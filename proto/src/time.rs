@@ -41,29 +41,42 @@ impl Instant {
 ///
 /// The core reads no clock when something happens; it asks for the time instead, by a
 /// `poll_timeout` that lies in the past.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Timer {
-    Off,
-    /// It begins at the next `handle_timeout`.
-    Due,
-    At(Instant),
-    /// It has begun, and is so long that it cannot be told.
-    Never,
-}
+///
+/// In the order of when to ask: the least of several comes first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Timer(u64);
 
 impl Timer {
+    /// It is over.
+    pub(crate) const PASSED: Self = Self(0);
+    /// It begins at the next `handle_timeout`.
+    pub(crate) const DUE: Self = Self(1);
+    /// It has begun, and is so long that it cannot be told.
+    const NEVER: Self = Self(u64::MAX - 1);
+    pub(crate) const OFF: Self = Self(u64::MAX);
+
+    /// One that began `now`.
+    pub(crate) fn begun(now: Instant, after: Option<Duration>) -> Self {
+        match after.map(|after| now.checked_add(after)) {
+            Some(Some(Instant::EPOCH)) => Self::PASSED,
+            Some(Some(Instant(at))) => Self(at.get()).min(Self::NEVER),
+            Some(None) => Self::NEVER,
+            None => Self::OFF,
+        }
+    }
+
     /// Begins anew, unless there is no deadline.
     pub(crate) fn start(&mut self, after: Option<Duration>) {
         *self = if after.is_some() {
-            Self::Due
+            Self::DUE
         } else {
-            Self::Off
+            Self::OFF
         };
     }
 
     /// Begins, unless it has begun.
     pub(crate) fn start_once(&mut self, after: Option<Duration>) {
-        if let Self::Off = self {
+        if *self == Self::OFF {
             self.start(after);
         }
     }
@@ -71,24 +84,19 @@ impl Timer {
     /// When to call `handle_timeout`.
     #[inline]
     pub(crate) fn at(self) -> Option<Instant> {
-        match self {
-            Self::Off | Self::Never => None,
-            Self::Due => Some(Instant::EPOCH),
-            Self::At(at) => Some(at),
+        if self >= Self::NEVER {
+            return None;
         }
+        NonZeroU64::new(self.0.max(1)).map(Instant)
     }
 
     /// Whether the deadline has passed. One that is due begins `now`.
     pub(crate) fn is_over(&mut self, now: Instant, after: Option<Duration>) -> bool {
-        match *self {
-            Self::Off | Self::Never => false,
-            Self::Due => {
-                let at = after.and_then(|after| now.checked_add(after));
-                *self = at.map_or(Self::Never, Self::At);
-                false
-            }
-            Self::At(at) => at <= now,
+        if *self == Self::DUE {
+            *self = Self::begun(now, after);
+            return false;
         }
+        self.at().is_some_and(|at| at <= now)
     }
 }
 

@@ -72,7 +72,7 @@ const ATTACKS: &[Attack] = &[
     Attack {
         what: "Pings, and never reads",
         promise: "three control frames",
-        bound: KIB,
+        bound: KIB + KIB / 2,
         run: pings,
     },
     Attack {

@@ -55,13 +55,10 @@ impl Exchange {
     const ROOM: usize = 4 << 10;
 
     pub(super) fn new(config: &Arc<Config>, now: Instant) -> Self {
-        let deadline = config
-            .handshake_timeout
-            .and_then(|after| now.checked_add(after));
         Self {
             config: config.clone(),
             stage: Stage::Reading,
-            timer: deadline.map_or(Timer::Off, Timer::At),
+            timer: Timer::begun(now, config.handshake_timeout),
             input: Vec::new(),
             start: 0,
             end: 0,
@@ -166,12 +163,12 @@ impl Exchange {
             Stage::Reading => {
                 if self.timer.is_over(now, self.config.handshake_timeout) {
                     self.timed_out = true;
-                    self.timer = Timer::Off;
+                    self.timer = Timer::OFF;
                 }
             }
             Stage::Opening => {
                 self.now = Some(now);
-                self.timer = Timer::Off;
+                self.timer = Timer::OFF;
             }
             Stage::Answering => {
                 if self.timer.is_over(now, self.config.write_timeout) {
@@ -242,7 +239,7 @@ impl Exchange {
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
-        self.output.copy(bytes, &[]);
+        self.output.copy(bytes);
         self.waiting = self.output.remaining();
     }
 
@@ -254,13 +251,13 @@ impl Exchange {
     /// The peer's head opens a connection: the deadline is over.
     pub(super) fn open(&mut self) {
         self.stage = Stage::Opening;
-        self.timer = Timer::Off;
+        self.timer = Timer::OFF;
     }
 
     /// The time, once it was told; asks for it otherwise.
     pub(super) fn now(&mut self) -> Option<Instant> {
         if self.now.is_none() {
-            self.timer = Timer::Due;
+            self.timer = Timer::DUE;
         }
         self.now
     }
@@ -279,7 +276,7 @@ impl Exchange {
     /// Ends at once.
     pub(super) fn finish(&mut self) {
         self.stage = Stage::Done;
-        self.timer = Timer::Off;
+        self.timer = Timer::OFF;
         self.fresh = false;
         self.input = Vec::new();
         (self.start, self.end) = (0, 0);

@@ -78,19 +78,17 @@ impl Input {
     #[inline]
     pub(super) fn lend(&mut self, mut buf: Vec<u8>) {
         let bytes = self.bytes();
-        if buf.len() < bytes.len().saturating_add(Self::LEAST) {
+        let len = bytes.len();
+        if buf.len() < len.saturating_add(Self::LEAST) {
             return;
         }
-        let len = bytes.len();
-        if let Some(place) = buf.get_mut(..len) {
+        if len > 0
+            && let Some(place) = buf.get_mut(..len)
+        {
             place.copy_from_slice(bytes);
         }
-        *self = Self {
-            buf,
-            start: 0,
-            end: len,
-            loan: true,
-        };
+        (self.start, self.end, self.loan) = (0, len, true);
+        self.buf = buf;
     }
 
     #[inline]
@@ -103,18 +101,13 @@ impl Input {
         if !self.loan {
             return None;
         }
-        let rest = self.bytes().to_vec();
-        let end = rest.len();
-        let loan = core::mem::replace(
-            self,
-            Self {
-                buf: rest,
-                start: 0,
-                end,
-                loan: false,
-            },
-        );
-        Some(loan.buf)
+        self.loan = false;
+        let rest = match self.bytes() {
+            [] => Vec::new(),
+            bytes => bytes.to_vec(),
+        };
+        (self.start, self.end) = (0, rest.len());
+        Some(core::mem::replace(&mut self.buf, rest))
     }
 
     /// Gives up memory of our own that holds nothing.

@@ -14,6 +14,10 @@ use crate::{
 
 impl Receiver {
     pub(super) fn parse(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ProtocolError> {
+        if !self.block.is_empty() {
+            // The short way stopped at it.
+            return Err(ProtocolError::Utf8);
+        }
         loop {
             if let Some(partial) = &mut self.partial {
                 partial.pull_by(pull, self.config.max_message_size);
@@ -176,7 +180,7 @@ impl Receiver {
         Ok(Some(match header.opcode {
             OpCode::Ping => {
                 // §5.5.2: "MUST send a Pong frame in response".
-                self.owed.pong = Some(payload.clone());
+                self.owed.slots().pong = Some(payload.clone());
                 Event::Ping(payload)
             }
             _ => {
@@ -189,10 +193,11 @@ impl Receiver {
     fn handle_close(&mut self, frame: Option<CloseFrame>) -> Option<CloseFrame> {
         // §5.5.1: an endpoint that "did not previously send a Close frame … MUST send" one.
         if self.config.reply_to_close {
-            self.owed.close = Some(frame.clone());
+            self.owed.slots().close = Some(frame.clone());
         }
-        self.close = Some(frame.clone());
-        self.initiator.get_or_insert(Initiator::Peer);
+        let ending = self.ending();
+        ending.close = Some(frame.clone());
+        ending.initiator.get_or_insert(Initiator::Peer);
         self.phase = Phase::Draining;
         self.plain = false;
         self.discard();
@@ -293,29 +298,27 @@ impl Receiver {
         true
     }
 
-    /// The next message of `block`.
+    /// The next message of `block`; stops at text that is not UTF-8.
     #[inline]
-    pub(super) fn take_small(&mut self) -> Result<Option<Message>, ProtocolError> {
-        let Some(&[first, second]) = self.block.first_chunk() else {
-            return Ok(None);
-        };
+    pub(super) fn take_small(&mut self) -> Option<Message> {
+        let &[first, second] = self.block.first_chunk()?;
         let head: usize = if self.role == Role::Server { 6 } else { 2 };
-        let end = head
-            .saturating_add(usize::from(second & 0x7F))
-            .min(self.block.len());
-        let mut payload = if end == self.block.len() {
-            core::mem::take(&mut self.block)
-        } else {
+        let end = head.saturating_add(usize::from(second & 0x7F));
+        let is_text = first & 0xF == OpCode::Text as u8;
+        if is_text && !utf8::is_utf8(self.block.get(head..end)?) {
+            return None;
+        }
+        let mut payload = if end < self.block.len() {
             self.block.split_to(end)
+        } else {
+            core::mem::take(&mut self.block)
         };
         payload.advance(head.min(payload.len()));
-        if first & 0xF != OpCode::Text as u8 {
-            return Ok(Some(Message::Binary(payload)));
-        }
-        if !utf8::is_utf8(&payload) {
-            return Err(ProtocolError::Utf8);
-        }
-        Ok(Some(Message::Text(Utf8Bytes::from_checked(payload))))
+        Some(if is_text {
+            Message::Text(Utf8Bytes::from_checked(payload))
+        } else {
+            Message::Binary(payload)
+        })
     }
 }
 

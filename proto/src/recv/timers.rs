@@ -1,5 +1,6 @@
 //! The deadlines of receiving: keep-alive, Pong, closing, slow messages, silence.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use crate::{Config, Control, ControlPayload, Deadline, Instant, time::Timer};
 /// No clock is read when something happens. What happened is noted, and looked at when a deadline
 /// comes; a deadline that has to begin asks for the time first (see [`Timer`]).
 pub(super) struct Timers {
-    keep_alive: KeepAlive,
+    keep_alive: Timer,
+    stage: Stage,
     close: Timer,
     message: Timer,
     idle: Timer,
@@ -20,18 +22,20 @@ pub(super) struct Timers {
     heard: bool,
     heard_data: bool,
     /// The last Ping that left.
-    probe: Option<Probe>,
+    probe: Option<Box<Probe>>,
     latency: Option<Duration>,
     pings: u32,
 }
 
-enum KeepAlive {
-    /// Until it is time to look whether something was heard.
-    Listening(Timer),
-    /// A Ping is owed, and has not left.
+/// What keep-alive waits for.
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    /// The time to look whether something was heard.
+    Listening,
+    /// That its Ping leaves.
     Pinged,
-    /// Until something must have been heard.
-    Awaiting(Timer),
+    /// The time when something must have been heard.
+    Awaiting,
 }
 
 struct Probe {
@@ -43,15 +47,12 @@ struct Probe {
 
 impl Timers {
     pub(super) fn new(config: &Config, now: Instant) -> Self {
-        let at = |after: Option<Duration>| {
-            let at = after.and_then(|after| now.checked_add(after));
-            at.map_or(Timer::Off, Timer::At)
-        };
         Self {
-            keep_alive: KeepAlive::Listening(at(config.keep_alive)),
-            close: Timer::Off,
-            message: Timer::Off,
-            idle: at(config.idle_timeout),
+            keep_alive: Timer::begun(now, config.keep_alive),
+            stage: Stage::Listening,
+            close: Timer::OFF,
+            message: Timer::OFF,
+            idle: Timer::begun(now, config.idle_timeout),
             message_is_late: false,
             idle_is_late: false,
             heard: false,
@@ -65,8 +66,8 @@ impl Timers {
     #[inline]
     pub(super) fn handle_input(&mut self) {
         self.heard = true;
-        if let KeepAlive::Awaiting(_) = self.keep_alive {
-            self.keep_alive = KeepAlive::Listening(Timer::Due);
+        if self.stage == Stage::Awaiting {
+            self.listen(Timer::DUE);
         }
     }
 
@@ -81,39 +82,39 @@ impl Timers {
     }
 
     pub(super) fn handle_message_end(&mut self) {
-        self.message = Timer::Off;
+        self.message = Timer::OFF;
         self.message_is_late = false;
     }
 
     /// All that was received was polled: what is late now is late.
     pub(super) fn handle_drained(&mut self) {
         if core::mem::take(&mut self.message_is_late) {
-            self.message = Timer::At(Instant::EPOCH);
+            self.message = Timer::PASSED;
         }
         if core::mem::take(&mut self.idle_is_late) {
-            self.idle = Timer::At(Instant::EPOCH);
+            self.idle = Timer::PASSED;
         }
     }
 
     /// From the first Close on, only the closing handshake has a deadline.
     pub(super) fn handle_closing(&mut self, config: &Config) {
         self.close.start_once(config.close_timeout);
-        self.keep_alive = KeepAlive::Listening(Timer::Off);
-        self.message = Timer::Off;
-        self.idle = Timer::Off;
+        self.listen(Timer::OFF);
+        self.message = Timer::OFF;
+        self.idle = Timer::OFF;
         (self.message_is_late, self.idle_is_late) = (false, false);
     }
 
     pub(super) fn handle_ping_left(&mut self, payload: ControlPayload) {
         let is_ours = *payload == self.pings.to_be_bytes();
-        if is_ours && let KeepAlive::Pinged = self.keep_alive {
-            self.keep_alive = KeepAlive::Awaiting(Timer::Due);
+        if is_ours && self.stage == Stage::Pinged {
+            (self.stage, self.keep_alive) = (Stage::Awaiting, Timer::DUE);
         }
-        self.probe = Some(Probe {
+        self.probe = Some(Box::new(Probe {
             payload,
             left: None,
             answered: false,
-        });
+        }));
     }
 
     /// §5.5.3: the Pong "must have identical "Application data" as found in the … Ping".
@@ -131,22 +132,13 @@ impl Timers {
 
     #[inline]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        if let Some(Probe { left: None, .. } | Probe { answered: true, .. }) = self.probe {
+        if let Some(probe) = &self.probe
+            && (probe.left.is_none() || probe.answered)
+        {
             return Some(Instant::EPOCH);
         }
-        let keep_alive = match self.keep_alive {
-            KeepAlive::Listening(timer) | KeepAlive::Awaiting(timer) => timer.at(),
-            KeepAlive::Pinged => None,
-        };
-        [
-            keep_alive,
-            self.close.at(),
-            self.message.at(),
-            self.idle.at(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let first = self.keep_alive.min(self.close);
+        first.min(self.message).min(self.idle).at()
     }
 
     /// The deadline that has passed, if one has. What is in the receiver (not `drained`) was heard.
@@ -165,7 +157,7 @@ impl Timers {
             }
         }
         if self.close.is_over(now, config.close_timeout) {
-            self.close = Timer::Off;
+            self.close = Timer::OFF;
             return Some(Deadline::Close);
         }
         if self.message.is_over(now, config.message_timeout) {
@@ -173,41 +165,43 @@ impl Timers {
                 return Some(Deadline::Message);
             }
             // Its end may be what was not polled.
-            (self.message, self.message_is_late) = (Timer::Off, true);
+            (self.message, self.message_is_late) = (Timer::OFF, true);
         }
         if self.idle.is_over(now, config.idle_timeout) {
             if core::mem::take(&mut self.heard_data) {
-                self.idle = Timer::Due;
+                self.idle = Timer::DUE;
             } else if drained {
                 return Some(Deadline::Idle);
             } else {
-                (self.idle, self.idle_is_late) = (Timer::Off, true);
+                (self.idle, self.idle_is_late) = (Timer::OFF, true);
             }
         }
-        match &mut self.keep_alive {
-            KeepAlive::Listening(timer) => {
-                if timer.is_over(now, config.keep_alive) {
-                    let heard = core::mem::take(&mut self.heard) || !drained;
-                    self.keep_alive = if heard {
-                        KeepAlive::Listening(Timer::Due)
+        match self.stage {
+            Stage::Listening => {
+                if self.keep_alive.is_over(now, config.keep_alive) {
+                    if core::mem::take(&mut self.heard) || !drained {
+                        self.keep_alive = Timer::DUE;
                     } else {
                         self.pings = self.pings.wrapping_add(1);
                         let payload = Bytes::copy_from_slice(&self.pings.to_be_bytes());
-                        owed.ping = Some(ControlPayload::from_checked(payload));
-                        KeepAlive::Pinged
-                    };
+                        owed.slots().ping = Some(ControlPayload::from_checked(payload));
+                        (self.stage, self.keep_alive) = (Stage::Pinged, Timer::OFF);
+                    }
                 }
             }
-            KeepAlive::Awaiting(timer) => {
+            Stage::Awaiting => {
                 // Whatever was heard since has ended the wait already.
-                if timer.is_over(now, config.pong_timeout) {
-                    self.keep_alive =
-                        KeepAlive::Listening(if drained { Timer::Off } else { Timer::Due });
+                if self.keep_alive.is_over(now, config.pong_timeout) {
+                    self.listen(if drained { Timer::OFF } else { Timer::DUE });
                     return drained.then_some(Deadline::Pong);
                 }
             }
-            KeepAlive::Pinged => {}
+            Stage::Pinged => {}
         }
         None
+    }
+
+    fn listen(&mut self, timer: Timer) {
+        (self.stage, self.keep_alive) = (Stage::Listening, timer);
     }
 }

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Closing, Sender, Transmit};
 use crate::{
-    CloseFrame, Control, ControlPayload, EntropyError, Lost, RecvError,
+    CloseFrame, Control, ControlPayload, EntropyError, Lost, Message, RecvError,
     deflate::Deflater,
     frame::{Header, OpCode},
     mask,
@@ -28,6 +28,22 @@ pub(super) enum Form {
     Deflate,
     /// As this frame, which has it.
     Framed(Bytes),
+}
+
+/// What waits to be framed: never nothing.
+#[derive(Default)]
+pub(super) struct Backlog {
+    current: Option<Framing>,
+    pub(super) queue: VecDeque<Item>,
+    /// Payload bytes in both.
+    pub(super) bytes: usize,
+}
+
+impl Backlog {
+    pub(super) fn push(&mut self, item: Item) {
+        self.bytes = self.bytes.saturating_add(item.payload.len());
+        self.queue.push_back(item);
+    }
 }
 
 /// What a client must not change it copies to mask.
@@ -84,7 +100,7 @@ pub(super) struct Framing {
 
 impl Framing {
     /// `masked` tells whether its frames will be.
-    pub(super) fn new(item: Item, masked: bool) -> Self {
+    fn new(item: Item, masked: bool) -> Self {
         let (payload, raw, framed) = match item.form {
             Form::Plain => (item.payload, None, false),
             Form::Deflate => (Bytes::new(), Some(item.payload), false),
@@ -103,22 +119,93 @@ impl Framing {
     }
 
     /// Whether this is no frame boundary.
-    pub(super) fn is_inside(&self) -> bool {
+    fn is_inside(&self) -> bool {
         self.left > 0
     }
 }
 
 impl Sender {
+    /// The usual and so the shortest way: a server's small message that nothing stands before. All that
+    /// is told here is told again where it is decided; what is not so goes the long way.
+    #[inline]
+    pub(super) fn send_small(&mut self, message: &Message) -> bool {
+        let (opcode, payload) = match message {
+            Message::Text(text) => (OpCode::Text, text.as_bytes()),
+            Message::Binary(payload) => (OpCode::Binary, payload),
+        };
+        let len = payload.len();
+        let config = &*self.config;
+        let most = config.send_frame_size.unwrap_or(usize::MAX);
+        if len >= Transmit::COPY_BELOW
+            || len > most.min(config.max_send_size)
+            || self.keys.is_some()
+            || self.deflater.is_some()
+            || self.backlog.is_some()
+            || self.streamed.is_some()
+            || self.is_closing()
+            || !self.owed.is_empty()
+        {
+            return false;
+        }
+        let enough = self.high_water();
+        let Some(transmit) = self
+            .transmit
+            .as_deref_mut()
+            .filter(|it| it.remaining() < enough)
+        else {
+            return false;
+        };
+        let size = transmit.frame(&Header::new(opcode, true, len), payload);
+        self.progress.add(size);
+        self.progress.accepted = self.progress.accepted.saturating_add(1);
+        self.progress.framed = self.progress.framed.saturating_add(1);
+        true
+    }
+
+    /// Frames what nothing stands before. The usual, and so the shortest way: a message in one frame,
+    /// which is copied, or shared by a server.
+    #[inline]
+    pub(super) fn frame_at_once(&mut self, item: Item) {
+        let most = self.config.send_frame_size.unwrap_or(usize::MAX);
+        let len = item.payload.len();
+        let is_small = len < Transmit::COPY_BELOW;
+        if item.form != Form::Plain
+            || item.opcode == OpCode::Ping
+            || len > most
+            || self.keys.is_some() && !is_small
+        {
+            return self.frame_in_steps(item);
+        }
+        let copied = if is_small { &item.payload[..] } else { &[] };
+        let header = Header::new(item.opcode, item.fin, len);
+        if self.frame(header, copied).is_err() {
+            return self.handle_end(RecvError::Entropy);
+        }
+        if !is_small {
+            self.progress.add(len);
+            self.output().share(item.payload);
+        }
+        self.progress.framed = self.progress.framed.saturating_add(1);
+    }
+
+    fn frame_in_steps(&mut self, item: Item) {
+        let backlog = self.backlog.get_or_insert_default();
+        backlog.bytes = item.payload.len();
+        backlog.current = Some(Framing::new(item, self.keys.is_some()));
+        self.fill();
+    }
+
     /// Turns into bytes what is due, until the high-water mark, or until enough was compressed to write
     /// some of it first.
     pub(crate) fn fill(&mut self) {
-        let enough = self.config.send_high_water.max(1);
+        let enough = self.high_water();
         let most = self.deflated().saturating_add(Deflater::STEP as u64);
         while self.end.is_none() && self.waiting() < enough {
             if self.deflated() >= most && self.waiting() > 0 {
                 return;
             }
-            let more = match &self.current {
+            let current = self.backlog.as_ref().and_then(|it| it.current.as_ref());
+            let more = match current {
                 Some(current) if current.is_inside() => self.frame_rest(),
                 _ => self.frame_next(),
             };
@@ -141,33 +228,30 @@ impl Sender {
     fn frame_next(&mut self) -> Result<bool, EntropyError> {
         // One control frame at most waits in `transmit`, until a Close ends it all, so that a peer
         // that pings and does not read costs three frames: that one and two that are still slots.
-        let ends = self.owed.close.is_some()
-            || self.closing != Closing::No && self.current.is_none() && self.queue.is_empty();
+        let ends = self.owed.closes() || self.closing != Closing::No && self.backlog.is_none();
         if ends || self.progress.left_bytes >= self.progress.control_end {
-            if let Some(pong) = self.owed.pong.take() {
+            if let Some(pong) = self.owed.take(|owed| owed.pong.take()) {
                 return self.frame_control(OpCode::Pong, &pong);
             }
-            if let Some(ping) = self.owed.ping.take() {
+            if let Some(ping) = self.owed.take(|owed| owed.ping.take()) {
                 return self.frame_control(OpCode::Ping, &ping);
             }
         }
-        if let Some(close) = self.owed.close.take() {
+        if let Some(close) = self.owed.take(|owed| owed.close.take()) {
             // The peer has closed, or has failed: it gets nothing of what waits.
             self.drop_waiting();
             return self.frame_close(close.as_ref());
         }
-        if self.current.is_none() {
-            let masked = self.keys.is_some();
-            let next = self.queue.pop_front();
-            self.current = next.map(|item| Framing::new(item, masked));
-        }
-        if self.current.is_some() {
+        if let Some(backlog) = &mut self.backlog {
+            if backlog.current.is_none() {
+                let next = backlog.queue.pop_front();
+                backlog.current = next.map(|item| Framing::new(item, self.keys.is_some()));
+            }
             return self.frame_begin();
         }
         // Nothing waits, so nothing that was queued before our Close does.
-        self.queue = VecDeque::new();
         match core::mem::replace(&mut self.closing, Closing::Framed) {
-            Closing::Queued(close) => self.frame_close(close.as_ref()),
+            Closing::Queued(close) => self.frame_close(close.as_deref()),
             other => {
                 self.closing = other;
                 Ok(false)
@@ -180,10 +264,10 @@ impl Sender {
         opcode: OpCode,
         payload: &ControlPayload,
     ) -> Result<bool, EntropyError> {
-        self.frame_whole(opcode, true, payload)?;
+        self.frame(Header::new(opcode, true, payload.len()), payload)?;
         self.progress.control_end = self.progress.framed_bytes;
         if opcode == OpCode::Ping {
-            self.progress.keep_alive = Some((self.progress.framed_bytes, payload.clone()));
+            self.progress.add_keep_alive(payload.clone());
         }
         Ok(true)
     }
@@ -193,25 +277,13 @@ impl Sender {
         self.owed = Control::default();
         self.deflater = None;
         let body = close.map(CloseFrame::encode).unwrap_or_default();
-        self.frame_whole(OpCode::Close, true, &body)?;
+        self.frame(Header::new(OpCode::Close, true, body.len()), &body)?;
         Ok(true)
-    }
-
-    /// A frame whose payload is copied.
-    fn frame_whole(
-        &mut self,
-        opcode: OpCode,
-        fin: bool,
-        payload: &[u8],
-    ) -> Result<(), EntropyError> {
-        let key = self.frame_header(opcode, fin, false, payload.len())?;
-        self.copy(payload, key);
-        Ok(())
     }
 
     /// The next frame of the current item.
     fn frame_begin(&mut self) -> Result<bool, EntropyError> {
-        let Some(current) = &mut self.current else {
+        let Some(current) = self.current() else {
             return Ok(false);
         };
         if current.framed {
@@ -221,11 +293,12 @@ impl Sender {
         if current.raw.is_some() && current.payload.len() == 0 && self.deflate().is_none() {
             self.handle_end(RecvError::Lost(Lost::Failed));
         }
-        let Some(current) = &mut self.current else {
+        let most = self.config.send_frame_size;
+        let Some(current) = self.current() else {
             return Ok(false);
         };
         let (opcode, rsv1, rest) = (current.opcode, current.rsv1, current.payload.len());
-        let most = match self.config.send_frame_size {
+        let most = match most {
             Some(size) if !opcode.is_control() => size.max(1),
             _ => usize::MAX,
         };
@@ -235,12 +308,15 @@ impl Sender {
             Payload::Shared(payload) if opcode == OpCode::Ping => Some(payload.clone()),
             _ => None,
         };
-        let key = self.frame_header(opcode, fin, rsv1, size)?;
+        let mut header = Header::new(opcode, fin, size);
+        header.rsv1 = rsv1;
+        let key = self.frame(header, &[])?;
         if let Some(payload) = ping {
             let end = self.progress.framed_bytes.saturating_add(size as u64);
-            self.progress.ping = Some((end, ControlPayload::from_checked(payload)));
+            let payload = ControlPayload::from_checked(payload);
+            self.progress.add_ping(end, payload);
         }
-        if let Some(current) = &mut self.current {
+        if let Some(current) = self.current() {
             (current.left, current.key) = (size, key);
             if !opcode.is_control() {
                 // RFC 7692 §6.1: the bit is set on "the first frame" of a message only.
@@ -253,7 +329,8 @@ impl Sender {
     /// Compresses a step of the current item. RFC 7692 §6.1: a message is compressed as a whole, and
     /// then cut into frames.
     fn deflate(&mut self) -> Option<()> {
-        let current = self.current.as_mut()?;
+        let backlog = self.backlog.as_mut()?;
+        let current = backlog.current.as_mut()?;
         let deflater = self.deflater.as_mut()?;
         let mut raw = current.raw.take()?;
         let begins = current.opcode != OpCode::Continuation;
@@ -266,8 +343,8 @@ impl Sender {
             current.payload = Payload::new(raw, self.keys.is_some());
             return Some(());
         }
-        self.queued = self.queued.saturating_sub(step);
-        self.queued = self.queued.saturating_add(deflated.len());
+        backlog.bytes = backlog.bytes.saturating_sub(step);
+        backlog.bytes = backlog.bytes.saturating_add(deflated.len());
         current.rsv1 = begins;
         current.payload = Payload::new(deflated.into(), self.keys.is_some());
         raw.advance(step);
@@ -278,7 +355,10 @@ impl Sender {
     /// More of the frame that is under way. Large payloads are shared; a client masks those that are
     /// its own where they are, and a copy of the others.
     fn frame_rest(&mut self) -> Result<bool, EntropyError> {
-        let Some(current) = &mut self.current else {
+        let Some(backlog) = &mut self.backlog else {
+            return Ok(false);
+        };
+        let Some(current) = &mut backlog.current else {
             return Ok(false);
         };
         let key = current.key;
@@ -291,9 +371,12 @@ impl Sender {
         let piece = current.payload.split_to(step);
         current.left = current.left.saturating_sub(step);
         current.key.rotate_left(step % 4);
-        self.queued = self.queued.saturating_sub(step);
+        backlog.bytes = backlog.bytes.saturating_sub(step);
         if current.left == 0 && current.payload.len() == 0 && current.raw.is_none() {
-            self.current = None;
+            backlog.current = None;
+            if backlog.queue.is_empty() {
+                self.backlog = None;
+            }
             self.progress.framed = self.progress.framed.saturating_add(1);
         }
         let shared = match piece {
@@ -315,37 +398,27 @@ impl Sender {
     /// A client masks at most this many bytes of a payload at a time.
     const MASK_STEP: usize = 64 << 10;
 
-    /// Writes a header and returns the key to mask the payload with: zero on a server.
-    fn frame_header(
-        &mut self,
-        opcode: OpCode,
-        fin: bool,
-        rsv1: bool,
-        len: usize,
-    ) -> Result<[u8; 4], EntropyError> {
+    /// Writes a header, with a key on clients, and `payload`, if that is to be copied right behind it.
+    /// Returns the key: zero on a server.
+    #[inline]
+    fn frame(&mut self, mut header: Header, payload: &[u8]) -> Result<[u8; 4], EntropyError> {
         // §5.1: "a client MUST mask all frames that it sends"; "a server MUST NOT mask any frames".
-        let mask = self.keys.as_mut().map(|keys| keys.next()).transpose()?;
-        let mut bytes = [0; Header::MAX_LEN];
-        let header = Header {
-            fin,
-            rsv1,
-            opcode,
-            mask,
-            len: len as u64,
-        };
-        let size = header.encode(&mut bytes);
-        self.output()
-            .copy(bytes.get(..size).unwrap_or_default(), &[]);
+        header.mask = self.keys.as_mut().map(|keys| keys.next()).transpose()?;
+        let size = self.output().frame(&header, payload);
         self.progress.add(size);
-        Ok(mask.unwrap_or_default())
+        Ok(header.mask.unwrap_or_default())
     }
 
     fn copy(&mut self, payload: &[u8], key: [u8; 4]) {
         self.progress.add(payload.len());
-        if self.keys.is_some() {
-            mask::apply(self.output().copy_mut(payload), key, 0);
-        } else {
-            self.output().copy(payload, &[]);
+        let masked = self.keys.is_some();
+        let copy = self.output().copy(payload);
+        if masked {
+            mask::apply(copy, key, 0);
         }
+    }
+
+    fn current(&mut self) -> Option<&mut Framing> {
+        self.backlog.as_mut()?.current.as_mut()
     }
 }

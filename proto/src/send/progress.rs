@@ -1,7 +1,8 @@
+use alloc::boxed::Box;
+
 use crate::ControlPayload;
 
 /// What has left, in bytes and in messages.
-#[derive(Default)]
 pub(super) struct Progress {
     /// Bytes that were put into `transmit`, ever.
     pub(super) framed_bytes: u64,
@@ -15,20 +16,64 @@ pub(super) struct Progress {
     mark: (u64, u64),
     /// Where the last control frame ends.
     pub(super) control_end: u64,
-    /// Where the application's last Ping ends, and that of keep-alive.
-    pub(super) ping: Option<(u64, ControlPayload)>,
-    pub(super) keep_alive: Option<(u64, ControlPayload)>,
-    pub(super) ping_left: Option<ControlPayload>,
     /// Messages from this one on were dropped.
-    pub(super) dropped_from: Option<u64>,
+    pub(super) dropped_from: u64,
+    pings: Option<Box<Pings>>,
+}
+
+/// Pings that have not left, with where they end: the application's last, and that of keep-alive.
+#[derive(Default)]
+struct Pings {
+    sent: Option<(u64, ControlPayload)>,
+    keep_alive: Option<(u64, ControlPayload)>,
+    /// The last that has left.
+    left: Option<ControlPayload>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            framed_bytes: 0,
+            left_bytes: 0,
+            accepted: 0,
+            framed: 0,
+            left: 0,
+            flushed: 0,
+            mark: (0, 0),
+            control_end: 0,
+            dropped_from: u64::MAX,
+            pings: None,
+        }
+    }
 }
 
 impl Progress {
+    #[inline]
     pub(super) fn add(&mut self, bytes: usize) {
         self.framed_bytes = self.framed_bytes.saturating_add(bytes as u64);
     }
 
+    /// A Ping of the application ends at `end`.
+    pub(super) fn add_ping(&mut self, end: u64, payload: ControlPayload) {
+        self.pings.get_or_insert_default().sent = Some((end, payload));
+    }
+
+    /// A Ping of keep-alive ends here.
+    pub(super) fn add_keep_alive(&mut self, payload: ControlPayload) {
+        self.pings.get_or_insert_default().keep_alive = Some((self.framed_bytes, payload));
+    }
+
+    pub(super) fn poll_ping(&mut self) -> Option<ControlPayload> {
+        let pings = self.pings.as_mut()?;
+        let left = pings.left.take();
+        if pings.sent.is_none() && pings.keep_alive.is_none() {
+            self.pings = None;
+        }
+        left
+    }
+
     /// Whether bytes left since the last time.
+    #[inline]
     pub(super) fn advance(&mut self, left: u64, flushed: bool) -> bool {
         let moved = left > self.left_bytes;
         self.left_bytes = left;
@@ -41,10 +86,12 @@ impl Progress {
         if flushed {
             self.flushed = self.left;
         }
-        // Of both the second has a deadline, and so is told of.
-        for ping in [&mut self.ping, &mut self.keep_alive] {
-            if let Some((_, payload)) = ping.take_if(|(end, _)| *end <= left) {
-                self.ping_left = Some(payload);
+        if let Some(pings) = &mut self.pings {
+            // Of both the second has a deadline, and so is told of.
+            for ping in [&mut pings.sent, &mut pings.keep_alive] {
+                if let Some((_, payload)) = ping.take_if(|(end, _)| *end <= left) {
+                    pings.left = Some(payload);
+                }
             }
         }
         moved

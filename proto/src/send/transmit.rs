@@ -2,6 +2,8 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
+use crate::{frame::Header, mask};
+
 /// Bytes to write to the transport, as a [`Buf`]: small ones gathered, large ones shared.
 ///
 /// ```text
@@ -35,22 +37,34 @@ impl Transmit {
         !self.large.is_empty()
     }
 
-    /// Appends a copy of `head`, then of `body`.
+    /// Appends the encoded `header` and a copy of `payload`, and tells how many bytes they are. The
+    /// payload is masked if the header has a key.
     #[inline]
-    pub(crate) fn copy(&mut self, head: &[u8], body: &[u8]) {
-        let size = head.len().saturating_add(body.len());
-        if self.tail.capacity().saturating_sub(self.tail.len()) < size {
-            self.grow(size);
+    pub(crate) fn frame(&mut self, header: &Header, payload: &[u8]) -> usize {
+        self.reserve(payload.len().saturating_add(Header::MAX_LEN));
+        let mut head = [0; Header::MAX_LEN];
+        let size = header.encode(&mut head);
+        let start = self.tail.len();
+        // All of it and not `size` bytes: a copy whose length is known is no call.
+        self.tail.extend_from_slice(&head);
+        self.tail.truncate(start.saturating_add(size));
+        self.tail.extend_from_slice(payload);
+        if let Some(key) = header.mask
+            && let Some(payload) = self.tail.get_mut(start.saturating_add(size)..)
+        {
+            mask::apply(payload, key, 0);
         }
-        self.tail.extend_from_slice(head);
-        self.tail.extend_from_slice(body);
+        let size = size.saturating_add(payload.len());
         self.len = self.len.saturating_add(size);
+        size
     }
 
     /// Appends a copy of `bytes` and lends it to be changed.
-    pub(crate) fn copy_mut(&mut self, bytes: &[u8]) -> &mut [u8] {
-        self.copy(&[], bytes);
-        let start = self.tail.len().saturating_sub(bytes.len());
+    pub(crate) fn copy(&mut self, bytes: &[u8]) -> &mut [u8] {
+        self.reserve(bytes.len());
+        let start = self.tail.len();
+        self.tail.extend_from_slice(bytes);
+        self.len = self.len.saturating_add(bytes.len());
         self.tail.get_mut(start..).unwrap_or_default()
     }
 
@@ -58,6 +72,13 @@ impl Transmit {
     pub(crate) fn share(&mut self, bytes: Bytes) {
         self.len = self.len.saturating_add(bytes.len());
         self.large.push_back((self.tail.len(), bytes));
+    }
+
+    #[inline]
+    fn reserve(&mut self, size: usize) {
+        if self.tail.capacity().saturating_sub(self.tail.len()) < size {
+            self.grow(size);
+        }
     }
 
     #[cold]
@@ -152,9 +173,9 @@ mod tests {
                 let piece = vec![i as u8; size];
                 expected.extend_from_slice(&piece);
                 if size >= Transmit::COPY_BELOW {
-                    transmit.share(piece.into())
+                    transmit.share(piece.into());
                 } else {
-                    transmit.copy(&piece, &[])
+                    transmit.copy(&piece);
                 }
             }
             let mut written = Vec::new();
@@ -178,7 +199,7 @@ mod tests {
     #[test]
     fn memory_is_given_up_after_a_large_burst() {
         let mut transmit = Transmit::default();
-        transmit.copy(&vec![0; 1 << 20], &[]);
+        transmit.copy(&vec![0; 1 << 20]);
         transmit.advance(usize::MAX);
         assert_eq!(transmit.tail.capacity(), 0);
     }
