@@ -32,11 +32,11 @@ use crate::{Clock, Config, Incoming, Io, Role, WebSocket};
 /// [`HandshakeError::Request`] if the client's request is not a valid opening handshake;
 /// [`HandshakeError::TimedOut`] if it is not complete within
 /// [`handshake_timeout`](Config::handshake_timeout).
-pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: &Arc<Config>,
-) -> Result<Incoming<S>, HandshakeError> {
-    bind::accept(Io(stream), config, Clock::new()).await
+) -> impl Future<Output = Result<Incoming<S>, HandshakeError>> {
+    bind::accept(Io(stream), config, Clock::new())
 }
 
 /// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
@@ -44,12 +44,11 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 /// # Errors
 ///
 /// As [`accept`].
-pub async fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
+pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: &Arc<Config>,
-) -> Result<WebSocket<S>, HandshakeError> {
-    let incoming = accept(stream, config).await?;
-    Ok(incoming.open().await)
+) -> impl Future<Output = Result<WebSocket<S>, HandshakeError>> {
+    bind::accept_any(Io(stream), config, Clock::new())
 }
 
 /// A WebSocket whose opening handshake somebody else has done: as a server with [`respond`], or as a

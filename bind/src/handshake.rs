@@ -29,11 +29,11 @@ use crate::{Connect, ConnectError, Destination, Read, Timer, WebSocket, Write, e
 /// [`HandshakeError::Request`] if it is not a valid opening handshake; [`HandshakeError::TimedOut`]
 /// if it is not complete within [`handshake_timeout`](proto::Config::handshake_timeout), however
 /// busily the client sends.
-pub async fn accept<S: Read + Write, T: Timer>(
+pub fn accept<S: Read + Write, T: Timer>(
     io: S,
     config: &Arc<Config>,
     timer: T,
-) -> Result<Incoming<S, T>, HandshakeError> {
+) -> impl Future<Output = Result<Incoming<S, T>, HandshakeError>> {
     boxed(async move {
         let mut server = Server::new(config, timer.now());
         let mut link = Box::new(Link::new(io, timer));
@@ -52,7 +52,20 @@ pub async fn accept<S: Read + Write, T: Timer>(
         tracing::debug!(%error, "opening handshake failed");
         Err(error)
     })
-    .await
+}
+
+/// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
+///
+/// # Errors
+///
+/// As [`accept`].
+pub fn accept_any<S: Read + Write, T: Timer>(
+    io: S,
+    config: &Arc<Config>,
+    timer: T,
+) -> impl Future<Output = Result<WebSocket<S, T>, HandshakeError>> {
+    let incoming = accept(io, config, timer);
+    boxed(async move { Ok(incoming.await?.open().await) })
 }
 
 /// A task keeps room for the largest of its futures as long as it lives. A handshake needs more than the

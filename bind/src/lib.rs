@@ -24,7 +24,7 @@ mod write_half;
 
 pub use connect::{Connect, ConnectError, Destination, UrlError, config};
 pub use error::{Error, TrySendError};
-pub use handshake::{Incoming, NotAccepted, accept, connect};
+pub use handshake::{Incoming, NotAccepted, accept, accept_any, connect};
 pub use io::{PeerAddr, Read, Timer, Write};
 pub use proto;
 pub use read_half::ReadHalf;
