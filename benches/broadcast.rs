@@ -23,6 +23,8 @@ use tokio::{
 
 use cpu_time::CpuTime;
 use json::json;
+#[cfg(feature = "peers")]
+use peers::{FastWebSockets, Sinks};
 
 mod cpu_time;
 mod json;
@@ -145,9 +147,15 @@ impl Library {
 const LIBRARIES: &[Library] = &[
     Library::new::<Ours>("bowline-tokio"),
     #[cfg(feature = "peers")]
-    Library::new::<peers::Tungstenite>("tokio-tungstenite"),
+    Library::new::<Sinks<tokio_tungstenite::WebSocketStream<Transport>>>("tokio-tungstenite"),
     #[cfg(feature = "peers")]
-    Library::new::<peers::FastWebSockets>("fastwebsockets"),
+    Library::new::<FastWebSockets>("fastwebsockets"),
+    #[cfg(feature = "peers")]
+    Library::new::<Sinks<tokio_websockets::WebSocketStream<Transport>>>("tokio-websockets"),
+    #[cfg(feature = "peers")]
+    Library::new::<Sinks<yawc::WebSocket<Transport>>>("yawc"),
+    #[cfg(feature = "peers")]
+    Library::new::<Sinks<sockudo_ws::WebSocketStream<Transport>>>("sockudo-ws"),
 ];
 
 const VERSIONS: &[&str] = &[
@@ -156,6 +164,12 @@ const VERSIONS: &[&str] = &[
     "tokio-tungstenite",
     #[cfg(feature = "peers")]
     "fastwebsockets",
+    #[cfg(feature = "peers")]
+    "tokio-websockets",
+    #[cfg(feature = "peers")]
+    "yawc",
+    #[cfg(feature = "peers")]
+    "sockudo-ws",
 ];
 
 fn speed<B: Broadcast>(criterion: &mut Criterion<CpuTime>, name: &str) {
@@ -212,7 +226,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_measurement(CpuTime)
         .output_directory(&measured)
         .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1000))
+        .measurement_time(Duration::from_millis(600))
         .sample_size(20)
         .configure_from_args();
     // Sockets of tokio have timers.
@@ -235,7 +249,7 @@ fn main() -> Result<(), Box<dyn Error>> {
          and are polled once.",
     );
     let mut table = Vec::new();
-    let mut bars = Vec::new();
+    let mut charts = Vec::new();
     for (size, label) in SIZES {
         for connections in CONNECTIONS {
             for stalled in STALLED {
@@ -243,25 +257,24 @@ fn main() -> Result<(), Box<dyn Error>> {
                     0 => format!("{label} to {connections}"),
                     _ => format!("{label} to {connections}, 1 in {stalled} stalled"),
                 };
-                let mut row = vec![what.clone()];
+                let (mut row, mut bars) = (vec![what.clone()], Vec::new());
                 for Library { name, .. } in LIBRARIES {
                     let id = format!("{name}/{}", id(size, connections, stalled));
                     let nanos = median(&measured, "broadcast", &id)? / connections as f64;
                     row.push(format!("{nanos:.0}"));
-                    bars.push((format!("{what}: {name}"), nanos));
+                    bars.push(((*name).to_owned(), nanos));
                 }
                 table.push(row);
+                charts.push((what, bars));
             }
         }
     }
     let names = LIBRARIES.iter().map(|library| library.name);
-    let head: Vec<_> = ["message"]
-        .into_iter()
-        .chain(names)
-        .map(str::to_owned)
-        .collect();
+    let head: Vec<_> = ["message"].into_iter().chain(names).collect();
     report.table(&head, &table);
-    report.chart("ns of CPU for each connection", &bars)?;
+    for (what, bars) in charts {
+        report.chart(&format!("{what}: ns of CPU for each connection"), &bars)?;
+    }
     report.paragraph(&format!(
         "What a connection holds, in bytes, that was sent {BEHIND} messages of {} and whose reader took none.",
         SIZES[0].1,

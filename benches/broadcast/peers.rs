@@ -1,34 +1,34 @@
-//! Libraries that have nothing prepared: each connection is given the content and frames it for itself.
+//! Libraries that have nothing prepared: each connection is given a clone of the message, and frames it for
+//! itself.
 
-use fastwebsockets::{Frame, Payload, Role, WebSocket};
-use futures_util::{FutureExt, SinkExt};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message, Utf8Bytes, protocol},
-};
+use fastwebsockets::{Frame, Payload};
+use futures_util::{FutureExt, Sink, SinkExt};
+use tokio_tungstenite::tungstenite::{self, protocol};
 
 use crate::{Broadcast, Transport};
 
-pub(crate) struct Tungstenite(Vec<WebSocketStream<Transport>>);
+/// Connections to which messages are given as to any `Sink`.
+pub(crate) struct Sinks<S>(Vec<S>);
 
-impl Broadcast for Tungstenite {
+pub(crate) trait Open: Sink<Self::Message> + Unpin {
+    type Message: Clone;
+
+    fn open(stream: Transport) -> Self;
+
+    fn message(text: &str) -> Self::Message;
+}
+
+impl<S: Open> Broadcast for Sinks<S> {
     fn open(streams: Vec<Transport>) -> Self {
-        let role = protocol::Role::Server;
-        // By default what waits to be written has no bound.
-        let config = protocol::WebSocketConfig::default().max_write_buffer_size(256 << 10);
-        let open = |stream| {
-            let opened = WebSocketStream::from_raw_socket(stream, role, Some(config));
-            opened.now_or_never().expect("it waits for nothing")
-        };
-        Self(streams.into_iter().map(open).collect())
+        Self(streams.into_iter().map(S::open).collect())
     }
 
     fn send(&mut self, text: &str) -> usize {
-        let text = Utf8Bytes::from(text);
+        let message = S::message(text);
         let mut full = 0;
         for socket in &mut self.0 {
-            match socket.send(Message::Text(text.clone())).now_or_never() {
-                Some(sent) => sent.expect("it is open"),
+            match socket.send(message.clone()).now_or_never() {
+                Some(sent) => assert!(sent.is_ok(), "it is open"),
                 None => full += 1,
             }
         }
@@ -36,11 +36,66 @@ impl Broadcast for Tungstenite {
     }
 }
 
-pub(crate) struct FastWebSockets(Vec<WebSocket<Transport>>);
+impl Open for tokio_tungstenite::WebSocketStream<Transport> {
+    type Message = tungstenite::Message;
+
+    fn open(stream: Transport) -> Self {
+        // By default what waits to be written has no bound.
+        let config = protocol::WebSocketConfig::default().max_write_buffer_size(256 << 10);
+        Self::from_raw_socket(stream, protocol::Role::Server, Some(config))
+            .now_or_never()
+            .expect("it waits for nothing")
+    }
+
+    fn message(text: &str) -> Self::Message {
+        text.into()
+    }
+}
+
+impl Open for tokio_websockets::WebSocketStream<Transport> {
+    type Message = tokio_websockets::Message;
+
+    fn open(stream: Transport) -> Self {
+        tokio_websockets::ServerBuilder::new().serve(stream)
+    }
+
+    fn message(text: &str) -> Self::Message {
+        Self::Message::text(text.to_owned())
+    }
+}
+
+impl Open for yawc::WebSocket<Transport> {
+    type Message = yawc::Frame;
+
+    fn open(stream: Transport) -> Self {
+        let opened = Self::from_stream(stream, yawc::Role::Server, yawc::Options::default());
+        opened.expect("nothing was agreed on")
+    }
+
+    fn message(text: &str) -> Self::Message {
+        yawc::Frame::text(text.to_owned())
+    }
+}
+
+impl Open for sockudo_ws::WebSocketStream<Transport> {
+    type Message = sockudo_ws::Message;
+
+    fn open(stream: Transport) -> Self {
+        Self::server(stream, sockudo_ws::Config::default())
+    }
+
+    fn message(text: &str) -> Self::Message {
+        Self::Message::text(text.to_owned())
+    }
+}
+
+/// Lends the content to each.
+pub(crate) struct FastWebSockets(Vec<fastwebsockets::WebSocket<Transport>>);
 
 impl Broadcast for FastWebSockets {
     fn open(streams: Vec<Transport>) -> Self {
-        let open = |stream| WebSocket::after_handshake(stream, Role::Server);
+        let role = fastwebsockets::Role::Server;
+        let open = |stream| fastwebsockets::WebSocket::after_handshake(stream, role);
         Self(streams.into_iter().map(open).collect())
     }
 

@@ -200,6 +200,8 @@ fn deflate(deflater: &mut Compress, message: &[u8]) -> Vec<u8> {
 /// Frames whose messages were compressed by the server.
 pub(crate) struct Inflated {
     first: u8,
+    /// Whether a message may refer to those before.
+    takeover: bool,
     messages: Rc<Vec<Vec<u8>>>,
     next: usize,
     /// None once they are trusted.
@@ -212,6 +214,7 @@ impl Inflated {
     pub(crate) fn new(load: &Load, messages: Rc<Vec<Vec<u8>>>) -> Self {
         Self {
             first: first(load),
+            takeover: load.compression == Some(true),
             messages,
             next: 0,
             inflater: Some(Decompress::new(false)),
@@ -254,7 +257,9 @@ impl Inflated {
         }
         let mut message = Vec::with_capacity(expected.len() + 1);
         let payload = [payload, &[0, 0, 0xFF, 0xFF]].concat();
-        // An inflater that keeps its window reads messages that do not refer to it as well.
+        if !self.takeover {
+            inflater.reset(false);
+        }
         match inflater.decompress_vec(&payload, &mut message, FlushDecompress::Sync) {
             Ok(_) if message == *expected => Ok(()),
             Ok(_) => wrong("inflates to something else"),

@@ -116,7 +116,9 @@ impl Generator {
             for event in &self.events {
                 let connection = &mut self.connections[event.data.u64() as usize];
                 let arrived = connection.read(&mut self.buffer)?;
-                connection.waiting -= arrived.messages;
+                let waiting = connection.waiting.checked_sub(arrived.messages);
+                connection.waiting =
+                    waiting.ok_or_else(|| io::Error::other("an answer to nothing"))?;
                 if more && connection.waiting == 0 {
                     connection.queue(self.depth);
                     sent += self.depth;

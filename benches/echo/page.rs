@@ -99,8 +99,8 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         |row| matches!(row.measure, Measure::Cpu(load) if load.compression.is_some()),
     );
     report.paragraph(
-        "Microseconds of the server's CPU for a connection that is accepted and upgraded; resident bytes of \
-         one that has answered a message and waits, of 2,000 (compressed, of 500).",
+        "Microseconds of the server's CPU for a connection that is accepted and upgraded (TCP only: accepted, and \
+         a byte sent back); resident bytes of one that has answered a message and waits, of 2,000 (compressed, of 500).",
     );
     table(&mut report, servers, measured, |row| {
         matches!(row.measure, Measure::Upgrade | Measure::Idle(_))
@@ -221,22 +221,34 @@ fn cell(row: &Row, samples: &Result<Vec<Sample>, String>) -> String {
 
 /// Why there is nothing, where there is nothing.
 fn reasons(report: &mut Report, servers: &[Server], measured: &Measured) {
-    let mut all: Vec<(String, Vec<&str>)> = Vec::new();
-    for (row, samples) in ROWS.iter().zip(measured) {
-        for (server, samples) in servers.iter().zip(samples) {
-            let Err(reason) = samples else {
+    let mut all: Vec<(&str, Vec<&str>, Vec<&str>)> = Vec::new();
+    for (index, server) in servers.iter().enumerate() {
+        let mut missing: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (row, samples) in ROWS.iter().zip(measured) {
+            let Err(reason) = &samples[index] else {
                 continue;
             };
-            let why = format!("{}: {reason}", server.name);
-            match all.iter_mut().find(|(told, _)| *told == why) {
+            match missing.iter_mut().find(|(told, _)| told == reason) {
                 Some((_, rows)) => rows.push(row.name),
-                None => all.push((why, vec![row.name])),
+                None => missing.push((reason, vec![row.name])),
+            }
+        }
+        for (reason, rows) in missing {
+            match all
+                .iter_mut()
+                .find(|(told, of, _)| *told == reason && *of == rows)
+            {
+                Some((_, _, servers)) => servers.push(server.name),
+                None => all.push((reason, rows, vec![server.name])),
             }
         }
     }
-    let all = all
-        .iter()
-        .map(|(why, rows)| format!("- {why} ({})", rows.join("; ")));
-    let all: Vec<_> = all.collect();
-    report.paragraph(&format!("What is missing, and why:\n\n{}", all.join("\n")));
+    let lines = all.iter().map(|(reason, rows, servers)| {
+        format!("- {}: {reason} ({}).", rows.join("; "), servers.join("; "))
+    });
+    let lines: Vec<_> = lines.collect();
+    report.paragraph(&format!(
+        "What is missing, and why:\n\n{}",
+        lines.join("\n")
+    ));
 }

@@ -35,7 +35,9 @@ impl Process {
                 command
             }
         };
-        let mut child = command.args(args).stdout(Stdio::piped()).spawn()?;
+        let program = command.get_program().display().to_string();
+        let spawned = command.args(args).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| cannot_run(&program, &error))?;
         let mut line = String::new();
         let addr = match child.stdout.take() {
             Some(output) => {
@@ -82,7 +84,8 @@ impl Process {
         let mut perf = Command::new("perf")
             .args(["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", &pid])
             .stderr(Stdio::piped())
-            .spawn()?;
+            .spawn()
+            .map_err(|error| cannot_run("perf", &error))?;
         // It says nothing when it has begun.
         sleep(Duration::from_millis(300));
         let done = work();
@@ -113,6 +116,10 @@ impl Drop for Process {
     }
 }
 
+fn cannot_run(program: &str, error: &io::Error) -> io::Error {
+    io::Error::other(format!("{program} cannot be run: {error}"))
+}
+
 /// In the server's process: it ends with its parent, has the last core, and says where it listens.
 pub(crate) fn listen() -> io::Result<TcpListener> {
     set_parent_process_death_signal(Some(Signal::TERM))?;
@@ -135,9 +142,10 @@ pub(crate) fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &one)?)
 }
 
-/// As many as the system allows.
-pub(crate) fn many_files() -> io::Result<()> {
+/// This process has as many descriptors as the system allows it; returns how many that are.
+pub(crate) fn many_files() -> io::Result<usize> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let current = maximum;
-    Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
+    setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
+    Ok(current.map_or(usize::MAX, |files| files as usize))
 }
