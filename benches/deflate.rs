@@ -13,8 +13,10 @@ use proto::{
 };
 
 use cpu_time::CpuTime;
+use json::json;
 
 mod cpu_time;
+mod json;
 
 const SIZES: [(usize, &str); 3] = [(100, "100 B"), (1 << 10, "1 KiB"), (16 << 10, "16 KiB")];
 /// Different messages of a size: no two are the same within a window.
@@ -32,7 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .configure_from_args();
     let mut rows = Vec::new();
     for (size, label) in SIZES {
-        let messages: Vec<Message> = (0..MESSAGES).map(|seed| json(size, seed as u32)).collect();
+        let messages: Vec<Message> = (0..MESSAGES as u32)
+            .map(|seed| json(size, seed).into())
+            .collect();
         let plain = Way {
             level: 0,
             takeover: false,
@@ -216,7 +220,7 @@ fn memory() -> Vec<[String; 2]> {
 
 /// Bytes that 1,000 connections hold.
 fn held(options: Option<Deflate>) -> i64 {
-    let message = json(1 << 10, 0);
+    let message = json(1 << 10, 0).into();
     let mut wire = Vec::new();
     let mut peer = connection(Role::Client, options);
     write(&mut peer, &message, |bytes| wire.extend_from_slice(bytes));
@@ -234,29 +238,4 @@ fn held(options: Option<Deflate>) -> i64 {
     drop(open());
     let mut connections = Vec::new();
     measure(|| connections.extend((0..1000).map(|_| open()))).bytes_current
-}
-
-/// A message of `size` bytes, as an API sends them.
-fn json(size: usize, seed: u32) -> Message {
-    let mut state = seed.wrapping_mul(2_654_435_761);
-    let mut below = |count: u32| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) % count
-    };
-    let mut text = String::with_capacity(size + 128);
-    while text.len() < size {
-        let names = [
-            "ada", "grace", "edsger", "barbara", "donald", "frances", "tony", "radia",
-        ];
-        let name = names[below(8) as usize];
-        let (id, at, price) = (below(1_000_000), below(86_400), below(100_000));
-        text += &format!(
-            "{{\"id\":{id},\"user\":\"{name}\",\"at\":{at},\"price\":{}.{:02},\"open\":{}}},",
-            price / 100,
-            price % 100,
-            below(2) == 1,
-        );
-    }
-    text.truncate(size);
-    text.into()
 }

@@ -8,30 +8,40 @@ use std::{
     process::Command,
 };
 
-/// A page of tables, and a chart.
+/// A page of tables and charts.
 #[derive(Debug)]
 pub struct Report {
     name: &'static str,
     text: String,
+    charts: String,
+    /// Lines of them.
+    charted: usize,
 }
 
 impl Report {
     /// The page of the bench `name`. Beside the compiler, the crates in `versions` are told of.
     pub fn new(name: &'static str, about: &str, versions: &[&str]) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
         let mut used = first_line("rustc", &["--version"]);
         for name in versions {
-            let version = locked(&lock, name).unwrap_or("of unknown version");
-            used += &format!(", {name} {version}");
+            used += &format!(", {name} {}", version(name));
         }
         let date = first_line("date", &["-u", "+%F"]);
+        let features = if cfg!(feature = "peers") {
+            " --features peers"
+        } else {
+            ""
+        };
         let text = format!(
-            "# {about}\n\n`cargo bench -p bowline-benches --bench {name}` on {date}, {}, on {}; {used}.\n",
+            "# {about}\n\n`cargo bench -p bowline-benches{features} --bench {name}` on {date}, {}, on {}; {used}.\n",
             commit(),
             machine(),
         );
-        Self { name, text }
+        Self {
+            name,
+            text,
+            charts: String::new(),
+            charted: 0,
+        }
     }
 
     /// Adds a paragraph.
@@ -40,49 +50,57 @@ impl Report {
     }
 
     /// Adds a table. The first column is text, the others are numbers.
-    pub fn table<const N: usize>(&mut self, head: [&str; N], rows: &[[String; N]]) {
-        self.text += "\n";
-        let mut line = |cells: &[&str]| {
-            let _ = writeln!(self.text, "| {} |", cells.join(" | "));
-        };
-        line(&head);
-        line(&std::array::from_fn::<_, N, _>(|column| match column {
-            0 => "---",
-            _ => "---:",
-        }));
+    pub fn table<H: AsRef<str>>(&mut self, head: impl AsRef<[H]>, rows: &[impl AsRef<[String]>]) {
+        let head: Vec<&str> = head.as_ref().iter().map(AsRef::as_ref).collect();
+        let _ = writeln!(
+            self.text,
+            "
+| {} |",
+            head.join(" | ")
+        );
+        let _ = writeln!(self.text, "| --- |{}", " ---: |".repeat(head.len() - 1));
         for row in rows {
-            line(&row.each_ref().map(String::as_str));
+            let _ = writeln!(self.text, "| {} |", row.as_ref().join(" | "));
         }
     }
 
-    /// Adds the page's chart: bars from 0 on. Labels are plain text.
+    /// Adds a chart below those that the page has: bars from 0 on. Labels are plain text.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
     pub fn chart(&mut self, title: &str, bars: &[(String, f64)]) -> io::Result<()> {
         const ROW: usize = 22;
-        let most = bars.iter().map(|(_, value)| *value).fold(1.0, f64::max);
-        let height = (bars.len() + 2) * ROW;
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" \
-             font-family=\"sans-serif\" font-size=\"13\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-             <text x=\"10\" y=\"{ROW}\" font-weight=\"bold\">{title}</text>\n",
+        let most = bars.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+        let digits = if most < 10.0 { 2 } else { 0 };
+        let top = self.charted * ROW;
+        let _ = writeln!(
+            self.charts,
+            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{title}</text>",
+            top + ROW,
         );
         for (row, (label, value)) in bars.iter().enumerate() {
-            let (top, line) = ((row + 1) * ROW + 10, (row + 2) * ROW + 2);
+            let (top, line) = (top + (row + 1) * ROW + 10, top + (row + 2) * ROW + 2);
             let width = value / most * 360.0;
             let _ = writeln!(
-                svg,
+                self.charts,
                 "<text x=\"280\" y=\"{line}\" text-anchor=\"end\">{label}</text>\
                  <rect x=\"290\" y=\"{top}\" width=\"{width:.1}\" height=\"16\" fill=\"#3b6ea5\"/>\
-                 <text x=\"{:.1}\" y=\"{line}\">{value:.0}</text>",
+                 <text x=\"{:.1}\" y=\"{line}\">{value:.digits$}</text>",
                 width + 296.0,
             );
         }
-        svg += "</svg>\n";
-        self.paragraph(&format!("![{title}]({}.svg)", self.name));
+        if self.charted == 0 {
+            self.paragraph(&format!("![{title}]({}.svg)", self.name));
+        }
+        self.charted += bars.len() + 2;
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{}\" \
+             font-family=\"sans-serif\" font-size=\"13\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{}</svg>\n",
+            self.charted * ROW,
+            self.charts,
+        );
         fs::write(self.path("svg")?, svg)
     }
 
@@ -114,6 +132,20 @@ pub fn median(dir: &Path, group: &str, id: &str) -> io::Result<f64> {
     let estimates: serde_json::Value = serde_json::from_str(&fs::read_to_string(estimates)?)?;
     let median = estimates["median"]["point_estimate"].as_f64();
     median.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The page of the bench `name` as it is in the last commit; empty if there is none.
+pub fn committed(name: &str) -> String {
+    let page = format!("HEAD:./results/{name}.md");
+    output("git", &["-C", env!("CARGO_MANIFEST_DIR"), "show", &page])
+}
+
+/// The version of the crate `name` that `Cargo.lock` has.
+pub fn version(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    let version = locked(&lock, name).unwrap_or("of unknown version");
+    version.to_owned()
 }
 
 /// Whether all is to be measured: criterion takes a filter, and cargo runs benches as tests too.
@@ -148,12 +180,16 @@ fn commit() -> String {
     format!("commit {}{beside}", git(&["rev-parse", "--short", "HEAD"]))
 }
 
-/// Empty if the program cannot be run.
 fn first_line(program: &str, args: &[&str]) -> String {
+    let output = output(program, args);
+    output.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Empty if the program cannot be run.
+fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     let output = output.map(|output| output.stdout).unwrap_or_default();
-    let output = String::from_utf8_lossy(&output);
-    output.lines().next().unwrap_or_default().to_owned()
+    String::from_utf8_lossy(&output).into_owned()
 }
 
 fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {

@@ -1,0 +1,123 @@
+//! Echo over loopback: what a server's CPU spends on a message, and a connection's memory; ours beside the
+//! floor and other libraries.
+//!
+//! `cargo bench -p bowline-benches --bench echo -- WORD…` measures what has each word in the name of its row
+//! or server. The server has a process and a core of its own; this process is the generator, on the first
+//! core.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+};
+
+use bowline_benches::is_whole;
+
+use measure::Sample;
+use rows::{Measure, ROWS, Row};
+use servers::{Deflate, Kind, Server};
+
+#[path = "echo/bare.rs"]
+mod bare;
+#[path = "echo/floor.rs"]
+mod floor;
+#[path = "echo/frames.rs"]
+mod frames;
+#[path = "echo/generator.rs"]
+mod generator;
+mod json;
+#[path = "echo/measure.rs"]
+mod measure;
+#[path = "echo/ours.rs"]
+mod ours;
+#[path = "echo/page.rs"]
+mod page;
+#[cfg(feature = "peers")]
+#[path = "echo/peers.rs"]
+mod peers;
+#[path = "echo/process.rs"]
+mod process;
+#[path = "echo/rows.rs"]
+mod rows;
+#[path = "echo/servers.rs"]
+mod servers;
+#[path = "echo/upgrade.rs"]
+mod upgrade;
+
+/// Of each row, of each server: the samples, or why there are none.
+type Measured = Vec<Vec<Result<Vec<Sample>, String>>>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let servers = servers::all();
+    let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if let [first, name, compression] = &args[..]
+        && first == "serve"
+    {
+        let server = servers.iter().find(|server| server.name == name);
+        return Ok(serve(server.ok_or("no such server")?, compression)?);
+    }
+    // It tells of the machine, so it comes before this process has one core only.
+    let page = page::new();
+    process::many_files()?;
+    process::pin(0)?;
+    let wanted = |row: &str, server: &Server| {
+        let name = format!("{row} {}", server.name);
+        args.iter().all(|word| name.contains(word.as_str()))
+    };
+    let mut measured = Measured::new();
+    for row in ROWS {
+        let mut samples: Vec<_> = servers
+            .iter()
+            .map(|server| match cannot(row, server) {
+                Some(reason) => Err(reason.to_owned()),
+                None => Ok(Vec::new()),
+            })
+            .collect();
+        // A round of each before the next round, so that all have the same luck.
+        for _ in 0..row.measure.rounds() {
+            for (server, samples) in servers.iter().zip(&mut samples) {
+                if let Ok(list) = samples
+                    && wanted(row.name, server)
+                {
+                    match row.measure.round(server) {
+                        Ok(sample) => list.push(sample),
+                        Err(error) => *samples = Err(error.to_string()),
+                    }
+                }
+            }
+        }
+        for (server, samples) in servers.iter().zip(&samples) {
+            if wanted(row.name, server) {
+                page::print(row, server, samples);
+                io::stdout().flush()?;
+            }
+        }
+        measured.push(samples);
+    }
+    if is_whole() {
+        page::keep(page, &servers, &measured)?;
+    }
+    Ok(())
+}
+
+fn serve(server: &Server, compression: &str) -> io::Result<()> {
+    let compression = match compression {
+        "plain" => None,
+        other => Some(other == "takeover"),
+    };
+    (server.serve)(process::listen()?, compression)
+}
+
+/// Why `row` says nothing about `server`.
+fn cannot(row: &Row, server: &Server) -> Option<&'static str> {
+    match (row.measure.compression(), server.deflate) {
+        (Some(_), Deflate::None) => return Some("no compression"),
+        (Some(true), Deflate::WithoutTakeover) => return Some("no context takeover"),
+        _ => {}
+    }
+    match row.measure {
+        Measure::Upgrade => server.upgrade,
+        Measure::Idle(_) if server.kind == Kind::Least => Some("keeps its buffers"),
+        _ => None,
+    }
+}

@@ -1,0 +1,56 @@
+//! The least that a connection of tokio can be: it sends back the bytes, and holds nothing while it waits.
+
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
+
+/// Bytes read at once.
+pub(crate) const READ: usize = 128 << 10;
+
+/// A connection that waits has a task and a `TcpStream`, and what `also` waits for; the buffer is lent to
+/// whoever reads.
+pub(crate) async fn echo(
+    mut stream: TcpStream,
+    mut also: impl FnMut(&mut Context<'_>),
+) -> io::Result<()> {
+    loop {
+        let (buffer, read) = poll_fn(|cx| {
+            also(cx);
+            read_lent(&mut stream, cx)
+        })
+        .await?;
+        if read == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..read]).await?;
+        LENT.set(buffer);
+    }
+}
+
+thread_local! {
+    static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+fn read_lent(stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<(Vec<u8>, usize)>> {
+    let mut buffer = LENT.take();
+    buffer.resize(READ, 0);
+    let mut read = ReadBuf::new(&mut buffer);
+    let polled = Pin::new(stream).poll_read(cx, &mut read);
+    let read = read.filled().len();
+    match polled {
+        Poll::Pending => {
+            LENT.set(buffer);
+            Poll::Pending
+        }
+        Poll::Ready(done) => Poll::Ready(done.map(|()| (buffer, read))),
+    }
+}

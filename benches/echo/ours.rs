@@ -1,0 +1,62 @@
+//! Ours: the loop that a user writes, the same as in the examples `ours-*-echo`.
+
+use std::{error::Error, io, net::TcpListener, sync::Arc};
+
+use bowline_tokio::{Config, Deflate};
+
+use crate::{
+    frames::Takeover,
+    servers::{on_smol, on_threads, on_tokio},
+};
+
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
+
+pub(crate) fn tokio(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
+    let config = Arc::new(with(bowline_tokio::config(), compression));
+    on_tokio(listener, move |stream| {
+        let config = config.clone();
+        async move {
+            let mut socket = bowline_tokio::accept_any(stream, &config).await?;
+            while let Some(message) = socket.recv().await? {
+                socket.feed(message).await?;
+            }
+            Ended::Ok(())
+        }
+    })
+}
+
+pub(crate) fn smol(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
+    let config = Arc::new(with(bowline_smol::config(), compression));
+    on_smol(listener, move |stream| {
+        let config = config.clone();
+        async move {
+            let mut socket = bowline_smol::accept_any(stream, &config).await?;
+            while let Some(message) = socket.recv().await? {
+                socket.feed(message).await?;
+            }
+            Ended::Ok(())
+        }
+    })
+}
+
+pub(crate) fn blocking(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
+    let config = Arc::new(with(bowline_blocking::config(), compression));
+    on_threads(listener, move |stream| {
+        let mut socket = bowline_blocking::accept_any(stream, &config)?;
+        while let Some(message) = socket.recv()? {
+            socket.feed(message)?;
+        }
+        Ended::Ok(())
+    })
+}
+
+fn with(mut config: Config, compression: Option<Takeover>) -> Config {
+    config.max_message_size = 16 << 20;
+    config.max_frame_size = 16 << 20;
+    config.deflate = compression.map(|takeover| {
+        let mut deflate = Deflate::default();
+        (deflate.send.takeover, deflate.recv.takeover) = (takeover, takeover);
+        deflate
+    });
+    config
+}

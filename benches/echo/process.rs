@@ -1,0 +1,151 @@
+//! A server in a process of its own, on a core of its own, and what it uses there.
+
+use std::{
+    env, fs,
+    io::{self, BufRead, BufReader, Read},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    thread::{available_parallelism, sleep},
+    time::Duration,
+};
+
+use rustix::{
+    process::{
+        Pid, Resource, Rlimit, Signal, getrlimit, kill_process, set_parent_process_death_signal,
+        setrlimit,
+    },
+    thread::{CpuSet, sched_setaffinity},
+};
+
+/// Ends with this value.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Process {
+    /// This program again, as a server: `under` a program that runs others, or by itself if that is empty.
+    pub(crate) fn start(under: &[&str], args: &[&str]) -> io::Result<Self> {
+        let this = env::current_exe()?;
+        let mut command = match under {
+            [] => Command::new(this),
+            [program, options @ ..] => {
+                let mut command = Command::new(program);
+                command.args(options).arg(this).stderr(Stdio::null());
+                command
+            }
+        };
+        let program = command.get_program().display().to_string();
+        let spawned = command.args(args).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| cannot_run(&program, &error))?;
+        let mut line = String::new();
+        let addr = match child.stdout.take() {
+            Some(output) => {
+                BufReader::new(output).read_line(&mut line)?;
+                line.trim().parse()
+            }
+            None => unreachable!("it is piped"),
+        };
+        match addr {
+            Ok(addr) => Ok(Self { child, addr }),
+            Err(_) => {
+                child.kill()?;
+                child.wait()?;
+                Err(io::Error::other("the server does not start"))
+            }
+        }
+    }
+
+    /// CPU time, the system's included, of all threads that live.
+    pub(crate) fn cpu(&self) -> io::Result<Duration> {
+        // What a thread is using right now is not yet added.
+        sleep(Duration::from_millis(5));
+        let mut total = Duration::ZERO;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let times = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanos = times.split(' ').next().and_then(|first| first.parse().ok());
+            total += Duration::from_nanos(nanos.ok_or(io::ErrorKind::InvalidData)?);
+        }
+        Ok(total)
+    }
+
+    /// Resident bytes.
+    pub(crate) fn resident(&self) -> io::Result<u64> {
+        sleep(Duration::from_millis(50));
+        let pages = fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
+        let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        let pages: u64 = pages.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(pages * rustix::param::page_size() as u64)
+    }
+
+    /// System calls while `work` is done, counted by `perf`.
+    pub(crate) fn system_calls(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
+        let pid = self.child.id().to_string();
+        let mut perf = Command::new("perf")
+            .args(["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", &pid])
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| cannot_run("perf", &error))?;
+        // It says nothing when it has begun.
+        sleep(Duration::from_millis(300));
+        let done = work();
+        kill_process(Pid::from_child(&perf), Signal::INT)?;
+        let mut counted = String::new();
+        if let Some(output) = &mut perf.stderr {
+            output.read_to_string(&mut counted)?;
+        }
+        perf.wait()?;
+        done?;
+        let line = counted.lines().find(|line| line.contains("sys_enter"));
+        let count = line.and_then(|line| line.split(',').next()?.parse().ok());
+        count.ok_or_else(|| io::Error::other(format!("perf counts nothing: {counted}")))
+    }
+
+    /// Ends it in an orderly way, for a program it runs under writes what it saw at the end.
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        self.child.wait().map(drop)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails only if it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn cannot_run(program: &str, error: &io::Error) -> io::Error {
+    io::Error::other(format!("{program} cannot be run: {error}"))
+}
+
+/// In the server's process: it ends with its parent, has the last core, and says where it listens.
+pub(crate) fn listen() -> io::Result<TcpListener> {
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    pin(usize::MAX)?;
+    many_files()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("{}", listener.local_addr()?);
+    Ok(listener)
+}
+
+/// This thread, and what it starts, has the one `core`, or the last there is.
+pub(crate) fn pin(core: usize) -> io::Result<()> {
+    let mut all = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|core| all.set(core));
+    // Whoever started it may be pinned, and that is inherited.
+    sched_setaffinity(None, &all)?;
+    let cores = available_parallelism()?.get();
+    let mut one = CpuSet::new();
+    one.set(core.min(cores - 1));
+    Ok(sched_setaffinity(None, &one)?)
+}
+
+/// This process has as many descriptors as the system allows it; returns how many that are.
+pub(crate) fn many_files() -> io::Result<usize> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
+    Ok(current.map_or(usize::MAX, |files| files as usize))
+}

@@ -1,0 +1,129 @@
+//! The servers there are: the floor of each runtime, ours, and the peers.
+
+use std::{future::Future, io, net::TcpListener, sync::Arc, thread};
+
+use crate::{floor, frames::Takeover, ours};
+
+/// What sends back what it receives.
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) runtime: Runtime,
+    pub(crate) kind: Kind,
+    pub(crate) deflate: Deflate,
+    /// Why its connections and upgrades say nothing about it.
+    pub(crate) upgrade: Option<&'static str>,
+    /// Serves until its process ends.
+    pub(crate) serve: fn(TcpListener, Option<Takeover>) -> io::Result<()>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// TCP and nothing else: the bytes come back as they are.
+    Raw,
+    /// Frames, and nothing that is not needed to send them back.
+    Least,
+    Ours,
+    Peer,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Runtime {
+    Tokio,
+    Smol,
+    /// A thread for each connection.
+    Blocking,
+}
+
+/// What it can do of RFC 7692.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Deflate {
+    None,
+    #[cfg_attr(not(feature = "peers"), allow(dead_code))]
+    WithoutTakeover,
+    Full,
+}
+
+impl Server {
+    pub(crate) fn new(
+        name: &'static str,
+        (runtime, kind, deflate): (Runtime, Kind, Deflate),
+        serve: fn(TcpListener, Option<Takeover>) -> io::Result<()>,
+    ) -> Self {
+        Self {
+            name,
+            runtime,
+            kind,
+            deflate,
+            upgrade: None,
+            serve,
+        }
+    }
+}
+
+/// Floors and ours, and then the peers, if they are compiled.
+pub(crate) fn all() -> Vec<Server> {
+    use {Deflate::*, Kind::*, Runtime::*};
+    #[cfg_attr(not(feature = "peers"), allow(unused_mut))]
+    let mut all = vec![
+        Server::new("tokio, TCP only", (Tokio, Raw, None), floor::tokio),
+        Server::new("tokio, least frames", (Tokio, Least, None), floor::frames),
+        Server::new("bowline-tokio", (Tokio, Ours, Full), ours::tokio),
+        Server::new("smol, TCP only", (Smol, Raw, None), floor::smol),
+        Server::new("bowline-smol", (Smol, Ours, Full), ours::smol),
+        Server::new("blocking, TCP only", (Blocking, Raw, None), floor::blocking),
+        Server::new("bowline-blocking", (Blocking, Ours, Full), ours::blocking),
+    ];
+    #[cfg(feature = "peers")]
+    all.extend(crate::peers::all());
+    all
+}
+
+/// Each connection is a task of one thread.
+pub(crate) fn on_tokio<E, F>(listener: TcpListener, echo: E) -> io::Result<()>
+where
+    E: Fn(tokio::net::TcpStream) -> F,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            tokio::spawn(echo(stream));
+        }
+    })
+}
+
+pub(crate) fn on_smol<E, F>(listener: TcpListener, echo: E) -> io::Result<()>
+where
+    E: Fn(smol::net::TcpStream) -> F,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let executor = Arc::new(smol::Executor::new());
+    smol::block_on(executor.run(async {
+        let listener: smol::net::TcpListener = smol::Async::new(listener)?.into();
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            executor.spawn(echo(stream)).detach();
+        }
+    }))
+}
+
+/// Each connection has a thread.
+pub(crate) fn on_threads<T: Send + 'static>(
+    listener: TcpListener,
+    echo: impl Fn(std::net::TcpStream) -> T + Send + Sync + 'static,
+) -> io::Result<()> {
+    let echo = Arc::new(echo);
+    loop {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let echo = echo.clone();
+        thread::Builder::new().spawn(move || echo(stream))?;
+    }
+}
