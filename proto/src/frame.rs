@@ -137,11 +137,22 @@ impl Header {
         Ok(Some((header, input.len().saturating_sub(rest.len()))))
     }
 
+    /// The whole of it, if it has two bytes.
+    #[inline]
+    pub(crate) fn short(&self) -> Option<[u8; 2]> {
+        (self.len < 126 && self.mask.is_none()).then(|| [self.first(), self.len as u8])
+    }
+
+    #[inline]
+    const fn first(&self) -> u8 {
+        (self.fin as u8) << 7 | (self.rsv1 as u8) << 6 | self.opcode as u8
+    }
+
     /// Writes the header to the front of `out`, in its shortest form, and returns its length in
     /// bytes. Of a `len` of 2⁶³ or more the top bit is dropped.
     #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX_LEN]) -> usize {
-        let first = (self.fin as u8) << 7 | (self.rsv1 as u8) << 6 | self.opcode as u8;
+        let first = self.first();
         let masked = (self.mask.is_some() as u8) << 7;
         let key = self.mask.unwrap_or_default();
         let size = match self.len {

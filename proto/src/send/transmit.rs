@@ -42,19 +42,22 @@ impl Transmit {
     #[inline]
     pub(crate) fn frame(&mut self, header: &Header, payload: &[u8]) -> usize {
         self.reserve(payload.len().saturating_add(Header::MAX_LEN));
-        let mut head = [0; Header::MAX_LEN];
-        let size = header.encode(&mut head);
         let start = self.tail.len();
-        // All of it and not `size` bytes: a copy whose length is known is no call.
-        self.tail.extend_from_slice(&head);
-        self.tail.truncate(start.saturating_add(size));
-        self.tail.extend_from_slice(payload);
-        if let Some(key) = header.mask
-            && let Some(payload) = self.tail.get_mut(start.saturating_add(size)..)
-        {
-            mask::apply(payload, key, 0);
+        // Copies whose length is known are no calls.
+        if let Some(head) = header.short() {
+            self.tail.extend_from_slice(&head);
+        } else {
+            let mut head = [0; Header::MAX_LEN];
+            let size = header.encode(&mut head);
+            self.tail.extend_from_slice(&head);
+            self.tail.truncate(start.saturating_add(size));
         }
-        let size = size.saturating_add(payload.len());
+        let body = self.tail.len();
+        self.tail.extend_from_slice(payload);
+        if let Some(key) = header.mask {
+            mask::apply(self.tail.get_mut(body..).unwrap_or_default(), key, 0);
+        }
+        let size = self.tail.len().saturating_sub(start);
         self.len = self.len.saturating_add(size);
         size
     }
