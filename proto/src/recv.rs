@@ -205,7 +205,7 @@ impl Receiver {
         if let Some(message) = self.poll_small() {
             return Ok(Some(Event::Data(message)));
         }
-        if self.drained {
+        if self.drained && self.partial.is_none() {
             return Ok(None);
         }
         if self.plain && self.input.is_empty() && self.block.is_empty() {

@@ -991,6 +991,20 @@ fn law_5_an_event_after_partial_chunks_skips_the_rest_of_that_message() {
 }
 
 #[test]
+fn law_5_an_event_that_finds_nothing_skips_as_well() {
+    for role in BOTH {
+        let (bytes, len) = fragmented(other(role));
+        let mut end = End::new(role);
+        end.receive(&bytes[..len - 1]);
+        assert!(!end.chunks().is_empty());
+        assert_eq!(end.events(), []);
+        end.receive(&bytes[len - 1..]);
+        let (events, rest) = joined(end.chunks());
+        assert_eq!((events, rest), (vec![Ok(binary("next"))], vec![]));
+    }
+}
+
+#[test]
 fn law_5_methods_that_alternate_at_every_byte_never_mix_messages_up() {
     for role in BOTH {
         let (bytes, len) = fragmented(other(role));
