@@ -101,8 +101,8 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         |row| matches!(row.measure, Measure::Cpu(load) if load.compression.is_some()),
     );
     report.paragraph(
-        "Microseconds of the server's CPU for a connection that is accepted and upgraded (TCP only: accepted, \
-         and a byte sent back); resident bytes of one that has answered a message and waits, of 2,000 \
+        "Microseconds of the server's CPU for a connection that is accepted, upgraded (TCP only: a byte is \
+         sent back) and ended by its peer without a Close; resident bytes of one that has answered a message and waits, of 2,000 \
          (compressed, of 500).",
     );
     table(&mut report, servers, measured, |row| {
