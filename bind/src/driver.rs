@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     fmt, io, mem,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     task::{Context, Poll, ready},
 };
 
@@ -18,6 +19,13 @@ use crate::{
 const LOAN: usize = 128 << 10;
 /// After so many bytes without waiting, other tasks get a turn.
 const MAX_BYTES: u32 = 64 << 10;
+
+/// What is worth to be copied out of the loan, in bytes, where otherwise the socket would keep it.
+const COPY_BELOW: usize = 4 << 10;
+/// So many sockets of the process may keep the loan while the application works on what they received.
+const MAX_KEPT: usize = 16;
+
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static POOL: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
@@ -58,6 +66,8 @@ pub(crate) struct Input<T> {
     io_error: Option<io::Error>,
     events: u8,
     bytes: u32,
+    /// It keeps the loan, and is counted in `KEPT`.
+    keeps: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -85,6 +95,7 @@ impl<T: Timer> Input<T> {
             io_error: None,
             events: 0,
             bytes: 0,
+            keeps: false,
         }
     }
 
@@ -186,13 +197,20 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
         let polled = self.poll(output, cx);
-        if let Some(loan) = self.rx.take_back() {
-            POOL.set(Some(loan));
+        if polled.is_pending() || self.rx.unread() < COPY_BELOW || !self.keep() {
+            self.give_back();
         }
         if polled.is_pending() {
             (self.events, self.bytes) = (0, 0);
         }
         polled
+    }
+
+    /// Whether the loan may stay here until the next call. Few have it at a time, usually one.
+    fn keep(&mut self) -> bool {
+        let free = |kept: usize| (kept < MAX_KEPT).then_some(kept + 1);
+        self.keeps = self.keeps || KEPT.fetch_update(Relaxed, Relaxed, free).is_ok();
+        self.keeps
     }
 
     fn poll<S: Read + Write>(
@@ -386,6 +404,28 @@ impl<T: Timer> Input<T> {
         self.rx.abort();
         self.parked = None;
         output.finish(self.rx.closed(output.tx.is_closed()));
+    }
+}
+
+impl<T> Input<T> {
+    /// Others need the loan while this task does not run.
+    pub(crate) fn give_back(&mut self) {
+        if let Some(loan) = self.rx.take_back() {
+            POOL.set(Some(loan));
+        }
+        self.release();
+    }
+
+    fn release(&mut self) {
+        if mem::take(&mut self.keeps) {
+            KEPT.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl<T> Drop for Input<T> {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

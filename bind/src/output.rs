@@ -151,25 +151,17 @@ impl<S> Output<S> {
         Poll::Pending
     }
 
-    /// Whether something can be queued with neither waiting for room nor for other tasks.
+    /// Sends a message the short way (see [`Sender::send_small`]), unless it is time for other tasks.
     #[inline]
-    pub(crate) fn has_turn(&mut self) -> bool {
-        if self.asked + 1 >= MAX_EVENTS || self.tx.is_full() {
+    pub(crate) fn send_small(&mut self, message: &Outgoing) -> bool {
+        if self.asked + 1 >= MAX_EVENTS {
             return false;
         }
-        self.asked += 1;
-        true
-    }
-
-    /// Queues what `queue` queues, whether or not there is room.
-    #[inline]
-    pub(crate) fn queue(
-        &mut self,
-        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
         // What it is gathered in.
         self.tx.lend(|| LOAN.take());
-        queue(&mut self.tx).map_err(|error| self.refuse(error))
+        let sent = self.tx.send_small(message);
+        self.asked += u8::from(sent);
+        sent
     }
 
     /// Whether our Close has left, or never will.
@@ -315,7 +307,8 @@ impl<S: Write> Output<S> {
         if !self.make_room(cx) {
             return Poll::Pending;
         }
-        Poll::Ready(self.queue(queue))
+        self.tx.lend(|| LOAN.take());
+        Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
     }
 
     /// As [`poll_queue`](Self::poll_queue), for one of several who queue.

@@ -150,7 +150,17 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         &mut self,
         message: impl Into<Outgoing>,
     ) -> impl Future<Output = Result<(), Error>> {
-        self.queue(message.into(), |tx, message| tx.send(message))
+        let mut message = Some(message.into());
+        poll_fn(move |cx| {
+            if message
+                .as_ref()
+                .is_some_and(|it| self.output.send_small(it))
+            {
+                message = None;
+                return Poll::Ready(Ok(()));
+            }
+            self.poll_queue(cx, &mut message, Sender::send)
+        })
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
@@ -281,7 +291,10 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
-        ready!(self.output.poll_rest(cx));
+        if self.output.poll_rest(cx).is_pending() {
+            self.input.give_back();
+            return Poll::Pending;
+        }
         loop {
             if let Poll::Ready(value) = done(&mut self.output, cx) {
                 return Poll::Ready(value);
@@ -297,18 +310,23 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         }
     }
 
-    pub(crate) fn queue<M>(
+    pub(crate) async fn queue<M>(
         &mut self,
         item: M,
         queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
-    ) -> impl Future<Output = Result<(), Error>> {
+    ) -> Result<(), Error> {
         let mut item = Some(item);
-        poll_fn(move |cx| {
-            let mut queue = |tx: &mut Sender| item.take().map_or(Ok(()), |item| queue(tx, item));
-            if self.output.has_turn() {
-                return Poll::Ready(self.output.queue(queue));
-            }
-            self.poll_output(cx, |output, cx| output.poll_queue(cx, &mut queue))
+        poll_fn(|cx| self.poll_queue(cx, &mut item, &queue)).await
+    }
+
+    fn poll_queue<M>(
+        &mut self,
+        cx: &mut Context<'_>,
+        item: &mut Option<M>,
+        queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
+    ) -> Poll<Result<(), Error>> {
+        self.poll_output(cx, |output, cx| {
+            output.poll_queue(cx, |tx| item.take().map_or(Ok(()), |item| queue(tx, item)))
         })
     }
 

@@ -208,7 +208,7 @@ impl Receiver {
         if self.drained {
             return Ok(None);
         }
-        if self.plain && self.input.is_empty() {
+        if self.plain && self.input.is_empty() && self.block.is_empty() {
             self.rest();
             return Ok(None);
         }
@@ -333,6 +333,12 @@ impl Receiver {
                 .partial
                 .as_ref()
                 .is_some_and(|partial| partial.is_direct())
+    }
+
+    /// How many bytes were received and not polled: what [`take_back`](Self::take_back) would copy.
+    #[inline]
+    pub fn unread(&self) -> usize {
+        self.input.bytes().len()
     }
 
     /// Gives back a lent buffer. What was not polled of its contents is copied.

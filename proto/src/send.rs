@@ -11,11 +11,12 @@ use crate::{
     time::Timer,
 };
 
+mod backlog;
 mod frames;
 mod progress;
 mod transmit;
 
-use frames::{Backlog, Form, Item};
+use backlog::{Backlog, Form, Item};
 use progress::Progress;
 pub use transmit::Transmit;
 
@@ -45,6 +46,8 @@ pub struct Sender {
     end: Option<RecvError>,
     progress: Progress,
     write: Timer,
+    /// The longest payload, in bytes, that may go the short way; none may if it is 0.
+    small: u16,
 }
 
 /// How far our Close has come.
@@ -61,6 +64,11 @@ enum Closing {
 
 impl Sender {
     pub(crate) fn new(role: Role, config: &Arc<Config>, deflater: Option<Box<Deflater>>) -> Self {
+        let most = config.send_frame_size.unwrap_or(usize::MAX);
+        let small = match (role, &deflater) {
+            (Role::Server, None) => most.min(config.max_send_size).min(Transmit::COPY_BELOW - 1),
+            _ => 0,
+        };
         Self {
             config: config.clone(),
             keys: (role == Role::Client).then(|| Box::new(mask::Keys::new(config.entropy))),
@@ -73,6 +81,7 @@ impl Sender {
             end: None,
             progress: Progress::default(),
             write: Timer::OFF,
+            small: small as u16,
         }
     }
 
@@ -88,15 +97,9 @@ impl Sender {
     #[inline]
     pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
         let message = message.into();
-        if let What::Message { message, .. } = &message.0
-            && self.send_small(message)
-        {
+        if self.send_small(&message) {
             return Ok(());
         }
-        self.send_any(message)
-    }
-
-    fn send_any(&mut self, message: Outgoing) -> Result<(), SendError> {
         self.check_open()?;
         if self.streamed.is_some() {
             return Err(SendError::Unfinished);

@@ -99,7 +99,9 @@ fn a_message_holds_at_most_twice_what_has_arrived() {
                         }
                         received += bytes_in(&header, &part, received);
                     });
-                    assert!(live <= 2 * received as i64 + 4096, "{live} for {received}");
+                    // Room for one more read, and an eighth if that is all that is missing.
+                    let most = 2 * received as i64 + (12 << 10);
+                    assert!(live <= most, "{live} for {received}");
                 }
             }
         }

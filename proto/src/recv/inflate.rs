@@ -59,7 +59,7 @@ impl Partial {
             if self.total > max {
                 return Err(error);
             }
-            self.check()?;
+            self.check(self.filled)?;
             self.more = given == most;
             if self.filled >= Self::BLOCK {
                 match self.pull {

@@ -58,6 +58,8 @@ impl Partial {
     const DIRECT: u64 = 4 << 10;
     /// … once so much has come. What was announced earns no memory.
     const DIRECT_AFTER: usize = 16 << 10;
+    /// So much is unmasked and checked at a time: what is in the processor's nearest memory.
+    const CACHED: usize = 16 << 10;
 
     pub(super) fn new(kind: Kind, compressed: bool, pull: Pull) -> Self {
         Self {
@@ -129,12 +131,16 @@ impl Partial {
             && !self.compressed
     }
 
-    /// Grows by as much as has come already, and only when little is left.
+    /// Doubles, and only when little is left; an eighth more if that is all that is missing.
     pub(super) fn room(&mut self) -> &mut [u8] {
         let least = self.filled.saturating_add(Self::DIRECT as usize);
         if self.body.len() < least {
             let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-            let end = self.filled.saturating_add(left.min(self.filled));
+            let whole = self.filled.saturating_add(left);
+            let mut end = self.body.len().saturating_mul(2);
+            if whole.saturating_sub(end) <= end / 16 {
+                end = whole;
+            }
             self.body.reserve_exact(end.saturating_sub(self.body.len()));
             self.body.resize(end, 0);
         }
@@ -161,19 +167,23 @@ impl Partial {
             self.body.extend_from_slice(taken);
             self.filled = self.body.len();
         }
-        let fresh = self.body.get_mut(from..self.filled).unwrap_or_default();
-        mask::apply(fresh, self.key, 0);
-        self.key.rotate_left(fresh.len() % 4);
-        self.left = self.left.saturating_sub(fresh.len() as u64);
-        self.check()?;
+        self.left = self
+            .left
+            .saturating_sub(self.filled.saturating_sub(from) as u64);
+        for at in (from..self.filled).step_by(Self::CACHED) {
+            let end = at.saturating_add(Self::CACHED).min(self.filled);
+            mask::apply(self.body.get_mut(at..end).unwrap_or_default(), self.key, 0);
+            self.key.rotate_left(end.saturating_sub(at) % 4);
+            self.check(end)?;
+        }
         Ok(taken.len())
     }
 
-    /// Checks what is new of a text.
-    pub(super) fn check(&mut self) -> Result<(), ProtocolError> {
+    /// Checks what is new of a text, up to `end`.
+    pub(super) fn check(&mut self, end: usize) -> Result<(), ProtocolError> {
         if self.kind == Kind::Text {
             // §8.1: "an endpoint … finds that the byte stream is not, in fact, a valid UTF-8 stream".
-            let fresh = self.body.get(self.checked..self.filled).unwrap_or_default();
+            let fresh = self.body.get(self.checked..end).unwrap_or_default();
             let valid = utf8::validate(fresh).map_err(|_| ProtocolError::Utf8)?;
             self.checked = self.checked.saturating_add(valid);
         }

@@ -1,145 +1,34 @@
 //! From messages to frames (RFC 6455 §5.4): what becomes bytes, and when.
 
-use alloc::collections::VecDeque;
+use bytes::Buf;
 
-use bytes::{Buf, Bytes, BytesMut};
-
-use super::{Closing, Sender, Transmit};
+use super::{
+    Closing, Sender, Transmit,
+    backlog::{Form, Framing, Item, Payload},
+};
 use crate::{
-    CloseFrame, Control, ControlPayload, EntropyError, Lost, Message, RecvError,
+    CloseFrame, Control, ControlPayload, EntropyError, Lost, Message, Outgoing, RecvError,
     deflate::Deflater,
     frame::{Header, OpCode},
     mask,
+    outgoing::What,
 };
 
-/// Something that waits to be framed.
-pub(super) struct Item {
-    pub(super) opcode: OpCode,
-    pub(super) fin: bool,
-    pub(super) payload: Bytes,
-    pub(super) form: Form,
-}
-
-/// How its payload goes out.
-#[derive(PartialEq)]
-pub(super) enum Form {
-    Plain,
-    /// Compressed, if it is a part of a message or shrinks.
-    Deflate,
-    /// As this frame, which has it.
-    Framed(Bytes),
-}
-
-/// What waits to be framed: never nothing.
-#[derive(Default)]
-pub(super) struct Backlog {
-    current: Option<Framing>,
-    pub(super) queue: VecDeque<Item>,
-    /// Payload bytes in both.
-    pub(super) bytes: usize,
-}
-
-impl Backlog {
-    pub(super) fn push(&mut self, item: Item) {
-        self.bytes = self.bytes.saturating_add(item.payload.len());
-        self.queue.push_back(item);
-    }
-}
-
-/// What a client must not change it copies to mask.
-enum Payload {
-    Shared(Bytes),
-    Own(BytesMut),
-}
-
-impl Payload {
-    /// `masked` tells whether it will be worth to mask `payload` where it is.
-    fn new(payload: Bytes, masked: bool) -> Self {
-        if !masked || payload.len() < Transmit::COPY_BELOW {
-            return Self::Shared(payload);
-        }
-        match payload.try_into_mut() {
-            Ok(own) => Self::Own(own),
-            Err(shared) => Self::Shared(shared),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Shared(bytes) => bytes.len(),
-            Self::Own(bytes) => bytes.len(),
-        }
-    }
-
-    /// Takes `count` bytes, or all, off the front.
-    fn split_to(&mut self, count: usize) -> Self {
-        let count = count.min(self.len());
-        match self {
-            Self::Shared(bytes) => Self::Shared(bytes.split_to(count)),
-            Self::Own(bytes) => Self::Own(bytes.split_to(count)),
-        }
-    }
-}
-
-/// An item that is being framed.
-pub(super) struct Framing {
-    opcode: OpCode,
-    fin: bool,
-    rsv1: bool,
-    /// What is not framed of it.
-    payload: Payload,
-    /// What is not compressed of it, if it is to be.
-    raw: Option<Bytes>,
-    /// It has its header already.
-    framed: bool,
-    /// Payload bytes that are missing of a frame whose header is out.
-    left: usize,
-    /// Turned so that it begins with the next of them.
-    key: [u8; 4],
-}
-
-impl Framing {
-    /// `masked` tells whether its frames will be.
-    fn new(item: Item, masked: bool) -> Self {
-        let (payload, raw, framed) = match item.form {
-            Form::Plain => (item.payload, None, false),
-            Form::Deflate => (Bytes::new(), Some(item.payload), false),
-            Form::Framed(frame) => (frame, None, true),
-        };
-        Self {
-            opcode: item.opcode,
-            fin: item.fin,
-            rsv1: false,
-            payload: Payload::new(payload, masked),
-            raw,
-            framed,
-            left: 0,
-            key: [0; 4],
-        }
-    }
-
-    /// Whether this is no frame boundary.
-    fn is_inside(&self) -> bool {
-        self.left > 0
-    }
-}
-
 impl Sender {
-    /// The usual and so the shortest way: a server's small message that nothing stands before. All that
-    /// is told here is told again where it is decided; what is not so goes the long way.
+    /// Sends a message if it is a server's small one that nothing stands before: a short way for the
+    /// answers to many that came in one read. `false` says nothing; [`send`](Self::send) it.
     #[inline]
-    pub(super) fn send_small(&mut self, message: &Message) -> bool {
-        let (opcode, payload) = match message {
-            Message::Text(text) => (OpCode::Text, text.as_bytes()),
-            Message::Binary(payload) => (OpCode::Binary, payload),
+    pub fn send_small(&mut self, message: &Outgoing) -> bool {
+        let (opcode, payload) = match &message.0 {
+            What::Message { message, .. } => match message {
+                Message::Text(text) => (OpCode::Text, text.as_bytes()),
+                Message::Binary(payload) => (OpCode::Binary, payload),
+            },
+            What::Prepared(_) => return false,
         };
         let len = payload.len();
-        let config = &*self.config;
-        let most = config.send_frame_size.unwrap_or(usize::MAX);
-        if len >= Transmit::COPY_BELOW
-            || len > most.min(config.max_send_size)
-            || self.keys.is_some()
-            || self.deflater.is_some()
+        if len > usize::from(self.small)
+            || self.small == 0
             || self.backlog.is_some()
             || self.streamed.is_some()
             || self.is_closing()

@@ -1,0 +1,25 @@
+//! Stands in for the peers without the feature.
+
+use crate::{
+    codec::Codec,
+    handshake::Handshake,
+    parts::{Check, Mask},
+};
+
+pub(crate) const NOTES: [&str; 0] = [];
+
+pub(crate) fn codecs() -> Vec<Codec> {
+    Vec::new()
+}
+
+pub(crate) fn handshakes() -> Vec<Handshake> {
+    Vec::new()
+}
+
+pub(crate) fn masks() -> Vec<Mask> {
+    Vec::new()
+}
+
+pub(crate) fn checks() -> Vec<Check> {
+    Vec::new()
+}

@@ -1,0 +1,99 @@
+//! Other libraries, each as its documentation says, with the limits and the buffers it has by itself.
+
+use proto::{Message, Role};
+
+use crate::{
+    codec::{Codec, Decode, Encode},
+    handshake::Handshake,
+    memory::Memory,
+    parts::{Check, Mask},
+};
+
+mod fastwebsockets;
+mod sockudo_ws;
+mod soketto;
+mod tokio_websockets;
+mod tungstenite;
+mod wtx;
+mod yawc;
+
+/// What is not alike.
+pub(crate) const NOTES: [&str; 3] = [
+    "fastwebsockets and wtx write each message by itself. wtx lends what it received until the next is asked for, and \
+     masks what is sent where the caller has it; the others give memory away, and leave what they send as it is. \
+     soketto has `BufReader` and `BufWriter` below it, gives messages in a buffer that is used again, and does not \
+     check text, which `std` does for it. yawc checks text because it was told to. `sockudo-ws, Protocol` is its codec \
+     without a socket.",
+    "A handshake is missing where it cannot be had alone: fastwebsockets and yawc have hyper read the request, and \
+     clients that draw a key each time cannot be given an answer made beforehand.",
+    "Of masking and checking, only what a crate makes public can be measured.",
+];
+
+pub(crate) fn codecs() -> Vec<Codec> {
+    vec![
+        peer(
+            "fastwebsockets",
+            fastwebsockets::decode,
+            fastwebsockets::encode,
+        ),
+        peer("sockudo-ws", sockudo_ws::decode, sockudo_ws::encode),
+        peer(
+            "sockudo-ws, Protocol",
+            sockudo_ws::decode_by_protocol,
+            sockudo_ws::encode_by_protocol,
+        ),
+        peer("soketto", soketto::decode, soketto::encode),
+        peer(
+            "tokio-websockets",
+            tokio_websockets::decode,
+            tokio_websockets::encode,
+        ),
+        peer("tungstenite", tungstenite::decode, tungstenite::encode),
+        peer("wtx", wtx::decode, wtx::encode),
+        peer("yawc", yawc::decode, yawc::encode),
+    ]
+}
+
+fn peer(
+    name: &'static str,
+    decode: fn(Role, Memory) -> Decode,
+    encode: fn(Role, &Message, Memory) -> Encode,
+) -> Codec {
+    Codec {
+        name,
+        decode: Some(decode),
+        encode: Some(encode),
+    }
+}
+
+/// RFC 6455 §1.3: the key of `REQUEST`, and its answer.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const RESPONSE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
+    Connection: Upgrade\r\n\
+    Upgrade: websocket\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+pub(crate) fn masks() -> Vec<Mask> {
+    vec![
+        ("fastwebsockets", ::fastwebsockets::unmask),
+        ("sockudo-ws", ::sockudo_ws::simd::apply_mask),
+    ]
+}
+
+pub(crate) fn checks() -> Vec<Check> {
+    vec![("sockudo-ws", |text| ::sockudo_ws::utf8::validate_utf8(text))]
+}
+
+pub(crate) fn handshakes() -> Vec<Handshake> {
+    vec![
+        ("sockudo-ws", "client", || Box::new(sockudo_ws::ask)),
+        ("sockudo-ws", "server", || Box::new(sockudo_ws::accept)),
+        ("soketto", "server", || Box::new(soketto::accept)),
+        ("tokio-websockets", "server", || {
+            Box::new(tokio_websockets::accept)
+        }),
+        ("tungstenite", "client", || Box::new(tungstenite::ask)),
+        ("tungstenite", "server", || Box::new(tungstenite::accept)),
+        ("wtx", "server", || Box::new(wtx::accept)),
+    ]
+}

@@ -1,0 +1,118 @@
+//! Frames made beforehand, and an end of the core that is driven as a driver does it, without a transport.
+
+use std::sync::Arc;
+
+use bytes::Buf;
+use proto::{
+    Config, Connection, EntropyError, Event, Instant, Kind, Message, Negotiated, Outgoing,
+    Receiver, Role, Sender, Transmit,
+    frame::{Header, OpCode},
+    mask,
+};
+
+use crate::memory::{Memory, READ};
+
+/// A message of `size` bytes; text is ASCII.
+pub(crate) fn message(kind: Kind, size: usize) -> Message {
+    let letters = (b'a'..=b'z').cycle().take(size);
+    match kind {
+        Kind::Text => letters.map(char::from).collect::<String>().into(),
+        Kind::Binary => letters.collect::<Vec<u8>>().into(),
+    }
+}
+
+/// `count` frames, each with `message`, as they come in at a `role`: a server's are masked, no two with
+/// the same key.
+pub(crate) fn frames(role: Role, message: &Message, count: usize) -> Vec<u8> {
+    let opcode = match message.kind() {
+        Kind::Text => OpCode::Text,
+        Kind::Binary => OpCode::Binary,
+    };
+    let mut wire = Vec::new();
+    for seed in 1..=count as u32 {
+        let key = seed.wrapping_mul(2_654_435_761).to_be_bytes();
+        let header = Header {
+            fin: true,
+            rsv1: false,
+            opcode,
+            mask: (role == Role::Server).then_some(key),
+            len: message.len() as u64,
+        };
+        let mut head = [0; Header::MAX_LEN];
+        let len = header.encode(&mut head);
+        wire.extend_from_slice(&head[..len]);
+        let start = wire.len();
+        wire.extend_from_slice(message.as_bytes());
+        if let Some(key) = header.mask {
+            mask::apply(&mut wire[start..], key, 0);
+        }
+    }
+    wire
+}
+
+/// What every end is set to: the defaults, and masking keys that cost nothing.
+pub(crate) fn config() -> Arc<Config> {
+    let keys: fn(&mut [u8]) -> Result<(), EntropyError> = |bytes| {
+        bytes.fill(0x5A);
+        Ok(())
+    };
+    Arc::new(Config::new(keys))
+}
+
+/// Both halves of a connection, and the memory that a driver lends them.
+pub(crate) struct End {
+    rx: Receiver,
+    tx: Sender,
+    input: Option<Vec<u8>>,
+    output: Option<Box<Transmit>>,
+}
+
+impl End {
+    pub(crate) fn new(role: Role) -> Self {
+        let config = config();
+        let (rx, tx) =
+            Connection::new(role, Negotiated::default(), &config, Instant::EPOCH).split();
+        Self {
+            rx,
+            tx,
+            input: Some(vec![0; READ]),
+            output: None,
+        }
+    }
+
+    /// Reads once, and calls `each` for every message that came.
+    pub(crate) fn read(&mut self, memory: &mut Memory, mut each: impl FnMut(&mut Self, Message)) {
+        if self.rx.wants_loan() {
+            self.rx.lend(self.input.take().expect("it was given back"));
+        }
+        let room = self.rx.recv_buf().expect("all was polled");
+        let read = memory.read(room.len()).unwrap_or_default();
+        room[..read.len()].copy_from_slice(read);
+        self.rx.handle_input(read.len());
+        while let Some(event) = self.rx.poll_event().expect("it is valid") {
+            let Event::Data(message) = event else {
+                panic!("{event:?}");
+            };
+            each(self, message);
+        }
+        self.input = self.rx.take_back().or_else(|| self.input.take());
+    }
+
+    /// Queues a message.
+    pub(crate) fn send(&mut self, message: impl Into<Outgoing>) {
+        self.tx.lend(|| self.output.take());
+        self.tx.send(message).expect("it is open");
+    }
+
+    /// Writes all that is queued.
+    pub(crate) fn write(&mut self, memory: &Memory) {
+        while let Some(transmit) = self.tx.transmit() {
+            let written = memory.write(transmit.chunk());
+            transmit.advance(written);
+            if let Some(idle) = self.tx.take_back() {
+                self.output = Some(idle);
+            }
+            self.tx.handle_sent(true);
+        }
+    }
+}
