@@ -15,7 +15,7 @@ use bowline_benches::is_whole;
 
 use measure::Sample;
 use rows::{Measure, ROWS, Row};
-use servers::{Deflate, Kind, Server};
+use servers::{Deflate, Server};
 
 #[path = "echo/bare.rs"]
 mod bare;
@@ -117,7 +117,6 @@ fn cannot(row: &Row, server: &Server) -> Option<&'static str> {
     }
     match row.measure {
         Measure::Upgrade => server.upgrade,
-        Measure::Idle(_) if server.kind == Kind::Least => Some("keeps its buffers"),
         _ => None,
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn echo(
             return Ok(());
         }
         stream.write_all(&buffer[..read]).await?;
-        LENT.set(buffer);
+        back(buffer);
     }
 }
 
@@ -40,17 +40,32 @@ thread_local! {
     static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-fn read_lent(stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<(Vec<u8>, usize)>> {
+pub(crate) fn read_lent(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<(Vec<u8>, usize)>> {
+    lend(|buffer| {
+        let mut read = ReadBuf::new(buffer);
+        let polled = Pin::new(stream).poll_read(cx, &mut read);
+        polled.map_ok(|()| read.filled().len())
+    })
+}
+
+/// Who read gets the buffer along with what was read, and gives it [`back`].
+pub(crate) fn lend(
+    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<(Vec<u8>, usize)>> {
     let mut buffer = LENT.take();
-    buffer.resize(READ, 0);
-    let mut read = ReadBuf::new(&mut buffer);
-    let polled = Pin::new(stream).poll_read(cx, &mut read);
-    let read = read.filled().len();
-    match polled {
+    buffer.resize(READ.max(buffer.len()), 0);
+    match read(&mut buffer) {
         Poll::Pending => {
-            LENT.set(buffer);
+            back(buffer);
             Poll::Pending
         }
-        Poll::Ready(done) => Poll::Ready(done.map(|()| (buffer, read))),
+        Poll::Ready(read) => Poll::Ready(read.map(|read| (buffer, read))),
     }
+}
+
+pub(crate) fn back(buffer: Vec<u8>) {
+    LENT.set(buffer);
 }

@@ -1,13 +1,17 @@
 //! What no library can go below: TCP alone on each runtime, and the least that is an echo of frames.
 
 use std::{
+    cell::Cell,
+    future::poll_fn,
     io::{self, Read, Write},
     net::TcpListener,
+    pin::Pin,
+    task::Context,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
-use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use smol::io::{AsyncRead as _, AsyncWriteExt as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -25,13 +29,16 @@ pub(crate) fn tokio(listener: TcpListener, _: Option<Takeover>) -> io::Result<()
 
 pub(crate) fn smol(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
     on_smol(listener, |mut stream| async move {
-        let mut buffer = vec![0; READ];
         loop {
-            let read = stream.read(&mut buffer).await?;
+            let read = |cx: &mut Context<'_>| {
+                bare::lend(|buffer| Pin::new(&mut stream).poll_read(cx, buffer))
+            };
+            let (buffer, read) = poll_fn(read).await?;
             if read == 0 {
                 return io::Result::Ok(());
             }
             stream.write_all(&buffer[..read]).await?;
+            bare::back(buffer);
         }
     })
 }
@@ -50,31 +57,45 @@ pub(crate) fn blocking(listener: TcpListener, _: Option<Takeover>) -> io::Result
 }
 
 /// Unmasks whole frames and sends them back, all that came in one read in one write. It checks nothing:
-/// no UTF-8, no opcode, no length, and knows neither fragments nor control frames.
+/// no UTF-8, no opcode, no length, and knows neither fragments nor control frames. Between messages it holds
+/// no memory.
 pub(crate) fn frames(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
     on_tokio(listener, |mut stream| async move {
         upgrade(&mut stream, None).await?;
-        let (mut input, mut filled) = (vec![0; READ], 0);
-        let mut output = Vec::with_capacity(READ);
         loop {
-            let read = stream.read(&mut input[filled..]).await?;
-            if read == 0 {
+            let (mut input, mut filled) = poll_fn(|cx| bare::read_lent(&mut stream, cx)).await?;
+            if filled == 0 {
                 return io::Result::Ok(());
             }
-            filled += read;
-            let mut done = 0;
-            while let Some(len) = answer(&mut input[done..filled], &mut output) {
-                done += len;
+            let mut output = OUTPUT.take();
+            loop {
+                let mut done = 0;
+                while let Some(len) = answer(&mut input[done..filled], &mut output) {
+                    done += len;
+                }
+                stream.write_all(&output).await?;
+                output.clear();
+                input.copy_within(done..filled, 0);
+                filled -= done;
+                if filled == 0 {
+                    break;
+                }
+                if filled == input.len() {
+                    input.resize(2 * filled, 0);
+                }
+                match stream.read(&mut input[filled..]).await? {
+                    0 => return Ok(()),
+                    read => filled += read,
+                }
             }
-            stream.write_all(&output).await?;
-            output.clear();
-            input.copy_within(done..filled, 0);
-            filled -= done;
-            if filled == input.len() {
-                input.resize(2 * filled, 0);
-            }
+            OUTPUT.set(output);
+            bare::back(input);
         }
     })
+}
+
+thread_local! {
+    static OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The first frame, whose length is returned, into `output`; None if it is not whole.

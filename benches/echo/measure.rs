@@ -3,6 +3,7 @@
 use std::{
     env, fs, io,
     path::Path,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
@@ -58,7 +59,7 @@ fn start(server: &Server, compression: Option<Takeover>, under: &[&str]) -> io::
 }
 
 fn cpu(server: &Server, load: &Load) -> io::Result<Sample> {
-    let process = start(server, load.compression, &[])?;
+    let mut process = start(server, load.compression, &[])?;
     let mut generator = Generator::connect(process.addr, load, server.kind == Kind::Raw)?;
     warm_up(&mut generator, load)?;
     let before = process.cpu()?;
@@ -72,15 +73,17 @@ fn cpu(server: &Server, load: &Load) -> io::Result<Sample> {
 }
 
 fn upgrades(server: &Server) -> io::Result<f64> {
-    let process = start(server, None, &[])?;
+    let mut process = start(server, None, &[])?;
+    let addr = process.addr;
     let open = |count| match server.kind {
-        Kind::Raw => upgrade::connect(process.addr, count),
-        _ => upgrade::upgrade(process.addr, count, None),
+        Kind::Raw => upgrade::connect(addr, count),
+        _ => upgrade::upgrade(addr, count, None),
     };
-    let _few = open(FEW)?;
+    drop(open(FEW)?);
     let before = process.cpu()?;
-    // They stay open, so that no end is measured with them.
-    let _streams = open(IDLE)?;
+    drop(open(IDLE)?);
+    // The last of them are yet to be noticed.
+    sleep(Duration::from_millis(50));
     let used = process.cpu()? - before;
     Ok(used.as_secs_f64() * 1e6 / IDLE as f64)
 }

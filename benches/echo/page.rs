@@ -78,9 +78,11 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         "The server has a process and a core of its own, the generator another; each sends and checks whole \
          messages. One thread serves all connections, but for blocking, where each has its own. \
          `TCP_NODELAY` is set. Rows are connections x size of a message, and depth is how many messages a \
-         connection sends before it waits for all their answers. Median of five rounds (compression and upgrades: three), in which every server had its turn before \
-         the next round began.",
+         connection sends before it waits for all their answers. Median of five rounds, of three for \
+         compression and upgrades, in which every server had its turn before the next round began.",
     );
+    #[cfg(feature = "peers")]
+    report.paragraph(crate::peers::NOTES);
     goals(&mut report, servers, measured);
     report.paragraph("Microseconds of the server's CPU, the system's included, for each message.");
     table(
@@ -99,8 +101,9 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         |row| matches!(row.measure, Measure::Cpu(load) if load.compression.is_some()),
     );
     report.paragraph(
-        "Microseconds of the server's CPU for a connection that is accepted and upgraded (TCP only: accepted, and \
-         a byte sent back); resident bytes of one that has answered a message and waits, of 2,000 (compressed, of 500).",
+        "Microseconds of the server's CPU for a connection that is accepted, upgraded (TCP only: a byte is \
+         sent back) and ended by its peer without a Close; resident bytes of one that has answered a message and waits, of 2,000 \
+         (compressed, of 500).",
     );
     table(&mut report, servers, measured, |row| {
         matches!(row.measure, Measure::Upgrade | Measure::Idle(_))

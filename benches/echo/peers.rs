@@ -1,35 +1,22 @@
 //! Other libraries, each in the loop that its documents show, and where it can queue several messages, in
 //! one that flushes when no more input is ready.
 
-use std::{error::Error, io, net::TcpListener, pin::pin};
+use std::{error::Error, io, net::TcpListener};
 
-use futures_util::{
-    FutureExt, Sink, SinkExt, Stream, StreamExt,
-    io::{AsyncRead, AsyncWrite, BufReader, BufWriter},
-};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     task::unconstrained,
-};
-use tokio_tungstenite::tungstenite;
-use tokio_util::compat::TokioAsyncReadCompatExt;
-use wtx::{
-    collection::Vector,
-    rng::Rng,
-    web_socket::{
-        OpCode, WebSocketOwned, WebSocketPayloadOrigin, compression::NegotiatedCompression,
-    },
 };
 
 use crate::{
     floor,
     frames::Takeover,
-    servers::{Deflate, Kind, Runtime, Server, on_smol, on_threads, on_tokio},
+    servers::{Deflate, Kind, Runtime, Server, on_tokio},
 };
 
-/// The largest message, where the default is less than a row wants.
-const LARGEST: usize = 16 << 20;
+#[path = "peers/own.rs"]
+mod own;
 
 pub(crate) fn all() -> Vec<Server> {
     use {Deflate::*, Runtime::*};
@@ -40,48 +27,55 @@ pub(crate) fn all() -> Vec<Server> {
         }
         server
     };
+    let tungstenite = "tokio-tungstenite, batched";
+    let websockets = "tokio-websockets, batched";
+    let smol = "soketto on smol, batched";
     vec![
-        peer("tokio-tungstenite", Tokio, None, tokio_tungstenite::<false>),
+        peer("tokio-tungstenite", Tokio, None, tokio_tungstenite::<EACH>),
+        peer(tungstenite, Tokio, None, tokio_tungstenite::<1>),
+        peer("fastwebsockets", Tokio, None, own::fastwebsockets),
+        peer("tokio-websockets", Tokio, None, tokio_websockets::<EACH>),
+        // It writes what is queued whenever it is asked for a message.
+        peer(websockets, Tokio, None, tokio_websockets::<256>),
+        peer("soketto", Tokio, None, own::soketto_on_tokio::<false>),
         peer(
-            "tokio-tungstenite, batched",
+            "soketto, batched",
             Tokio,
             None,
-            tokio_tungstenite::<true>,
+            own::soketto_on_tokio::<true>,
         ),
-        peer("fastwebsockets", Tokio, None, fastwebsockets),
-        peer("tokio-websockets", Tokio, None, tokio_websockets::<false>),
-        peer(
-            "tokio-websockets, batched",
-            Tokio,
-            None,
-            tokio_websockets::<true>,
-        ),
-        peer("soketto", Tokio, None, soketto_on_tokio::<false>),
-        peer("soketto, batched", Tokio, None, soketto_on_tokio::<true>),
-        peer("yawc", Tokio, Full, yawc::<false>),
-        peer("yawc, batched", Tokio, Full, yawc::<true>),
-        peer("wtx", Tokio, WithoutTakeover, wtx),
-        peer("sockudo-ws", Tokio, Full, sockudo::<false>),
-        peer("sockudo-ws, batched", Tokio, Full, sockudo::<true>),
-        peer("soketto on smol", Smol, None, soketto_on_smol::<false>),
-        peer(
-            "soketto on smol, batched",
-            Smol,
-            None,
-            soketto_on_smol::<true>,
-        ),
-        peer("tungstenite", Blocking, None, tungstenite),
+        peer("yawc", Tokio, Full, yawc::<EACH>),
+        peer("yawc, batched", Tokio, Full, yawc::<1>),
+        peer("wtx", Tokio, WithoutTakeover, own::wtx),
+        peer("sockudo-ws", Tokio, Full, sockudo::<EACH>),
+        peer("sockudo-ws, batched", Tokio, Full, sockudo::<1>),
+        peer("soketto on smol", Smol, None, own::soketto_on_smol::<false>),
+        peer(smol, Smol, None, own::soketto_on_smol::<true>),
+        peer("tungstenite", Blocking, None, own::tungstenite),
     ]
 }
 
+/// What a reader of the page has to know.
+pub(crate) const NOTES: &str = "\
+    Peers run the loop of their documents, which flushes each message; batched, answers are queued and flushed \
+    when no more input is ready. fastwebsockets and wtx queue nothing, and a thread with tungstenite cannot ask \
+    whether it would wait, so they have one loop. All compress at level 1. yawc is told to check UTF-8. The \
+    compression of soketto is left out: it brings zlib in C, and to those as well that use zlib-rs.";
+
 type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// The loop of most documents.
-async fn simple<S, M, E>(mut socket: S, is_data: fn(&M) -> bool) -> Ended
+/// Each message is answered and flushed before the next.
+const EACH: usize = 0;
+
+/// Takes up to `MOST` messages that are ready, or `EACH`, and answers them.
+async fn echo<const MOST: usize, S, M, E>(mut socket: S, is_data: fn(&M) -> bool) -> Ended
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     E: Error + Send + Sync + 'static,
 {
+    if MOST > EACH {
+        return batched(socket, is_data, MOST).await;
+    }
     while let Some(message) = socket.next().await {
         let message = message?;
         if is_data(&message) {
@@ -91,7 +85,7 @@ where
     Ok(())
 }
 
-/// Takes up to `most` messages that are ready, then queues the answers; flushes when none is ready.
+/// Flushes when no message is ready.
 async fn batched<S, M, E>(mut socket: S, is_data: fn(&M) -> bool, most: usize) -> Ended
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
@@ -121,56 +115,19 @@ where
     }
 }
 
-fn tokio_tungstenite<const BATCHED: bool>(
+fn tokio_tungstenite<const MOST: usize>(
     listener: TcpListener,
     _: Option<Takeover>,
 ) -> io::Result<()> {
+    use tokio_tungstenite::tungstenite::Message;
     on_tokio(listener, |stream| async {
         let socket = tokio_tungstenite::accept_async(stream).await?;
-        let is_data = |message: &tungstenite::Message| message.is_text() || message.is_binary();
-        match BATCHED {
-            true => batched(socket, is_data, 1).await,
-            false => simple(socket, is_data).await,
-        }
+        let is_data = |message: &Message| message.is_text() || message.is_binary();
+        echo::<MOST, _, _, _>(socket, is_data).await
     })
 }
 
-/// Nobody can tell whether `read` would wait, so nothing is batched.
-fn tungstenite(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
-    on_threads(listener, |stream| {
-        let mut socket = tungstenite::accept(stream)?;
-        loop {
-            let message = socket.read()?;
-            if message.is_text() || message.is_binary() {
-                socket.send(message)?;
-            }
-        }
-        #[expect(unreachable_code)]
-        Ended::Ok(())
-    })
-}
-
-fn fastwebsockets(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
-    use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket};
-    on_tokio(listener, |mut stream| {
-        unconstrained(async move {
-            floor::upgrade(&mut stream, None).await?;
-            let mut socket = WebSocket::after_handshake(stream, Role::Server);
-            socket.set_max_message_size(LARGEST);
-            let mut socket = FragmentCollector::new(socket);
-            loop {
-                let frame = socket.read_frame().await?;
-                match frame.opcode {
-                    OpCode::Close => return Ended::Ok(()),
-                    OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
-                    _ => {}
-                }
-            }
-        })
-    })
-}
-
-fn tokio_websockets<const BATCHED: bool>(
+fn tokio_websockets<const MOST: usize>(
     listener: TcpListener,
     _: Option<Takeover>,
 ) -> io::Result<()> {
@@ -182,77 +139,17 @@ fn tokio_websockets<const BATCHED: bool>(
                 .limits(Limits::unlimited());
             let (_, socket) = builder.accept(stream).await?;
             let is_data = |message: &Message| message.is_text() || message.is_binary();
-            match BATCHED {
-                // It writes what is queued whenever it is asked for a message.
-                true => batched(socket, is_data, 256).await,
-                false => simple(socket, is_data).await,
-            }
+            echo::<MOST, _, _, _>(socket, is_data).await
         })
     })
 }
 
-fn soketto_on_tokio<const BATCHED: bool>(
-    listener: TcpListener,
-    _: Option<Takeover>,
-) -> io::Result<()> {
-    on_tokio(listener, |stream| soketto::<_, BATCHED>(stream.compat()))
-}
-
-fn soketto_on_smol<const BATCHED: bool>(
-    listener: TcpListener,
-    _: Option<Takeover>,
-) -> io::Result<()> {
-    on_smol(listener, soketto::<_, BATCHED>)
-}
-
-async fn soketto<S: AsyncRead + AsyncWrite + Unpin, const BATCHED: bool>(stream: S) -> Ended {
-    use soketto::{
-        Data,
-        handshake::{Server, server::Response},
-    };
-    let mut server = Server::new(BufReader::new(BufWriter::new(stream)));
-    let key = server.receive_request().await?.key();
-    let accept = Response::Accept {
-        key,
-        protocol: None,
-    };
-    server.send_response(&accept).await?;
-    let (mut sender, mut receiver) = server.into_builder().finish();
-    let mut message = Vec::new();
-    loop {
-        message.clear();
-        let kind = {
-            // Dropped, it would lose what it has read.
-            let mut received = pin!(receiver.receive_data(&mut message));
-            match received.as_mut().now_or_never() {
-                Some(kind) => kind?,
-                None => {
-                    if BATCHED {
-                        sender.flush().await?;
-                    }
-                    received.await?
-                }
-            }
-        };
-        match kind {
-            Data::Binary(_) => sender.send_binary_mut(&mut message).await?,
-            Data::Text(_) => sender.send_text(str::from_utf8(&message)?).await?,
-        }
-        if !BATCHED {
-            sender.flush().await?;
-        }
-    }
-}
-
-fn yawc<const BATCHED: bool>(
-    listener: TcpListener,
-    compression: Option<Takeover>,
-) -> io::Result<()> {
+fn yawc<const MOST: usize>(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
     use yawc::{DeflateOptions, DeflatePool, Frame, OpCode, Options, Role, WebSocket};
-    // It checks no UTF-8 unless it is told to, as RFC 6455 wants.
+    // By default it checks no UTF-8, as RFC 6455 wants, and takes less than 1 MiB.
     let mut options = Options::default()
         .with_utf8()
-        .with_limits(LARGEST, 2 * LARGEST);
+        .with_limits(16 << 20, 32 << 20);
     let mut extensions = None;
     if let Some(takeover) = compression {
         options.compression = Some(DeflateOptions::low_latency());
@@ -273,10 +170,7 @@ fn yawc<const BATCHED: bool>(
                 WebSocket::from_stream_with_extensions(stream, Role::Server, extensions, options)?;
             let is_data = |frame: &Frame| matches!(frame.opcode(), OpCode::Text | OpCode::Binary);
             let socket = socket.map(Ok);
-            match BATCHED {
-                true => batched(socket, is_data, 1).await,
-                false => simple(socket, is_data).await,
-            }
+            echo::<MOST, _, _, _>(socket, is_data).await
         }
     })
 }
@@ -284,45 +178,7 @@ fn yawc<const BATCHED: bool>(
 const WITHOUT_TAKEOVER: &str =
     "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
-fn wtx(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
-    use wtx::web_socket::{
-        CompressionLevel, DeflateConfig, WebSocketAcceptor,
-        compression::{Flate2, WindowBits},
-    };
-    on_tokio(listener, move |stream| async move {
-        let acceptor = WebSocketAcceptor::default();
-        if compression.is_none() {
-            return wtx_echo(acceptor.accept(stream).await?).await;
-        }
-        let deflate = Flate2::from(DeflateConfig {
-            client_max_window_bits: WindowBits::Fifteen,
-            compression_level: CompressionLevel::One,
-            server_max_window_bits: WindowBits::Fifteen,
-        });
-        wtx_echo(acceptor.compression(deflate).accept(stream).await?).await
-    })
-}
-
-async fn wtx_echo<C: NegotiatedCompression, R: Rng>(
-    mut socket: WebSocketOwned<C, R, TcpStream, false>,
-) -> Ended {
-    let (mut common, mut reader, mut writer) = socket.split_mut();
-    let mut buffer = Vector::new();
-    loop {
-        buffer.clear();
-        let adaptive = WebSocketPayloadOrigin::Adaptive;
-        let mut frame = reader
-            .read_frame(&mut buffer, &mut common, adaptive)
-            .await?;
-        match frame.op_code() {
-            OpCode::Close => return Ok(()),
-            OpCode::Text | OpCode::Binary => writer.write_frame(&mut common, &mut frame).await?,
-            _ => {}
-        }
-    }
-}
-
-fn sockudo<const BATCHED: bool>(
+fn sockudo<const MOST: usize>(
     listener: TcpListener,
     compression: Option<Takeover>,
 ) -> io::Result<()> {
@@ -337,10 +193,7 @@ fn sockudo<const BATCHED: bool>(
         let Some(takeover) = compression else {
             server_handshake(&mut stream).await?;
             let socket = WebSocketStream::server(stream, Config::default());
-            return match BATCHED {
-                true => batched(socket, is_data, 1).await,
-                false => simple(socket, is_data).await,
-            };
+            return echo::<MOST, _, _, _>(socket, is_data).await;
         };
         let policy = DeflateConfig {
             server_no_context_takeover: !takeover,
@@ -363,9 +216,6 @@ fn sockudo<const BATCHED: bool>(
             }
         };
         let socket = CompressedWebSocketStream::server(stream, Config::default(), agreed);
-        match BATCHED {
-            true => batched(socket, is_data, 1).await,
-            false => simple(socket, is_data).await,
-        }
+        echo::<MOST, _, _, _>(socket, is_data).await
     })
 }

@@ -2,24 +2,25 @@
 
 use std::{
     env, fs,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    process::{Child, Command, Stdio},
-    thread::{available_parallelism, sleep},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio, exit},
+    thread::{self, available_parallelism, sleep},
     time::Duration,
 };
 
 use rustix::{
-    process::{
-        Pid, Resource, Rlimit, Signal, getrlimit, kill_process, set_parent_process_death_signal,
-        setrlimit,
-    },
+    process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit},
     thread::{CpuSet, sched_setaffinity},
+    time::{ClockId, clock_gettime},
 };
 
 /// Ends with this value.
 pub(crate) struct Process {
     child: Child,
+    /// Each byte asks for the CPU time, which comes in nanoseconds.
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
     pub(crate) addr: SocketAddr,
 }
 
@@ -36,37 +37,37 @@ impl Process {
             }
         };
         let program = command.get_program().display().to_string();
-        let spawned = command.args(args).stdout(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| cannot_run(&program, &error))?;
-        let mut line = String::new();
-        let addr = match child.stdout.take() {
-            Some(output) => {
-                BufReader::new(output).read_line(&mut line)?;
-                line.trim().parse()
-            }
-            None => unreachable!("it is piped"),
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| cannot_run(&program, &error))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            unreachable!("they are piped");
         };
-        match addr {
-            Ok(addr) => Ok(Self { child, addr }),
-            Err(_) => {
-                child.kill()?;
-                child.wait()?;
-                Err(io::Error::other("the server does not start"))
-            }
-        }
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        let unspecified = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let mut process = Self {
+            child,
+            input,
+            output,
+            addr: unspecified,
+        };
+        let addr = line.trim().parse();
+        process.addr = addr.map_err(|_| io::Error::other("the server does not start"))?;
+        Ok(process)
     }
 
-    /// CPU time, the system's included, of all threads that live.
-    pub(crate) fn cpu(&self) -> io::Result<Duration> {
-        // What a thread is using right now is not yet added.
-        sleep(Duration::from_millis(5));
-        let mut total = Duration::ZERO;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let times = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let nanos = times.split(' ').next().and_then(|first| first.parse().ok());
-            total += Duration::from_nanos(nanos.ok_or(io::ErrorKind::InvalidData)?);
-        }
-        Ok(total)
+    /// CPU time, the system's included, of all threads it has or had.
+    pub(crate) fn cpu(&mut self) -> io::Result<Duration> {
+        self.input.write_all(b"?")?;
+        let mut nanos = [0; 8];
+        self.output.read_exact(&mut nanos)?;
+        Ok(Duration::from_nanos(u64::from_le_bytes(nanos)))
     }
 
     /// Resident bytes.
@@ -120,14 +121,30 @@ fn cannot_run(program: &str, error: &io::Error) -> io::Error {
     io::Error::other(format!("{program} cannot be run: {error}"))
 }
 
-/// In the server's process: it ends with its parent, has the last core, and says where it listens.
+/// In the server's process: it has the last core, says where it listens and what CPU time it uses, and ends
+/// with its parent.
 pub(crate) fn listen() -> io::Result<TcpListener> {
-    set_parent_process_death_signal(Some(Signal::TERM))?;
     pin(usize::MAX)?;
     many_files()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?);
+    thread::spawn(|| {
+        let _ = tell();
+        exit(0);
+    });
     Ok(listener)
+}
+
+/// Until nobody asks any more.
+fn tell() -> io::Result<()> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    loop {
+        input.read_exact(&mut [0])?;
+        let used = clock_gettime(ClockId::ProcessCPUTime);
+        let used = Duration::new(used.tv_sec as u64, used.tv_nsec as u32);
+        output.write_all(&(used.as_nanos() as u64).to_le_bytes())?;
+        output.flush()?;
+    }
 }
 
 /// This thread, and what it starts, has the one `core`, or the last there is.

@@ -13,7 +13,7 @@ pub(crate) struct Row {
 pub(crate) enum Measure {
     /// Microseconds of the server's CPU for a message, and bytes that it sends for it.
     Cpu(Load),
-    /// Microseconds of the server's CPU for a connection that is accepted and upgraded.
+    /// Microseconds of the server's CPU for a connection that is accepted, upgraded and ended by its peer.
     Upgrade,
     /// Resident bytes of a connection that has answered a message and waits.
     Idle(Option<Takeover>),
