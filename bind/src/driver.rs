@@ -220,39 +220,39 @@ impl<T: Timer> Input<T> {
     ) -> Poll<Pass> {
         let mut rested = true;
         loop {
-            if self.parked.is_none() {
-                if self.is_tired() {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+            let tired = self.is_tired();
+            let reads = self.parked.is_none() && !tired;
+            if reads {
                 if let Some(event) = self.next_event(output, cx) {
                     self.events += 1;
                     return Poll::Ready(Pass::Event(event));
                 }
+                // What is there already is answered together.
+                if !self.rx.is_closing() && self.poll_read(output, cx, true).is_ready() {
+                    continue;
+                }
             }
             // Write before waiting, for the peer may be waiting for us.
             let rx = &mut self.rx;
-            let (done, write) = output.with(cx, |output, cx| {
+            let (done, open, write) = output.with(cx, |output, cx| {
                 if mem::take(&mut rested) {
                     output.rested();
                 }
                 let _ = output.poll(cx);
                 tell(rx, output);
                 output.shut_down_behind_close(cx);
-                (rx.is_done(output.is_done()), output.tx.poll_timeout())
+                let open = !rx.is_closing() && output.is_open();
+                (rx.is_done(output.is_done()), open, output.tx.poll_timeout())
             });
             if done {
                 return self.finish(output, cx);
             }
-            let mut moved = false;
-            if self.parked.is_none() {
-                match self.poll_read(output, cx) {
-                    Poll::Ready(()) => moved = true,
-                    Poll::Pending => {}
-                }
-            }
+            let moved = reads && !open && self.poll_read(output, cx, false).is_ready();
             if self.poll_time(output, cx, write) || moved {
                 continue;
+            }
+            if tired && self.parked.is_none() {
+                cx.waker().wake_by_ref();
             }
             return Poll::Pending;
         }
@@ -293,11 +293,13 @@ impl<T: Timer> Input<T> {
         })
     }
 
-    /// Ready when something happened.
+    /// Ready when something happened. Does not read once we have begun to close, if `open` says so: what
+    /// that means for the peer's answer has to be known first.
     fn poll_read<S: Read + Write>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
+        open: bool,
     ) -> Poll<()> {
         if self.rx.is_drained() {
             return Poll::Pending;
@@ -309,24 +311,20 @@ impl<T: Timer> Input<T> {
             return Poll::Ready(());
         };
         // A transport that cannot be written to still has what the peer sent before, and no more.
-        let (read, error) = output.with(cx, |output, cx| match &mut output.io {
-            Some(io) => {
-                let mut read = io.poll_read(cx, buf);
-                if read.is_pending() && output.peer_closed && output.ends_when_dropped() {
-                    // Nothing more is to come, and the peer waits for the end.
-                    read = Poll::Ready(Ok(0));
-                }
-                let lost = read.is_pending() && output.tx.end().is_some();
-                (
-                    read,
-                    if lost {
-                        Some(output.error.take())
-                    } else {
-                        None
-                    },
-                )
+        let (read, error) = output.with(cx, |output, cx| {
+            if open && !output.is_open() {
+                return (Poll::Pending, None);
             }
-            None => (Poll::Pending, Some(None)),
+            let Some(io) = &mut output.io else {
+                return (Poll::Pending, Some(None));
+            };
+            let mut read = io.poll_read(cx, buf);
+            if read.is_pending() && output.peer_closed && output.ends_when_dropped() {
+                // Nothing more is to come, and the peer waits for the end.
+                read = Poll::Ready(Ok(0));
+            }
+            let lost = read.is_pending() && output.tx.end().is_some();
+            (read, lost.then(|| output.error.take()))
         });
         match (read, error) {
             (Poll::Ready(Ok(0)), _) => self.rx.handle_eof(),

@@ -169,6 +169,11 @@ impl<S> Output<S> {
         self.tx.is_closed() || self.tx.end().is_some()
     }
 
+    /// Whether neither we nor the transport have begun to end the connection.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.aborted && !self.tx.is_closing()
+    }
+
     /// Why a message cannot be sent: the end of the connection explains more than that it is closed.
     pub(crate) fn refuse(&self, error: SendError) -> Error {
         match (error, self.tx.end()) {

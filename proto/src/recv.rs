@@ -14,6 +14,7 @@ mod inflate;
 mod input;
 mod parse;
 mod partial;
+mod spare;
 mod timers;
 
 use input::Input;

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use bytes::{Buf, Bytes};
 
-use super::{Partial, Phase, Pull, Receiver, partial::Step};
+use super::{Partial, Phase, Pull, Receiver, partial::Step, spare};
 use crate::{
     Chunk, CloseFrame, ControlPayload, Event, Initiator, Kind, Message, ProtocolError, Role,
     frame::{Header, OpCode},
@@ -221,14 +221,14 @@ impl Receiver {
         if !header.fin || header.rsv1 || self.partial.is_some() {
             return Ok(None);
         }
-        let mut payload = payload.to_vec();
+        let mut payload = spare::joined(&[payload]);
         mask::apply(&mut payload, header.mask.unwrap_or_default(), 0);
         let kind = kind(header.opcode);
         if kind == Kind::Text && !utf8::is_utf8(&payload) {
             return Err(ProtocolError::Utf8);
         }
         self.input.consume(len.saturating_add(payload.len()));
-        let data = Message::from_checked(kind, payload.into());
+        let data = Message::from_checked(kind, spare::share(payload));
         Ok(Some(Event::Data(Chunk { data, fin: true })))
     }
 

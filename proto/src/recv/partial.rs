@@ -1,5 +1,6 @@
 use alloc::vec::Vec;
 
+use super::spare;
 use crate::{Chunk, Kind, Message, ProtocolError, frame::Header, mask, utf8};
 
 /// A message that is not all there (RFC 6455 §5.4).
@@ -58,6 +59,8 @@ impl Partial {
     const DIRECT: u64 = 4 << 10;
     /// … once so much has come. What was announced earns no memory.
     const DIRECT_AFTER: usize = 16 << 10;
+    /// No more than this at a time: what was read is to be unmasked and checked while it is near.
+    const READ: usize = 128 << 10;
     /// So much is unmasked and checked at a time: what is in the processor's nearest memory.
     const CACHED: usize = 16 << 10;
 
@@ -90,6 +93,16 @@ impl Partial {
             self.total = self.total.saturating_add(header.len);
         }
         self.frames = self.frames.saturating_add(1);
+        // What is announced earns no memory but what is there already.
+        if self.body.is_empty()
+            && self.pull == Pull::Whole
+            && !self.compressed
+            && let Ok(len) = usize::try_from(header.len)
+            && let Some(memory) = spare::take(len)
+        {
+            self.body = memory;
+            self.body.resize(len, 0);
+        }
     }
 
     /// What is missing of the frame.
@@ -144,7 +157,8 @@ impl Partial {
             self.body.reserve_exact(end.saturating_sub(self.body.len()));
             self.body.resize(end, 0);
         }
-        self.body.get_mut(self.filled..).unwrap_or_default()
+        let end = self.filled.saturating_add(Self::READ).min(self.body.len());
+        self.body.get_mut(self.filled..end).unwrap_or_default()
     }
 
     pub(super) fn handle_input(&mut self, len: usize) {
@@ -163,9 +177,14 @@ impl Partial {
             .saturating_sub(direct);
         let taken = input.get(..wanted).unwrap_or(input);
         if !taken.is_empty() {
-            self.body.truncate(self.filled);
-            self.body.extend_from_slice(taken);
-            self.filled = self.body.len();
+            let end = self.filled.saturating_add(taken.len());
+            if let Some(room) = self.body.get_mut(self.filled..end) {
+                room.copy_from_slice(taken);
+            } else {
+                self.body.truncate(self.filled);
+                self.body.extend_from_slice(taken);
+            }
+            self.filled = end;
         }
         self.left = self
             .left
@@ -228,8 +247,9 @@ impl Partial {
         let mut body = self.take(ready);
         self.delivered = true;
         if !self.blocks.is_empty() {
-            self.blocks.push(body);
-            body = core::mem::take(&mut self.blocks).concat();
+            let blocks = core::mem::take(&mut self.blocks);
+            let parts: Vec<&[u8]> = blocks.iter().chain([&body]).map(|it| &it[..]).collect();
+            body = spare::joined(&parts);
         }
         if body.capacity() / 2 > body.len() {
             body.shrink_to_fit(); // It may be kept.
@@ -238,10 +258,16 @@ impl Partial {
             Pull::Skip if ends => Step::Skipped,
             Pull::Skip if self.left == 0 => Step::NextFrame,
             Pull::Skip => Step::Wait,
-            _ => Step::Chunk(Chunk {
-                data: Message::from_checked(self.kind, body.into()),
-                fin: ends,
-            }),
+            pull => {
+                let body = match pull {
+                    Pull::Whole => spare::share(body),
+                    _ => body.into(),
+                };
+                Step::Chunk(Chunk {
+                    data: Message::from_checked(self.kind, body),
+                    fin: ends,
+                })
+            }
         })
     }
 }
