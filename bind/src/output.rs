@@ -216,6 +216,8 @@ impl<S: Write> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.io.is_some() && !self.tx.has_output() && !self.unflushed && !self.wants_shutdown {
+            // It was lent for what could not be queued.
+            self.give_back();
             return Poll::Ready(());
         }
         if self.io.is_none() {
@@ -225,9 +227,7 @@ impl<S: Write> Output<S> {
             return Poll::Ready(());
         }
         let polled = self.write_and_flush(cx);
-        if let Some(idle) = self.tx.take_back() {
-            LOAN.set(Some(idle));
-        }
+        self.give_back();
         match polled {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
@@ -272,14 +272,19 @@ impl<S: Write> Output<S> {
             ready!(write(io, cx, transmit))?;
             self.unflushed = true;
             self.writes += 1;
-            if !transmit.has_remaining() {
-                LOAN.set(self.tx.take_back());
-            }
+            self.give_back();
             if self.tx.has_output() {
                 self.tx.handle_sent(false);
             } // Or else the flush tells of it.
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What output was gathered in, once all of it has left.
+    fn give_back(&mut self) {
+        if let Some(idle) = self.tx.take_back() {
+            LOAN.set(Some(idle));
+        }
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

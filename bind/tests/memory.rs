@@ -23,6 +23,7 @@ fn idle(len: usize) -> usize {
             let (end, peer) = pipe(2 << 20);
             let mut settings = config();
             settings.keep_alive = None;
+            settings.max_send_size = 1 << 20;
             let mut socket = socket(&world, end, Role::Server, settings);
             let mut frame = match len {
                 ..126 => vec![0x82, 0x80 | len as u8],
@@ -38,6 +39,8 @@ fn idle(len: usize) -> usize {
                     let message = socket.recv().await.unwrap().unwrap();
                     assert_eq!(message.len(), len);
                     socket.send(message).await.unwrap();
+                    let refused = socket.feed(vec![0; (1 << 20) + 1]).await;
+                    assert!(refused.is_err());
                     socket.recv().await
                 });
                 while peer.incoming.borrow().len() < len {
