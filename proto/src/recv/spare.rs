@@ -51,7 +51,7 @@ mod kept {
     use core::{cell::RefCell, mem};
 
     /// What a thread keeps at most, in bytes and in pieces.
-    const MOST: usize = 2 << 20;
+    const MOST: usize = 512 << 10;
     const PIECES: usize = 32;
 
     std::thread_local! {
@@ -80,7 +80,7 @@ mod kept {
     }
 
     fn give(piece: Vec<u8>) {
-        if piece.capacity() > MOST {
+        if piece.capacity() > MOST / 2 {
             return;
         }
         // A thread that ends keeps nothing.

@@ -80,7 +80,9 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || {
             table::run(&entry);
             if let Some(test) = test {
-                test();
+                // In a thread of its own, which keeps nothing of the memory of other tests.
+                let ended = std::thread::spawn(test).join();
+                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
             Ok(())
         }));
