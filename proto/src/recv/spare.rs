@@ -19,10 +19,9 @@ const LEAST: usize = 8 << 10;
 /// it means nothing.
 pub(super) fn take(len: usize) -> Option<Vec<u8>> {
     #[cfg(feature = "std")]
-    let taken = (len >= LEAST).then(|| kept::take(len)).flatten();
+    return (len >= LEAST).then(|| kept::take(len)).flatten();
     #[cfg(not(feature = "std"))]
-    let taken = None.filter(|_: &Vec<u8>| len > 0);
-    taken
+    Some(Vec::new()).filter(|memory: &Vec<u8>| memory.capacity() >= len)
 }
 
 /// Memory of its own with a copy of `parts`, one behind the other.
