@@ -9,7 +9,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use allocation_counter::measure;
@@ -222,13 +221,7 @@ fn behind<B: Broadcast>() -> i64 {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let measured = Path::new(env!("CARGO_TARGET_TMPDIR")).join("criterion");
-    let mut criterion = Criterion::default()
-        .with_measurement(CpuTime)
-        .output_directory(&measured)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(600))
-        .sample_size(20)
-        .configure_from_args();
+    let mut criterion = CpuTime::criterion(&measured, 300, 600, 20);
     // Sockets of tokio have timers.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();

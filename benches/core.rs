@@ -2,10 +2,10 @@
 //! roles; and its parts: masking, UTF-8, the opening handshake. With the feature `peers` other libraries are
 //! beside it.
 
-use std::{env, error::Error, fs, io, path::Path, process::Command, time::Duration};
+use std::{env, error::Error, fs, io, path::Path, process::Command};
 
 use bowline_benches::{Report, is_whole, median};
-use criterion::{BenchmarkId, Criterion};
+use criterion::BenchmarkId;
 use tokio::runtime::Builder;
 
 use cpu_time::CpuTime;
@@ -70,14 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn measure(measured: &Path, cells: &[Cell]) -> io::Result<()> {
-    let mut criterion = Criterion::default()
-        .with_measurement(CpuTime)
-        .output_directory(measured)
-        .warm_up_time(Duration::from_millis(100))
-        .measurement_time(Duration::from_millis(400))
-        .sample_size(20)
-        .nresamples(1_000)
-        .configure_from_args();
+    let mut criterion = CpuTime::criterion(measured, 100, 400, 20).nresamples(1_000);
     // Some libraries look for a runtime; nothing here waits for it.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();

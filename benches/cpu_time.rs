@@ -1,14 +1,34 @@
 //! Time that the thread itself took, so that what else runs on the machine counts little.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{
+    Criterion,
+    measurement::{Measurement, ValueFormatter, WallTime},
+};
 use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time of the thread, for criterion.
 pub(crate) struct CpuTime;
 
 impl CpuTime {
+    /// Criterion, which measures this for so many milliseconds and keeps the results in `dir`. Takes a
+    /// filter from the command line.
+    pub(crate) fn criterion(
+        dir: &Path,
+        warm_up: u64,
+        time: u64,
+        samples: usize,
+    ) -> Criterion<Self> {
+        Criterion::default()
+            .with_measurement(Self)
+            .output_directory(dir)
+            .warm_up_time(Duration::from_millis(warm_up))
+            .measurement_time(Duration::from_millis(time))
+            .sample_size(samples)
+            .configure_from_args()
+    }
+
     fn now() -> Duration {
         let now = clock_gettime(ClockId::ThreadCPUTime);
         Duration::new(now.tv_sec as u64, now.tv_nsec as u32)

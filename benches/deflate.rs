@@ -1,7 +1,7 @@
 //! permessage-deflate: how fast messages are compressed and inflated, how small they get, and what a
 //! connection holds for it.
 
-use std::{error::Error, hint::black_box, path::Path, sync::Arc, time::Duration};
+use std::{error::Error, hint::black_box, path::Path, sync::Arc};
 
 use allocation_counter::measure;
 use bowline_benches::{Report, is_whole, median};
@@ -25,13 +25,7 @@ const LEVELS: [u8; 2] = [1, 6];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let measured = Path::new(env!("CARGO_TARGET_TMPDIR")).join("criterion");
-    let mut criterion = Criterion::default()
-        .with_measurement(CpuTime)
-        .output_directory(&measured)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1500))
-        .sample_size(30)
-        .configure_from_args();
+    let mut criterion = CpuTime::criterion(&measured, 300, 1500, 30);
     let mut rows = Vec::new();
     for (size, label) in SIZES {
         let messages: Vec<Message> = (0..MESSAGES as u32)

@@ -52,12 +52,7 @@ impl Report {
     /// Adds a table. The first column is text, the others are numbers.
     pub fn table<H: AsRef<str>>(&mut self, head: impl AsRef<[H]>, rows: &[impl AsRef<[String]>]) {
         let head: Vec<&str> = head.as_ref().iter().map(AsRef::as_ref).collect();
-        let _ = writeln!(
-            self.text,
-            "
-| {} |",
-            head.join(" | ")
-        );
+        let _ = writeln!(self.text, "\n| {} |", head.join(" | "));
         let _ = writeln!(self.text, "| --- |{}", " ---: |".repeat(head.len() - 1));
         for row in rows {
             let _ = writeln!(self.text, "| {} |", row.as_ref().join(" | "));

@@ -53,36 +53,37 @@ pub(crate) fn cells(codecs: &[Codec]) -> Vec<Cell> {
     ] {
         for codec in codecs {
             let Some(new) = codec.decode else { continue };
-            for (column, size, batch) in FLOWS {
-                cells.push(Cell {
-                    table,
-                    row: codec.name,
-                    column,
-                    times: batch,
-                    prepare: Box::new(move || {
-                        let wire = frames(role, &message(kind, size), batch);
-                        let mut decode = new(role, Memory::new(wire));
-                        Box::new(move || assert_eq!(decode(batch), batch * size))
-                    }),
-                });
-            }
+            cells.extend(row(table, codec.name, move |size, batch| {
+                let wire = frames(role, &message(kind, size), batch);
+                let mut decode = new(role, Memory::new(wire));
+                Box::new(move || assert_eq!(decode(batch), batch * size))
+            }));
         }
     }
     for (table, role) in [("Encode, server", Server), ("Encode, client", Client)] {
         for codec in codecs {
             let Some(new) = codec.encode else { continue };
-            for (column, size, batch) in FLOWS {
-                cells.push(Cell {
-                    table,
-                    row: codec.name,
-                    column,
-                    times: batch,
-                    prepare: Box::new(move || encode(new, role, size, batch)),
-                });
-            }
+            cells.extend(row(table, codec.name, move |size, batch| {
+                encode(new, role, size, batch)
+            }));
         }
     }
     cells
+}
+
+/// A cell for each of the flows, of which `work` is told the size and the batch.
+fn row(
+    table: &'static str,
+    row: &'static str,
+    work: impl Fn(usize, usize) -> Work + Copy + 'static,
+) -> impl Iterator<Item = Cell> {
+    FLOWS.into_iter().map(move |(column, size, batch)| Cell {
+        table,
+        row,
+        column,
+        times: batch,
+        prepare: Box::new(move || work(size, batch)),
+    })
 }
 
 fn encode(

@@ -1,10 +1,13 @@
 //! The opening handshake, driven (RFC 6455 §4).
+//!
+//! A task keeps room for the largest of its futures as long as it lives. A handshake needs more than the
+//! socket it ends in, so it has memory of its own: its futures are boxed.
 
 use std::{
     fmt,
     future::poll_fn,
     io,
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -34,7 +37,7 @@ pub fn accept<S: Read + Write, T: Timer>(
     config: &Arc<Config>,
     timer: T,
 ) -> impl Future<Output = Result<Incoming<S, T>, HandshakeError>> {
-    boxed(async move {
+    Box::pin(async move {
         let mut server = Server::new(config, timer.now());
         let mut link = Box::new(Link::new(io, timer));
         let error = loop {
@@ -65,13 +68,7 @@ pub fn accept_any<S: Read + Write, T: Timer>(
     timer: T,
 ) -> impl Future<Output = Result<WebSocket<S, T>, HandshakeError>> {
     let incoming = accept(io, config, timer);
-    boxed(async move { Ok(incoming.await?.open().await) })
-}
-
-/// A task keeps room for the largest of its futures as long as it lives. A handshake needs more than the
-/// socket it ends in, so it has memory of its own.
-fn boxed<F: Future>(handshake: F) -> Pin<Box<F>> {
-    Box::pin(handshake)
+    Box::pin(async move { Ok(incoming.await?.open().await) })
 }
 
 /// Connects as `to` says over what `transport` makes: a binding resolves the name there, connects and
@@ -90,7 +87,7 @@ pub async fn connect<S: Read + Write, T: Timer, F>(
 where
     F: Future<Output = Result<S, ConnectError>>,
 {
-    boxed(async move {
+    Box::pin(async move {
         let to = to.into().prepare()?;
         let started = timer.now();
         let mut client = Client::new(to.request.clone(), &to.config, started)?;
@@ -203,20 +200,20 @@ impl<S: Read + Write, T: Timer> Incoming<S, T> {
     ) -> Result<WebSocket<S, T>, NotAccepted<S, T>> {
         let Self { incoming, link } = self;
         let connection = match incoming.accept(subprotocol, extra, link.timer.now()) {
-            Ok(connection) => Box::new(connection),
+            Ok(connection) => connection,
             Err(handshake::NotAccepted { error, incoming }) => {
                 let incoming = Box::new(Self { incoming, link });
                 return Err(NotAccepted { error, incoming });
             }
         };
-        Ok(boxed(link.open(connection)).await)
+        Ok(Box::pin(link.open(connection)).await)
     }
 
     /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
     /// which cannot fail.
     pub async fn open(self) -> WebSocket<S, T> {
-        let connection = Box::new(self.incoming.open(self.link.timer.now()));
-        boxed(self.link.open(connection)).await
+        let connection = self.incoming.open(self.link.timer.now());
+        Box::pin(self.link.open(connection)).await
     }
 
     /// Answers with `response` instead, and ends the transport once the client has ended its
@@ -287,9 +284,9 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
     }
 
     /// A socket whose output begins with the rest of the handshake, once that has left.
-    async fn open(self: Box<Self>, connection: Box<Connection>) -> WebSocket<S, T> {
+    async fn open(self: Box<Self>, connection: Connection) -> WebSocket<S, T> {
         let Self { io, timer, .. } = *self;
-        let mut socket = WebSocket::new(*connection, io, timer);
+        let mut socket = WebSocket::new(connection, io, timer);
         poll_fn(|cx| socket.poll_output(cx, |output, cx| output.poll(cx))).await;
         socket
     }

@@ -232,9 +232,7 @@ impl Receiver {
     /// Of a message that `poll_event` began, first comes all that was gathered. A compressed one is
     /// inflated by at most 16 KiB a call.
     pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
-        if !self.block.is_empty()
-            && let Some(data) = self.poll_small()
-        {
+        if let Some(data) = self.take_small() {
             return Ok(Some(Event::Data(Chunk { data, fin: true })));
         }
         self.poll(Pull::Chunks)

@@ -1,11 +1,15 @@
 //! Other libraries, each as its documentation says, with the limits and the buffers it has by itself.
 
+use std::{fmt::Debug, hint::black_box};
+
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use proto::{Message, Role};
 
 use crate::{
     codec::{Codec, Decode, Encode},
     handshake::Handshake,
     memory::Memory,
+    ours::finish,
     parts::{Check, Mask},
 };
 
@@ -28,6 +32,38 @@ pub(crate) const NOTES: [&str; 3] = [
      clients that draw a key each time cannot be given an answer made beforehand.",
     "Of masking and checking, only what a crate makes public can be measured.",
 ];
+
+/// Receives by `Stream`.
+fn receives<M: 'static, E: Debug>(
+    mut socket: impl Stream<Item = Result<M, E>> + Unpin + 'static,
+    len: fn(&M) -> usize,
+) -> Decode {
+    Box::new(move |count| {
+        finish(async {
+            let mut bytes = 0;
+            for _ in 0..count {
+                let message = socket.next().await.expect("there is always one more");
+                bytes += len(&black_box(message.expect("it is valid")));
+            }
+            bytes
+        })
+    })
+}
+
+/// Sends by `Sink`, and flushes at the end.
+fn feeds<M: 'static, E: Debug>(
+    mut socket: impl Sink<M, Error = E> + Unpin + 'static,
+    message: impl Fn() -> M + 'static,
+) -> Encode {
+    Box::new(move |count| {
+        finish(async {
+            for _ in 0..count {
+                socket.feed(message()).await.expect("it is open");
+            }
+            socket.flush().await.expect("it is open");
+        });
+    })
+}
 
 pub(crate) fn codecs() -> Vec<Codec> {
     vec![

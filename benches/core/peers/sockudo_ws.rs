@@ -3,7 +3,6 @@
 use std::hint::black_box;
 
 use bytes::BytesMut;
-use futures_util::{SinkExt, StreamExt};
 use proto::{Message, Role};
 use sockudo_ws::{
     Config, WebSocketStream,
@@ -11,7 +10,7 @@ use sockudo_ws::{
     protocol::Protocol,
 };
 
-use super::{KEY, RESPONSE};
+use super::{KEY, RESPONSE, feeds, receives};
 use crate::{
     codec::{Decode, Encode},
     handshake::{HOST, PATH, REQUEST},
@@ -31,30 +30,12 @@ fn socket(role: Role, memory: Memory) -> WebSocketStream<Memory> {
 }
 
 pub(super) fn decode(role: Role, memory: Memory) -> Decode {
-    let mut socket = socket(role, memory);
-    Box::new(move |count| {
-        finish(async {
-            let mut bytes = 0;
-            for _ in 0..count {
-                let message = socket.next().await.expect("there is always one more");
-                bytes += black_box(message.expect("it is valid")).as_bytes().len();
-            }
-            bytes
-        })
-    })
+    receives(socket(role, memory), |message| message.as_bytes().len())
 }
 
 pub(super) fn encode(role: Role, message: &Message, memory: Memory) -> Encode {
     let message = sockudo_ws::Message::Text(message.as_bytes().clone());
-    let mut socket = socket(role, memory);
-    Box::new(move |count| {
-        finish(async {
-            for _ in 0..count {
-                socket.feed(message.clone()).await.expect("it is open");
-            }
-            socket.flush().await.expect("it is open");
-        });
-    })
+    feeds(socket(role, memory), move || message.clone())
 }
 
 fn protocol(role: Role) -> Protocol {

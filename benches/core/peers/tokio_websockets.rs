@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
-use futures_util::{SinkExt, StreamExt};
 use proto::{Message, Role};
 use tokio_websockets::{ClientBuilder, ServerBuilder, WebSocketStream};
 
+use super::{feeds, receives};
 use crate::{
     codec::{Decode, Encode},
     handshake::REQUEST,
@@ -21,31 +21,13 @@ fn socket(role: Role, memory: Memory) -> WebSocketStream<Memory> {
 }
 
 pub(super) fn decode(role: Role, memory: Memory) -> Decode {
-    let mut socket = socket(role, memory);
-    Box::new(move |count| {
-        finish(async {
-            let mut bytes = 0;
-            for _ in 0..count {
-                let message = socket.next().await.expect("there is always one more");
-                bytes += black_box(message.expect("it is valid")).as_payload().len();
-            }
-            bytes
-        })
-    })
+    receives(socket(role, memory), |message| message.as_payload().len())
 }
 
 pub(super) fn encode(role: Role, message: &Message, memory: Memory) -> Encode {
     let message =
         tokio_websockets::Message::text(message.as_text().expect("it is text").to_owned());
-    let mut socket = socket(role, memory);
-    Box::new(move |count| {
-        finish(async {
-            for _ in 0..count {
-                socket.feed(message.clone()).await.expect("it is open");
-            }
-            socket.flush().await.expect("it is open");
-        });
-    })
+    feeds(socket(role, memory), move || message.clone())
 }
 
 pub(super) fn accept() {

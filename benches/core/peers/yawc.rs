@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
-use futures_util::SinkExt;
 use proto::{Message, Role};
 use yawc::{Frame, Options, WebSocket};
 
+use super::feeds;
 use crate::{
     codec::{Decode, Encode},
     memory::Memory,
@@ -37,14 +37,5 @@ pub(super) fn decode(role: Role, memory: Memory) -> Decode {
 
 pub(super) fn encode(role: Role, message: &Message, memory: Memory) -> Encode {
     let message = message.as_bytes().clone();
-    let mut socket = socket(role, memory);
-    Box::new(move |count| {
-        finish(async {
-            for _ in 0..count {
-                let frame = Frame::text(message.clone());
-                socket.feed(frame).await.expect("it is open");
-            }
-            socket.flush().await.expect("it is open");
-        });
-    })
+    feeds(socket(role, memory), move || Frame::text(message.clone()))
 }

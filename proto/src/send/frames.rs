@@ -51,29 +51,23 @@ impl Sender {
         true
     }
 
-    /// Frames what nothing stands before. The usual, and so the shortest way: a message in one frame,
-    /// which is copied, or shared by a server.
+    /// Frames what nothing stands before: at once if it is one frame, and is not to be masked in steps.
     #[inline]
     pub(super) fn frame_at_once(&mut self, item: Item) {
-        let most = self.config.send_frame_size.unwrap_or(usize::MAX);
         let len = item.payload.len();
-        let is_small = len < Transmit::COPY_BELOW;
-        if item.form != Form::Plain
-            || item.opcode == OpCode::Ping
-            || len > most
-            || self.keys.is_some() && !is_small
-        {
-            return self.frame_in_steps(item);
-        }
-        let copied = if is_small { &item.payload[..] } else { &[] };
-        let header = Header::new(item.opcode, item.fin, len);
-        if self.frame(header, copied).is_err() {
-            return self.handle_end(RecvError::Entropy);
-        }
-        if !is_small {
-            self.progress.add(len);
-            self.output().share(item.payload);
-        }
+        let one = len <= self.config.send_frame_size.unwrap_or(usize::MAX)
+            && (self.keys.is_none() || len < Transmit::COPY_BELOW);
+        let (bytes, key) = match item.form {
+            Form::Framed(frame) => (frame, [0; 4]),
+            Form::Plain if one && item.opcode != OpCode::Ping => {
+                match self.frame(Header::new(item.opcode, item.fin, len), &[]) {
+                    Ok(key) => (item.payload, key),
+                    Err(EntropyError) => return self.handle_end(RecvError::Entropy),
+                }
+            }
+            _ => return self.frame_in_steps(item),
+        };
+        self.put(Payload::Shared(bytes), key);
         self.progress.framed = self.progress.framed.saturating_add(1);
     }
 
@@ -241,8 +235,7 @@ impl Sender {
         Some(())
     }
 
-    /// More of the frame that is under way. Large payloads are shared; a client masks those that are
-    /// its own where they are, and a copy of the others.
+    /// More of the frame that is under way.
     fn frame_rest(&mut self) -> Result<bool, EntropyError> {
         let Some(backlog) = &mut self.backlog else {
             return Ok(false);
@@ -251,8 +244,7 @@ impl Sender {
             return Ok(false);
         };
         let key = current.key;
-        let masked = self.keys.is_some();
-        let step = if masked {
+        let step = if self.keys.is_some() {
             current.left.min(Self::MASK_STEP)
         } else {
             current.left
@@ -268,19 +260,7 @@ impl Sender {
             }
             self.progress.framed = self.progress.framed.saturating_add(1);
         }
-        let shared = match piece {
-            Payload::Own(mut own) => {
-                mask::apply(&mut own, key, 0);
-                own.freeze()
-            }
-            Payload::Shared(shared) if masked || step < Transmit::COPY_BELOW => {
-                self.copy(&shared, key);
-                return Ok(true);
-            }
-            Payload::Shared(shared) => shared,
-        };
-        self.progress.add(shared.len());
-        self.output().share(shared);
+        self.put(piece, key);
         Ok(true)
     }
 
@@ -298,12 +278,21 @@ impl Sender {
         Ok(header.mask.unwrap_or_default())
     }
 
-    fn copy(&mut self, payload: &[u8], key: [u8; 4]) {
-        self.progress.add(payload.len());
-        let masked = self.keys.is_some();
-        let copy = self.output().copy(payload);
-        if masked {
-            mask::apply(copy, key, 0);
+    /// Writes a piece of a frame. Large ones are shared; a client masks those that are its own where they
+    /// are, and a copy of the others.
+    fn put(&mut self, piece: Payload, key: [u8; 4]) {
+        self.progress.add(piece.len());
+        match piece {
+            Payload::Own(mut own) => {
+                mask::apply(&mut own, key, 0);
+                self.output().share(own.freeze());
+            }
+            Payload::Shared(shared)
+                if self.keys.is_some() || shared.len() < Transmit::COPY_BELOW =>
+            {
+                mask::apply(self.output().copy(&shared), key, 0);
+            }
+            Payload::Shared(shared) => self.output().share(shared),
         }
     }
 
