@@ -630,6 +630,7 @@ fn s7_2_2_corrupt_data_fails_the_connection_with_1007() {
             "a stored block that lacks as much as the tail has",
             "000500faff48",
         ),
+        ("the same, the last of its stream", "010500faff48"),
         ("cut inside of the lengths", "000500"),
         ("a dynamic block without codes", "04c0"),
         ("half a tail", "f248cdc9c90700 0000"),

@@ -64,6 +64,7 @@ impl Inflate {
         loop {
             let is_last = bits.take(1)? == 1;
             let kind = bits.take(2)?;
+            let before = self.out.len();
             match kind {
                 0 => self.stored(&mut bits)?,
                 1 => self.codes(&mut bits, &FIXED.0, &FIXED.1)?,
@@ -71,6 +72,9 @@ impl Inflate {
                 _ => return Err(Fault::Corrupt),
             }
             self.ended |= is_last;
+            // §7.2.1: what was taken off is of "an empty DEFLATE block with no compression", not of
+            // another that needs four octets more.
+            let is_tail = kind == 0 && self.out.len() == before;
             if is_last {
                 // A stream ends at a byte, and the next one begins with nothing.
                 bits.align();
@@ -79,7 +83,7 @@ impl Inflate {
             }
             let at = bits.at.div_ceil(8);
             let left_on = bits.at.is_multiple_of(8) && payload.ends_with(&TAIL) || is_last;
-            if at == input.len() || at == payload.len() && left_on {
+            if at == input.len() && is_tail || at == payload.len() && left_on {
                 message.extend_from_slice(&self.out[self.start..]);
                 return Ok(message);
             }
