@@ -16,8 +16,8 @@
 //! # Memory
 //!
 //! A state is made when the first message needs it. Without context takeover it goes back to a pool
-//! after each message; a thread keeps at most four of either kind, for all its connections. With
-//! takeover each connection keeps its own until it ends.
+//! after each message, which keeps at most 32 of either kind for the process. With takeover each
+//! connection keeps its own until it ends.
 //!
 //! | state | KiB |
 //! |---|---|

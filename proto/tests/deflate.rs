@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use support::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, binary, chunk, config,
     deflate::{
-        self, Deflater, Inflater, RSV1, Random, USUAL, all, compressed, connection, contents,
+        self, Deflater, Inflater, RSV1, Random, USUAL, all, compressed, connection, contents, json,
         window,
     },
     joined, other, payload,
@@ -338,17 +338,6 @@ fn sent(options: Deflate, agreed: Agreed, content: &[u8]) -> Vec<Frame> {
     end.write()
 }
 
-fn json(len: usize) -> Vec<u8> {
-    let mut random = Random(1);
-    let mut text = String::new();
-    while text.len() < len {
-        let (id, name) = (random.below(100_000), random.below(300));
-        text += &format!("{{\"id\":{id},\"name\":\"user{name}\",\"on\":true}},");
-    }
-    text.truncate(len);
-    text.into()
-}
-
 #[test]
 fn the_level_trades_size_for_time() {
     let content = json(16 << 10);
@@ -410,118 +399,6 @@ fn small_messages_are_sent_plain() {
         assert_eq!(frames[0].first & RSV1 == 0, plain, "{threshold}");
     }
     assert_eq!(Deflate::default().threshold, 64);
-}
-
-/// What a connection holds after a compressed message each way, beside what it held before.
-fn state(options: Deflate, agreed: Agreed) -> (i64, i64) {
-    // A thread of its own has an empty pool.
-    let run = move || {
-        let content = json(2000);
-        let mut peer = Deflater::new(6, false);
-        let data = peer.message(&content);
-        let mut end = deflate::end(Role::Server, agreed, |config| {
-            config.deflate = Some(options)
-        });
-        let sending = held(|| {
-            end.conn.send(Bytes::copy_from_slice(&content)).unwrap();
-            end.write();
-        });
-        let receiving = held(|| {
-            let events = end.give(&[compressed(BINARY, &data)]);
-            assert_eq!(events, [Ok(binary(&content[..]))]);
-        });
-        (sending, receiving)
-    };
-    std::thread::spawn(run).join().unwrap()
-}
-
-#[test]
-fn states_are_as_large_as_documented() {
-    for (bits, memory_level, kib) in [(15, 8, 371), (12, 5, 161), (9, 1, 134)] {
-        let mut options = all();
-        options.memory_level = memory_level;
-        let (sending, receiving) = state(options, both(bits, true));
-        let sending = sending as u64 / KIB;
-        assert!(
-            (kib - 1..=kib + 1).contains(&sending),
-            "{sending} KiB for {bits}, {memory_level}"
-        );
-        let receiving = receiving as u64 / KIB;
-        assert!((46..=47).contains(&receiving), "{receiving} KiB");
-    }
-}
-
-#[test]
-fn without_takeover_connections_share_a_few_states() {
-    std::thread::spawn(|| {
-        let content = json(2000);
-        let mut peer = Deflater::new(6, false);
-        let data = peer.message(&content);
-        let agreed = both(12, false);
-        let mut ends: Vec<End> = (0..200)
-            .map(|_| deflate::end(Role::Server, agreed, |_| {}))
-            .collect();
-        let round = |ends: &mut Vec<End>| {
-            for end in ends {
-                end.conn.send(content.clone()).unwrap();
-                end.write();
-                end.give(&[compressed(BINARY, &data)]);
-            }
-        };
-        let first = held(|| round(&mut ends)) as u64;
-        assert!(first < 512 * KIB, "{first}");
-        assert_eq!(held(|| round(&mut ends)), 0);
-        // Messages under way have one each, and give it back. Four are kept.
-        let half = &data[..data.len() / 2];
-        let under_way = held(|| {
-            for end in &mut ends[..20] {
-                end.give(&[Frame::new(RSV1 | BINARY, half)]);
-            }
-        });
-        assert!(under_way as u64 > 19 * 45 * KIB, "{under_way}");
-        let ended = held(|| {
-            for end in &mut ends[..20] {
-                let events = end.give(&[Frame::new(FIN | CONTINUATION, &data[half.len()..])]);
-                assert_eq!(events.len(), 1);
-            }
-        });
-        let kept = (under_way + ended) as u64;
-        assert!(kept < 3 * 48 * KIB + KIB, "{kept}");
-    })
-    .join()
-    .unwrap();
-}
-
-#[test]
-fn with_takeover_a_state_lives_as_long_as_its_connection() {
-    std::thread::spawn(|| {
-        let content = json(2000);
-        let mut peer = Deflater::new(6, false);
-        let data = peer.message(&content);
-        let mut lives = 0;
-        let total = held(|| {
-            for i in 0..20 {
-                lives += held(|| {
-                    let mut end = deflate::end(Role::Server, USUAL, |_| {});
-                    end.conn.send(content.clone()).unwrap();
-                    end.write();
-                    end.give(&[compressed(BINARY, &data)]);
-                    // A Close ends the need for them, and so does any other end.
-                    if i % 2 == 0 {
-                        end.conn.close(None);
-                        end.write();
-                        end.give(&[Frame::new(support::CLOSE, "")]);
-                    } else {
-                        end.conn.abort();
-                    }
-                    std::mem::forget(end);
-                });
-            }
-        });
-        assert!(total < 20 << 10, "{total} {lives}");
-    })
-    .join()
-    .unwrap();
 }
 
 // ---- Bombs --------------------------------------------------------------------------------------

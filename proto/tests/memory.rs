@@ -252,6 +252,37 @@ fn a_small_message_that_is_kept_pins_no_large_block() {
 }
 
 #[test]
+fn memory_that_is_used_again_shows_nothing_of_what_was_in_it() {
+    for role in BOTH {
+        for len in [9_000_usize, 60_000, 300_000, 1 << 20] {
+            for cut in [len / 2, len - 1] {
+                let (mut rx, _tx) = connection(role, &config(unlimited)).split();
+                let mut loan = Some(vec![0; LOAN]);
+                let frame = |byte: u8| Frame::new(FIN | BINARY, vec![byte; len]).from(other(role));
+                for byte in 1..4 {
+                    // Dropped at once, for the next.
+                    let got = read(&mut rx, &mut loan, &frame(byte));
+                    assert_eq!(got, Some(Message::from(vec![byte; len])));
+                }
+                // One that was gathered, is asked for in chunks, and then not at all.
+                let whole = frame(4);
+                let header = whole.len() - len;
+                let (front, back) = whole.split_at(header + cut);
+                assert_eq!(read(&mut rx, &mut loan, front), None);
+                let chunk = rx.poll_chunk().unwrap();
+                let Some(Event::Data(chunk)) = chunk else {
+                    panic!("{chunk:?}")
+                };
+                assert_eq!(chunk.data, Message::from(vec![4; cut]));
+                assert_eq!(read(&mut rx, &mut loan, back), None);
+                let got = read(&mut rx, &mut loan, &frame(5));
+                assert_eq!(got, Some(Message::from(vec![5; len])));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_large_message_that_is_kept_pins_at_most_twice_its_size() {
     for role in BOTH {
         for size in [20_000, 70_000, 300_001] {
@@ -320,8 +351,10 @@ fn lively(end: &mut End) {
 fn a_connection_that_waits_again_holds_no_buffer() {
     for role in BOTH {
         let mut end = End::new(role);
-        // What a thread keeps of large messages is not the connection's.
-        lively(&mut end);
+        // What a thread keeps of large messages is not the connection's, and is bounded.
+        for _ in 0..4 {
+            lively(&mut end);
+        }
         let bytes = held(|| lively(&mut end));
         // At the most the last Ping, for its round-trip time.
         assert!(bytes <= 96, "{bytes} bytes");

@@ -1,18 +1,15 @@
-//! States that no message needs, kept for the next connection of the thread.
+//! States that no message needs, kept for the next that does, of whatever connection and thread.
 
 use alloc::vec::Vec;
-use core::cell::Cell;
-use std::thread::LocalKey;
+use std::sync::Mutex;
 
-/// How many of a kind a thread keeps.
-const KEPT: usize = 4;
+/// How many of a kind are kept: of as many messages the compression was under way at once.
+const KEPT: usize = 32;
 
-type Pool<K, S> = Cell<Vec<(K, S)>>;
+type Pool<K, S> = Mutex<Vec<(K, S)>>;
 
-std::thread_local! {
-    static INFLATING: Pool<(), zlib_rs::Inflate> = const { Cell::new(Vec::new()) };
-    static DEFLATING: Pool<Shape, zlib_rs::Deflate> = const { Cell::new(Vec::new()) };
-}
+static INFLATING: Pool<(), zlib_rs::Inflate> = Mutex::new(Vec::new());
+static DEFLATING: Pool<Shape, zlib_rs::Deflate> = Mutex::new(Vec::new());
 
 /// What makes one state differ from another.
 #[derive(Clone, Copy, PartialEq)]
@@ -52,25 +49,18 @@ pub(super) fn give_deflate(shape: Shape, mut state: zlib_rs::Deflate) {
     give(&DEFLATING, shape, state);
 }
 
-fn take<K: PartialEq, S>(pool: &'static LocalKey<Pool<K, S>>, key: K) -> Option<S> {
-    // A thread that ends has no pool any more.
-    let taken = pool.try_with(|pool| {
-        let mut kept = pool.take();
-        let found = kept.iter().rposition(|(other, _)| *other == key);
-        let state = found.map(|at| kept.swap_remove(at).1);
-        pool.set(kept);
-        state
-    });
-    taken.ok().flatten()
+fn take<K: PartialEq, S>(pool: &Pool<K, S>, key: K) -> Option<S> {
+    let mut kept = pool.lock().ok()?;
+    let at = kept.iter().rposition(|(other, _)| *other == key)?;
+    Some(kept.remove(at).1)
 }
 
-fn give<K, S>(pool: &'static LocalKey<Pool<K, S>>, key: K, state: S) {
-    let _ = pool.try_with(|pool| {
-        let mut kept = pool.take();
-        if kept.len() >= KEPT {
-            kept.remove(0);
-        }
-        kept.push((key, state));
-        pool.set(kept);
-    });
+fn give<K, S>(pool: &Pool<K, S>, key: K, state: S) {
+    let Ok(mut kept) = pool.lock() else {
+        return;
+    };
+    let oldest = (kept.len() >= KEPT).then(|| kept.remove(0));
+    kept.push((key, state));
+    drop(kept);
+    drop(oldest); // Which takes longer than others should wait.
 }

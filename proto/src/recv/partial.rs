@@ -1,13 +1,15 @@
 use alloc::vec::Vec;
 
+use bytes::Buf;
+
 use super::spare;
 use crate::{Chunk, Kind, Message, ProtocolError, frame::Header, mask, utf8};
 
 /// A message that is not all there (RFC 6455 §5.4).
 ///
 /// ```text
-/// | delivered | text that was checked | half a character | room |
-/// |             0 … checked             … filled         … body.len()
+/// | delivered | unused | text that was checked | half a character | room |
+///             0 …      start …                 checked …          filled … body.len()
 /// ```
 pub(super) struct Partial {
     pub(super) kind: Kind,
@@ -21,6 +23,7 @@ pub(super) struct Partial {
     pub(super) key: [u8; 4],
     pub(super) fin: bool,
     pub(super) body: Vec<u8>,
+    start: usize,
     pub(super) filled: usize,
     pub(super) checked: usize,
     /// What comes before `body`, if it was inflated; see `inflate.rs`.
@@ -74,6 +77,7 @@ impl Partial {
             key: [0; 4],
             fin: false,
             body: Vec::new(),
+            start: 0,
             filled: 0,
             checked: 0,
             blocks: Vec::new(),
@@ -94,14 +98,16 @@ impl Partial {
         }
         self.frames = self.frames.saturating_add(1);
         // What is announced earns no memory but what is there already.
-        if self.body.is_empty()
+        if self.frames == 1
+            && self.fin
             && self.pull == Pull::Whole
             && !self.compressed
             && let Ok(len) = usize::try_from(header.len)
-            && let Some(memory) = spare::take(len)
+            && let Some((memory, start)) = spare::aligned(len)
         {
-            self.body = memory;
-            self.body.resize(len, 0);
+            (self.body, self.start) = (memory, start);
+            (self.filled, self.checked) = (start, start);
+            self.body.resize(start.saturating_add(len), 0);
         }
     }
 
@@ -139,7 +145,7 @@ impl Partial {
     #[inline]
     pub(super) fn is_direct(&self) -> bool {
         self.left > Self::DIRECT
-            && self.filled >= Self::DIRECT_AFTER
+            && self.filled.saturating_sub(self.start) >= Self::DIRECT_AFTER
             && self.pull == Pull::Whole
             && !self.compressed
     }
@@ -154,11 +160,16 @@ impl Partial {
             if whole.saturating_sub(end) <= end / 16 {
                 end = whole;
             }
-            self.body.reserve_exact(end.saturating_sub(self.body.len()));
+            let more = end.saturating_sub(self.body.len());
+            self.body.reserve_exact(more.saturating_add(spare::LINE)); // To be used again.
             self.body.resize(end, 0);
         }
-        let end = self.filled.saturating_add(Self::READ).min(self.body.len());
-        self.body.get_mut(self.filled..end).unwrap_or_default()
+        let room = self.body.get_mut(self.filled..).unwrap_or_default();
+        let most = Self::READ.saturating_add(Self::DIRECT as usize);
+        if room.len() > most {
+            return room.get_mut(..Self::READ).unwrap_or_default();
+        }
+        room
     }
 
     pub(super) fn handle_input(&mut self, len: usize) {
@@ -223,7 +234,7 @@ impl Partial {
         let rest = self.body.get(ready..).unwrap_or_default().to_vec();
         self.body.truncate(ready);
         self.filled = rest.len();
-        self.checked = 0;
+        (self.start, self.checked) = (0, 0);
         core::mem::replace(&mut self.body, rest)
     }
 
@@ -234,16 +245,17 @@ impl Partial {
             return Err(ProtocolError::Utf8); // It ends in half a character.
         }
         let ready = match self.pull {
-            Pull::Whole if !ends => 0,
+            Pull::Whole if !ends => self.start,
             _ => self.ready(),
         };
-        if !ends && ready == 0 {
+        if !ends && ready == self.start {
             return Ok(if self.left == 0 {
                 Step::NextFrame
             } else {
                 Step::Wait
             });
         }
+        let start = self.start;
         let mut body = self.take(ready);
         self.delivered = true;
         if !self.blocks.is_empty() {
@@ -259,10 +271,11 @@ impl Partial {
             Pull::Skip if self.left == 0 => Step::NextFrame,
             Pull::Skip => Step::Wait,
             pull => {
-                let body = match pull {
+                let mut body = match pull {
                     Pull::Whole => spare::share(body),
                     _ => body.into(),
                 };
+                body.advance(start.min(body.len()));
                 Step::Chunk(Chunk {
                     data: Message::from_checked(self.kind, body),
                     fin: ends,

@@ -24,6 +24,18 @@ pub(super) fn take(len: usize) -> Option<Vec<u8>> {
     Some(Vec::new()).filter(|memory: &Vec<u8>| memory.capacity() >= len)
 }
 
+/// What is read straight into a message begins with a line of the processor's memory. Where allocators and
+/// systems leave it otherwise, it may lie a few bytes further into its page than what it is copied from,
+/// which costs some processors ten times as much.
+pub(super) const LINE: usize = 64;
+
+/// As [`take`], and where in it the message is to begin.
+pub(super) fn aligned(len: usize) -> Option<(Vec<u8>, usize)> {
+    let memory = take(len.checked_add(LINE)?)?;
+    let start = memory.as_ptr().align_offset(LINE);
+    (start < LINE).then_some((memory, start))
+}
+
 /// Memory of its own with a copy of `parts`, one behind the other.
 pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
     let len = parts.iter().map(|part| part.len()).sum();
@@ -48,52 +60,70 @@ pub(super) fn share(body: Vec<u8>) -> Bytes {
 mod kept {
     use alloc::{collections::VecDeque, vec::Vec};
     use core::{cell::RefCell, mem};
+    use std::sync::Mutex;
 
-    /// What a thread keeps at most, in bytes and in pieces.
-    const MOST: usize = 512 << 10;
-    const PIECES: usize = 32;
+    /// What a thread keeps at most, in bytes; twice as much as its largest piece.
+    const LOCAL: usize = 512 << 10;
+    /// And the process, of larger pieces, for which a lock costs little.
+    const SHARED: usize = 4 << 20;
 
     std::thread_local! {
-        static KEPT: RefCell<Kept> = const { RefCell::new(Kept { pieces: VecDeque::new(), bytes: 0 }) };
+        static OWN: RefCell<Kept> = const { RefCell::new(Kept::new(LOCAL)) };
     }
+
+    static LARGE: Mutex<Kept> = Mutex::new(Kept::new(SHARED));
 
     struct Kept {
         /// The oldest first.
         pieces: VecDeque<Vec<u8>>,
         bytes: usize,
+        most: usize,
     }
 
-    pub(super) fn take(len: usize) -> Option<Vec<u8>> {
-        let fits = len..=len.saturating_mul(2);
-        let taken = KEPT.try_with(|kept| {
-            let kept = &mut *kept.try_borrow_mut().ok()?;
-            let at = kept
+    impl Kept {
+        /// However small they are.
+        const PIECES: usize = 32;
+
+        const fn new(most: usize) -> Self {
+            Self {
+                pieces: VecDeque::new(),
+                bytes: 0,
+                most,
+            }
+        }
+
+        fn take(&mut self, len: usize) -> Option<Vec<u8>> {
+            let fits = len..=len.saturating_mul(2);
+            let at = self
                 .pieces
                 .iter()
                 .rposition(|piece| fits.contains(&piece.capacity()))?;
-            let piece = kept.pieces.remove(at)?;
-            kept.bytes = kept.bytes.saturating_sub(piece.capacity());
+            let piece = self.pieces.remove(at)?;
+            self.bytes = self.bytes.saturating_sub(piece.capacity());
             Some(piece)
-        });
-        taken.ok().flatten()
+        }
+
+        fn give(&mut self, piece: Vec<u8>) {
+            self.bytes = self.bytes.saturating_add(piece.capacity());
+            self.pieces.push_back(piece);
+            while self.bytes > self.most || self.pieces.len() > Self::PIECES {
+                let oldest = self.pieces.pop_front().unwrap_or_default();
+                self.bytes = self.bytes.saturating_sub(oldest.capacity());
+            }
+        }
     }
 
-    fn give(piece: Vec<u8>) {
-        if piece.capacity() > MOST / 2 {
-            return;
+    /// What is kept where pieces of `len` bytes are, unless somebody else is there, or the thread ends.
+    fn with<U>(len: usize, f: impl FnOnce(&mut Kept) -> U) -> Option<U> {
+        if len > LOCAL / 2 {
+            return LARGE.try_lock().ok().map(|mut kept| f(&mut kept));
         }
-        // A thread that ends keeps nothing.
-        let _ = KEPT.try_with(|kept| {
-            let Ok(mut kept) = kept.try_borrow_mut() else {
-                return;
-            };
-            kept.bytes = kept.bytes.saturating_add(piece.capacity());
-            kept.pieces.push_back(piece);
-            while kept.bytes > MOST || kept.pieces.len() > PIECES {
-                let oldest = kept.pieces.pop_front().unwrap_or_default();
-                kept.bytes = kept.bytes.saturating_sub(oldest.capacity());
-            }
-        });
+        let done = OWN.try_with(|kept| kept.try_borrow_mut().ok().map(|mut kept| f(&mut kept)));
+        done.ok().flatten()
+    }
+
+    pub(super) fn take(len: usize) -> Option<Vec<u8>> {
+        with(len, |kept| kept.take(len)).flatten()
     }
 
     /// A message's memory.
@@ -113,7 +143,10 @@ mod kept {
 
     impl Drop for Spare {
         fn drop(&mut self) {
-            give(mem::take(&mut self.0));
+            let piece = mem::take(&mut self.0);
+            if piece.capacity() <= SHARED / 2 {
+                with(piece.capacity(), |kept| kept.give(piece));
+            }
         }
     }
 }

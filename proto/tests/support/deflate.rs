@@ -189,3 +189,14 @@ impl Random {
         (self.next() % most.max(1) as u64) as usize
     }
 }
+
+pub fn json(len: usize) -> Vec<u8> {
+    let mut random = Random(1);
+    let mut text = String::new();
+    while text.len() < len {
+        let (id, name) = (random.below(100_000), random.below(300));
+        text += &format!("{{\"id\":{id},\"name\":\"user{name}\",\"on\":true}},");
+    }
+    text.truncate(len);
+    text.into()
+}

@@ -1,0 +1,154 @@
+//! What compression holds in memory: states of a connection's own, and those that all share.
+
+mod support;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use allocation_counter::measure;
+use bowline_proto::{
+    Role,
+    deflate::{Agreed, Deflate},
+};
+use bytes::Bytes;
+use support::{
+    BINARY, CLOSE, CONTINUATION, End, FIN, Frame, binary,
+    deflate::{self, Deflater, RSV1, USUAL, all, compressed, json, window},
+};
+
+/// Bytes that `run` allocated and did not give back.
+fn held(run: impl FnOnce()) -> i64 {
+    measure(run).bytes_current
+}
+
+const KIB: u64 = 1 << 10;
+
+/// How many states of a kind are kept.
+const KEPT: usize = 32;
+
+fn both(bits: u8, takeover: bool) -> Agreed {
+    Agreed {
+        send: window(bits, takeover),
+        recv: window(bits, takeover),
+    }
+}
+
+/// Connections that received half a message.
+fn under_way(count: usize, data: &[u8]) -> Vec<End> {
+    let half = &data[..data.len() / 2];
+    let give = |_| {
+        let mut end = deflate::end(Role::Server, both(12, false), |_| {});
+        end.give(&[Frame::new(RSV1 | BINARY, half)]);
+        end
+    };
+    (0..count).map(give).collect()
+}
+
+/// Nobody else has the pool, and what is in it that inflates is in use.
+fn alone(data: &[u8]) -> (MutexGuard<'static, ()>, Vec<End>) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    (guard, under_way(KEPT, data))
+}
+
+/// What a connection holds after a compressed message each way, beside what it held before.
+fn state(options: Deflate, agreed: Agreed) -> (i64, i64) {
+    let content = json(2000);
+    let data = Deflater::new(6, false).message(&content);
+    let _alone = alone(&data);
+    let mut end = deflate::end(Role::Server, agreed, |config| {
+        config.deflate = Some(options)
+    });
+    let sending = held(|| {
+        end.conn.send(Bytes::copy_from_slice(&content)).unwrap();
+        end.write();
+    });
+    let receiving = held(|| {
+        let events = end.give(&[compressed(BINARY, &data)]);
+        assert_eq!(events, [Ok(binary(&content[..]))]);
+    });
+    (sending, receiving)
+}
+
+#[test]
+fn states_are_as_large_as_documented() {
+    for (bits, memory_level, kib) in [(15, 8, 371), (12, 5, 161), (9, 1, 134)] {
+        let mut options = all();
+        options.memory_level = memory_level;
+        let (sending, receiving) = state(options, both(bits, true));
+        let sending = sending as u64 / KIB;
+        assert!(
+            (kib - 1..=kib + 1).contains(&sending),
+            "{sending} KiB for {bits}, {memory_level}"
+        );
+        let receiving = receiving as u64 / KIB;
+        assert!((46..=47).contains(&receiving), "{receiving} KiB");
+    }
+}
+
+#[test]
+fn without_takeover_connections_share_a_few_states() {
+    let content = json(2000);
+    let data = Deflater::new(6, false).message(&content);
+    let _alone = alone(&data);
+    let agreed = both(12, false);
+    let mut ends: Vec<End> = (0..200)
+        .map(|_| deflate::end(Role::Server, agreed, |_| {}))
+        .collect();
+    let round = |ends: &mut Vec<End>| {
+        for end in ends {
+            end.conn.send(content.clone()).unwrap();
+            end.write();
+            end.give(&[compressed(BINARY, &data)]);
+        }
+    };
+    let first = held(|| round(&mut ends)) as u64;
+    assert!(first < 512 * KIB, "{first}");
+    assert_eq!(held(|| round(&mut ends)), 0);
+    // A thread of its own finds them.
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(held(|| round(&mut ends)), 0));
+    });
+    // Messages under way have one each, and give it back; not all are kept.
+    let mut busy = Vec::new();
+    let count = 2 * KEPT;
+    let held_by_all = held(|| busy = under_way(count, &data)) as u64;
+    assert!(held_by_all > (count as u64 - 1) * 45 * KIB, "{held_by_all}");
+    let rest = &data[data.len() / 2..];
+    held(|| {
+        for end in &mut busy {
+            let events = end.give(&[Frame::new(FIN | CONTINUATION, rest)]);
+            assert_eq!(events.len(), 1);
+        }
+    });
+    let again = held(|| busy.extend(under_way(count, &data))) as u64;
+    let new = (count - KEPT) as u64;
+    assert!(
+        (new * 45 * KIB..(new + 1) * 60 * KIB).contains(&again),
+        "{again}"
+    );
+}
+
+#[test]
+fn with_takeover_a_state_lives_as_long_as_its_connection() {
+    let content = json(2000);
+    let data = Deflater::new(6, false).message(&content);
+    let _alone = alone(&data);
+    let total = held(|| {
+        for i in 0..20 {
+            let mut end = deflate::end(Role::Server, USUAL, |_| {});
+            end.conn.send(content.clone()).unwrap();
+            end.write();
+            end.give(&[compressed(BINARY, &data)]);
+            // A Close ends the need for them, and so does any other end.
+            if i % 2 == 0 {
+                end.conn.close(None);
+                end.write();
+                end.give(&[Frame::new(CLOSE, "")]);
+            } else {
+                end.conn.abort();
+            }
+            std::mem::forget(end);
+        }
+    });
+    assert!(total < 20 << 10, "{total}");
+}
