@@ -260,20 +260,28 @@ impl Receiver {
             .config
             .max_frame_size
             .min(self.config.max_message_size as u64)
-            .min(125) as u8;
+            .min(Self::BLOCK as u64) as usize;
         let input = self.input.bytes_mut();
         let end = input.len().min(Self::BLOCK);
         let mut left = end;
         let mut rest = input.get_mut(..end).unwrap_or_default();
         while let Some(([0x81 | 0x82, second], body)) = rest.split_first_chunk_mut() {
-            let len = match self.role {
+            let short = match self.role {
                 Role::Server => *second ^ 0x80,
                 Role::Client => *second,
             };
-            if len > max {
+            let (len, body) = match short {
+                0..126 => (short.into(), body),
+                126 => match body.split_first_chunk_mut() {
+                    Some((len, body)) => (u16::from_be_bytes(*len).into(), body),
+                    None => break,
+                },
+                _ => break,
+            };
+            // What is longer than it has to be is for the long way to judge.
+            if len > max || short == 126 && len < 126 {
                 break;
             }
-            let len = usize::from(len);
             let next = if self.role == Role::Client {
                 body.get_mut(len..)
             } else if let Some((key, body)) = body.split_first_chunk_mut()
@@ -302,8 +310,13 @@ impl Receiver {
     #[inline]
     pub(super) fn take_small(&mut self) -> Option<Message> {
         let &[first, second] = self.block.first_chunk()?;
-        let head: usize = if self.role == Role::Server { 6 } else { 2 };
-        let end = head.saturating_add(usize::from(second & 0x7F));
+        let key: usize = if self.role == Role::Server { 4 } else { 0 };
+        let (head, len) = match (second & 0x7F, self.block.get(2..4)) {
+            (126, Some(&[high, low])) => (4, u16::from_be_bytes([high, low])),
+            (short, _) => (2, short.into()),
+        };
+        let head = key.saturating_add(head);
+        let end = head.saturating_add(len.into());
         let is_text = first & 0xF == OpCode::Text as u8;
         if is_text && !utf8::is_utf8(self.block.get(head..end)?) {
             return None;
