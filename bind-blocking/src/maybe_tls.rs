@@ -1,5 +1,5 @@
 use std::{
-    io,
+    io::{self, IoSlice},
     net::{Shutdown, SocketAddr},
     time::Duration,
 };
@@ -48,6 +48,10 @@ impl<S: Transport> Transport for MaybeTls<S> {
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         either!(self, stream => stream.write(bytes))
+    }
+
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        either!(self, stream => stream.write_vectored(pieces))
     }
 
     fn flush(&self) -> io::Result<()> {

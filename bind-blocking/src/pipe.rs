@@ -151,7 +151,7 @@ impl<S: Transport> Read for Io<S> {
 
 impl<S: Transport> Write for Io<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.writing.poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -159,9 +159,15 @@ impl<S: Transport> Write for Io<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let pipe = &*self.0;
+        if !pipe.is_shared()
+            && let Some(written) = pipe.writing.write_at_once(&pipe.transport, bufs)
+        {
+            return Poll::Ready(written);
+        }
         let mut len = 0;
         for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-            match self.poll_write(cx, buf) {
+            match pipe.writing.poll_write(cx, buf) {
                 Poll::Ready(Ok(taken)) => len += taken,
                 polled if len == 0 => return polled,
                 _ => break,

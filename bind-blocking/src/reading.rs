@@ -4,8 +4,11 @@ use crate::{
     Transport,
     clock::Wants,
     sync::{Mutex, MutexGuard},
-    transport::{ROOM, timed_out},
+    transport::timed_out,
 };
+
+/// The most that is read at a time, in bytes.
+const ROOM: usize = 128 << 10;
 
 thread_local! {
     /// What a thread reads into, kept while it has nothing to say.

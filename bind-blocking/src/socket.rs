@@ -38,6 +38,9 @@ impl<S: Transport> WebSocket<S> {
     /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
     /// [`Error::Protocol`] comes after the peer was told.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        if let Some(message) = self.inner.next_small() {
+            return Ok(Some(message));
+        }
         self.runner.run(self.inner.recv())
     }
 
@@ -109,6 +112,10 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// As [`send`](Self::send).
     pub fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
+        let message = message.into();
+        if self.inner.send_small(&message) {
+            return Ok(());
+        }
         self.runner.run(self.inner.feed(message))
     }
 

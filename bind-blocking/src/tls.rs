@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, IoSlice, Read, Write},
     net::{Shutdown, SocketAddr},
     sync::{Arc, PoisonError},
     time::Duration,
@@ -183,8 +183,12 @@ impl<S: Transport> Transport for Tls<S> {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.send()?;
-        let len = self.session().tls.writer().write(bytes)?;
+        let len = self.session().tls.writer().write_vectored(pieces)?;
         match self.send() {
             // It is taken all the same, and leaves with what comes next.
             Err(error) if !timed_out(&error) => Err(error),

@@ -1,5 +1,5 @@
 use std::{
-    io,
+    io::{self, IoSlice},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
@@ -18,6 +18,13 @@ pub trait Transport {
 
     /// Writes from the front of `bytes`, which are some.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// As [`write`](Self::write), from the front of several pieces, of which some are not empty. Left
+    /// as it is, from the first of those.
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let first = pieces.iter().find(|piece| !piece.is_empty());
+        self.write(first.map_or(&[], |piece| piece))
+    }
 
     /// Passes on what the transport holds back.
     fn flush(&self) -> io::Result<()> {
@@ -58,6 +65,11 @@ macro_rules! socket {
                 io::Write::write(&mut &*self, bytes)
             }
 
+            #[inline]
+            fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+                io::Write::write_vectored(&mut &*self, pieces)
+            }
+
             fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 Self::set_read_timeout(self, timeout)
             }
@@ -92,6 +104,10 @@ impl<S: Transport + ?Sized> Transport for Arc<S> {
         (**self).write(bytes)
     }
 
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        (**self).write_vectored(pieces)
+    }
+
     fn flush(&self) -> io::Result<()> {
         (**self).flush()
     }
@@ -113,7 +129,7 @@ impl<S: Transport + ?Sized> Transport for Arc<S> {
     }
 }
 
-/// The most that is read at a time, or waits to be written, in bytes.
+/// The most that waits to be written, in bytes.
 pub(crate) const ROOM: usize = 64 << 10;
 
 /// Whether a call took no longer than it might, and there is nothing else to say about it.

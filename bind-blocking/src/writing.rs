@@ -1,5 +1,5 @@
 use std::{
-    io,
+    io::{self, IoSlice},
     net::Shutdown,
     sync::PoisonError,
     task::{Context, Poll, Waker},
@@ -54,6 +54,31 @@ impl Writing {
         }
         state.bytes.extend_from_slice(&buf[..len]);
         Poll::Ready(Ok(len))
+    }
+
+    /// For the driver of a socket that no other thread has: writes without a copy, if nothing is before
+    /// it and the transport takes something. Blocks as [`write`](Self::write) does.
+    pub(crate) fn write_at_once(
+        &self,
+        transport: &impl Transport,
+        pieces: &[IoSlice<'_>],
+    ) -> Option<io::Result<usize>> {
+        let state = self.state();
+        if state.failed || state.stuck || !state.bytes.is_empty() || state.end != End::Open {
+            return None;
+        }
+        drop(state);
+        let written = transport.write_vectored(pieces);
+        let mut state = self.state();
+        match &written {
+            Ok(_) => state.unflushed = true,
+            Err(error) if timed_out(error) => {
+                state.stuck = true;
+                return None;
+            }
+            Err(_) => state.fail(None),
+        }
+        Some(written)
     }
 
     /// For the driver: whether all that it put here has left.

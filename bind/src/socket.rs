@@ -152,15 +152,26 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
         poll_fn(move |cx| {
-            if message
-                .as_ref()
-                .is_some_and(|it| self.output.send_small(it))
-            {
+            if message.as_ref().is_some_and(|it| self.send_small(it)) {
                 message = None;
                 return Poll::Ready(Ok(()));
             }
             self.poll_queue(cx, &mut message, Sender::send)
         })
+    }
+
+    /// What [`recv`](Self::recv) would give at once, without a context: one of many small messages that
+    /// came in one read. `None` says nothing.
+    #[inline]
+    pub fn next_small(&mut self) -> Option<Message> {
+        self.input.next_small()
+    }
+
+    /// What [`feed`](Self::feed) would do at once, without a context, for a server's small message.
+    /// `false` says nothing.
+    #[inline]
+    pub fn send_small(&mut self, message: &Outgoing) -> bool {
+        self.output.send_small(message)
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
@@ -275,7 +286,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.input.next_small() {
+        if let Some(message) = self.next_small() {
             return Poll::Ready(Ok(Some(message)));
         }
         let polled = ready!(
