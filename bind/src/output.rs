@@ -350,6 +350,7 @@ impl<S: Write> Output<S> {
         if !self.make_room(cx) || self.guarded || !self.turns.is_empty() {
             return Err(TrySendError::Full(message));
         }
+        self.tx.lend(|| LOAN.take());
         self.tx
             .send(message)
             .map_err(|error| TrySendError::Failed(self.refuse(error)))?;
