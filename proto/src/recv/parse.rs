@@ -310,13 +310,14 @@ impl Receiver {
     #[inline]
     pub(super) fn take_small(&mut self) -> Option<Message> {
         let &[first, second] = self.block.first_chunk()?;
-        let key: usize = if self.role == Role::Server { 4 } else { 0 };
-        let (head, len) = match (second & 0x7F, self.block.get(2..4)) {
-            (126, Some(&[high, low])) => (4, u16::from_be_bytes([high, low])),
-            (short, _) => (2, short.into()),
-        };
-        let head = key.saturating_add(head);
-        let end = head.saturating_add(len.into());
+        let mut head: usize = if self.role == Role::Server { 6 } else { 2 };
+        let mut len = usize::from(second & 0x7F);
+        if len == 126 {
+            let &[_, _, high, low] = self.block.first_chunk()?;
+            head = head.saturating_add(2);
+            len = u16::from_be_bytes([high, low]).into();
+        }
+        let end = head.saturating_add(len);
         let is_text = first & 0xF == OpCode::Text as u8;
         if is_text && !utf8::is_utf8(self.block.get(head..end)?) {
             return None;
