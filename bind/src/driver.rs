@@ -1,35 +1,24 @@
 //! The one loop that every waiting call runs.
 
 use std::{
-    cell::Cell,
     fmt, io, mem,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     task::{Context, Poll, ready},
 };
 
-use proto::{Chunk, Event, Instant, Lost, Message, Receiver, RecvError};
+use proto::{Chunk, Event, Message, Receiver};
 
 use crate::{
     Error, Read, Timer, Write,
-    error::lost,
     output::{MAX_EVENTS, Output},
 };
 
-/// The size of the buffer that is lent to one socket after the other, in bytes.
-const LOAN: usize = 128 << 10;
+mod loan;
+mod steps;
+
+use steps::tell;
+
 /// After so many bytes without waiting, other tasks get a turn.
 const MAX_BYTES: u32 = 64 << 10;
-
-/// What is worth to be copied out of the loan, in bytes, where otherwise the socket would keep it.
-const COPY_BELOW: usize = 4 << 10;
-/// So many sockets of the process may keep the loan while the application works on what they received.
-const MAX_KEPT: usize = 16;
-
-static KEPT: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static POOL: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
-}
 
 /// Lends out the sending direction: directly, or from under a lock.
 pub(crate) trait Access<S> {
@@ -66,7 +55,7 @@ pub(crate) struct Input<T> {
     io_error: Option<io::Error>,
     events: u8,
     bytes: u32,
-    /// It keeps the loan, and is counted in `KEPT`.
+    /// It keeps the loan, and is counted.
     keeps: bool,
 }
 
@@ -197,20 +186,13 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
         let polled = self.poll(output, cx);
-        if polled.is_pending() || self.rx.unread() < COPY_BELOW || !self.keep() {
-            self.give_back();
-        }
         if polled.is_pending() {
+            self.give_back();
             (self.events, self.bytes) = (0, 0);
+        } else {
+            self.keep_or_give_back();
         }
         polled
-    }
-
-    /// Whether the loan may stay here until the next call. Few have it at a time, usually one.
-    fn keep(&mut self) -> bool {
-        let free = |kept: usize| (kept < MAX_KEPT).then_some(kept + 1);
-        self.keeps = self.keeps || KEPT.fetch_update(Relaxed, Relaxed, free).is_ok();
-        self.keeps
     }
 
     fn poll<S: Read + Write>(
@@ -258,172 +240,11 @@ impl<T: Timer> Input<T> {
         }
     }
 
-    /// What was received and not polled.
-    fn next_event<S: Write>(
-        &mut self,
-        output: &mut impl Access<S>,
-        cx: &mut Context<'_>,
-    ) -> Option<Event<Chunk>> {
-        let event = match self.pull {
-            Pull::Chunks => self.rx.poll_chunk(),
-            Pull::Messages => {
-                let event = self.rx.poll_event();
-                event.map(|event| event.map(|event| event.map(|data| Chunk { data, fin: true })))
-            }
-        };
-        if let Some(control) = self.rx.poll_control() {
-            // An answer leaves now, whenever the application calls again.
-            let rx = &mut self.rx;
-            output.with(cx, |output, cx| {
-                output.rested();
-                output.tx.handle_control(control);
-                let _ = output.poll(cx);
-                tell(rx, output);
-            });
-        }
-        event.unwrap_or_else(|error| {
-            let error = match (error, self.io_error.take()) {
-                (RecvError::Lost(_), Some(error)) => Error::Lost(error),
-                (error, _) => error.into(),
-            };
-            #[cfg(feature = "tracing")]
-            tracing::debug!(%error, "websocket failed");
-            self.failed.get_or_insert_with(|| Box::new(error));
-            None
-        })
-    }
-
-    /// Ready when something happened. Does not read once we have begun to close, if `open` says so: what
-    /// that means for the peer's answer has to be known first.
-    fn poll_read<S: Read + Write>(
-        &mut self,
-        output: &mut impl Access<S>,
-        cx: &mut Context<'_>,
-        open: bool,
-    ) -> Poll<()> {
-        if self.rx.is_drained() {
-            return Poll::Pending;
-        }
-        if self.rx.wants_loan() {
-            self.rx.lend(POOL.take().unwrap_or_else(|| vec![0; LOAN]));
-        }
-        let Some(buf) = self.rx.recv_buf() else {
-            return Poll::Ready(());
-        };
-        // A transport that cannot be written to still has what the peer sent before, and no more.
-        let (read, error) = output.with(cx, |output, cx| {
-            if open && !output.is_open() {
-                return (Poll::Pending, None);
-            }
-            let Some(io) = &mut output.io else {
-                return (Poll::Pending, Some(None));
-            };
-            let mut read = io.poll_read(cx, buf);
-            if read.is_pending() && output.peer_closed && output.ends_when_dropped() {
-                // Nothing more is to come, and the peer waits for the end.
-                read = Poll::Ready(Ok(0));
-            }
-            let lost = read.is_pending() && output.tx.end().is_some();
-            (read, lost.then(|| output.error.take()))
-        });
-        match (read, error) {
-            (Poll::Ready(Ok(0)), _) => self.rx.handle_eof(),
-            (Poll::Ready(Ok(len)), _) => {
-                self.bytes = self.bytes.saturating_add(len as u32);
-                self.rx.handle_input(len);
-            }
-            (Poll::Ready(Err(error)), _) => {
-                let end = RecvError::Lost(lost(&error));
-                self.io_error.get_or_insert(error);
-                self.rx.handle_end(end);
-            }
-            (Poll::Pending, Some(error)) => {
-                self.io_error = self.io_error.take().or(error);
-                let end = output.with(cx, |output, _| output.tx.end());
-                self.rx
-                    .handle_end(end.unwrap_or(RecvError::Lost(Lost::Failed)));
-            }
-            (Poll::Pending, None) => return Poll::Pending,
-        }
-        Poll::Ready(())
-    }
-
-    /// Whether a deadline came, that of writing (`write`) or one of receiving.
-    fn poll_time<S>(
-        &mut self,
-        output: &mut impl Access<S>,
-        cx: &mut Context<'_>,
-        write: Option<Instant>,
-    ) -> bool {
-        let deadline = match (self.rx.poll_timeout(), write) {
-            (Some(read), Some(write)) => read.min(write),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return false,
-        };
-        if deadline > Instant::EPOCH && self.timer.poll_until(cx, deadline).is_pending() {
-            return false;
-        }
-        let now = self.timer.now();
-        let result = self.rx.handle_timeout(now);
-        let control = self.rx.poll_control();
-        let rx = &mut self.rx;
-        output.with(cx, |output, _| {
-            if let Err(deadline) = result {
-                // The receiver tells of it.
-                let _ = output.time_out(deadline);
-            }
-            if let Some(control) = control {
-                output.tx.handle_control(control);
-            }
-            if let Err(deadline) = output.tx.handle_timeout(now) {
-                rx.handle_end(RecvError::TimedOut(deadline));
-            }
-        });
-        true
-    }
-
-    /// The end of it all: our direction is ended, and the transport is dropped.
-    fn finish<S: Write>(
-        &mut self,
-        output: &mut impl Access<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Pass> {
-        let rx = &self.rx;
-        output.with(cx, |output, cx| {
-            // A transport that takes nothing is not waited for.
-            let _ = output.poll_shutdown(cx);
-            output.finish(rx.closed(output.tx.is_closed()));
-        });
-        Poll::Ready(Pass::Ended)
-    }
-
     /// Ends the connection at once.
     pub(crate) fn abort<S>(&mut self, output: &mut Output<S>) {
         self.rx.abort();
         self.parked = None;
         output.finish(self.rx.closed(output.tx.is_closed()));
-    }
-}
-
-impl<T> Input<T> {
-    /// Others need the loan while this task does not run.
-    pub(crate) fn give_back(&mut self) {
-        if let Some(loan) = self.rx.take_back() {
-            POOL.set(Some(loan));
-        }
-        self.release();
-    }
-
-    fn release(&mut self) {
-        if mem::take(&mut self.keeps) {
-            KEPT.fetch_sub(1, Relaxed);
-        }
-    }
-}
-
-impl<T> Drop for Input<T> {
-    fn drop(&mut self) {
-        self.release();
     }
 }
 
@@ -434,21 +255,5 @@ impl<T> fmt::Debug for Input<T> {
             .field("parked", &self.parked.is_some())
             .field("failed", &self.failed)
             .finish_non_exhaustive()
-    }
-}
-
-/// Tells the receiver what happened to the sender.
-#[inline]
-fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
-    if let Some(payload) = output.tx.poll_ping() {
-        rx.handle_ping_left(payload);
-    }
-    if output.tx.is_closing() && output.tx.end().is_none() {
-        rx.handle_closing();
-    }
-    output.peer_closed = rx.is_closed();
-    output.wants_shutdown = rx.wants_shutdown();
-    if output.aborted {
-        rx.abort();
     }
 }

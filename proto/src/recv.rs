@@ -1,15 +1,16 @@
 //! Receiving: bytes in, events out (RFC 6455 §5.4, §6.2).
 
-use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
-    Chunk, CloseCode, CloseFrame, Closed, Config, Control, ControlPayload, Deadline, Event,
-    Initiator, Instant, Lost, Message, RecvError, Role, deflate::Inflater,
+    Chunk, CloseCode, Config, Control, ControlPayload, Deadline, Event, Instant, Message,
+    RecvError, Role, deflate::Inflater,
 };
 
+mod ending;
 mod inflate;
 mod input;
 mod parse;
@@ -17,6 +18,7 @@ mod partial;
 mod spare;
 mod timers;
 
+use ending::{Ending, Phase};
 use input::Input;
 use partial::{Partial, Pull};
 use timers::Timers;
@@ -42,30 +44,6 @@ pub struct Receiver {
     owed: Control,
     timers: Timers,
     ending: Option<Box<Ending>>,
-}
-
-/// What is known of the end, once that has begun.
-#[derive(Default)]
-struct Ending {
-    /// An error that was not polled.
-    failed: Option<RecvError>,
-    /// What ends the connection once the input was polled.
-    end: Option<RecvError>,
-    /// For [`Receiver::closed`].
-    close: Option<Option<CloseFrame>>,
-    initiator: Option<Initiator>,
-    cause: Option<RecvError>,
-}
-
-/// How far the receiving direction has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
-    Open,
-    /// Nothing more is delivered: a Close was received, or the connection failed.
-    Draining,
-    /// The peer has ended its direction, and our Close may still leave.
-    Drained,
-    Done,
 }
 
 impl Receiver {
@@ -128,25 +106,6 @@ impl Receiver {
             self.timers.handle_input();
         }
         taken
-    }
-
-    /// The peer ended its direction of the transport. Takes its place behind what was received.
-    pub fn handle_eof(&mut self) {
-        self.handle_end(RecvError::Lost(Lost::Eof));
-    }
-
-    /// The transport, or the [`Sender`](crate::Sender), failed. Takes its place behind what was
-    /// received.
-    pub fn handle_end(&mut self, end: RecvError) {
-        self.ending().end.get_or_insert(end);
-        self.drained = false;
-        self.plain = false;
-    }
-
-    /// We began to close, or answered: the peer's Close is now due.
-    pub fn handle_closing(&mut self) {
-        self.ending().initiator.get_or_insert(Initiator::Local);
-        self.timers.handle_closing(&self.config);
     }
 
     /// A Ping with this payload has left.
@@ -248,68 +207,6 @@ impl Receiver {
         Some(core::mem::take(&mut self.owed))
     }
 
-    /// Whether the transport has nothing more to deliver that would matter. What the peer is owed may
-    /// still have to leave; see [`is_done`](Self::is_done).
-    pub fn is_drained(&self) -> bool {
-        matches!(self.phase, Phase::Drained | Phase::Done)
-    }
-
-    /// Whether the connection is over, where `sent` tells whether our Close has left, or never will.
-    pub fn is_done(&self, sent: bool) -> bool {
-        self.phase == Phase::Done || self.phase == Phase::Drained && sent
-    }
-
-    /// Why the connection is over, if that is so and no closing handshake was the reason.
-    pub(crate) fn end(&self) -> Option<RecvError> {
-        let ending = self.ending.as_ref()?;
-        ending.cause.filter(|_| self.phase == Phase::Done)
-    }
-
-    /// Whether the closing handshake has begun, or failed.
-    pub fn is_closing(&self) -> bool {
-        let initiator = self.ending.as_ref().and_then(|it| it.initiator);
-        initiator.is_some() || self.phase != Phase::Open
-    }
-
-    /// Whether the peer's Close was received.
-    pub fn is_closed(&self) -> bool {
-        self.ending.as_ref().is_some_and(|it| it.close.is_some())
-    }
-
-    /// Whether to end our direction of the transport once our Close has left. A server ends it first;
-    /// a client waits for that (RFC 6455 §7.1.1), unless the connection failed.
-    pub fn wants_shutdown(&self) -> bool {
-        match self.phase {
-            Phase::Open => false,
-            Phase::Draining => {
-                let failed = self.ending.as_ref().is_some_and(|it| it.cause.is_some());
-                self.role == Role::Server || failed
-            }
-            Phase::Drained | Phase::Done => true,
-        }
-    }
-
-    /// How the connection ended, where `sent` tells whether our Close has left; `None` before
-    /// [`is_done`](Self::is_done).
-    pub fn closed(&self, sent: bool) -> Option<Closed> {
-        if !self.is_drained() {
-            return None;
-        }
-        let ending = self.ending.as_ref()?;
-        let (code, reason) = match &ending.close {
-            Some(Some(frame)) => (frame.code().get(), frame.reason().clone()),
-            Some(None) => (Closed::NO_STATUS, Default::default()),
-            None => (Closed::ABNORMAL, Default::default()),
-        };
-        Some(Closed {
-            code,
-            reason,
-            initiator: ending.initiator.unwrap_or(Initiator::Peer),
-            clean: sent && ending.close.is_some(),
-            cause: ending.cause,
-        })
-    }
-
     /// From when the last Ping left to when its Pong was received.
     pub fn latency(&self) -> Option<Duration> {
         self.timers.latency()
@@ -346,14 +243,6 @@ impl Receiver {
         self.input.take_back()
     }
 
-    /// Ends the connection from this end at once.
-    pub fn abort(&mut self) {
-        self.ending().initiator.get_or_insert(Initiator::Local);
-        self.phase = Phase::Done;
-        self.plain = false;
-        self.discard();
-    }
-
     fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
         if let Some(error) = self.ending.as_mut().and_then(|it| it.failed.take()) {
             return Err(error);
@@ -384,53 +273,6 @@ impl Receiver {
         self.drained = true;
         self.timers.handle_drained();
         self.input.release();
-    }
-
-    /// §7.1.7, _Fail the WebSocket Connection_: tells the peer, and delivers nothing more.
-    fn fail(&mut self, error: RecvError, code: CloseCode) {
-        let frame = CloseFrame::new(code, error.to_string());
-        self.owed.slots().close = Some(Some(frame.unwrap_or_else(|_| code.into())));
-        self.ending().cause = Some(error);
-        self.phase = Phase::Draining;
-        self.plain = false;
-        self.drained = false;
-        self.discard();
-        self.handle_closing();
-    }
-
-    fn ending(&mut self) -> &mut Ending {
-        self.ending.get_or_insert_default()
-    }
-
-    fn discard(&mut self) {
-        self.partial = None;
-        self.inflater = None;
-        self.block.clear();
-        self.input.clear();
-    }
-
-    /// The transport, or the connection, ended behind all that was received.
-    fn finish(&mut self, end: RecvError) -> Result<(), RecvError> {
-        let phase = core::mem::replace(&mut self.phase, Phase::Done);
-        self.discard();
-        match (phase, end) {
-            (Phase::Open, end) => {
-                let by_peer = matches!(end, RecvError::Lost(_));
-                let ending = self.ending();
-                ending.initiator.get_or_insert(if by_peer {
-                    Initiator::Peer
-                } else {
-                    Initiator::Local
-                });
-                ending.cause = Some(end);
-                Err(end)
-            }
-            (Phase::Draining | Phase::Drained, RecvError::Lost(Lost::Eof)) => {
-                self.phase = Phase::Drained;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
     }
 }
 

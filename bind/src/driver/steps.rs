@@ -1,0 +1,163 @@
+//! The steps of the loop: what was received, a read, the time, the end.
+
+use std::task::{Context, Poll};
+
+use proto::{Chunk, Event, Instant, Lost, Receiver, RecvError};
+
+use super::{Access, Input, Pass, Pull};
+use crate::{Error, Read, Timer, Write, error::lost, output::Output};
+
+impl<T: Timer> Input<T> {
+    /// What was received and not polled.
+    pub(super) fn next_event<S: Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Option<Event<Chunk>> {
+        let event = match self.pull {
+            Pull::Chunks => self.rx.poll_chunk(),
+            Pull::Messages => {
+                let event = self.rx.poll_event();
+                event.map(|event| event.map(|event| event.map(|data| Chunk { data, fin: true })))
+            }
+        };
+        if let Some(control) = self.rx.poll_control() {
+            // An answer leaves now, whenever the application calls again.
+            let rx = &mut self.rx;
+            output.with(cx, |output, cx| {
+                output.rested();
+                output.tx.handle_control(control);
+                let _ = output.poll(cx);
+                tell(rx, output);
+            });
+        }
+        event.unwrap_or_else(|error| {
+            let error = match (error, self.io_error.take()) {
+                (RecvError::Lost(_), Some(error)) => Error::Lost(error),
+                (error, _) => error.into(),
+            };
+            #[cfg(feature = "tracing")]
+            tracing::debug!(%error, "websocket failed");
+            self.failed.get_or_insert_with(|| Box::new(error));
+            None
+        })
+    }
+
+    /// Ready when something happened. Does not read once we have begun to close, if `open` says so: what
+    /// that means for the peer's answer has to be known first.
+    pub(super) fn poll_read<S: Read + Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+        open: bool,
+    ) -> Poll<()> {
+        if self.rx.is_drained() {
+            return Poll::Pending;
+        }
+        self.borrow_loan();
+        let Some(buf) = self.rx.recv_buf() else {
+            return Poll::Ready(());
+        };
+        // A transport that cannot be written to still has what the peer sent before, and no more.
+        let (read, error) = output.with(cx, |output, cx| {
+            if open && !output.is_open() {
+                return (Poll::Pending, None);
+            }
+            let Some(io) = &mut output.io else {
+                return (Poll::Pending, Some(None));
+            };
+            let mut read = io.poll_read(cx, buf);
+            if read.is_pending() && output.peer_closed && output.ends_when_dropped() {
+                // Nothing more is to come, and the peer waits for the end.
+                read = Poll::Ready(Ok(0));
+            }
+            let lost = read.is_pending() && output.tx.end().is_some();
+            (read, lost.then(|| output.error.take()))
+        });
+        match (read, error) {
+            (Poll::Ready(Ok(0)), _) => self.rx.handle_eof(),
+            (Poll::Ready(Ok(len)), _) => {
+                self.bytes = self.bytes.saturating_add(len as u32);
+                self.rx.handle_input(len);
+            }
+            (Poll::Ready(Err(error)), _) => {
+                let end = RecvError::Lost(lost(&error));
+                self.io_error.get_or_insert(error);
+                self.rx.handle_end(end);
+            }
+            (Poll::Pending, Some(error)) => {
+                self.io_error = self.io_error.take().or(error);
+                let end = output.with(cx, |output, _| output.tx.end());
+                self.rx
+                    .handle_end(end.unwrap_or(RecvError::Lost(Lost::Failed)));
+            }
+            (Poll::Pending, None) => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether a deadline came, that of writing (`write`) or one of receiving.
+    pub(super) fn poll_time<S>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+        write: Option<Instant>,
+    ) -> bool {
+        let deadline = match (self.rx.poll_timeout(), write) {
+            (Some(read), Some(write)) => read.min(write),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return false,
+        };
+        if deadline > Instant::EPOCH && self.timer.poll_until(cx, deadline).is_pending() {
+            return false;
+        }
+        let now = self.timer.now();
+        let result = self.rx.handle_timeout(now);
+        let control = self.rx.poll_control();
+        let rx = &mut self.rx;
+        output.with(cx, |output, _| {
+            if let Err(deadline) = result {
+                // The receiver tells of it.
+                let _ = output.time_out(deadline);
+            }
+            if let Some(control) = control {
+                output.tx.handle_control(control);
+            }
+            if let Err(deadline) = output.tx.handle_timeout(now) {
+                rx.handle_end(RecvError::TimedOut(deadline));
+            }
+        });
+        true
+    }
+
+    /// The end of it all: our direction is ended, and the transport is dropped.
+    pub(super) fn finish<S: Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Pass> {
+        let rx = &self.rx;
+        output.with(cx, |output, cx| {
+            // A transport that takes nothing is not waited for.
+            let _ = output.poll_shutdown(cx);
+            output.finish(rx.closed(output.tx.is_closed()));
+        });
+        Poll::Ready(Pass::Ended)
+    }
+}
+
+/// Tells the receiver what happened to the sender.
+#[inline]
+pub(super) fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
+    if let Some(payload) = output.tx.poll_ping() {
+        rx.handle_ping_left(payload);
+    }
+    if output.tx.is_closing() && output.tx.end().is_none() {
+        rx.handle_closing();
+    }
+    output.peer_closed = rx.is_closed();
+    output.wants_shutdown = rx.wants_shutdown();
+    if output.aborted {
+        rx.abort();
+    }
+}

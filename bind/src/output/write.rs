@@ -1,0 +1,165 @@
+//! What is queued leaves, and our direction of the transport ends behind it.
+
+use std::{
+    io::{self, IoSlice},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use proto::{Lost, RecvError, Transmit};
+
+use super::{LOAN, MAX_WRITES, Output};
+use crate::{Read, Write};
+
+impl<S: Write> Output<S> {
+    /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.io.is_some() && !self.tx.has_output() && !self.unflushed && !self.wants_shutdown {
+            // It was lent for what could not be queued.
+            self.give_back();
+            return Poll::Ready(());
+        }
+        if self.io.is_none() {
+            self.tx.handle_end(RecvError::Lost(Lost::Failed));
+        }
+        if self.tx.end().is_some() {
+            return Poll::Ready(());
+        }
+        let polled = self.write_and_flush(cx);
+        self.give_back();
+        match polled {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => {
+                self.fail(error);
+                return Poll::Ready(());
+            }
+            Poll::Pending => self.tx.handle_sent(!self.unflushed),
+        }
+        self.shut_down_behind_close(cx);
+        polled.map(drop)
+    }
+
+    /// Whoever writes our Close does it: a blocking reader may be waiting for the peer's end by then.
+    pub(crate) fn shut_down_behind_close(&mut self, cx: &mut Context<'_>) {
+        if self.wants_shutdown && self.tx.is_closed() {
+            let _ = self.poll_shutdown(cx);
+        }
+    }
+
+    fn write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What the transport held back goes first, so that a flush does not wait for what was queued
+        // after it.
+        ready!(self.flush(cx))?;
+        let written = self.write(cx)?;
+        // What the transport did take has left, whatever waits behind it.
+        ready!(self.flush(cx))?;
+        written.map(Ok)
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.tx.has_output()
+            && let Some(io) = &mut self.io
+        {
+            if self.writes >= MAX_WRITES {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.tx.lend(|| LOAN.take());
+            let Some(transmit) = self.tx.transmit() else {
+                break;
+            };
+            ready!(write(io, cx, transmit))?;
+            self.unflushed = true;
+            self.writes += 1;
+            self.give_back();
+            if self.tx.has_output() {
+                self.tx.handle_sent(false);
+            } // Or else the flush tells of it.
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What output was gathered in, once all of it has left.
+    pub(super) fn give_back(&mut self) {
+        if let Some(idle) = self.tx.take_back() {
+            LOAN.set(Some(idle));
+        }
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(io) = &mut self.io
+            && self.unflushed
+        {
+            ready!(io.poll_flush(cx))?;
+            self.unflushed = false;
+            self.tx.handle_sent(true);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Without a receiver: ends our direction, and the transport when the peer has ended its own.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>)
+    where
+        S: Read,
+    {
+        let _ = self.poll_shutdown(cx);
+        let drop = self.ends_when_dropped();
+        let mut scrap = [0; 4096];
+        while let Some(io) = &mut self.io {
+            match io.poll_read(cx, &mut scrap) {
+                Poll::Ready(Ok(len)) if len > 0 => {}
+                Poll::Pending if !drop => return,
+                _ => self.end(RecvError::Lost(Lost::Eof)),
+            }
+        }
+    }
+
+    /// Ends our direction of the transport.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(io) = &mut self.io
+            && !self.shut_down
+        {
+            // The peer learns of it or not: there is nobody to tell of a failure.
+            let _ = ready!(io.poll_shutdown(cx));
+            self.shut_down = true;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Offers what is there, once.
+pub(crate) fn write<S: Write>(
+    io: &mut S,
+    cx: &mut Context<'_>,
+    bytes: &mut Transmit,
+) -> Poll<io::Result<()>> {
+    /// Below this many bytes, pieces are worth to be copied together.
+    const GATHER: usize = 4096;
+    let taken = if !bytes.has_large() {
+        io.poll_write(cx, bytes.chunk())
+    } else if io.is_write_vectored() {
+        let mut slices = [IoSlice::new(&[]); 32];
+        let count = bytes.chunks_vectored(&mut slices);
+        io.poll_write_vectored(cx, &slices[..count])
+    } else if bytes.chunk().len() < GATHER {
+        let mut gathered = [0; GATHER];
+        let mut slices = [IoSlice::new(&[]); 8];
+        let count = bytes.chunks_vectored(&mut slices);
+        let mut len = 0;
+        for slice in &slices[..count] {
+            let fits = slice.len().min(GATHER - len);
+            gathered[len..len + fits].copy_from_slice(&slice[..fits]);
+            len += fits;
+        }
+        io.poll_write(cx, &gathered[..len])
+    } else {
+        io.poll_write(cx, bytes.chunk())
+    };
+    match ready!(taken)? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        taken => {
+            bytes.advance(taken);
+            Poll::Ready(Ok(()))
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How receiving ends: by a Close, a failure, or the transport (RFC 6455 §7).
+
+use alloc::string::ToString;
+
+use super::Receiver;
+use crate::{CloseCode, CloseFrame, Closed, Initiator, Lost, RecvError, Role};
+
+/// What is known of the end, once that has begun.
+#[derive(Default)]
+pub(super) struct Ending {
+    /// An error that was not polled.
+    pub(super) failed: Option<RecvError>,
+    /// What ends the connection once the input was polled.
+    pub(super) end: Option<RecvError>,
+    /// For [`Receiver::closed`].
+    pub(super) close: Option<Option<CloseFrame>>,
+    pub(super) initiator: Option<Initiator>,
+    pub(super) cause: Option<RecvError>,
+}
+
+/// How far the receiving direction has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Phase {
+    Open,
+    /// Nothing more is delivered: a Close was received, or the connection failed.
+    Draining,
+    /// The peer has ended its direction, and our Close may still leave.
+    Drained,
+    Done,
+}
+
+impl Receiver {
+    /// The peer ended its direction of the transport. Takes its place behind what was received.
+    pub fn handle_eof(&mut self) {
+        self.handle_end(RecvError::Lost(Lost::Eof));
+    }
+
+    /// The transport, or the [`Sender`](crate::Sender), failed. Takes its place behind what was
+    /// received.
+    pub fn handle_end(&mut self, end: RecvError) {
+        self.ending().end.get_or_insert(end);
+        self.drained = false;
+        self.plain = false;
+    }
+
+    /// We began to close, or answered: the peer's Close is now due.
+    pub fn handle_closing(&mut self) {
+        self.ending().initiator.get_or_insert(Initiator::Local);
+        self.timers.handle_closing(&self.config);
+    }
+
+    /// Whether the transport has nothing more to deliver that would matter. What the peer is owed may
+    /// still have to leave; see [`is_done`](Self::is_done).
+    pub fn is_drained(&self) -> bool {
+        matches!(self.phase, Phase::Drained | Phase::Done)
+    }
+
+    /// Whether the connection is over, where `sent` tells whether our Close has left, or never will.
+    pub fn is_done(&self, sent: bool) -> bool {
+        self.phase == Phase::Done || self.phase == Phase::Drained && sent
+    }
+
+    /// Why the connection is over, if that is so and no closing handshake was the reason.
+    pub(crate) fn end(&self) -> Option<RecvError> {
+        let ending = self.ending.as_ref()?;
+        ending.cause.filter(|_| self.phase == Phase::Done)
+    }
+
+    /// Whether the closing handshake has begun, or failed.
+    pub fn is_closing(&self) -> bool {
+        let initiator = self.ending.as_ref().and_then(|it| it.initiator);
+        initiator.is_some() || self.phase != Phase::Open
+    }
+
+    /// Whether the peer's Close was received.
+    pub fn is_closed(&self) -> bool {
+        self.ending.as_ref().is_some_and(|it| it.close.is_some())
+    }
+
+    /// Whether to end our direction of the transport once our Close has left. A server ends it first;
+    /// a client waits for that (RFC 6455 §7.1.1), unless the connection failed.
+    pub fn wants_shutdown(&self) -> bool {
+        match self.phase {
+            Phase::Open => false,
+            Phase::Draining => {
+                let failed = self.ending.as_ref().is_some_and(|it| it.cause.is_some());
+                self.role == Role::Server || failed
+            }
+            Phase::Drained | Phase::Done => true,
+        }
+    }
+
+    /// How the connection ended, where `sent` tells whether our Close has left; `None` before
+    /// [`is_done`](Self::is_done).
+    pub fn closed(&self, sent: bool) -> Option<Closed> {
+        if !self.is_drained() {
+            return None;
+        }
+        let ending = self.ending.as_ref()?;
+        let (code, reason) = match &ending.close {
+            Some(Some(frame)) => (frame.code().get(), frame.reason().clone()),
+            Some(None) => (Closed::NO_STATUS, Default::default()),
+            None => (Closed::ABNORMAL, Default::default()),
+        };
+        Some(Closed {
+            code,
+            reason,
+            initiator: ending.initiator.unwrap_or(Initiator::Peer),
+            clean: sent && ending.close.is_some(),
+            cause: ending.cause,
+        })
+    }
+
+    /// Ends the connection from this end at once.
+    pub fn abort(&mut self) {
+        self.ending().initiator.get_or_insert(Initiator::Local);
+        self.phase = Phase::Done;
+        self.plain = false;
+        self.discard();
+    }
+
+    /// §7.1.7, _Fail the WebSocket Connection_: tells the peer, and delivers nothing more.
+    pub(super) fn fail(&mut self, error: RecvError, code: CloseCode) {
+        let frame = CloseFrame::new(code, error.to_string());
+        self.owed.slots().close = Some(Some(frame.unwrap_or_else(|_| code.into())));
+        self.ending().cause = Some(error);
+        self.phase = Phase::Draining;
+        self.plain = false;
+        self.drained = false;
+        self.discard();
+        self.handle_closing();
+    }
+
+    pub(super) fn ending(&mut self) -> &mut Ending {
+        self.ending.get_or_insert_default()
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.partial = None;
+        self.inflater = None;
+        self.block.clear();
+        self.input.clear();
+    }
+
+    /// The transport, or the connection, ended behind all that was received.
+    pub(super) fn finish(&mut self, end: RecvError) -> Result<(), RecvError> {
+        let phase = core::mem::replace(&mut self.phase, Phase::Done);
+        self.discard();
+        match (phase, end) {
+            (Phase::Open, end) => {
+                let by_peer = matches!(end, RecvError::Lost(_));
+                let ending = self.ending();
+                ending.initiator.get_or_insert(if by_peer {
+                    Initiator::Peer
+                } else {
+                    Initiator::Local
+                });
+                ending.cause = Some(end);
+                Err(end)
+            }
+            (Phase::Draining | Phase::Drained, RecvError::Lost(Lost::Eof)) => {
+                self.phase = Phase::Drained;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

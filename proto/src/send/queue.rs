@@ -1,0 +1,157 @@
+//! What may be queued, and in what form it is to go out (RFC 6455 §5.4, §5.5; RFC 7692 §6).
+
+use super::{
+    Sender,
+    backlog::{Form, Item},
+};
+use crate::{
+    Chunk, ControlPayload, Kind, Message, Outgoing, Prepared, SendError, frame::OpCode,
+    outgoing::What,
+};
+
+impl Sender {
+    /// Queues a whole message.
+    ///
+    /// Takes any amount; wait while [`is_full`](Self::is_full).
+    #[inline]
+    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
+        let message = message.into();
+        if self.send_small(&message) {
+            return Ok(());
+        }
+        self.check_open()?;
+        if self.streamed.is_some() {
+            return Err(SendError::Unfinished);
+        }
+        let (data, form) = match message.0 {
+            What::Message { message, compress } => {
+                let form = self.form(compress, &message);
+                (message, form)
+            }
+            What::Prepared(prepared) => {
+                let form = self.form_of(&prepared);
+                (prepared.message().clone(), form)
+            }
+        };
+        self.queue(Chunk { data, fin: true }, form)
+    }
+
+    /// Queues the next piece of a message.
+    ///
+    /// The message begins with the first piece and ends with the one that has `fin`; until then no
+    /// other data can be queued. An empty last piece is fine. RFC 6455 §5.4. If compression was agreed
+    /// on, all pieces are compressed, each in a frame of its own, unless the first is
+    /// [`plain`](Outgoing::plain): then none is.
+    pub fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), SendError> {
+        self.check_open()?;
+        let (data, compress) = match chunk.data.into().0 {
+            What::Message { message, compress } => (message, compress),
+            What::Prepared(prepared) => (prepared.message().clone(), true),
+        };
+        let fin = chunk.fin;
+        let form = match self.streamed {
+            Some((_, true)) if !compress => return Err(SendError::Compressed),
+            Some((_, true)) => Form::Deflate,
+            None if !fin && compress && self.deflater.is_some() => Form::Deflate,
+            None if fin => self.form(compress, &data),
+            _ => Form::Plain,
+        };
+        self.queue(Chunk { data, fin }, form)
+    }
+
+    /// §5.5.1: "MUST NOT send any more data frames after sending a Close frame."
+    fn check_open(&self) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closed);
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, chunk: Chunk, form: Form) -> Result<(), SendError> {
+        let Chunk { data, fin } = chunk;
+        let kind = data.kind();
+        let payload = data.into_bytes();
+        if self.streamed.is_some_and(|(streamed, _)| streamed != kind) {
+            return Err(SendError::KindChanged);
+        }
+        if payload.len() > self.config.max_send_size {
+            return Err(SendError::TooBig {
+                max: self.config.max_send_size as u64,
+            });
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.refill()?;
+        }
+        let opcode = match (self.streamed, kind) {
+            (Some(_), _) => OpCode::Continuation,
+            (None, Kind::Text) => OpCode::Text,
+            (None, Kind::Binary) => OpCode::Binary,
+        };
+        self.streamed = (!fin).then_some((kind, form == Form::Deflate));
+        self.accept(Item {
+            opcode,
+            fin,
+            payload,
+            form,
+        });
+        Ok(())
+    }
+
+    /// How a whole message goes out.
+    fn form(&self, compress: bool, message: &Message) -> Form {
+        match &self.deflater {
+            Some(deflater) if compress && deflater.is_worth(message.len()) => Form::Deflate,
+            _ => Form::Plain,
+        }
+    }
+
+    /// How a prepared one does: as one of its frames, if one fits.
+    fn form_of(&self, prepared: &Prepared) -> Form {
+        let frame = match (&self.deflater, prepared.deflated()) {
+            (Some(deflater), Some((bits, frame))) => Some(frame).filter(|_| deflater.admits(*bits)),
+            _ => Some(prepared.plain()),
+        };
+        let most = self.config.send_frame_size.unwrap_or(usize::MAX);
+        match frame {
+            Some(frame) if self.keys.is_none() && frame.len() <= most => {
+                Form::Framed(frame.clone())
+            }
+            _ => self.form(true, prepared.message()),
+        }
+    }
+
+    /// Queues a Ping behind the messages queued before it (RFC 6455 §5.5.2).
+    pub fn ping(&mut self, payload: ControlPayload) -> Result<(), SendError> {
+        self.control(OpCode::Ping, payload)
+    }
+
+    /// Queues an unsolicited Pong behind the messages queued before it (RFC 6455 §5.5.3).
+    pub fn pong(&mut self, payload: ControlPayload) -> Result<(), SendError> {
+        self.control(OpCode::Pong, payload)
+    }
+
+    fn control(&mut self, opcode: OpCode, payload: ControlPayload) -> Result<(), SendError> {
+        self.check_open()?;
+        if let Some(keys) = &mut self.keys {
+            keys.refill()?;
+        }
+        self.accept(Item {
+            opcode,
+            fin: true,
+            payload: payload.into(),
+            form: Form::Plain,
+        });
+        Ok(())
+    }
+
+    fn accept(&mut self, item: Item) {
+        self.progress.accepted = self.progress.accepted.saturating_add(1);
+        if let Some(backlog) = &mut self.backlog {
+            backlog.push(item);
+        } else if self.owed.is_empty() && self.waiting() < self.high_water() {
+            self.frame_at_once(item);
+        } else {
+            self.backlog.get_or_insert_default().push(item);
+        }
+    }
+}
