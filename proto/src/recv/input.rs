@@ -1,5 +1,7 @@
 use alloc::vec::Vec;
 
+use super::spare;
+
 /// Bytes that were read and not parsed, in memory that may be a loan.
 ///
 /// ```text
@@ -79,15 +81,17 @@ impl Input {
     pub(super) fn lend(&mut self, mut buf: Vec<u8>) {
         let bytes = self.bytes();
         let len = bytes.len();
-        if buf.len() < len.saturating_add(Self::LEAST) {
+        if buf.len() < len.saturating_add(2 * Self::LEAST) {
             return;
         }
+        let start = spare::line(&buf);
+        let end = start.saturating_add(len);
         if len > 0
-            && let Some(place) = buf.get_mut(..len)
+            && let Some(place) = buf.get_mut(start..end)
         {
             place.copy_from_slice(bytes);
         }
-        (self.start, self.end, self.loan) = (0, len, true);
+        (self.start, self.end, self.loan) = (start, end, true);
         self.buf = buf;
     }
 
@@ -114,11 +118,11 @@ impl Input {
     #[inline]
     pub(super) fn release(&mut self) {
         if self.is_empty() {
-            self.start = 0;
-            self.end = 0;
             if !self.loan {
                 self.buf = Vec::new();
             }
+            self.start = if self.loan { spare::line(&self.buf) } else { 0 };
+            self.end = self.start;
         }
     }
 

@@ -221,14 +221,16 @@ impl Receiver {
         if !header.fin || header.rsv1 || self.partial.is_some() {
             return Ok(None);
         }
-        let mut payload = spare::joined(&[payload]);
-        mask::apply(&mut payload, header.mask.unwrap_or_default(), 0);
+        let total = len.saturating_add(payload.len());
+        let (mut memory, start) = spare::joined(&[payload]);
+        let payload = memory.get_mut(start..).unwrap_or_default();
+        mask::apply(payload, header.mask.unwrap_or_default(), 0);
         let kind = kind(header.opcode);
-        if kind == Kind::Text && !utf8::is_utf8(&payload) {
+        if kind == Kind::Text && !utf8::is_utf8(payload) {
             return Err(ProtocolError::Utf8);
         }
-        self.input.consume(len.saturating_add(payload.len()));
-        let data = Message::from_checked(kind, spare::share(payload));
+        self.input.consume(total);
+        let data = Message::from_checked(kind, spare::share(memory, start));
         Ok(Some(Event::Data(Chunk { data, fin: true })))
     }
 

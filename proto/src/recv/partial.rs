@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use bytes::Buf;
+use bytes::Bytes;
 
 use super::spare;
 use crate::{Chunk, Kind, Message, ProtocolError, frame::Header, mask, utf8};
@@ -103,7 +103,7 @@ impl Partial {
             && self.pull == Pull::Whole
             && !self.compressed
             && let Ok(len) = usize::try_from(header.len)
-            && let Some((memory, start)) = spare::aligned(len)
+            && let Some((memory, start)) = spare::take(len, &[])
         {
             (self.body, self.start) = (memory, start);
             (self.filled, self.checked) = (start, start);
@@ -161,7 +161,7 @@ impl Partial {
                 end = whole;
             }
             let more = end.saturating_sub(self.body.len());
-            self.body.reserve_exact(more.saturating_add(spare::LINE)); // To be used again.
+            spare::reserve(&mut self.body, more);
             self.body.resize(end, 0);
         }
         let room = self.body.get_mut(self.filled..).unwrap_or_default();
@@ -255,13 +255,13 @@ impl Partial {
                 Step::Wait
             });
         }
-        let start = self.start;
+        let mut start = self.start;
         let mut body = self.take(ready);
         self.delivered = true;
         if !self.blocks.is_empty() {
             let blocks = core::mem::take(&mut self.blocks);
             let parts: Vec<&[u8]> = blocks.iter().chain([&body]).map(|it| &it[..]).collect();
-            body = spare::joined(&parts);
+            (body, start) = spare::joined(&parts);
         }
         if body.capacity() / 2 > body.len() {
             body.shrink_to_fit(); // It may be kept.
@@ -271,11 +271,10 @@ impl Partial {
             Pull::Skip if self.left == 0 => Step::NextFrame,
             Pull::Skip => Step::Wait,
             pull => {
-                let mut body = match pull {
-                    Pull::Whole => spare::share(body),
-                    _ => body.into(),
+                let body = match pull {
+                    Pull::Whole => spare::share(body, start),
+                    _ => Bytes::from(body).slice(start.min(ready)..),
                 };
-                body.advance(start.min(body.len()));
                 Step::Chunk(Chunk {
                     data: Message::from_checked(self.kind, body),
                     fin: ends,

@@ -12,48 +12,84 @@ use bytes::Bytes;
 use kept::Spare;
 
 /// Smaller messages are the allocator's, and all are where there are no threads to ask about.
-#[cfg(feature = "std")]
 const LEAST: usize = 8 << 10;
 
-/// Memory for a message of `len` bytes, and not for more than twice as many, if there is some. What is in
-/// it means nothing.
-pub(super) fn take(len: usize) -> Option<Vec<u8>> {
+/// A processor may copy to a few bytes further into a page than it reads from ten times slower than to
+/// elsewhere. So messages begin with a line of its memory, not with a page, for what the system reads from
+/// or writes to often does, and not shortly behind where they are copied from.
+const LINE: usize = 64;
+const PAGE: usize = 4 << 10;
+/// How much more memory that takes.
+const SLACK: usize = 4 * LINE;
+
+/// Memory for a message of `len` bytes that begins at the second, and not for more than twice as many, if
+/// there is some. What is in it means nothing. The message comes from `source`, if that is known.
+pub(super) fn take(len: usize, source: &[u8]) -> Option<(Vec<u8>, usize)> {
     #[cfg(feature = "std")]
-    return (len >= LEAST).then(|| kept::take(len)).flatten();
+    let memory = (len >= LEAST).then(|| kept::take(len)).flatten();
     #[cfg(not(feature = "std"))]
-    Some(Vec::new()).filter(|memory: &Vec<u8>| memory.capacity() >= len)
+    let memory = Some(Vec::new()).filter(|memory: &Vec<u8>| memory.capacity() >= len);
+    let memory = memory?;
+    let start = place(&memory, source)?;
+    Some((memory, start))
 }
 
-/// What is read straight into a message begins with a line of the processor's memory. Where allocators and
-/// systems leave it otherwise, it may lie a few bytes further into its page than what it is copied from,
-/// which costs some processors ten times as much.
-pub(super) const LINE: usize = 64;
-
-/// As [`take`], and where in it the message is to begin.
-pub(super) fn aligned(len: usize) -> Option<(Vec<u8>, usize)> {
-    let memory = take(len.checked_add(LINE)?)?;
-    let start = memory.as_ptr().align_offset(LINE);
-    (start < LINE).then_some((memory, start))
+/// Where a line of the processor's memory begins in `memory`, if that is not far from its own beginning.
+#[inline]
+pub(super) fn line(memory: &[u8]) -> usize {
+    Some(memory.as_ptr().align_offset(LINE))
+        .filter(|at| *at < LINE)
+        .unwrap_or_default()
 }
 
-/// Memory of its own with a copy of `parts`, one behind the other.
-pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
+/// Where in `memory` a message from `source` is to begin.
+pub(super) fn place(memory: &[u8], source: &[u8]) -> Option<usize> {
+    let base = memory.as_ptr();
+    let first = line(memory);
+    let is_good = |start: &usize| {
+        let at = base.addr().wrapping_add(*start);
+        let ahead = at.wrapping_sub(source.as_ptr().addr()) % PAGE;
+        !at.is_multiple_of(PAGE) && (ahead == 0 || ahead >= LINE)
+    };
+    (first..SLACK).step_by(LINE).find(is_good)
+}
+
+/// Memory for `len` bytes more than it has, and to be used again for as many.
+pub(super) fn reserve(memory: &mut Vec<u8>, len: usize) {
+    memory.reserve_exact(len.saturating_add(SLACK));
+}
+
+/// Memory of its own with a copy of `parts`, one behind the other, from the second on.
+pub(super) fn joined(parts: &[&[u8]]) -> (Vec<u8>, usize) {
     let len = parts.iter().map(|part| part.len()).sum();
-    let mut whole = take(len).unwrap_or_else(|| Vec::with_capacity(len));
-    whole.clear();
+    let source = parts.first().copied().unwrap_or_default();
+    let (mut whole, start) = take(len, source).unwrap_or_else(|| new(len, source));
+    whole.resize(start, 0);
     for part in parts {
         whole.extend_from_slice(part);
     }
-    whole
+    (whole, start)
 }
 
-/// A message's memory; it comes back when the last who shares it is done.
-pub(super) fn share(body: Vec<u8>) -> Bytes {
+fn new(len: usize, source: &[u8]) -> (Vec<u8>, usize) {
+    let mut memory = Vec::new();
+    if len < LEAST {
+        memory.reserve_exact(len);
+        return (memory, 0);
+    }
+    reserve(&mut memory, len);
+    let start = place(&memory, source).unwrap_or_default();
+    (memory, start)
+}
+
+/// A message from `start` on; its memory comes back when the last who shares it is done.
+pub(super) fn share(body: Vec<u8>, start: usize) -> Bytes {
+    let start = start.min(body.len());
     #[cfg(feature = "std")]
     if body.len() >= LEAST {
-        return Bytes::from_owner(Spare::new(body));
+        return Bytes::from_owner(Spare::new(body)).slice(start..);
     }
-    body.into()
+    Bytes::from(body).slice(start..)
 }
 
 #[cfg(feature = "std")]
@@ -93,7 +129,7 @@ mod kept {
         }
 
         fn take(&mut self, len: usize) -> Option<Vec<u8>> {
-            let fits = len..=len.saturating_mul(2);
+            let fits = len.saturating_add(super::SLACK)..=len.saturating_mul(2);
             let at = self
                 .pieces
                 .iter()
