@@ -169,7 +169,8 @@ impl Watch {
                 self.over
                     .extend((is_over && self.polled).then_some(Deadline::Pong));
                 if is_over {
-                    self.keep_alive = KeepAlive::New;
+                    // What waits unread was heard.
+                    self.keep_alive = KeepAlive::Listening(next());
                 }
             }
             _ => {}
