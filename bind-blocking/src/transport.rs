@@ -129,9 +129,6 @@ impl<S: Transport + ?Sized> Transport for Arc<S> {
     }
 }
 
-/// The most that waits to be written, in bytes.
-pub(crate) const ROOM: usize = 64 << 10;
-
 /// Whether a call took no longer than it might, and there is nothing else to say about it.
 pub(crate) fn timed_out(error: &io::Error) -> bool {
     matches!(

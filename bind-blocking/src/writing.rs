@@ -8,8 +8,11 @@ use std::{
 use crate::{
     Transport,
     sync::{Mutex, MutexGuard},
-    transport::{ROOM, timed_out},
+    transport::timed_out,
 };
+
+/// The most that waits to be written, in bytes.
+const ROOM: usize = 64 << 10;
 
 /// What is on its way to a transport. One thread at a time has the right to write, and writes whatever
 /// others have put here.

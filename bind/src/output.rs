@@ -1,15 +1,15 @@
 //! The sending direction of a socket, and the transport.
 
 use std::{
-    cell::Cell,
     fmt, io,
     task::{Context, Poll, ready},
 };
 
-use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, Sender, Transmit};
+use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, Sender};
 
 use crate::{Error, TrySendError, Write, error::lost, wakers::Key};
 
+mod loan;
 mod write;
 
 pub(crate) use write::write;
@@ -18,11 +18,6 @@ pub(crate) use write::write;
 pub(crate) const MAX_EVENTS: u8 = 128;
 /// And after so many writes: before each, 64 KiB may have been compressed, or masked.
 const MAX_WRITES: u8 = 4;
-
-thread_local! {
-    /// What output is gathered in, lent to one socket after the other.
-    static LOAN: Cell<Option<Box<Transmit>>> = const { Cell::new(None) };
-}
 
 pub(crate) struct Output<S> {
     pub(crate) tx: Sender,
@@ -159,8 +154,7 @@ impl<S> Output<S> {
         if self.asked + 1 >= MAX_EVENTS {
             return false;
         }
-        // What it is gathered in.
-        self.tx.lend(|| LOAN.take());
+        self.borrow_loan();
         let sent = self.tx.send_small(message);
         self.asked += u8::from(sent);
         sent
@@ -234,7 +228,7 @@ impl<S: Write> Output<S> {
         if !self.make_room(cx) {
             return Poll::Pending;
         }
-        self.tx.lend(|| LOAN.take());
+        self.borrow_loan();
         Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
     }
 
@@ -267,7 +261,7 @@ impl<S: Write> Output<S> {
         if !self.make_room(cx) || self.guarded || !self.turns.is_empty() {
             return Err(TrySendError::Full(message));
         }
-        self.tx.lend(|| LOAN.take());
+        self.borrow_loan();
         self.tx
             .send(message)
             .map_err(|error| TrySendError::Failed(self.refuse(error)))?;

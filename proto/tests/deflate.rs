@@ -11,26 +11,14 @@ use bytes::{Buf, Bytes};
 use support::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, binary, chunk, config,
     deflate::{
-        self, Deflater, Inflater, RSV1, Random, USUAL, all, compressed, connection, contents, json,
-        window,
+        self, Deflater, Inflater, RSV1, Random, USUAL, all, both, compressed, connection, contents,
+        json, window,
     },
-    joined, other, payload,
+    held, joined, other, payload,
     rfc1951::Inflate,
 };
 
-/// Bytes that `run` allocated and did not give back.
-fn held(run: impl FnOnce()) -> i64 {
-    measure(run).bytes_current
-}
-
 const KIB: u64 = 1 << 10;
-
-fn both(bits: u8, takeover: bool) -> Agreed {
-    Agreed {
-        send: window(bits, takeover),
-        recv: window(bits, takeover),
-    }
-}
 
 // ---- Against other implementations --------------------------------------------------------------
 

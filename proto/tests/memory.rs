@@ -6,13 +6,9 @@ use allocation_counter::measure;
 use bowline_proto::{Config, Event, Message, Receiver, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
 use support::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, config, connection, other, payload,
+    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, config, connection, held, other,
+    payload,
 };
-
-/// Bytes that `run` allocated and did not give back.
-fn held(run: impl FnOnce()) -> i64 {
-    measure(run).bytes_current
-}
 
 fn unlimited(config: &mut Config) {
     config.max_message_size = usize::MAX;

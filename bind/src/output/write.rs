@@ -8,7 +8,7 @@ use std::{
 use bytes::Buf;
 use proto::{Lost, RecvError, Transmit};
 
-use super::{LOAN, MAX_WRITES, Output};
+use super::{MAX_WRITES, Output};
 use crate::{Read, Write};
 
 impl<S: Write> Output<S> {
@@ -57,15 +57,13 @@ impl<S: Write> Output<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.tx.has_output()
-            && let Some(io) = &mut self.io
-        {
+        while self.tx.has_output() && self.io.is_some() {
             if self.writes >= MAX_WRITES {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            self.tx.lend(|| LOAN.take());
-            let Some(transmit) = self.tx.transmit() else {
+            self.borrow_loan();
+            let (Some(io), Some(transmit)) = (&mut self.io, self.tx.transmit()) else {
                 break;
             };
             ready!(write(io, cx, transmit))?;
@@ -77,13 +75,6 @@ impl<S: Write> Output<S> {
             } // Or else the flush tells of it.
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// What output was gathered in, once all of it has left.
-    pub(super) fn give_back(&mut self) {
-        if let Some(idle) = self.tx.take_back() {
-            LOAN.set(Some(idle));
-        }
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -8,10 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-#[cfg(feature = "std")]
-use kept::Spare;
-
-/// Smaller messages are the allocator's, and all are where there are no threads to ask about.
+/// Smaller messages are the allocator's.
 const LEAST: usize = 8 << 10;
 
 /// A processor may copy to a few bytes further into a page than it reads from ten times slower than to
@@ -25,11 +22,7 @@ const SLACK: usize = 4 * LINE;
 /// Memory for a message of `len` bytes that begins at the second, and not for more than twice as many, if
 /// there is some. What is in it means nothing. The message comes from `source`, if that is known.
 pub(super) fn take(len: usize, source: &[u8]) -> Option<(Vec<u8>, usize)> {
-    #[cfg(feature = "std")]
-    let memory = (len >= LEAST).then(|| kept::take(len)).flatten();
-    #[cfg(not(feature = "std"))]
-    let memory = Some(Vec::new()).filter(|memory: &Vec<u8>| memory.capacity() >= len);
-    let memory = memory?;
+    let memory = (len >= LEAST).then(|| kept::take(len)).flatten()?;
     let start = place(&memory, source)?;
     Some((memory, start))
 }
@@ -43,7 +36,7 @@ pub(super) fn line(memory: &[u8]) -> usize {
 }
 
 /// Where in `memory` a message from `source` is to begin.
-pub(super) fn place(memory: &[u8], source: &[u8]) -> Option<usize> {
+fn place(memory: &[u8], source: &[u8]) -> Option<usize> {
     let base = memory.as_ptr();
     let first = line(memory);
     let is_good = |start: &usize| {
@@ -85,11 +78,28 @@ fn new(len: usize, source: &[u8]) -> (Vec<u8>, usize) {
 /// A message from `start` on; its memory comes back when the last who shares it is done.
 pub(super) fn share(body: Vec<u8>, start: usize) -> Bytes {
     let start = start.min(body.len());
-    #[cfg(feature = "std")]
-    if body.len() >= LEAST {
-        return Bytes::from_owner(Spare::new(body)).slice(start..);
+    let shared = if body.len() >= LEAST {
+        kept::share(body)
+    } else {
+        body.into()
+    };
+    shared.slice(start..)
+}
+
+/// Without threads to ask about, nothing is kept.
+#[cfg(not(feature = "std"))]
+mod kept {
+    use alloc::vec::Vec;
+
+    use bytes::Bytes;
+
+    pub(super) const fn take(_: usize) -> Option<Vec<u8>> {
+        None
     }
-    Bytes::from(body).slice(start..)
+
+    pub(super) fn share(body: Vec<u8>) -> Bytes {
+        body.into()
+    }
 }
 
 #[cfg(feature = "std")]
@@ -97,6 +107,8 @@ mod kept {
     use alloc::{collections::VecDeque, vec::Vec};
     use core::{cell::RefCell, mem};
     use std::sync::Mutex;
+
+    use bytes::Bytes;
 
     /// What a thread keeps at most, in bytes; twice as much as its largest piece.
     const LOCAL: usize = 512 << 10;
@@ -162,14 +174,12 @@ mod kept {
         with(len, |kept| kept.take(len)).flatten()
     }
 
-    /// A message's memory.
-    pub(super) struct Spare(Vec<u8>);
-
-    impl Spare {
-        pub(super) const fn new(body: Vec<u8>) -> Self {
-            Self(body)
-        }
+    pub(super) fn share(body: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Spare(body))
     }
+
+    /// A message's memory.
+    struct Spare(Vec<u8>);
 
     impl AsRef<[u8]> for Spare {
         fn as_ref(&self) -> &[u8] {

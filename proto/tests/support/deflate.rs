@@ -16,11 +16,16 @@ pub const fn window(bits: u8, takeover: bool) -> Window {
     Window { bits, takeover }
 }
 
+/// The same window both ways.
+pub const fn both(bits: u8, takeover: bool) -> Agreed {
+    Agreed {
+        send: window(bits, takeover),
+        recv: window(bits, takeover),
+    }
+}
+
 /// Both directions at their defaults.
-pub const USUAL: Agreed = Agreed {
-    send: window(15, true),
-    recv: window(15, true),
-};
+pub const USUAL: Agreed = both(15, true);
 
 pub fn connection(role: Role, agreed: Agreed, config: &Arc<Config>) -> Connection {
     let mut negotiated = Negotiated::default();

@@ -24,6 +24,11 @@ pub mod link;
 #[cfg(feature = "deflate")]
 pub mod rfc1951;
 
+/// Bytes that `run` allocated and did not give back.
+pub fn held(run: impl FnOnce()) -> i64 {
+    allocation_counter::measure(run).bytes_current
+}
+
 pub const BOTH: [Role; 2] = [Role::Client, Role::Server];
 
 pub fn other(role: Role) -> Role {
