@@ -264,13 +264,20 @@ impl Reference {
         let whole = ends && first & wire::FIN != 0;
         match &mut self.inflater {
             Some(inflater) if message.deflated => {
-                inflater.inflate(&payload, &mut message.content, self.max_message)?;
+                let max = self.max_message;
+                inflater.inflate(&payload, &mut message.content, max)?;
                 if whole && message.announced > 0 {
                     let tail = [0, 0, 0xff, 0xff];
-                    inflater.inflate(&tail, &mut message.content, self.max_message)?;
+                    inflater.inflate(&tail, &mut message.content, max)?;
                 }
                 if whole && !inflater.takeover {
                     inflater.state.reset(false);
+                }
+                if message.content.len() as u64 > max {
+                    // Text is read as it comes: what is no UTF-8 within the limit is met before it.
+                    message.content.truncate(max as usize);
+                    message.check(false)?;
+                    return Err(Verdict::Failed(1009));
                 }
             }
             _ => message.content.extend(payload),
@@ -336,6 +343,7 @@ impl Gathered {
 }
 
 impl Inflater {
+    /// Until `out` is longer than `max`.
     fn inflate(&mut self, mut input: &[u8], out: &mut Vec<u8>, max: u64) -> Result<(), Verdict> {
         loop {
             out.reserve(4096);
@@ -344,7 +352,7 @@ impl Inflater {
             let taken = (self.state.total_in() - before.0) as usize;
             input = &input[taken..];
             if out.len() as u64 > max {
-                return Err(Verdict::Failed(1009));
+                return Ok(());
             }
             match done {
                 Ok(Status::StreamEnd) | Err(_) => return Err(Verdict::Anything),

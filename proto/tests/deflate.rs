@@ -488,6 +488,44 @@ fn a_message_of_exactly_the_largest_size_is_delivered() {
 }
 
 #[test]
+fn what_is_wrong_first_is_told_wherever_the_input_is_cut() {
+    let max = 3000;
+    let too_big = ProtocolError::MessageTooBig { max: max as u64 };
+    let stream_too_big = ProtocolError::StreamTooBig { max: max as u64 };
+    for role in BOTH {
+        for (at, whole, chunks) in [
+            (0, ProtocolError::Utf8, ProtocolError::Utf8),
+            (max - 1, ProtocolError::Utf8, ProtocolError::Utf8),
+            (max, too_big, stream_too_big),
+        ] {
+            let mut content = json(max + 2000);
+            content[at] = 0xFF;
+            let data = Deflater::new(6, false).message(&content);
+            let wire = compressed(TEXT, data).from(other(role));
+            for cut in 0..wire.len() {
+                for chunked in [false, true] {
+                    let mut end = deflate::end(role, USUAL, |config| {
+                        config.max_message_size = max;
+                        config.max_stream_size = max as u64;
+                    });
+                    let mut events = Vec::new();
+                    for part in [&wire[..cut], &wire[cut..]] {
+                        end.receive(part);
+                        if chunked {
+                            events.extend(end.chunks().into_iter().filter_map(Result::err));
+                        } else {
+                            events.extend(end.events().into_iter().filter_map(Result::err));
+                        }
+                    }
+                    let expected = if chunked { chunks } else { whole };
+                    assert_eq!(events, [RecvError::Protocol(expected)], "{at}, {cut}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_message_may_end_anywhere_in_a_block() {
     // Of one octet over and over, so that much comes of the last bytes of the input.
     let lens = (500..530).chain(16_380..16_660).chain(32_760..32_790);

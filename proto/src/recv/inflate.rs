@@ -56,10 +56,13 @@ impl Partial {
             self.key.rotate_left(taken % 4);
             self.filled = self.filled.saturating_add(given);
             self.total = self.total.saturating_add(given as u64);
-            if self.total > max {
+            // What is within the limit comes first, so that the verdict is the same however the input was cut.
+            let over = self.total.saturating_sub(max);
+            let within = usize::try_from(over).map_or(0, |over| self.filled.saturating_sub(over));
+            self.check(within)?;
+            if over > 0 {
                 return Err(error);
             }
-            self.check(self.filled)?;
             self.more = given == most;
             if self.filled >= Self::BLOCK {
                 match self.pull {
