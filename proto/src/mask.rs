@@ -11,14 +11,64 @@ pub fn apply(payload: &mut [u8], mut key: [u8; 4], offset: usize) {
         return; // What a server sends has none.
     }
     key.rotate_left(offset % 4);
-    let half = u32::from_ne_bytes(key) as u128;
-    let word = half << 96 | half << 64 | half << 32 | half;
-    let (words, rest) = payload.as_chunks_mut::<16>();
-    for chunk in words {
-        *chunk = (u128::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    if payload.len() < LARGE {
+        apply_block(payload, &block(key));
+    } else {
+        apply_large(payload, &block(key));
     }
-    for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
+}
+
+/// Fills `target` with `source`, which is as long, XORed with `key`.
+pub(crate) fn copy(source: &[u8], target: &mut [u8], key: [u8; 4]) {
+    if key == [0; 4] {
+        target.copy_from_slice(source);
+    } else {
+        copy_large(source, target, &block(key));
+    }
+}
+
+/// From so many bytes on it pays to ask for the processor's wide registers.
+const LARGE: usize = 2 << 10;
+
+/// What is masked at once.
+type Block = [u8; 64];
+
+#[inline]
+fn block(key: [u8; 4]) -> Block {
+    let mut block = [0; 64];
+    block.as_chunks_mut().0.fill(key);
+    block
+}
+
+#[inline(always)]
+fn apply_block(payload: &mut [u8], key: &Block) {
+    let (blocks, rest) = payload.as_chunks_mut::<64>();
+    for block in blocks {
+        for (byte, key) in block.iter_mut().zip(key) {
+            *byte ^= key;
+        }
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
+    }
+}
+
+#[cfg_attr(feature = "std", multiversion::multiversion(targets("x86_64+avx2")))]
+fn apply_large(payload: &mut [u8], key: &Block) {
+    apply_block(payload, key);
+}
+
+#[cfg_attr(feature = "std", multiversion::multiversion(targets("x86_64+avx2")))]
+fn copy_large(source: &[u8], target: &mut [u8], key: &Block) {
+    let (blocks, rest) = target.as_chunks_mut::<64>();
+    let (source_blocks, source_rest) = source.as_chunks::<64>();
+    for (block, source) in blocks.iter_mut().zip(source_blocks) {
+        for ((byte, source), key) in block.iter_mut().zip(source).zip(key) {
+            *byte = source ^ key;
+        }
+    }
+    for ((byte, source), key) in rest.iter_mut().zip(source_rest).zip(key) {
+        *byte = source ^ key;
     }
 }
 
@@ -66,21 +116,31 @@ mod tests {
 
     #[test]
     fn agrees_with_the_definition_at_every_length_and_offset() {
-        let key = [0x37, 0xFA, 0x21, 0x3D];
-        for len in 0..200 {
+        for len in (0..200).chain(LARGE - 1..LARGE + 70) {
+            let plain: Vec<u8> = (0..=255).cycle().take(len).collect();
             for offset in 0..9 {
-                let plain: Vec<u8> = (0..len).collect();
-                let mut masked = plain.clone();
-                apply(&mut masked, key, offset);
                 // "transformed-octet-i = original-octet-i XOR masking-key-octet-j", j = i MOD 4
-                let defined = plain
-                    .iter()
-                    .enumerate()
-                    .map(|(i, octet)| octet ^ key[(i + offset) % 4]);
-                assert!(
-                    masked.iter().copied().eq(defined),
-                    "length {len}, offset {offset}"
-                );
+                let defined = |key: [u8; 4]| -> Vec<u8> {
+                    let octets = plain.iter().enumerate();
+                    octets
+                        .map(|(i, octet)| octet ^ key[(i + offset) % 4])
+                        .collect()
+                };
+                for key in [[0x37, 0xFA, 0x21, 0x3D], [0; 4]] {
+                    let mut masked = plain.clone();
+                    apply(&mut masked, key, offset);
+                    assert!(masked == defined(key), "length {len}, offset {offset}");
+
+                    let mut turned = key;
+                    turned.rotate_left(offset % 4);
+                    let mut copied = masked;
+                    copied.fill(0x55);
+                    copy(&plain, &mut copied, turned);
+                    assert!(
+                        copied == defined(key),
+                        "copied: length {len}, offset {offset}"
+                    );
+                }
             }
         }
     }

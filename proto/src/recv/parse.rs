@@ -222,9 +222,8 @@ impl Receiver {
             return Ok(None);
         }
         let total = len.saturating_add(payload.len());
-        let (mut memory, start) = spare::joined(&[payload]);
-        let payload = memory.get_mut(start..).unwrap_or_default();
-        mask::apply(payload, header.mask.unwrap_or_default(), 0);
+        let (memory, start) = spare::unmasked(payload, header.mask.unwrap_or_default());
+        let payload = memory.get(start..).unwrap_or_default();
         let kind = kind(header.opcode);
         if kind == Kind::Text && !utf8::is_utf8(payload) {
             return Err(ProtocolError::Utf8);

@@ -178,34 +178,33 @@ impl Partial {
         self.fresh = self.fresh.saturating_add(len);
     }
 
-    /// Takes more of the frame from `input`, or what was read straight into `body`, and checks it.
+    /// Takes what was read straight into `body`, and more of the frame from `input`, and checks it.
     /// Tells how much of `input` it took.
     pub(super) fn absorb(&mut self, input: &[u8]) -> Result<usize, ProtocolError> {
-        let from = self.filled.saturating_sub(core::mem::take(&mut self.fresh));
-        let direct = self.filled.saturating_sub(from);
-        let wanted = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(direct);
-        let taken = input.get(..wanted).unwrap_or(input);
-        if !taken.is_empty() {
-            let end = self.filled.saturating_add(taken.len());
-            if let Some(room) = self.body.get_mut(self.filled..end) {
-                room.copy_from_slice(taken);
-            } else {
-                self.body.truncate(self.filled);
-                self.body.extend_from_slice(taken);
-            }
-            self.filled = end;
-        }
-        self.left = self
-            .left
-            .saturating_sub(self.filled.saturating_sub(from) as u64);
+        let fresh = core::mem::take(&mut self.fresh);
+        self.left = self.left.saturating_sub(fresh as u64);
+        let from = self.filled.saturating_sub(fresh);
         for at in (from..self.filled).step_by(Self::CACHED) {
             let end = at.saturating_add(Self::CACHED).min(self.filled);
             mask::apply(self.body.get_mut(at..end).unwrap_or_default(), self.key, 0);
             self.key.rotate_left(end.saturating_sub(at) % 4);
             self.check(end)?;
         }
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let taken = input.get(..wanted).unwrap_or(input);
+        let end = self.filled.saturating_add(taken.len());
+        if self.body.len() < end {
+            self.body.resize(end, 0);
+        }
+        for piece in taken.chunks(Self::CACHED) {
+            let end = self.filled.saturating_add(piece.len());
+            let room = self.body.get_mut(self.filled..end).unwrap_or_default();
+            mask::copy(piece, room, self.key);
+            self.key.rotate_left(piece.len() % 4);
+            self.filled = end;
+            self.check(end)?;
+        }
+        self.left = self.left.saturating_sub(taken.len() as u64);
         Ok(taken.len())
     }
 

@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::mask;
+
 /// Smaller messages are the allocator's.
 const LEAST: usize = 8 << 10;
 
@@ -50,6 +52,18 @@ fn place(memory: &[u8], source: &[u8]) -> Option<usize> {
 /// Memory for `len` bytes more than it has, and to be used again for as many.
 pub(super) fn reserve(memory: &mut Vec<u8>, len: usize) {
     memory.reserve_exact(len.saturating_add(SLACK));
+}
+
+/// Memory of its own with `payload`, unmasked, from the second on.
+pub(super) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
+    let Some((mut memory, start)) = take(payload.len(), payload) else {
+        let (mut memory, start) = joined(&[payload]);
+        mask::apply(memory.get_mut(start..).unwrap_or_default(), key, 0);
+        return (memory, start);
+    };
+    memory.resize(start.saturating_add(payload.len()), 0);
+    mask::copy(payload, memory.get_mut(start..).unwrap_or_default(), key);
+    (memory, start)
 }
 
 /// Memory of its own with a copy of `parts`, one behind the other, from the second on.
