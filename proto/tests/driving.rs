@@ -1,0 +1,205 @@
+//! What a driver asks of the two halves: the short way, loans, whether there is output.
+
+mod support;
+
+use bowline_proto::{
+    Connection, Event, Instant, Kind, Lost, Message, Negotiated, Receiver, RecvError, Role, Sender,
+};
+use bytes::Buf;
+use support::{BINARY, BOTH, Frame, PING, TEXT, binary, chunk, config, connection, other, payload};
+
+fn halves(role: Role) -> (Receiver, Sender) {
+    connection(role, &config(|_| {})).split()
+}
+
+fn receive(rx: &mut Receiver, role: Role, frames: &[Frame]) -> usize {
+    let bytes: Vec<u8> = frames
+        .iter()
+        .flat_map(|frame| frame.from(other(role)))
+        .collect();
+    assert_eq!(rx.receive(&bytes), bytes.len());
+    bytes.len()
+}
+
+/// Writes so many bytes of what there is.
+fn write(tx: &mut Sender, most: usize, flushed: bool) -> usize {
+    let transmit = tx.transmit().expect("there is output");
+    let len = transmit.remaining().min(most);
+    transmit.advance(len);
+    tx.handle_sent(flushed);
+    len
+}
+
+#[test]
+fn the_short_way_takes_small_messages_and_leaves_all_else() {
+    for role in BOTH {
+        let (mut rx, _tx) = halves(role);
+        assert_eq!(rx.poll_small(), None);
+        let large = vec![7; 5000];
+        let frames = [
+            Frame::text("one"),
+            Frame::binary("two"),
+            Frame::new(PING, "?"),
+            Frame::text("three"),
+            Frame::binary(&large),
+            Frame::new(TEXT, "begun"),
+        ];
+        receive(&mut rx, role, &frames);
+        assert_eq!(rx.poll_small(), Some("one".into()));
+        assert_eq!(rx.poll_small(), Some(Message::Binary("two".into())));
+        assert_eq!(rx.poll_small(), None, "a Ping needs an answer");
+        assert_eq!(rx.poll_event(), Ok(Some(Event::Ping(payload("?")))));
+        assert_eq!(rx.poll_small(), Some("three".into()));
+        assert_eq!(rx.poll_small(), None, "too large");
+        assert_eq!(rx.poll_event(), Ok(Some(binary(large))));
+        assert_eq!(rx.poll_small(), None, "a fragment");
+        assert_eq!(rx.poll_event(), Ok(None));
+        // Behind the beginning of a message.
+        receive(&mut rx, role, &[Frame::new(0x80, " and ended")]);
+        assert_eq!(rx.poll_small(), None);
+        let whole = Message::from("begun and ended");
+        assert_eq!(rx.poll_event(), Ok(Some(Event::Data(whole))));
+    }
+}
+
+#[test]
+fn unread_is_what_was_received_and_not_polled() {
+    for role in BOTH {
+        let (mut rx, _tx) = halves(role);
+        assert_eq!(rx.unread(), 0);
+        let all = receive(
+            &mut rx,
+            role,
+            &[Frame::new(PING, "a"), Frame::new(PING, "")],
+        );
+        assert_eq!(rx.unread(), all);
+        rx.poll_event().unwrap();
+        assert_eq!(rx.unread(), all - if role == Role::Server { 7 } else { 3 });
+        rx.poll_event().unwrap();
+        assert_eq!(rx.unread(), 0);
+    }
+}
+
+#[test]
+fn a_lent_input_buffer_is_given_back_once_and_what_was_not_polled_stays() {
+    for role in BOTH {
+        let (mut rx, _tx) = halves(role);
+        assert!(rx.wants_loan());
+        assert_eq!(rx.take_back(), None);
+        rx.lend(vec![0; 8 << 10]);
+        assert!(!rx.wants_loan());
+        let bytes = Frame::text("kept").from(other(role));
+        rx.recv_buf().unwrap()[..bytes.len()].copy_from_slice(&bytes);
+        rx.handle_input(bytes.len());
+        assert_eq!(rx.take_back().map(|buf| buf.len()), Some(8 << 10));
+        assert_eq!((rx.take_back(), rx.wants_loan()), (None, true));
+        assert_eq!(rx.poll_event(), Ok(Some(Event::Data("kept".into()))));
+    }
+}
+
+#[test]
+fn a_large_message_that_is_read_into_its_own_memory_wants_no_loan() {
+    for role in BOTH {
+        let (mut rx, _tx) = halves(role);
+        let frame = Frame::new(0x80 | BINARY, vec![1; 100_000]).from(other(role));
+        rx.receive(&frame[..20_000]);
+        assert!(rx.wants_loan());
+        assert_eq!(rx.poll_event(), Ok(None));
+        assert!(!rx.wants_loan());
+    }
+}
+
+#[test]
+fn nothing_received_is_no_input() {
+    for role in BOTH {
+        let (mut rx, _tx) = halves(role);
+        assert_eq!(rx.receive(b""), 0);
+        assert!(rx.recv_buf().is_some(), "there is nothing to poll");
+    }
+}
+
+#[test]
+fn there_is_output_until_all_of_it_was_taken() {
+    for role in BOTH {
+        // A message,
+        let (_rx, mut tx) = halves(role);
+        assert!(!tx.has_output());
+        tx.send("a").unwrap();
+        assert!(tx.has_output());
+        write(&mut tx, 1, true);
+        assert!(tx.has_output());
+        write(&mut tx, usize::MAX, true);
+        assert!(!tx.has_output() && tx.transmit().is_none());
+        // what is owed,
+        let (mut rx, mut tx) = halves(role);
+        receive(&mut rx, role, &[Frame::new(PING, "")]);
+        rx.poll_event().unwrap();
+        tx.handle_control(rx.poll_control().unwrap());
+        assert!(tx.has_output());
+        // a message behind that, which is not full of itself,
+        tx.send("b").unwrap();
+        assert!(tx.has_output() && !tx.is_full());
+        write(&mut tx, usize::MAX, true);
+        assert!(!tx.has_output());
+        // and a Close.
+        tx.close(None);
+        assert!(tx.has_output());
+        write(&mut tx, usize::MAX, true);
+        assert!(!tx.has_output());
+    }
+}
+
+#[test]
+fn many_empty_messages_that_wait_are_full() {
+    for role in BOTH {
+        let (mut rx, mut tx) = halves(role);
+        receive(&mut rx, role, &[Frame::new(PING, "")]);
+        rx.poll_event().unwrap();
+        tx.handle_control(rx.poll_control().unwrap());
+        for count in 0..4096 {
+            assert!(!tx.is_full(), "{count}");
+            tx.send("").unwrap();
+        }
+        assert!(tx.is_full());
+    }
+}
+
+#[test]
+fn what_had_left_before_the_end_was_not_dropped() {
+    for role in BOTH {
+        let (_rx, mut tx) = halves(role);
+        tx.send("a").unwrap();
+        write(&mut tx, usize::MAX, true);
+        tx.send("b").unwrap();
+        assert!(!tx.has_dropped(2), "it may still leave");
+        tx.handle_end(RecvError::Lost(Lost::Reset));
+        assert!(!tx.has_dropped(1) && tx.has_dropped(2));
+    }
+}
+
+#[test]
+fn streaming_tells_the_kind_of_the_message_that_is_sent_in_pieces() {
+    for role in BOTH {
+        let (_rx, mut tx) = halves(role);
+        for kind in [Kind::Text, Kind::Binary] {
+            assert_eq!(tx.streaming(), None);
+            tx.send_chunk(chunk(kind, "a", false)).unwrap();
+            assert_eq!(tx.streaming(), Some(kind));
+            tx.send_chunk(chunk(kind, "b", true)).unwrap();
+        }
+        assert_eq!(tx.streaming(), None);
+    }
+}
+
+#[test]
+fn a_connection_knows_its_subprotocol() {
+    for role in BOTH {
+        for subprotocol in [None, Some("chat")] {
+            let mut negotiated = Negotiated::default();
+            negotiated.subprotocol = subprotocol.map(Into::into);
+            let config = config(|_| {});
+            let connection = Connection::new(role, negotiated, &config, Instant::EPOCH);
+            assert_eq!(connection.subprotocol(), subprotocol);
+        }
+    }
+}
