@@ -379,6 +379,29 @@ fn output_that_never_runs_dry_holds_no_more_than_what_waits() {
 }
 
 #[test]
+fn small_messages_behind_a_full_pipe_hold_little_more_than_the_high_water_mark() {
+    for role in BOTH {
+        for mark in [10_000, 64 << 10, 1 << 20] {
+            let mut end = End::with(role, |config| config.send_high_water = mark);
+            // Masking keys are there.
+            end.conn.send("a").unwrap();
+            end.write();
+            let bytes = held(|| {
+                while !end.conn.is_full() {
+                    end.conn.send("a".repeat(100)).unwrap();
+                }
+            });
+            let most = if mark < 20_000 {
+                mark * 2
+            } else {
+                mark * 5 / 4
+            };
+            assert!(bytes < most as i64 + 1000, "{bytes} of {mark}");
+        }
+    }
+}
+
+#[test]
 fn a_lent_output_buffer_is_given_back() {
     let (_rx, mut tx): (Receiver, Sender) = connection(Role::Server, &config(|_| {})).split();
     let mut buf: Option<Box<Transmit>> = Some(Box::default());

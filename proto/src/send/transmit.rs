@@ -30,6 +30,8 @@ impl Transmit {
     pub(crate) const COPY_BELOW: usize = 4096;
     /// A drained buffer that grew beyond this many bytes is given up.
     const KEEP: usize = 128 << 10;
+    /// From so many bytes on the buffer grows by a quarter.
+    const DOUBLES: usize = 16 << 10;
 
     /// Whether some pieces were not copied together, so that a vectored write pays off.
     #[inline]
@@ -92,7 +94,10 @@ impl Transmit {
         for (from, _) in &mut self.large {
             *from = from.saturating_sub(written);
         }
-        self.tail.reserve(size.max(512));
+        // Behind a peer that does not read it grows to the high-water mark: not to twice that.
+        let own = self.tail.capacity();
+        let more = if own < Self::DOUBLES { own } else { own / 4 };
+        self.tail.reserve_exact(size.max(more).max(512));
     }
 }
 
