@@ -105,6 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_moment_that_is_too_late_to_be_told_is_the_last() {
+        let last = Instant::from_epoch(Duration::from_nanos(u64::MAX));
+        assert_eq!(Instant::from_epoch(Duration::MAX), last);
+        assert!(Instant::from_epoch(Duration::from_secs(1)) < last);
+    }
+
+    #[test]
     fn a_deadline_beyond_time_is_no_deadline() {
         let now = Instant::from_epoch(Duration::from_secs(5));
         assert_eq!(now.checked_add(Duration::MAX), None);

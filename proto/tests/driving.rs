@@ -150,6 +150,27 @@ fn there_is_output_until_all_of_it_was_taken() {
 }
 
 #[test]
+fn a_lent_output_buffer_is_asked_for_where_there_is_none_and_given_back_empty() {
+    for role in BOTH {
+        let (_rx, mut tx) = halves(role);
+        let mut asked = false;
+        tx.lend(|| {
+            asked = true;
+            None
+        });
+        assert!(asked && tx.take_back().is_none());
+        tx.lend(|| Some(Box::default()));
+        tx.send("a").unwrap();
+        tx.lend(|| panic!("there is one"));
+        assert!(tx.take_back().is_none(), "it is in use");
+        let transmit = tx.transmit().unwrap();
+        transmit.advance(transmit.remaining());
+        assert!(tx.take_back().is_some_and(|buf| !buf.has_remaining()));
+        assert!(tx.take_back().is_none());
+    }
+}
+
+#[test]
 fn many_empty_messages_that_wait_are_full() {
     for role in BOTH {
         let (mut rx, mut tx) = halves(role);

@@ -212,6 +212,12 @@ fn how_it_ended_is_one_line() {
     closed.cause = None;
     closed.initiator = Initiator::Local;
     assert_eq!(closed.to_string(), "closed cleanly with code 1000 (bye)");
+    // What the peer says does not begin a line, nor does it clear the screen.
+    closed.reason = "a\r\nb\u{1b}[2J\u{2028}\u{2029}\u{85} \"naïve\" \\".into();
+    assert_eq!(
+        closed.to_string(),
+        r#"closed cleanly with code 1000 (a\r\nb\u{1b}[2J\u{2028}\u{2029}\u{85} "naïve" \)"#
+    );
     assert_eq!(format!("{:?}", CloseCode::NORMAL), "CloseCode(1000)");
 }
 
@@ -226,7 +232,9 @@ fn debug_output_has_nothing_of_what_was_sent() {
     let shown = format!("{end:?}");
     assert!(shown.contains("Open"), "{shown}");
     let (rx, tx) = end.split();
-    for shown in [shown, format!("{rx:?}{tx:?}")] {
+    let halves = [format!("{rx:?}"), format!("{tx:?}")];
+    assert!(halves[0].contains("Server") && halves[1].contains("closing: No"));
+    for shown in [shown].into_iter().chain(halves) {
         assert!(!shown.contains(secret), "{shown}");
         assert!(!shown.contains("104, 117"), "{shown}");
     }
@@ -240,6 +248,7 @@ fn shared_text_is_used_as_text() {
     let (borrowed, referred): (&str, &str) = (text.borrow(), text.as_ref());
     assert_eq!((borrowed, referred), ("naïve", "naïve"));
     assert_eq!(format!("{text} {text:?}"), "naïve \"naïve\"");
+    assert!(text == "naïve" && text != "naive" && text == *"naïve" && text != *"naive");
     assert_eq!(String::from(text), "naïve");
 }
 
