@@ -123,6 +123,9 @@ mod tests {
             "https://good.test",
             "http://localhost:8080",
             "HTTP://Other.Test:80",
+            "ws://plain.test",
+            "wss://tls.test:443",
+            "app://its.own:443",
         ];
         for good in [
             "https://good.test",
@@ -130,6 +133,9 @@ mod tests {
             "https://good.test:443",
             "http://LOCALHOST:8080",
             "http://other.test",
+            "WS://plain.test:80",
+            "wss://tls.test",
+            "app://its.own:443",
         ] {
             assert!(is_listed(good, &list), "{good}");
         }
@@ -143,6 +149,9 @@ mod tests {
             "https://good.test/",
             "https://good.test:443:443",
             "https://evil.test",
+            "app://its.own",
+            "app://its.own:80",
+            "ws://tls.test:443",
             "good.test",
             "null",
             "",

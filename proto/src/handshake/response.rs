@@ -108,3 +108,20 @@ const fn reason(status: u16) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_errors_and_applications_answer_has_a_phrase() {
+        let statuses = [
+            101, 200, 301, 302, 307, 308, 400, 401, 403, 404, 405, 408, 410, 414, 417, 426, 429,
+            431, 500, 501, 502, 503, 505,
+        ];
+        for status in statuses {
+            assert_ne!(reason(status), "", "{status}");
+        }
+        assert_eq!((reason(426), reason(299)), ("Upgrade Required", ""));
+    }
+}
