@@ -98,6 +98,26 @@ fn a_lent_input_buffer_is_given_back_once_and_what_was_not_polled_stays() {
 }
 
 #[test]
+fn a_loan_without_room_for_what_waits_is_not_taken() {
+    for role in BOTH {
+        let (mut rx, _tx) = halves(role);
+        receive(
+            &mut rx,
+            role,
+            &[Frame::text("waits"), Frame::binary(vec![1; 9000])],
+        );
+        for len in [0, 1, 100, 9000, 10_000] {
+            rx.lend(vec![0; len]);
+            assert!(rx.wants_loan(), "{len}");
+        }
+        assert_eq!(rx.poll_event(), Ok(Some(Event::Data("waits".into()))));
+        rx.lend(vec![0; 12_000]);
+        assert!(!rx.wants_loan());
+        assert_eq!(rx.poll_event(), Ok(Some(binary(vec![1; 9000]))));
+    }
+}
+
+#[test]
 fn a_large_message_that_is_read_into_its_own_memory_wants_no_loan() {
     for role in BOTH {
         let (mut rx, _tx) = halves(role);
@@ -106,6 +126,22 @@ fn a_large_message_that_is_read_into_its_own_memory_wants_no_loan() {
         assert!(rx.wants_loan());
         assert_eq!(rx.poll_event(), Ok(None));
         assert!(!rx.wants_loan());
+    }
+}
+
+#[test]
+fn the_receiver_is_closed_by_the_peers_close_and_by_nothing_else() {
+    for role in BOTH {
+        for (frame, closed) in [
+            (Frame::close(1000, ""), true),
+            (Frame::new(0x83, ""), false),
+        ] {
+            let (mut rx, _tx) = halves(role);
+            assert!(!rx.is_closed());
+            receive(&mut rx, role, &[frame]);
+            assert_eq!(rx.poll_event().is_ok(), closed);
+            assert_eq!(rx.is_closed(), closed);
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) fn invalid() -> Vec<(&'static str, String, RequestError)> {
         ("§4.2.1 item 1: HTTP/1.0", start("GET /chat HTTP/1.0"), E::Http10),
         ("§4.2.1 item 1: HTTP/2.0", start("GET /chat HTTP/2.0"), E::Version),
         ("RFC 9112 §2.3: HTTP/1.11", start("GET /chat HTTP/1.11"), E::Syntax),
+        ("RFC 9112 §2.3: HTTP/x.1", start("GET /chat HTTP/x.1"), E::Syntax),
+        ("RFC 9112 §2.3: HTTP/2.x", start("GET /chat HTTP/2.x"), E::Syntax),
         ("RFC 9112 §2.3: HTTP/1", start("GET /chat HTTP/1"), E::Syntax),
         ("RFC 9112 §2.3: http/1.1", start("GET /chat http/1.1"), E::Syntax),
         ("RFC 9112 §2.3: HTTP/1.1x", start("GET /chat HTTP/1.1x"), E::Syntax),

@@ -163,6 +163,7 @@ fn s4_2_2_only_offered_subprotocols_and_fields_of_the_application() {
             .accept(Some(subprotocol), Headers::new(), at(2))
             .unwrap_err();
         assert_eq!(error.error, AnswerError::NotOffered);
+        assert_eq!(error.to_string(), AnswerError::NotOffered.to_string());
         incoming = *error.incoming;
     }
     for name in [
