@@ -547,6 +547,26 @@ fn a_message_may_end_anywhere_in_a_block() {
 }
 
 #[test]
+fn a_large_compressed_message_shows_nothing_of_memory_that_was_used_before() {
+    for role in BOTH {
+        let mut end = deflate::end(role, USUAL, |_| {});
+        let mut peer = Deflater::new(6, true);
+        let mut random = Random(7);
+        let noise: Vec<u8> = (0..20_000).map(|_| random.next() as u8).collect();
+        for _ in 0..3 {
+            let data = peer.message(&noise);
+            let len = data.len();
+            assert!(end.give(&[Frame::binary(vec![9; len])]).len() == 1);
+            let bytes = compressed(BINARY, data).from(other(role));
+            end.receive(&bytes[..len / 2]);
+            assert_eq!(end.events(), []);
+            end.receive(&bytes[len / 2..]);
+            assert!(end.events() == [Ok(binary(noise.clone()))]);
+        }
+    }
+}
+
+#[test]
 fn chunks_of_a_bomb_are_small_and_hold_no_more_than_one_read() {
     let bomb = bomb(64);
     for role in BOTH {

@@ -6,8 +6,8 @@ use allocation_counter::measure;
 use bowline_proto::{Config, Event, Message, Receiver, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
 use support::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, config, connection, held, other,
-    payload,
+    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, binary, config, connection, held,
+    joined, other, payload,
 };
 
 fn unlimited(config: &mut Config) {
@@ -274,6 +274,37 @@ fn memory_that_is_used_again_shows_nothing_of_what_was_in_it() {
                 let got = read(&mut rx, &mut loan, &frame(5));
                 assert_eq!(got, Some(Message::from(vec![5; len])));
             }
+        }
+    }
+}
+
+#[test]
+fn nor_do_fragments_and_chunks_show_it() {
+    for role in BOTH {
+        for len in [9_000_usize, 60_000] {
+            let mut end = End::new(role);
+            let again = Frame::binary(vec![9; len]);
+            let halves = |frame: Frame| {
+                let bytes = frame.from(other(role));
+                (bytes[..len / 2].to_vec(), bytes[len / 2..].to_vec())
+            };
+            assert_eq!(end.give(&[again.clone()]).len(), 1);
+            // The large fragment comes behind another.
+            assert_eq!(end.give(&[Frame::new(BINARY, [1; 10])]), []);
+            let (front, back) = halves(Frame::new(FIN | CONTINUATION, vec![2; len]));
+            end.receive(&front);
+            assert_eq!(end.events(), []);
+            end.receive(&back);
+            let whole = [vec![1; 10], vec![2; len]].concat();
+            assert!(end.events() == [Ok(binary(whole))]);
+
+            assert_eq!(end.give(&[again]).len(), 1);
+            let (front, back) = halves(Frame::binary(vec![3; len]));
+            end.receive(&front);
+            let mut chunks = end.chunks();
+            end.receive(&back);
+            chunks.extend(end.chunks());
+            assert!(joined(chunks).0 == [Ok(binary(vec![3; len]))]);
         }
     }
 }
