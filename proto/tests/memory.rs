@@ -6,8 +6,8 @@ use allocation_counter::measure;
 use bowline_proto::{Config, Event, Message, Receiver, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
 use support::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, binary, config, connection, held,
-    joined, other, payload,
+    BINARY, BOTH, CONTINUATION, End, FIN, Frame, LOAN, PING, TEXT, binary, config, connection,
+    held, joined, other, payload, read,
 };
 
 fn unlimited(config: &mut Config) {
@@ -18,33 +18,6 @@ fn unlimited(config: &mut Config) {
 
 fn key(role: Role) -> Option<[u8; 4]> {
     (role == Role::Server).then_some(Frame::KEY)
-}
-
-const LOAN: usize = 128 << 10;
-
-/// Reads `bytes` with a loan, as a driver does, and gives the loan back.
-fn read(rx: &mut Receiver, loan: &mut Option<Vec<u8>>, bytes: &[u8]) -> Option<Message> {
-    let mut bytes = bytes;
-    let mut got = None;
-    while !bytes.is_empty() {
-        if rx.wants_loan() {
-            rx.lend(loan.take().unwrap());
-        }
-        let room = rx.recv_buf().unwrap();
-        let len = room.len().min(bytes.len());
-        room[..len].copy_from_slice(&bytes[..len]);
-        rx.handle_input(len);
-        bytes = &bytes[len..];
-        while let Some(event) = rx.poll_event().unwrap() {
-            if let Event::Data(message) = event {
-                got = Some(message);
-            }
-        }
-        if let Some(buf) = rx.take_back() {
-            *loan = Some(buf);
-        }
-    }
-    got
 }
 
 // ---- What was announced -------------------------------------------------------------------------
@@ -288,7 +261,7 @@ fn nor_do_fragments_and_chunks_show_it() {
                 let bytes = frame.from(other(role));
                 (bytes[..len / 2].to_vec(), bytes[len / 2..].to_vec())
             };
-            assert_eq!(end.give(&[again.clone()]).len(), 1);
+            assert_eq!(end.give(std::slice::from_ref(&again)).len(), 1);
             // The large fragment comes behind another.
             assert_eq!(end.give(&[Frame::new(BINARY, [1; 10])]), []);
             let (front, back) = halves(Frame::new(FIN | CONTINUATION, vec![2; len]));

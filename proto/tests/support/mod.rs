@@ -14,7 +14,7 @@ use std::{
 
 use bowline_proto::{
     Chunk, CloseCode, CloseFrame, Config, Connection, ControlPayload, EntropyError, Event, Instant,
-    Kind, Message, Negotiated, RecvError, Role,
+    Kind, Message, Negotiated, Receiver, RecvError, Role,
 };
 use bytes::Buf;
 
@@ -27,6 +27,33 @@ pub mod rfc1951;
 /// Bytes that `run` allocated and did not give back.
 pub fn held(run: impl FnOnce()) -> i64 {
     allocation_counter::measure(run).bytes_current
+}
+
+pub const LOAN: usize = 128 << 10;
+
+/// Reads `bytes` with a loan, as a driver does, and gives the loan back.
+pub fn read(rx: &mut Receiver, loan: &mut Option<Vec<u8>>, bytes: &[u8]) -> Option<Message> {
+    let mut bytes = bytes;
+    let mut got = None;
+    while !bytes.is_empty() {
+        if rx.wants_loan() {
+            rx.lend(loan.take().unwrap());
+        }
+        let room = rx.recv_buf().unwrap();
+        let len = room.len().min(bytes.len());
+        room[..len].copy_from_slice(&bytes[..len]);
+        rx.handle_input(len);
+        bytes = &bytes[len..];
+        while let Some(event) = rx.poll_event().unwrap() {
+            if let Event::Data(message) = event {
+                got = Some(message);
+            }
+        }
+        if let Some(buf) = rx.take_back() {
+            *loan = Some(buf);
+        }
+    }
+    got
 }
 
 pub const BOTH: [Role; 2] = [Role::Client, Role::Server];

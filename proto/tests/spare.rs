@@ -1,0 +1,126 @@
+//! Memory of large messages that is used again: in a process of its own, for some of it belongs to the
+//! process.
+
+mod support;
+
+use allocation_counter::measure;
+use bowline_proto::{Message, Receiver, Role};
+use support::{BOTH, Frame, LOAN, config, connection, held, other, read};
+
+const KIB: usize = 1 << 10;
+
+struct Reader {
+    rx: Receiver,
+    loan: Option<Vec<u8>>,
+    role: Role,
+}
+
+impl Reader {
+    fn new(role: Role) -> Self {
+        let config = config(|config| {
+            config.max_message_size = usize::MAX;
+            config.max_frame_size = u64::MAX;
+        });
+        let (rx, _tx) = connection(role, &config).split();
+        let loan = Some(vec![0; LOAN]);
+        Self { rx, loan, role }
+    }
+
+    fn frame(&self, len: usize) -> Vec<u8> {
+        Frame::binary(vec![1; len]).from(other(self.role))
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Message {
+        read(&mut self.rx, &mut self.loan, bytes).expect("a message")
+    }
+
+    /// So many messages of `len` bytes that are there at once, and then dropped.
+    fn flood(&mut self, len: usize, count: usize) {
+        let frame = self.frame(len);
+        let messages: Vec<Message> = (0..count).map(|_| self.read(&frame)).collect();
+        drop(messages);
+    }
+}
+
+#[test]
+fn messages_one_after_the_other_are_in_the_same_memory() {
+    // To 256 KiB it is the thread's.
+    for role in BOTH {
+        for len in [8 * KIB, 20_000, 100_000, 200_000] {
+            let mut reader = Reader::new(role);
+            let frame = reader.frame(len);
+            reader.read(&frame);
+            let info = measure(|| {
+                for _ in 0..10 {
+                    reader.read(&frame);
+                }
+            });
+            // What shares a message, and what gathers it.
+            assert!(info.bytes_total < 4000, "{} for {len}", info.bytes_total);
+        }
+    }
+}
+
+#[test]
+fn a_message_is_not_in_memory_that_is_more_than_twice_too_large() {
+    let mut reader = Reader::new(Role::Client);
+    reader.flood(100_000, 1);
+    let frame = reader.frame(40_000);
+    let mut kept = None;
+    let bytes = held(|| kept = Some(reader.read(&frame)));
+    assert!(bytes >= 40_000, "{bytes}");
+    let frame = reader.frame(60_000);
+    let bytes = held(|| drop(kept.replace(reader.read(&frame))));
+    assert!(bytes < 4000, "{bytes}");
+}
+
+#[test]
+fn a_thread_keeps_some_of_it_and_no_more() {
+    for (len, count, least, most) in [
+        (8000, 10, 0, 0),
+        // 32 pieces,
+        (9000, 100, 31 * 9000, 32 * 9400),
+        // or half a mebibyte.
+        (50_000, 40, 450_000, 512 * KIB),
+        (200_000, 10, 400_000, 512 * KIB),
+    ] {
+        let kept = std::thread::spawn(move || {
+            let mut reader = Reader::new(Role::Client);
+            // What gathers a message comes and goes.
+            reader.flood(1000, 2);
+            held(|| reader.flood(len, count))
+        });
+        let kept = kept.join().unwrap();
+        // The list of pieces is small.
+        let range = least as i64..=most as i64 + 1500;
+        assert!(range.contains(&kept), "{kept} of {count} x {len}");
+    }
+}
+
+#[test]
+fn the_process_keeps_four_mebibytes_of_the_larger() {
+    let mib = KIB * KIB;
+    let mut reader = Reader::new(Role::Client);
+    let frame = reader.frame(mib);
+    reader.read(&frame);
+    let info = measure(|| {
+        for _ in 0..10 {
+            reader.read(&frame);
+        }
+    });
+    assert!(info.bytes_total < 4000, "{}", info.bytes_total);
+    // Not what is larger than half of it,
+    let kept = held(|| reader.flood(3 * mib, 2));
+    assert!(kept < 4000, "{kept}");
+    // and not more.
+    let kept = held(|| reader.flood(mib, 10)) + mib as i64;
+    let range = 3 * mib as i64..=4 * mib as i64 + 4000;
+    assert!(range.contains(&kept), "{kept}");
+    // Another thread has it now.
+    let info = std::thread::spawn(move || {
+        let mut reader = Reader::new(Role::Client);
+        measure(|| drop(reader.read(&frame)))
+    });
+    let total = info.join().unwrap().bytes_total;
+    assert!(total < 4000, "{total}");
+}
