@@ -197,6 +197,33 @@ fn a_handshake_that_failed_says_on_whose_side() {
 }
 
 #[test]
+fn a_bad_request_is_answered_by_the_status_that_is_documented() {
+    use RequestError as E;
+    for (status, errors) in [
+        (
+            400,
+            &[E::Syntax, E::Http10, E::Target, E::Body, E::Host, E::Key][..],
+        ),
+        (
+            400,
+            &[E::Versions, E::Subprotocol, E::Extensions, E::Origin],
+        ),
+        (405, &[E::Method]),
+        (414, &[E::TargetTooLong]),
+        (417, &[E::Expectation]),
+        (426, &[E::NoUpgrade, E::WebSocketVersion]),
+        (431, &[E::FieldTooLong, E::TooManyFields, E::HeadTooLarge]),
+        (501, &[E::TransferCoding]),
+        (505, &[E::Version]),
+    ] {
+        for error in errors {
+            assert_eq!(error.status(), status, "{error:?}");
+            assert_eq!(error.response().status, status, "{error:?}");
+        }
+    }
+}
+
+#[test]
 fn how_it_ended_is_one_line() {
     let mut end = connection(Role::Client, &config(|_| {}));
     end.handle_eof();
