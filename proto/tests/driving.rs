@@ -207,6 +207,55 @@ fn a_lent_output_buffer_is_asked_for_where_there_is_none_and_given_back_empty() 
 }
 
 #[test]
+fn the_short_way_out_is_for_small_messages_of_a_server_that_nothing_stands_before() {
+    let small = |len: usize| vec![7; len].into();
+    let lent = |role, mark| {
+        let config = config(|config| config.send_high_water = mark);
+        let (rx, mut tx) = connection(role, &config).split();
+        assert!(
+            !tx.send_small(&small(1)),
+            "there is nothing to gather it in"
+        );
+        tx.lend(|| Some(Box::default()));
+        (rx, tx)
+    };
+    let (_rx, mut tx) = lent(Role::Client, 64 << 10);
+    assert!(!tx.send_small(&small(1)), "it is to be masked");
+
+    let (mut rx, mut tx) = lent(Role::Server, 64 << 10);
+    for (len, fits) in [(0, true), (4095, true), (4096, false), (1, true)] {
+        assert_eq!(tx.send_small(&small(len)), fits, "{len}");
+    }
+    assert_eq!((tx.accepted(), tx.flushed()), (3, 0));
+    write(&mut tx, usize::MAX, true);
+    assert_eq!(tx.flushed(), 3);
+
+    tx.lend(|| Some(Box::default()));
+    receive(&mut rx, Role::Server, &[Frame::new(PING, "")]);
+    rx.poll_event().unwrap();
+    tx.handle_control(rx.poll_control().unwrap());
+    assert!(!tx.send_small(&small(1)), "a Pong is owed");
+    write(&mut tx, usize::MAX, true);
+
+    tx.lend(|| Some(Box::default()));
+    tx.send_chunk(chunk(Kind::Text, "a", false)).unwrap();
+    assert!(!tx.send_small(&small(1)), "another message is under way");
+    tx.send_chunk(chunk(Kind::Text, "b", true)).unwrap();
+    assert!(tx.send_small(&small(1)));
+    tx.close(None);
+    assert!(!tx.send_small(&small(1)), "our Close is queued");
+
+    // Up to the mark, and not past what waits behind it.
+    let (_rx, mut tx) = lent(Role::Server, 102);
+    assert!(tx.send_small(&small(97)), "99 of 102 bytes");
+    assert!(tx.send_small(&small(1)));
+    assert!(!tx.send_small(&small(1)), "it is full");
+    tx.send("behind").unwrap();
+    write(&mut tx, 50, true);
+    assert!(!tx.send_small(&small(1)), "a message waits");
+}
+
+#[test]
 fn many_empty_messages_that_wait_are_full() {
     for role in BOTH {
         let (mut rx, mut tx) = halves(role);
