@@ -5,7 +5,7 @@ mod support;
 use bowline_proto::{
     Connection, Event, Instant, Kind, Lost, Message, Negotiated, Receiver, RecvError, Role, Sender,
 };
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use support::{BINARY, BOTH, Frame, PING, TEXT, binary, chunk, config, connection, other, payload};
 
 fn halves(role: Role) -> (Receiver, Sender) {
@@ -281,6 +281,63 @@ fn what_had_left_before_the_end_was_not_dropped() {
         tx.handle_end(RecvError::Lost(Lost::Reset));
         assert!(!tx.has_dropped(1) && tx.has_dropped(2));
     }
+}
+
+#[test]
+fn what_has_left_is_told_though_more_waits_behind_it() {
+    for role in BOTH {
+        let (_rx, mut tx) = halves(role);
+        let len = if role == Role::Client { 16 } else { 12 };
+        tx.send("ten octets").unwrap();
+        write(&mut tx, 5, true);
+        tx.send("ten octets").unwrap();
+        assert_eq!(tx.flushed(), 0);
+        write(&mut tx, len, true);
+        assert_eq!(tx.flushed(), 1);
+        write(&mut tx, usize::MAX, true);
+        assert_eq!(tx.flushed(), 2);
+    }
+}
+
+#[test]
+#[cfg(feature = "std")]
+fn a_vectored_write_has_all_pieces_in_order() {
+    use std::io::IoSlice;
+
+    let large = Bytes::from(vec![7; 5000]);
+    let (_rx, mut tx) = halves(Role::Server);
+    tx.send("a").unwrap();
+    assert!(!tx.transmit().unwrap().has_large());
+    tx.send(large.clone()).unwrap();
+    tx.send("b").unwrap();
+    tx.send(large.clone()).unwrap();
+    let frames = [
+        Frame::text("a"),
+        Frame::binary(&large),
+        Frame::text("b"),
+        Frame::binary(&large),
+    ];
+    let expected: Vec<u8> = frames
+        .iter()
+        .flat_map(|frame| frame.from(Role::Server))
+        .collect();
+    let transmit = tx.transmit().unwrap();
+    assert!(transmit.has_large());
+    for room in 0..6 {
+        let mut slices = vec![IoSlice::new(b""); room];
+        let count = transmit.chunks_vectored(&mut slices);
+        assert_eq!(count, room.min(4));
+        let pieces: Vec<&[u8]> = slices[..count].iter().map(|slice| &slice[..]).collect();
+        assert!(pieces.iter().all(|piece| !piece.is_empty()));
+        assert!(expected.starts_with(&pieces.concat()));
+        assert_eq!(pieces.concat().len() == expected.len(), room >= 4);
+    }
+    // From the middle of a piece on.
+    transmit.advance(4 + 3);
+    let mut slices = [IoSlice::new(b""); 5];
+    let count = transmit.chunks_vectored(&mut slices);
+    let pieces: Vec<&[u8]> = slices[..count].iter().map(|slice| &slice[..]).collect();
+    assert!(expected[7..] == pieces.concat());
 }
 
 #[test]
