@@ -219,6 +219,8 @@ fn a_bad_request_is_answered_by_the_status_that_is_documented() {
         for error in errors {
             assert_eq!(error.status(), status, "{error:?}");
             assert_eq!(error.response().status, status, "{error:?}");
+            let fields = &error.response().headers;
+            assert!(!fields.is_empty() && fields.len() == fields.iter().count());
         }
     }
 }
@@ -288,4 +290,5 @@ fn what_is_sent_tells_what_it_is() {
     let prepared = bowline_proto::Prepared::new("b", &config(|_| {}));
     assert_eq!(Outgoing::from(prepared).message(), &Message::from("b"));
     assert!(ControlPayload::new(vec![0; 126]).is_err());
+    assert!(Response::new(404, "").headers.is_empty());
 }

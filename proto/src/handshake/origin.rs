@@ -159,9 +159,15 @@ mod tests {
             assert!(!is_listed(evil, &list), "{evil}");
         }
         assert!(is_listed("null", &["null"]));
-        assert!(
-            !is_listed("nonsense", &["nonsense"]),
-            "an entry that is no origin matches nothing"
-        );
+        for (origin, entry) in [
+            ("nonsense", "nonsense"),
+            ("nonsense", "null"),
+            ("null", "nonsense"),
+        ] {
+            assert!(
+                !is_listed(origin, &[entry]),
+                "what is no origin matches nothing: {origin}, {entry}"
+            );
+        }
     }
 }
