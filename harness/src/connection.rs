@@ -318,8 +318,11 @@ impl Run {
         self.assert_over();
     }
 
+    /// More than there are frames of one byte in all that an input can ask to send.
+    const WRITES: usize = 20_000_000;
+
     fn write_all(&mut self) {
-        for _ in 0..1_000_000 {
+        for _ in 0..Self::WRITES {
             if self.end.write(usize::MAX, true, false).0.is_empty() {
                 return;
             }
