@@ -318,6 +318,19 @@ fn chunks_are_compressed_each_in_a_frame_of_its_own() {
 // ---- Options ------------------------------------------------------------------------------------
 
 /// What a server with these options makes of `content`.
+#[test]
+fn a_message_of_one_chunk_is_compressed_as_a_whole_one() {
+    let mut end = deflate::end(Role::Server, USUAL, |_| {});
+    let whole = Chunk {
+        data: Message::from(json(2000)),
+        fin: true,
+    };
+    end.conn.send_chunk(whole).unwrap();
+    let frames = end.write();
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0].first, FIN | RSV1 | BINARY);
+}
+
 fn sent(options: Deflate, agreed: Agreed, content: &[u8]) -> Vec<Frame> {
     let mut end = deflate::end(Role::Server, agreed, |config| {
         config.deflate = Some(options)

@@ -39,6 +39,7 @@ fn the_short_way_takes_small_messages_and_leaves_all_else() {
         let frames = [
             Frame::text("one"),
             Frame::binary("two"),
+            Frame::binary(vec![3; 3000]),
             Frame::new(PING, "?"),
             Frame::text("three"),
             Frame::binary(&large),
@@ -47,6 +48,7 @@ fn the_short_way_takes_small_messages_and_leaves_all_else() {
         receive(&mut rx, role, &frames);
         assert_eq!(rx.poll_small(), Some("one".into()));
         assert_eq!(rx.poll_small(), Some(Message::Binary("two".into())));
+        assert_eq!(rx.poll_small(), Some(vec![3; 3000].into()));
         assert_eq!(rx.poll_small(), None, "a Ping needs an answer");
         assert_eq!(rx.poll_event(), Ok(Some(Event::Ping(payload("?")))));
         assert_eq!(rx.poll_small(), Some("three".into()));
