@@ -122,7 +122,8 @@ fn without_takeover_connections_share_a_few_states() {
 fn without_takeover_a_message_that_does_not_shrink_leaves_nothing_behind() {
     let _alone = alone(&Deflater::new(6, false).message(&json(2000)));
     let mut random = Random(7);
-    let noise: Vec<u8> = (0..2000).map(|_| random.next() as u8).collect();
+    // More than is compressed in one step.
+    let noise: Vec<u8> = (0..100_000).map(|_| random.next() as u8).collect();
     let mut ends = ends(40);
     let held = held(|| {
         for end in &mut ends {
