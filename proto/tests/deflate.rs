@@ -16,6 +16,7 @@ use support::{
     },
     held, joined, other, payload,
     rfc1951::Inflate,
+    wire,
 };
 
 const KIB: u64 = 1 << 10;
@@ -110,10 +111,7 @@ fn what_others_send_we_read() {
                     if between < frames.len() {
                         frames.insert(between, Frame::new(PING, "?"));
                     }
-                    let wire: Vec<u8> = frames
-                        .iter()
-                        .flat_map(|frame| frame.from(other(role)))
-                        .collect();
+                    let wire = wire(&frames, other(role));
                     let mut got = Vec::new();
                     let segment = [1, 7, 1000, usize::MAX][random.below(4)];
                     for part in wire.chunks(segment.min(wire.len())) {

@@ -6,19 +6,25 @@ use bowline_proto::{
     Connection, Event, Instant, Kind, Lost, Message, Negotiated, Receiver, RecvError, Role, Sender,
 };
 use bytes::{Buf, Bytes};
-use support::{BINARY, BOTH, Frame, PING, TEXT, binary, chunk, config, connection, other, payload};
+use support::{
+    BINARY, BOTH, Frame, PING, TEXT, binary, chunk, config, connection, other, payload, wire,
+};
 
 fn halves(role: Role) -> (Receiver, Sender) {
     connection(role, &config(|_| {})).split()
 }
 
 fn receive(rx: &mut Receiver, role: Role, frames: &[Frame]) -> usize {
-    let bytes: Vec<u8> = frames
-        .iter()
-        .flat_map(|frame| frame.from(other(role)))
-        .collect();
+    let bytes = wire(frames, other(role));
     assert_eq!(rx.receive(&bytes), bytes.len());
     bytes.len()
+}
+
+/// The peer asks for a Pong.
+fn owe(rx: &mut Receiver, tx: &mut Sender, role: Role) {
+    receive(rx, role, &[Frame::new(PING, "")]);
+    rx.poll_event().unwrap();
+    tx.handle_control(rx.poll_control().unwrap());
 }
 
 /// Writes so many bytes of what there is.
@@ -170,9 +176,7 @@ fn there_is_output_until_all_of_it_was_taken() {
         assert!(!tx.has_output() && tx.transmit().is_none());
         // what is owed,
         let (mut rx, mut tx) = halves(role);
-        receive(&mut rx, role, &[Frame::new(PING, "")]);
-        rx.poll_event().unwrap();
-        tx.handle_control(rx.poll_control().unwrap());
+        owe(&mut rx, &mut tx, role);
         assert!(tx.has_output());
         // a message behind that, which is not full of itself,
         tx.send("b").unwrap();
@@ -233,9 +237,7 @@ fn the_short_way_out_is_for_small_messages_of_a_server_that_nothing_stands_befor
     assert_eq!(tx.flushed(), 3);
 
     tx.lend(|| Some(Box::default()));
-    receive(&mut rx, Role::Server, &[Frame::new(PING, "")]);
-    rx.poll_event().unwrap();
-    tx.handle_control(rx.poll_control().unwrap());
+    owe(&mut rx, &mut tx, Role::Server);
     assert!(!tx.send_small(&small(1)), "a Pong is owed");
     write(&mut tx, usize::MAX, true);
 
@@ -261,9 +263,7 @@ fn the_short_way_out_is_for_small_messages_of_a_server_that_nothing_stands_befor
 fn many_empty_messages_that_wait_are_full() {
     for role in BOTH {
         let (mut rx, mut tx) = halves(role);
-        receive(&mut rx, role, &[Frame::new(PING, "")]);
-        rx.poll_event().unwrap();
-        tx.handle_control(rx.poll_control().unwrap());
+        owe(&mut rx, &mut tx, role);
         for count in 0..4096 {
             assert!(!tx.is_full(), "{count}");
             tx.send("").unwrap();
@@ -319,10 +319,7 @@ fn a_vectored_write_has_all_pieces_in_order() {
         Frame::text("b"),
         Frame::binary(&large),
     ];
-    let expected: Vec<u8> = frames
-        .iter()
-        .flat_map(|frame| frame.from(Role::Server))
-        .collect();
+    let expected = wire(&frames, Role::Server);
     let transmit = tx.transmit().unwrap();
     assert!(transmit.has_large());
     for room in 0..6 {

@@ -11,7 +11,7 @@ use bowline_proto::{
 use bytes::Buf;
 use support::{
     BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, binary, chunk,
-    close_frame, joined, other, payload, secs, text,
+    close_frame, joined, other, payload, secs, text, wire,
 };
 
 fn protocol(error: ProtocolError) -> RecvError {
@@ -921,7 +921,7 @@ fn fragmented(role: Role) -> (Vec<u8>, usize) {
         Frame::new(CONTINUATION, ""),
         Frame::new(FIN | CONTINUATION, &whole[5..]),
     ];
-    let mut bytes: Vec<u8> = frames.iter().flat_map(|f| f.from(role)).collect();
+    let mut bytes = wire(&frames, role);
     let len = bytes.len();
     bytes.extend(Frame::binary("next").from(role));
     (bytes, len)
@@ -1662,10 +1662,10 @@ fn law_10_a_server_draws_no_randomness() {
 fn halves_that_are_driven_apart_do_the_same() {
     let end = End::new(Role::Server);
     let (mut rx, mut tx) = end.conn.split();
-    let bytes: Vec<u8> = [Frame::new(PING, "p"), Frame::close(1000, "")]
-        .iter()
-        .flat_map(|frame| frame.from(Role::Client))
-        .collect();
+    let bytes = wire(
+        &[Frame::new(PING, "p"), Frame::close(1000, "")],
+        Role::Client,
+    );
     assert_eq!(rx.receive(&bytes), bytes.len());
     assert_eq!(rx.poll_event(), Ok(Some(Event::Ping(payload("p")))));
     tx.handle_control(rx.poll_control().unwrap());

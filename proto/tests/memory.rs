@@ -7,7 +7,7 @@ use bowline_proto::{Config, Event, Message, Receiver, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
 use support::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, LOAN, PING, TEXT, binary, config, connection,
-    held, joined, other, payload, read,
+    held, joined, other, payload, read, wire,
 };
 
 fn unlimited(config: &mut Config) {
@@ -209,7 +209,7 @@ fn a_small_message_that_is_kept_pins_no_large_block() {
             let frames: Vec<_> = (0..60_000 / size.max(60))
                 .map(|_| Frame::binary(vec![7; size]))
                 .collect();
-            let wire: Vec<u8> = frames.iter().flat_map(|f| f.from(other(role))).collect();
+            let wire = wire(&frames, other(role));
             let (mut rx, _tx) = connection(role, &config(|_| {})).split();
             let mut loan = Some(vec![0; LOAN]);
             let mut kept = None;

@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use support::{
     BINARY, CLOSE, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, config,
     link::{Node, WAYS, Way},
-    other, payload,
+    other, payload, wire,
 };
 
 fn settings(cases: u32) -> ProptestConfig {
@@ -490,10 +490,6 @@ fn small_parts() -> impl Strategy<Value = Vec<usize>> {
 
 fn large_parts() -> impl Strategy<Value = Vec<usize>> {
     vec(500..20_000_usize, 1..8)
-}
-
-fn wire(frames: &[Frame], role: Role) -> Vec<u8> {
-    frames.iter().flat_map(|frame| frame.from(role)).collect()
 }
 
 proptest! {

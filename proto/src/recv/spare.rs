@@ -56,13 +56,16 @@ pub(super) fn reserve(memory: &mut Vec<u8>, len: usize) {
 
 /// Memory of its own with `payload`, unmasked, from the second on.
 pub(super) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
-    let Some((mut memory, start)) = take(payload.len(), payload) else {
-        let (mut memory, start) = joined(&[payload]);
-        mask::apply(memory.get_mut(start..).unwrap_or_default(), key, 0);
-        return (memory, start);
-    };
-    memory.resize(start.saturating_add(payload.len()), 0);
-    mask::copy(payload, memory.get_mut(start..).unwrap_or_default(), key);
+    let (mut memory, start) = own(payload.len(), payload);
+    memory.truncate(start.saturating_add(payload.len()));
+    match memory.get_mut(start..) {
+        Some(place) if place.len() == payload.len() => mask::copy(payload, place, key),
+        _ => {
+            memory.resize(start, 0);
+            memory.extend_from_slice(payload);
+            mask::apply(memory.get_mut(start..).unwrap_or_default(), key, 0);
+        }
+    }
     (memory, start)
 }
 
@@ -70,12 +73,17 @@ pub(super) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
 pub(super) fn joined(parts: &[&[u8]]) -> (Vec<u8>, usize) {
     let len = parts.iter().map(|part| part.len()).sum();
     let source = parts.first().copied().unwrap_or_default();
-    let (mut whole, start) = take(len, source).unwrap_or_else(|| new(len, source));
+    let (mut whole, start) = own(len, source);
     whole.resize(start, 0);
     for part in parts {
         whole.extend_from_slice(part);
     }
     (whole, start)
+}
+
+/// Memory that was used before, or else new.
+fn own(len: usize, source: &[u8]) -> (Vec<u8>, usize) {
+    take(len, source).unwrap_or_else(|| new(len, source))
 }
 
 fn new(len: usize, source: &[u8]) -> (Vec<u8>, usize) {

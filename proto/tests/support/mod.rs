@@ -91,6 +91,11 @@ pub fn connection(role: Role, config: &Arc<Config>) -> Connection {
     Connection::new(role, Negotiated::default(), config, Instant::EPOCH)
 }
 
+/// Frames as `sender` must write them, one behind the other.
+pub fn wire(frames: &[Frame], sender: Role) -> Vec<u8> {
+    frames.iter().flat_map(|frame| frame.from(sender)).collect()
+}
+
 /// A frame as it is on the wire: the first octet (FIN, RSV, opcode) and the payload.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Frame {
@@ -236,11 +241,7 @@ impl End {
 
     /// These frames arrive together, masked if they have to be.
     pub fn hear(&mut self, frames: &[Frame]) {
-        let bytes: Vec<u8> = frames
-            .iter()
-            .flat_map(|f| f.from(other(self.role)))
-            .collect();
-        self.receive(&bytes);
+        self.receive(&wire(frames, other(self.role)));
     }
 
     /// Whole messages and control frames until there is nothing, or an error.
