@@ -115,7 +115,11 @@ fn without_takeover_connections_share_a_few_states() {
         }
     });
     let kept = (under_way + ended) as u64;
-    assert!(kept < (KEPT as u64 - 1) * 48 * KIB + KIB, "{kept}");
+    let most = (KEPT as u64 - 1) * 48 * KIB + KIB;
+    assert!(
+        ((KEPT as u64 - 1) * 45 * KIB..most).contains(&kept),
+        "{kept}"
+    );
 }
 
 #[test]
