@@ -57,6 +57,8 @@ pub(crate) struct Input<T> {
     bytes: u32,
     /// It keeps the loan, and is counted.
     keeps: bool,
+    /// A read was tried just now, and there was nothing.
+    has_read: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -85,6 +87,7 @@ impl<T: Timer> Input<T> {
             events: 0,
             bytes: 0,
             keeps: false,
+            has_read: false,
         }
     }
 
@@ -94,6 +97,30 @@ impl<T: Timer> Input<T> {
 
     pub(crate) fn rx(&self) -> &Receiver {
         &self.rx
+    }
+
+    /// The next whole message. Most are small, come whole in one read and need no answer: for those there is
+    /// a short way.
+    #[inline]
+    pub(crate) fn poll_message<S: Read + Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        if let Some(message) = self.next_small() {
+            return Poll::Ready(Ok(Some(message)));
+        }
+        let reads = self.parked.is_none() && !self.is_tired() && self.rx.is_resting();
+        if reads && self.poll_read(output, cx, true).is_ready() {
+            if let Some(message) = self.next_small() {
+                self.keep_or_give_back();
+                return Poll::Ready(Ok(Some(message)));
+            }
+        } else if reads {
+            self.has_read = true;
+        }
+        let polled = ready!(self.poll_data(Pull::Messages, output, cx));
+        Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
     }
 
     /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would
@@ -204,7 +231,7 @@ impl<T: Timer> Input<T> {
         loop {
             let tired = self.is_tired();
             let reads = self.parked.is_none() && !tired;
-            if reads {
+            if reads && !mem::take(&mut self.has_read) {
                 if let Some(event) = self.next_event(output, cx) {
                     self.events += 1;
                     return Poll::Ready(Pass::Event(event));

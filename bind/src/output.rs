@@ -7,7 +7,7 @@ use std::{
 
 use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, Sender};
 
-use crate::{Error, TrySendError, Write, error::lost, wakers::Key};
+use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
 mod loan;
 mod write;
@@ -205,6 +205,34 @@ impl<S> Output<S> {
     fn fail(&mut self, error: io::Error) {
         self.tx.handle_end(RecvError::Lost(lost(&error)));
         self.error.get_or_insert(error);
+    }
+}
+
+impl<S: Read + Write> Output<S> {
+    /// Reads, or tells how the transport has ended, and with which error of it. One that cannot be written to
+    /// still has what the peer sent before, and no more.
+    #[inline]
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, (RecvError, Option<io::Error>)>> {
+        let Some(io) = &mut self.io else {
+            let end = self.tx.end().unwrap_or(RecvError::Lost(Lost::Failed));
+            return Poll::Ready(Err((end, None)));
+        };
+        match io.poll_read(cx, buf) {
+            Poll::Ready(Ok(len)) => Poll::Ready(Ok(len)),
+            Poll::Ready(Err(error)) => {
+                Poll::Ready(Err((RecvError::Lost(lost(&error)), Some(error))))
+            }
+            // Nothing more is to come, and the peer waits for the end.
+            Poll::Pending if self.peer_closed && self.ends_when_dropped() => Poll::Ready(Ok(0)),
+            Poll::Pending => match self.tx.end() {
+                Some(end) => Poll::Ready(Err((end, self.error.take()))),
+                None => Poll::Pending,
+            },
+        }
     }
 }
 

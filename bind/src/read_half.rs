@@ -2,7 +2,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -87,15 +87,11 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.input.next_small() {
-            return Poll::Ready(Ok(Some(message)));
-        }
         let output = &mut Reader {
             shared: &self.shared,
             key: self.key,
         };
-        let polled = ready!(self.input.poll_data(Pull::Messages, output, cx));
-        Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
+        self.input.poll_message(output, cx)
     }
 }
 

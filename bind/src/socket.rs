@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -286,14 +286,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.next_small() {
-            return Poll::Ready(Ok(Some(message)));
-        }
-        let polled = ready!(
-            self.input
-                .poll_data(Pull::Messages, &mut &mut self.output, cx)
-        );
-        Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
+        self.input.poll_message(&mut &mut self.output, cx)
     }
 
     /// Waits for `done`, and reads, answers and keeps time meanwhile.

@@ -180,10 +180,20 @@ impl Receiver {
     /// many that come in one read. `None` says nothing; ask [`poll_event`](Self::poll_event).
     #[inline]
     pub fn poll_small(&mut self) -> Option<Message> {
-        if self.block.is_empty() && (!self.plain || self.input.is_empty() || !self.batch()) {
+        if !self.block.is_empty() {
+            return self.take_small();
+        }
+        if !self.plain || self.input.is_empty() {
             return None;
         }
-        self.take_small()
+        self.batch()
+    }
+
+    /// Whether nothing is under way: all that was received is polled, and what comes next may be a small
+    /// message.
+    #[inline]
+    pub fn is_resting(&self) -> bool {
+        self.drained && self.plain
     }
 
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.

@@ -143,7 +143,7 @@ impl Sender {
         let moved = self.progress.advance(left, flushed);
         if waiting == 0 {
             self.transmit = None;
-            if self.closing == Closing::Framed
+            if matches!(self.closing, Closing::Framed)
                 && self.progress.left_bytes == self.progress.framed_bytes
             {
                 self.closing = Closing::Left;
@@ -210,12 +210,12 @@ impl Sender {
 
     /// Whether nothing more can be queued.
     pub fn is_closing(&self) -> bool {
-        self.closing != Closing::No || self.owed.closes() || self.end.is_some()
+        !matches!(self.closing, Closing::No) || self.owed.closes() || self.end.is_some()
     }
 
     /// Whether our Close has left.
     pub fn is_closed(&self) -> bool {
-        self.closing == Closing::Left
+        matches!(self.closing, Closing::Left)
     }
 
     /// The message that chunks are being sent of.

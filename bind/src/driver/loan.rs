@@ -46,14 +46,11 @@ impl<T> Input<T> {
     }
 
     /// Others need the loan while this task does not run.
+    #[inline]
     pub(crate) fn give_back(&mut self) {
         if let Some(loan) = self.rx.take_back() {
             POOL.set(Some(loan));
         }
-        self.release();
-    }
-
-    fn release(&mut self) {
         if mem::take(&mut self.keeps) {
             KEPT.fetch_sub(1, Relaxed);
         }
@@ -62,6 +59,8 @@ impl<T> Input<T> {
 
 impl<T> Drop for Input<T> {
     fn drop(&mut self) {
-        self.release();
+        if self.keeps {
+            KEPT.fetch_sub(1, Relaxed);
+        }
     }
 }

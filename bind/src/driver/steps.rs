@@ -1,11 +1,11 @@
 //! The steps of the loop: what was received, a read, the time, the end.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use proto::{Chunk, Event, Instant, Lost, Receiver, RecvError};
+use proto::{Chunk, Event, Instant, Receiver, RecvError};
 
 use super::{Access, Input, Pass, Pull};
-use crate::{Error, Read, Timer, Write, error::lost, output::Output};
+use crate::{Error, Read, Timer, Write, output::Output};
 
 impl<T: Timer> Input<T> {
     /// What was received and not polled.
@@ -58,40 +58,22 @@ impl<T: Timer> Input<T> {
         let Some(buf) = self.rx.recv_buf() else {
             return Poll::Ready(());
         };
-        // A transport that cannot be written to still has what the peer sent before, and no more.
-        let (read, error) = output.with(cx, |output, cx| {
+        let read = output.with(cx, |output, cx| {
             if open && !output.is_open() {
-                return (Poll::Pending, None);
+                return Poll::Pending;
             }
-            let Some(io) = &mut output.io else {
-                return (Poll::Pending, Some(None));
-            };
-            let mut read = io.poll_read(cx, buf);
-            if read.is_pending() && output.peer_closed && output.ends_when_dropped() {
-                // Nothing more is to come, and the peer waits for the end.
-                read = Poll::Ready(Ok(0));
-            }
-            let lost = read.is_pending() && output.tx.end().is_some();
-            (read, lost.then(|| output.error.take()))
+            output.poll_read(cx, buf)
         });
-        match (read, error) {
-            (Poll::Ready(Ok(0)), _) => self.rx.handle_eof(),
-            (Poll::Ready(Ok(len)), _) => {
+        match ready!(read) {
+            Ok(0) => self.rx.handle_eof(),
+            Ok(len) => {
                 self.bytes = self.bytes.saturating_add(len as u32);
                 self.rx.handle_input(len);
             }
-            (Poll::Ready(Err(error)), _) => {
-                let end = RecvError::Lost(lost(&error));
-                self.io_error.get_or_insert(error);
+            Err((end, error)) => {
+                self.io_error = self.io_error.take().or(error);
                 self.rx.handle_end(end);
             }
-            (Poll::Pending, Some(error)) => {
-                self.io_error = self.io_error.take().or(error);
-                let end = output.with(cx, |output, _| output.tx.end());
-                self.rx
-                    .handle_end(end.unwrap_or(RecvError::Lost(Lost::Failed)));
-            }
-            (Poll::Pending, None) => return Poll::Pending,
         }
         Poll::Ready(())
     }

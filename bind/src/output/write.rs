@@ -57,24 +57,27 @@ impl<S: Write> Output<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.tx.has_output() && self.io.is_some() {
+        if !self.tx.has_output() {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
             if self.writes >= MAX_WRITES {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             self.borrow_loan();
             let (Some(io), Some(transmit)) = (&mut self.io, self.tx.transmit()) else {
-                break;
+                return Poll::Ready(Ok(()));
             };
             ready!(write(io, cx, transmit))?;
             self.unflushed = true;
             self.writes += 1;
             self.give_back();
-            if self.tx.has_output() {
-                self.tx.handle_sent(false);
-            } // Or else the flush tells of it.
+            if !self.tx.has_output() {
+                return Poll::Ready(Ok(())); // The flush tells of it.
+            }
+            self.tx.handle_sent(false);
         }
-        Poll::Ready(Ok(()))
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -52,14 +52,20 @@ impl Input {
     }
 
     /// Never empty.
+    #[inline]
     pub(super) fn room(&mut self) -> &mut [u8] {
         if self.buf.len().saturating_sub(self.end) < Self::LEAST {
-            self.compact();
-            if self.buf.len().saturating_sub(self.end) < Self::LEAST {
-                self.buf.resize(self.end.saturating_add(Self::OWN), 0);
-            }
+            self.make_room();
         }
         self.buf.get_mut(self.end..).unwrap_or_default()
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        self.compact();
+        if self.buf.len().saturating_sub(self.end) < Self::LEAST {
+            self.buf.resize(self.end.saturating_add(Self::OWN), 0);
+        }
     }
 
     #[inline]

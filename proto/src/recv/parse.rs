@@ -9,7 +9,6 @@ use crate::{
     Chunk, CloseFrame, ControlPayload, Event, Initiator, Kind, Message, ProtocolError, Role,
     frame::{Header, OpCode},
     mask, utf8,
-    utf8::Utf8Bytes,
 };
 
 impl Receiver {
@@ -254,9 +253,9 @@ impl Receiver {
     /// more than this.
     const BLOCK: usize = 4 << 10;
 
-    /// Moves the whole small messages at the front of the input to `block`: one allocation for all,
-    /// and a short way for each. Tells whether there are any; all others take the long way.
-    pub(super) fn batch(&mut self) -> bool {
+    /// The next of the whole small messages at the front of the input, if there are any; all others take
+    /// the long way. Several move to `block`: one allocation for all, and a short way for each.
+    pub(super) fn batch(&mut self) -> Option<Message> {
         let max = self
             .config
             .max_frame_size
@@ -265,6 +264,7 @@ impl Receiver {
         let input = self.input.bytes_mut();
         let end = input.len().min(Self::BLOCK);
         let mut left = end;
+        let (mut count, mut last) = (0_u32, 0);
         let mut rest = input.get_mut(..end).unwrap_or_default();
         while let Some(([0x81 | 0x82, second], body)) = rest.split_first_chunk_mut() {
             let short = match self.role {
@@ -296,15 +296,32 @@ impl Receiver {
             let Some(next) = next else { break };
             left = next.len();
             rest = next;
+            last = len;
+            count = count.saturating_add(1);
         }
         let taken = end.saturating_sub(left);
-        if taken == 0 {
-            return false;
-        }
-        self.block = Bytes::copy_from_slice(self.input.bytes().get(..taken).unwrap_or_default());
-        self.input.consume(taken);
+        let frames = self.input.bytes().get(..taken).unwrap_or_default();
+        let &first = frames.first()?;
         self.timers.handle_data();
-        true
+        if count == 1 {
+            let payload = frames.get(taken.saturating_sub(last)..)?;
+            if let Some(kind) = small_kind(first, payload) {
+                let payload = Bytes::copy_from_slice(payload);
+                self.consume_small(taken);
+                return Some(Message::from_checked(kind, payload));
+            }
+        }
+        self.block = Bytes::copy_from_slice(frames);
+        self.input.consume(taken);
+        self.take_small()
+    }
+
+    #[inline]
+    fn consume_small(&mut self, len: usize) {
+        self.input.consume(len);
+        if self.input.is_empty() && self.ending.is_none() {
+            self.rest();
+        }
     }
 
     /// The next message of `block`; stops at text that is not UTF-8.
@@ -319,22 +336,25 @@ impl Receiver {
             len = u16::from_be_bytes([high, low]).into();
         }
         let end = head.saturating_add(len);
-        let is_text = first & 0xF == OpCode::Text as u8;
-        if is_text && !utf8::is_utf8(self.block.get(head..end)?) {
-            return None;
-        }
+        let kind = small_kind(first, self.block.get(head..end)?)?;
         let mut payload = if end < self.block.len() {
             self.block.split_to(end)
         } else {
+            self.consume_small(0);
             core::mem::take(&mut self.block)
         };
         payload.advance(head.min(payload.len()));
-        Some(if is_text {
-            Message::Text(Utf8Bytes::from_checked(payload))
-        } else {
-            Message::Binary(payload)
-        })
+        Some(Message::from_checked(kind, payload))
     }
+}
+
+/// What the first octet of a message tells of its kind, unless that is text and `payload` is not.
+#[inline]
+fn small_kind(first: u8, payload: &[u8]) -> Option<Kind> {
+    if first & 0xF == OpCode::Binary as u8 {
+        return Some(Kind::Binary);
+    }
+    utf8::is_utf8(payload).then_some(Kind::Text)
 }
 
 fn kind(opcode: OpCode) -> Kind {
