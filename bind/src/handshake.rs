@@ -324,8 +324,10 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
         }
         // What was received counts before a deadline, but does not put it off.
         let moved = self.read(exchange, cx);
+        // No timer is set for what is there already.
+        let waits = !moved || self.passes + 1 >= Self::MAX_PASSES;
         let timed = exchange.poll_timeout().is_some_and(|deadline| {
-            deadline <= Instant::EPOCH || self.timer.poll_until(cx, deadline).is_ready()
+            deadline <= Instant::EPOCH || waits && self.timer.poll_until(cx, deadline).is_ready()
         });
         if timed {
             exchange.handle_timeout(self.timer.now());

@@ -2,10 +2,15 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bowline_bind::{
-    Connect, ConnectError, accept, connect,
+    Connect, ConnectError, Read, Write, accept, connect,
     proto::{
         Config, Event, Message,
         handshake::{HandshakeError, Headers, OfferError, RequestError, Response},
@@ -79,6 +84,73 @@ fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
             Duration::from_secs(11),
             "told once the client has ended"
         );
+    });
+}
+
+/// A client that has always sent something more, a millisecond later.
+struct Torrent {
+    world: World,
+    request: &'static [u8],
+}
+
+impl Read for Torrent {
+    fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.world.pass(Duration::from_millis(1));
+        Poll::Ready(match io::Read::read(&mut self.request, buf) {
+            Ok(0) => Ok(buf.len()),
+            read => read,
+        })
+    }
+}
+
+impl Write for Torrent {
+    fn poll_write(&mut self, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        unreachable!("it is not vectored")
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        false
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn half_closes(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_client_that_streams_for_ever_does_not_hold_off_the_end_of_its_refusal() {
+    let world = World::default();
+    let torrent = Torrent {
+        world: world.clone(),
+        request: b"POST / HTTP/1.1\r\n\r\n",
+    };
+    let (clock, now) = (world.clock(), world.clone());
+    world.block_on(async move {
+        let error = accept(torrent, &Arc::new(config()), clock)
+            .await
+            .unwrap_err();
+        let method = HandshakeError::Request(RequestError::Method);
+        assert_eq!(error, method);
+        // Once in a while the time is looked at: close_timeout, and a turn.
+        let passed = now.now();
+        assert!(passed >= Duration::from_secs(5), "{passed:?}");
+        assert!(passed < Duration::from_millis(5100), "{passed:?}");
     });
 }
 

@@ -121,6 +121,11 @@ impl World {
         }));
     }
 
+    /// Time goes by while a task runs.
+    pub fn pass(&self, time: Duration) {
+        self.0.now.set(self.now() + time);
+    }
+
     pub async fn sleep(&self, after: Duration) {
         let mut clock = self.clock();
         let at = Instant::from_epoch(self.now() + after);

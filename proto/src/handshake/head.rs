@@ -63,12 +63,18 @@ impl Head {
         input: &[u8],
         config: &Config,
     ) -> Result<Option<Found>, HeadError> {
-        while let Some(&byte) = input.get(self.at) {
-            if self.at >= self.max {
-                return Err(HeadError::TooLarge);
-            }
+        while let Some(rest @ [byte, ..]) = input.get(self.at..) {
             let start = self.at.checked_sub(1).filter(|&last| last >= self.line);
             let after_cr = start.and_then(|last| input.get(last)) == Some(&b'\r');
+            let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+            if !after_cr && is_text(byte) {
+                let end = rest.iter().position(|byte| !is_text(byte));
+                self.skip_text(end.unwrap_or(rest.len()), config)?;
+                continue;
+            }
+            if self.left() == 0 {
+                return Err(HeadError::TooLarge);
+            }
             self.at = self.at.saturating_add(1);
             match byte {
                 // A lone LF or CR may end a line for one reader and not for the next.
@@ -78,18 +84,28 @@ impl Head {
                     }
                 }
                 b'\r' if !after_cr => {}
-                b'\t' | b' '..=b'~' | 0x80.. if !after_cr => {
-                    if self.at.saturating_sub(self.line) > config.max_head_line {
-                        return Err(match self.fields_at {
-                            None => HeadError::StartLineTooLong,
-                            Some(_) => HeadError::FieldTooLong,
-                        });
-                    }
-                }
                 _ => return Err(HeadError::Syntax),
             }
         }
         Ok(None)
+    }
+
+    /// So many bytes come next that end no line.
+    fn skip_text(&mut self, len: usize, config: &Config) -> Result<(), HeadError> {
+        let of_line = self.at.saturating_sub(self.line);
+        let fits = config
+            .max_head_line
+            .saturating_sub(of_line)
+            .min(self.left());
+        self.at = self.at.saturating_add(len.min(fits));
+        if len <= fits {
+            return Ok(());
+        }
+        Err(match self.fields_at {
+            _ if self.left() == 0 => HeadError::TooLarge,
+            None => HeadError::StartLineTooLong,
+            Some(_) => HeadError::FieldTooLong,
+        })
     }
 
     fn end_line(&mut self, config: &Config) -> Result<Option<Found>, HeadError> {
