@@ -202,17 +202,19 @@ impl<T: Timer> Input<T> {
     ) -> Poll<Pass> {
         let mut rested = true;
         loop {
+            // What was read is taken before others have their turn, while it is near and the loan is here.
+            if self.parked.is_none()
+                && self.events < MAX_EVENTS
+                && let Some(event) = self.next_event(output, cx)
+            {
+                self.events += 1;
+                return Poll::Ready(Pass::Event(event));
+            }
             let tired = self.is_tired();
             let reads = self.parked.is_none() && !tired;
-            if reads {
-                if let Some(event) = self.next_event(output, cx) {
-                    self.events += 1;
-                    return Poll::Ready(Pass::Event(event));
-                }
-                // What is there already is answered together.
-                if !self.rx.is_closing() && self.poll_read(output, cx, true).is_ready() {
-                    continue;
-                }
+            // What is there already is answered together.
+            if reads && !self.rx.is_closing() && self.poll_read(output, cx, true).is_ready() {
+                continue;
             }
             // Write before waiting, for the peer may be waiting for us.
             let rx = &mut self.rx;
