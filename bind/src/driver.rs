@@ -127,7 +127,7 @@ impl<T: Timer> Input<T> {
     /// give, sooner.
     #[inline]
     pub(crate) fn next_small(&mut self) -> Option<Message> {
-        if self.parked.is_some() || self.is_tired() {
+        if self.parked.is_some() || self.events >= MAX_EVENTS {
             return None;
         }
         let message = self.rx.poll_small()?;
@@ -228,18 +228,26 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
         let mut rested = true;
+        let mut has_read = mem::take(&mut self.has_read);
         loop {
+            // What was read is taken before others have their turn, while it is near and the loan is here.
+            if !has_read
+                && self.parked.is_none()
+                && self.events < MAX_EVENTS
+                && let Some(event) = self.next_event(output, cx)
+            {
+                self.events += 1;
+                return Poll::Ready(Pass::Event(event));
+            }
             let tired = self.is_tired();
             let reads = self.parked.is_none() && !tired;
-            if reads && !mem::take(&mut self.has_read) {
-                if let Some(event) = self.next_event(output, cx) {
-                    self.events += 1;
-                    return Poll::Ready(Pass::Event(event));
-                }
-                // What is there already is answered together.
-                if !self.rx.is_closing() && self.poll_read(output, cx, true).is_ready() {
-                    continue;
-                }
+            // What is there already is answered together.
+            if !mem::take(&mut has_read)
+                && reads
+                && !self.rx.is_closing()
+                && self.poll_read(output, cx, true).is_ready()
+            {
+                continue;
             }
             // Write before waiting, for the peer may be waiting for us.
             let rx = &mut self.rx;

@@ -4,6 +4,8 @@ mod support;
 
 use std::{
     cell::RefCell,
+    future::Future,
+    pin::pin,
     task::{Context, Poll, Waker},
 };
 
@@ -70,4 +72,32 @@ fn a_socket_that_waits_holds_no_buffer_whatever_it_has_received_and_sent() {
             "after {len} bytes: {after}, before: {fresh}"
         );
     }
+}
+
+/// More bytes than a task reads before others have their turn.
+#[test]
+fn messages_that_came_in_one_read_are_taken_from_where_they_were_read() {
+    const LEN: usize = 20_000;
+    let world = World::default();
+    let (end, peer) = pipe(2 << 20);
+    let mut socket = socket(&world, end, Role::Client, config());
+    let head = [&[0x82, 126][..], &(LEN as u16).to_be_bytes()].concat();
+    let batch = [head, vec![7; LEN]].concat().repeat(4);
+    let mut receive = || {
+        peer.outgoing.borrow_mut().push(&batch);
+        let info = measure(|| {
+            let cx = &mut Context::from_waker(Waker::noop());
+            let mut count = 0;
+            while count < 4 {
+                if let Poll::Ready(message) = pin!(socket.recv()).poll(cx) {
+                    assert_eq!(message.unwrap().unwrap().len(), LEN);
+                    count += 1;
+                }
+            }
+        });
+        info.bytes_total
+    };
+    receive(); // From now on the thread has what it lends and keeps.
+    let total = receive();
+    assert!(total < 8 << 10, "{total}");
 }
