@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Buf;
 use proto::{
     Config, Connection, EntropyError, Event, Instant, Kind, Message, Negotiated, Outgoing,
-    Receiver, Role, Sender, Transmit,
+    Receiver, RecvBuf, Role, Sender, Transmit,
     frame::{Header, OpCode},
     mask,
 };
@@ -63,7 +63,7 @@ pub(crate) fn config() -> Arc<Config> {
 pub(crate) struct End {
     rx: Receiver,
     tx: Sender,
-    input: Option<Vec<u8>>,
+    input: Option<Box<RecvBuf>>,
     output: Option<Box<Transmit>>,
 }
 
@@ -75,7 +75,7 @@ impl End {
         Self {
             rx,
             tx,
-            input: Some(vec![0; READ]),
+            input: Some(RecvBuf::new(READ)),
             output: None,
         }
     }

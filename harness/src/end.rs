@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Buf;
 use proto::{
     Chunk, CloseCode, CloseFrame, Closed, Config, Connection, ControlPayload, Deadline, Event,
-    Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, Receiver,
+    Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, Receiver, RecvBuf,
     RecvError, Role, SendError, Sender, State,
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct End {
     pub(crate) role: Role,
     pub(crate) config: Arc<Config>,
     halves: Halves,
-    loan: Option<Vec<u8>>,
+    loan: Option<Box<RecvBuf>>,
     pub(crate) now: Instant,
     pub(crate) outbox: Outbox,
     pub(crate) watch: Watch,
@@ -78,7 +78,7 @@ impl End {
             role,
             config: config.clone(),
             halves: Halves::Glued(Box::new(connection)),
-            loan: Some(vec![0; 16 << 10]),
+            loan: Some(RecvBuf::new(16 << 10)),
             now,
             outbox: Outbox::new(role, config, window),
             watch: Watch::new(config, now),
@@ -294,7 +294,7 @@ impl End {
         if let Halves::Apart(halves) = &mut self.halves
             && let Some(loan) = halves.0.take_back()
         {
-            assert_eq!(loan.len(), 16 << 10, "it comes back as it was lent");
+            assert_eq!(loan.size(), 16 << 10, "it comes back as it was lent");
             self.loan = Some(loan);
         }
     }

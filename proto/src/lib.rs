@@ -199,7 +199,7 @@ pub use error::{Deadline, EntropyError, Lost, ProtocolError, RecvError, SendErro
 pub use handshake::Negotiated;
 pub use message::{Chunk, ControlPayload, Kind, Message};
 pub use outgoing::{Outgoing, Prepared};
-pub use recv::Receiver;
+pub use recv::{Receiver, RecvBuf};
 pub use send::{Sender, Transmit};
 pub use time::Instant;
 pub use utf8::{InvalidUtf8, Utf8Bytes};

@@ -1,6 +1,6 @@
 //! Receiving: bytes in, events out (RFC 6455 §5.4, §6.2).
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 use core::{fmt, time::Duration};
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ mod timers;
 
 use ending::{Ending, Phase};
 use input::Input;
+pub use input::RecvBuf;
 use partial::{Partial, Pull};
 use timers::Timers;
 
@@ -180,13 +181,13 @@ impl Receiver {
     /// many that come in one read. `None` says nothing; ask [`poll_event`](Self::poll_event).
     #[inline]
     pub fn poll_small(&mut self) -> Option<Message> {
-        if !self.block.is_empty() {
-            return self.take_small();
+        if self.drained {
+            None
+        } else if self.block.is_empty() {
+            self.batch()
+        } else {
+            self.take_small()
         }
-        if !self.plain || self.input.is_empty() {
-            return None;
-        }
-        self.batch()
     }
 
     /// Whether nothing is under way: all that was received is polled, and what comes next may be a small
@@ -225,9 +226,9 @@ impl Receiver {
     /// Lends memory to read into; see [`take_back`](Self::take_back).
     ///
     /// A driver lends one buffer to one connection after the other, so that none holds any while it
-    /// waits. Call it when [`wants_loan`](Self::wants_loan); 128 KiB are a good size, 4 KiB the least.
+    /// waits. Call it when [`wants_loan`](Self::wants_loan).
     #[inline]
-    pub fn lend(&mut self, buf: Vec<u8>) {
+    pub fn lend(&mut self, buf: Box<RecvBuf>) {
         self.input.lend(buf);
     }
 
@@ -249,7 +250,7 @@ impl Receiver {
 
     /// Gives back a lent buffer. What was not polled of its contents is copied.
     #[inline]
-    pub fn take_back(&mut self) -> Option<Vec<u8>> {
+    pub fn take_back(&mut self) -> Option<Box<RecvBuf>> {
         self.input.take_back()
     }
 

@@ -3,7 +3,7 @@
 mod support;
 
 use allocation_counter::measure;
-use bowline_proto::{Config, Event, Message, Receiver, Role, Sender, Transmit};
+use bowline_proto::{Config, Event, Message, Receiver, RecvBuf, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
 use support::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, LOAN, PING, TEXT, binary, config, connection,
@@ -50,7 +50,7 @@ fn a_message_holds_at_most_twice_what_has_arrived() {
         for with_loan in [false, true] {
             for step in [1000, 1460, 16 << 10, 100_000] {
                 let (mut rx, _tx) = connection(role, &config(unlimited)).split();
-                let mut loan = Some(vec![0; LOAN]);
+                let mut loan = Some(RecvBuf::new(LOAN));
                 let header = Frame::header(FIN | BINARY, HUGE, key(role));
                 let part = vec![7; step];
                 let (mut live, mut received) = (0, 0);
@@ -118,7 +118,7 @@ fn a_large_message_is_not_copied_again_and_again_as_it_grows() {
         let body = vec![7; 4 << 20];
         let wire = Frame::binary(&body).from(other(role));
         let (mut rx, _tx) = connection(role, &config(unlimited)).split();
-        let mut loan = Some(vec![0; LOAN]);
+        let mut loan = Some(RecvBuf::new(LOAN));
         let info = measure(|| {
             let mut got = None;
             for part in wire.chunks(1460) {
@@ -211,7 +211,7 @@ fn a_small_message_that_is_kept_pins_no_large_block() {
                 .collect();
             let wire = wire(&frames, other(role));
             let (mut rx, _tx) = connection(role, &config(|_| {})).split();
-            let mut loan = Some(vec![0; LOAN]);
+            let mut loan = Some(RecvBuf::new(LOAN));
             let mut kept = None;
             let bytes = held(|| kept = read(&mut rx, &mut loan, &wire));
             assert_eq!(kept.map(|message| message.len()), Some(size));
@@ -226,7 +226,7 @@ fn memory_that_is_used_again_shows_nothing_of_what_was_in_it() {
         for len in [9_000_usize, 60_000, 300_000, 1 << 20] {
             for cut in [len / 2, len - 1] {
                 let (mut rx, _tx) = connection(role, &config(unlimited)).split();
-                let mut loan = Some(vec![0; LOAN]);
+                let mut loan = Some(RecvBuf::new(LOAN));
                 let frame = |byte: u8| Frame::new(FIN | BINARY, vec![byte; len]).from(other(role));
                 for byte in 1..4 {
                     // Dropped at once, for the next.
@@ -288,7 +288,7 @@ fn a_large_message_that_is_kept_pins_at_most_twice_its_size() {
         for size in [20_000, 70_000, 300_001] {
             let wire = Frame::binary(vec![7; size]).from(other(role));
             let (mut rx, _tx) = connection(role, &config(|_| {})).split();
-            let mut loan = Some(vec![0; LOAN]);
+            let mut loan = Some(RecvBuf::new(LOAN));
             let mut kept = None;
             let bytes = held(|| {
                 for part in wire.chunks(1460) {

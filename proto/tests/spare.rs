@@ -4,14 +4,14 @@
 mod support;
 
 use allocation_counter::measure;
-use bowline_proto::{Message, Receiver, Role};
+use bowline_proto::{Message, Receiver, RecvBuf, Role};
 use support::{BOTH, Frame, LOAN, config, connection, held, other, read};
 
 const KIB: usize = 1 << 10;
 
 struct Reader {
     rx: Receiver,
-    loan: Option<Vec<u8>>,
+    loan: Option<Box<RecvBuf>>,
     role: Role,
 }
 
@@ -22,7 +22,7 @@ impl Reader {
             config.max_frame_size = u64::MAX;
         });
         let (rx, _tx) = connection(role, &config).split();
-        let loan = Some(vec![0; LOAN]);
+        let loan = Some(RecvBuf::new(LOAN));
         Self { rx, loan, role }
     }
 

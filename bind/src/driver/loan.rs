@@ -6,6 +6,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use proto::RecvBuf;
+
 use super::Input;
 
 /// Its size, in bytes.
@@ -18,14 +20,14 @@ const MAX_KEPT: usize = 16;
 static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static POOL: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+    static POOL: Cell<Option<Box<RecvBuf>>> = const { Cell::new(None) };
 }
 
 impl<T> Input<T> {
     #[inline]
     pub(super) fn borrow_loan(&mut self) {
         if self.rx.wants_loan() {
-            let new = || vec![0; LOAN];
+            let new = || RecvBuf::new(LOAN);
             self.rx.lend(POOL.take().unwrap_or_else(new));
         }
     }

@@ -1,22 +1,92 @@
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec, vec::Vec};
+use core::fmt;
 
 use super::spare;
 
-/// Bytes that were read and not parsed, in memory that may be a loan.
+/// Memory to read into, which a driver lends to one connection after the other; see
+/// [`Receiver::lend`](crate::Receiver::lend).
 ///
 /// ```text
 /// | parsed | bytes | room |
-/// 0      start    end   buf.len()
+/// 0      start    end   memory.len()
 /// ```
+pub struct RecvBuf {
+    memory: Vec<u8>,
+    /// Where reading begins.
+    first: usize,
+    start: usize,
+    end: usize,
+}
+
+impl RecvBuf {
+    /// Memory of `len` bytes: 128 KiB are a good size, 4 KiB the least.
+    pub fn new(len: usize) -> Box<Self> {
+        let memory = vec![0; len];
+        let first = spare::line(&memory);
+        Box::new(Self {
+            memory,
+            first,
+            start: first,
+            end: first,
+        })
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// With `bytes` to be parsed.
+    fn holding(bytes: &[u8]) -> Box<Self> {
+        Box::new(Self {
+            memory: bytes.to_vec(),
+            first: 0,
+            start: 0,
+            end: bytes.len(),
+        })
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    #[inline]
+    fn room(&self) -> usize {
+        self.memory.len().saturating_sub(self.end)
+    }
+
+    /// Nothing in it is needed any more.
+    #[inline]
+    fn reset(&mut self) {
+        (self.start, self.end) = (self.first, self.first);
+    }
+
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.memory.copy_within(self.start..self.end, 0);
+            self.end = self.end.saturating_sub(self.start);
+            self.start = 0;
+        }
+    }
+}
+
+impl fmt::Debug for RecvBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvBuf")
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that were read and not parsed, in memory that may be a loan.
 ///
 /// Every frame that is not all there leaves it, so that `bytes` is a header, or a control frame, at
 /// the most when more is read.
 #[derive(Default)]
 pub(super) struct Input {
-    buf: Vec<u8>,
-    start: usize,
-    end: usize,
-    loan: bool,
+    buf: Option<Box<RecvBuf>>,
+    is_loan: bool,
 }
 
 impl Input {
@@ -29,114 +99,110 @@ impl Input {
 
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
-        self.buf.get(self.start..self.end).unwrap_or_default()
+        let buf = self.buf.as_ref();
+        buf.and_then(|buf| buf.memory.get(buf.start..buf.end))
+            .unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        self.buf.get_mut(self.start..self.end).unwrap_or_default()
+        let buf = self.buf.as_mut();
+        buf.and_then(|buf| buf.memory.get_mut(buf.start..buf.end))
+            .unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.buf.as_ref().is_none_or(|buf| buf.is_empty())
     }
 
     #[inline]
     pub(super) fn consume(&mut self, len: usize) {
-        self.start = self.start.saturating_add(len).min(self.end);
+        if let Some(buf) = &mut self.buf {
+            buf.start = buf.start.saturating_add(len).min(buf.end);
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.start = self.end;
+        self.consume(usize::MAX);
     }
 
     /// Never empty.
     #[inline]
     pub(super) fn room(&mut self) -> &mut [u8] {
-        if self.buf.len().saturating_sub(self.end) < Self::LEAST {
-            self.make_room();
+        let buf = self.buf.get_or_insert_with(|| RecvBuf::holding(&[]));
+        if buf.room() < Self::LEAST {
+            Self::make_room(buf);
         }
-        self.buf.get_mut(self.end..).unwrap_or_default()
+        buf.memory.get_mut(buf.end..).unwrap_or_default()
     }
 
     #[cold]
-    fn make_room(&mut self) {
-        self.compact();
-        if self.buf.len().saturating_sub(self.end) < Self::LEAST {
-            self.buf.resize(self.end.saturating_add(Self::OWN), 0);
+    fn make_room(buf: &mut RecvBuf) {
+        buf.compact();
+        if buf.room() < Self::LEAST {
+            buf.memory.resize(buf.end.saturating_add(Self::OWN), 0);
         }
     }
 
     #[inline]
     pub(super) fn filled(&mut self, len: usize) {
-        self.end = self.end.saturating_add(len).min(self.buf.len());
+        if let Some(buf) = &mut self.buf {
+            buf.end = buf.end.saturating_add(len).min(buf.memory.len());
+        }
     }
 
     pub(super) fn copy(&mut self, bytes: &[u8]) -> usize {
-        self.compact();
-        let len = bytes.len().min(Self::MOST.saturating_sub(self.end));
-        let bytes = bytes.get(..len).unwrap_or_default();
-        self.buf.truncate(self.end);
-        self.buf.extend_from_slice(bytes);
-        self.end = self.buf.len();
+        let buf = self.buf.get_or_insert_with(|| RecvBuf::holding(&[]));
+        buf.compact();
+        let len = bytes.len().min(Self::MOST.saturating_sub(buf.end));
+        buf.memory.truncate(buf.end);
+        buf.memory
+            .extend_from_slice(bytes.get(..len).unwrap_or_default());
+        buf.end = buf.memory.len();
         len
     }
 
     #[inline]
-    pub(super) fn lend(&mut self, mut buf: Vec<u8>) {
+    pub(super) fn lend(&mut self, mut buf: Box<RecvBuf>) {
+        buf.reset();
         let bytes = self.bytes();
-        let len = bytes.len();
-        if buf.len() < len.saturating_add(2 * Self::LEAST) {
+        if buf.memory.len() < bytes.len().saturating_add(2 * Self::LEAST) {
             return;
         }
-        let start = spare::line(&buf);
-        let end = start.saturating_add(len);
-        if len > 0
-            && let Some(place) = buf.get_mut(start..end)
-        {
-            place.copy_from_slice(bytes);
+        if !bytes.is_empty() {
+            buf.end = buf.start.saturating_add(bytes.len());
+            if let Some(place) = buf.memory.get_mut(buf.start..buf.end) {
+                place.copy_from_slice(bytes);
+            }
         }
-        (self.start, self.end, self.loan) = (start, end, true);
-        self.buf = buf;
+        (self.buf, self.is_loan) = (Some(buf), true);
     }
 
     #[inline]
     pub(super) fn is_loan(&self) -> bool {
-        self.loan
+        self.is_loan
     }
 
     #[inline]
-    pub(super) fn take_back(&mut self) -> Option<Vec<u8>> {
-        if !self.loan {
+    pub(super) fn take_back(&mut self) -> Option<Box<RecvBuf>> {
+        if !core::mem::take(&mut self.is_loan) {
             return None;
         }
-        self.loan = false;
         let rest = match self.bytes() {
-            [] => Vec::new(),
-            bytes => bytes.to_vec(),
+            [] => None,
+            bytes => Some(RecvBuf::holding(bytes)),
         };
-        (self.start, self.end) = (0, rest.len());
-        Some(core::mem::replace(&mut self.buf, rest))
+        core::mem::replace(&mut self.buf, rest)
     }
 
     /// Gives up memory of our own that holds nothing.
     #[inline]
     pub(super) fn release(&mut self) {
-        if self.is_empty() {
-            if !self.loan {
-                self.buf = Vec::new();
-            }
-            self.start = if self.loan { spare::line(&self.buf) } else { 0 };
-            self.end = self.start;
-        }
-    }
-
-    fn compact(&mut self) {
-        if self.start > 0 {
-            self.buf.copy_within(self.start..self.end, 0);
-            self.end = self.end.saturating_sub(self.start);
-            self.start = 0;
+        match &mut self.buf {
+            Some(buf) if !buf.is_empty() => {}
+            Some(buf) if self.is_loan => buf.reset(),
+            _ => self.buf = None,
         }
     }
 }

@@ -256,6 +256,9 @@ impl Receiver {
     /// The next of the whole small messages at the front of the input, if there are any; all others take
     /// the long way. Several move to `block`: one allocation for all, and a short way for each.
     pub(super) fn batch(&mut self) -> Option<Message> {
+        if !self.plain {
+            return None;
+        }
         let max = self
             .config
             .max_frame_size

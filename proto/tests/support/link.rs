@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bowline_proto::{
     Chunk, CloseFrame, Closed, Config, Connection, ControlPayload, Event, Instant, Lost, Message,
-    Receiver, RecvError, Role, SendError, Sender, State,
+    Receiver, RecvBuf, RecvError, Role, SendError, Sender, State,
 };
 use bytes::Buf;
 
@@ -37,7 +37,7 @@ pub struct Node {
     pub role: Role,
     way: Way,
     halves: Halves,
-    loan: Option<Vec<u8>>,
+    loan: Option<Box<RecvBuf>>,
     /// Written by the peer, not read; then the end, if the peer ended its direction.
     pub wire: VecDeque<u8>,
     pub eof: bool,
@@ -63,7 +63,7 @@ impl Node {
                 Way::Loan => Halves::Apart(Box::new(conn.split())),
                 _ => Halves::Glued(Box::new(conn)),
             },
-            loan: Some(vec![0; LOAN]),
+            loan: Some(RecvBuf::new(LOAN)),
             wire: VecDeque::new(),
             eof: false,
             told_eof: false,
@@ -245,7 +245,7 @@ impl Node {
         if let Halves::Apart(halves) = &mut self.halves
             && let Some(loan) = halves.0.take_back()
         {
-            assert!(loan.len() >= LOAN, "it comes back as it was lent");
+            assert!(loan.size() >= LOAN, "it comes back as it was lent");
             self.loan = Some(loan);
         }
     }

@@ -14,7 +14,7 @@ use std::{
 
 use bowline_proto::{
     Chunk, CloseCode, CloseFrame, Config, Connection, ControlPayload, EntropyError, Event, Instant,
-    Kind, Message, Negotiated, Receiver, RecvError, Role,
+    Kind, Message, Negotiated, Receiver, RecvBuf, RecvError, Role,
 };
 use bytes::Buf;
 
@@ -32,7 +32,7 @@ pub fn held(run: impl FnOnce()) -> i64 {
 pub const LOAN: usize = 128 << 10;
 
 /// Reads `bytes` with a loan, as a driver does, and gives the loan back.
-pub fn read(rx: &mut Receiver, loan: &mut Option<Vec<u8>>, bytes: &[u8]) -> Option<Message> {
+pub fn read(rx: &mut Receiver, loan: &mut Option<Box<RecvBuf>>, bytes: &[u8]) -> Option<Message> {
     let mut bytes = bytes;
     let mut got = None;
     while !bytes.is_empty() {
