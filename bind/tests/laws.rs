@@ -716,6 +716,52 @@ fn law_11_the_driver_yields_while_it_compresses_a_large_message() {
     sends_a_large_message_in_turns(&negotiated, config());
 }
 
+/// And a message that nobody wants is inflated in steps, each as good as an event.
+#[cfg(feature = "deflate")]
+#[test]
+fn law_11_the_driver_yields_while_it_skips_a_compressed_message() {
+    use bowline_bind::proto::deflate::{Agreed, Deflate};
+
+    let options = Deflate::default();
+    let (send, recv) = (options.send, options.recv);
+    let mut negotiated = Negotiated::default();
+    negotiated.deflate = Some(Agreed { send, recv });
+    for closes in [false, true] {
+        let world = World::default();
+        let (near, far) = pipe(1 << 30);
+        let mut settings = config();
+        settings.max_send_size = 8 << 20;
+        let new = |end, role| agreed(&world, end, role, negotiated.clone(), settings.clone());
+        let (mut client, mut server) = (new(near, Role::Client), new(far, Role::Server));
+        world.spawn(async move {
+            server.send(vec![0; 8 << 20]).await.unwrap();
+            server.send("next").await.unwrap();
+            assert!(server.recv().await.unwrap().is_none());
+        });
+        let timer = world.clone();
+        world.block_on(async move {
+            timer.sleep(Duration::from_secs(1)).await;
+            let first = client.recv_chunk().await.unwrap().unwrap();
+            assert!(!first.fin && first.data.len() <= 16 << 10);
+            if closes {
+                client.finish(None).await.unwrap();
+            }
+            let mut waits = 0;
+            let mut recv = Box::pin(client.recv());
+            std::future::poll_fn(|cx| {
+                let polled = recv.as_mut().poll(cx);
+                waits += usize::from(polled.is_pending());
+                polled.map(|message| assert_eq!(message.unwrap(), Some("next".into())))
+            })
+            .await;
+            // 511 steps of 16 KiB.
+            assert!((3..=4).contains(&waits), "{waits}");
+            drop(recv);
+            client.close(None).await.unwrap();
+        });
+    }
+}
+
 fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
     config.max_message_size = 8 << 20;
     config.max_frame_size = 8 << 20;

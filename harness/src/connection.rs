@@ -14,6 +14,7 @@ use crate::{
     entropy, options,
     peer::Peer,
     reference::{Reference, Verdict},
+    tally,
     wire::Said,
 };
 
@@ -176,6 +177,7 @@ impl Run {
             self.skips |= !chunks && !self.gathered.is_empty();
             match self.end.poll(chunks) {
                 Ok(Some(event)) => self.heard(event),
+                Ok(None) if self.end.is_skipping() => tally::count("step of skipping"),
                 Ok(None) => {
                     self.assert_all_heard(chunks);
                     return self.end.watch.unfinished(self.reference.which());

@@ -325,6 +325,12 @@ impl End {
             );
         }
         match &polled {
+            Ok(None) if self.is_skipping() => {
+                assert!(
+                    self.state() != State::Closed,
+                    "something to skip behind the end"
+                );
+            }
             Ok(None) => {
                 self.watch.polled();
                 let over = self.watch.is_over() && !self.aborted;
@@ -361,6 +367,11 @@ impl End {
         }
         self.check();
         polled
+    }
+
+    /// Whether there may be an event although there was none.
+    pub(crate) fn is_skipping(&mut self) -> bool {
+        either!(self, conn => conn.is_skipping(), (rx, tx) => rx.is_skipping())
     }
 
     fn failed(&mut self, error: RecvError) {

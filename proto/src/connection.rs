@@ -172,6 +172,12 @@ impl Connection {
         event
     }
 
+    /// Whether to ask for the next event again although there was none; see
+    /// [`Receiver::is_skipping`].
+    pub fn is_skipping(&self) -> bool {
+        self.rx.is_skipping()
+    }
+
     /// What to write to the transport; see [`Sender::transmit`]. Call
     /// [`handle_sent`](Self::handle_sent) after it.
     pub fn transmit(&mut self) -> Option<&mut Transmit> {

@@ -133,6 +133,9 @@
 //! - After an error of `poll_event` go on with the turns until the state is
 //!   [`Closed`](crate::State::Closed): the Close that tells the peer what was wrong has to leave.
 //! - Write before you wait, always. The peer may be waiting for you.
+//! - If you ask for chunks and then for whole messages, the rest of a compressed message is skipped in
+//!   steps: while [`is_skipping`](crate::Connection::is_skipping), there is no event and nothing to wait
+//!   for. Take another turn.
 //! - A Pong is owed once, however many Pings came: the latest wins. Write after every event, and
 //!   each Ping gets its own.
 //!

@@ -159,8 +159,9 @@ impl Receiver {
     /// The next whole message or control frame; `None` when more input is needed, and after the end.
     ///
     /// A message that [`poll_chunk`](Self::poll_chunk) began is skipped. Work is bounded by what was
-    /// received since the last call; inflated, that is up to 1,032 times as much, and up to
-    /// [`max_message_size`](Config::max_message_size) of it is assembled.
+    /// received since the last call; inflated, that is up to 1,032 times as much, but no more than
+    /// [`max_message_size`](Config::max_message_size) of a message that is assembled, and 16 KiB of one
+    /// that is skipped: then `None` may mean to ask again (see [`is_skipping`](Self::is_skipping)).
     #[inline]
     pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
         if let Some(message) = self.poll_small() {
@@ -200,12 +201,19 @@ impl Receiver {
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
     ///
     /// Of a message that `poll_event` began, first comes all that was gathered. A compressed one is
-    /// inflated by at most 16 KiB a call.
+    /// inflated by at most 16 KiB a call, whether it is given out or skipped.
     pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
         if let Some(data) = self.take_small() {
             return Ok(Some(Event::Data(Chunk { data, fin: true })));
         }
         self.poll(Pull::Chunks)
+    }
+
+    /// Whether there was no event because a compressed message is skipped, in steps: nothing can be
+    /// read yet, so ask for the next event again, and do not wait for the transport.
+    #[inline]
+    pub fn is_skipping(&self) -> bool {
+        self.partial.as_ref().is_some_and(|it| it.is_skipping())
     }
 
     /// What the peer is owed: hand it to [`Sender::handle_control`](crate::Sender::handle_control)
@@ -260,6 +268,7 @@ impl Receiver {
         }
         match self.phase {
             Phase::Open => match self.parse(pull) {
+                Ok(None) if self.is_skipping() => return Ok(None),
                 Ok(None) => {}
                 Ok(event) => return Ok(event),
                 Err(error) => {

@@ -4,7 +4,7 @@ mod support;
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Chunk, Config, Event, Kind, Message, Outgoing, Prepared, ProtocolError, RecvError, Role,
+    Chunk, Config, Event, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, RecvError, Role,
     deflate::{Agreed, Deflate},
 };
 use bytes::{Buf, Bytes};
@@ -609,7 +609,7 @@ fn chunks_of_a_bomb_are_small_and_hold_no_more_than_one_read() {
         let info = measure(|| {
             for part in rest.chunks(16 << 10) {
                 end.receive(part);
-                assert_eq!(end.conn.poll_event(), Ok(None));
+                skip(&mut end);
             }
         });
         assert!(info.bytes_max < 100 * KIB, "{}", info.bytes_max);
@@ -617,6 +617,97 @@ fn chunks_of_a_bomb_are_small_and_hold_no_more_than_one_read() {
             end.give(&[Frame::text("next")]),
             [Ok(support::text("next"))]
         );
+    }
+}
+
+/// Asks until there is nothing more to skip, and tells how often.
+fn skip(end: &mut End) -> usize {
+    let mut steps = 1;
+    while {
+        assert_eq!(end.conn.poll_event(), Ok(None));
+        end.conn.is_skipping()
+    } {
+        assert!(end.conn.recv_buf().is_none(), "it is not at the end");
+        steps += 1;
+    }
+    steps
+}
+
+#[test]
+fn a_message_is_skipped_in_steps_of_a_chunk() {
+    let bomb = bomb(8);
+    for role in BOTH {
+        for takes_chunks in [false, true] {
+            // The smallest are inflated to less than a step.
+            for size in [usize::MAX, 1000, 10] {
+                let mut end = deflate::end(role, USUAL, |_| {});
+                let mut frames = frames(&bomb, size);
+                frames.push(Frame::new(PING, "behind"));
+                frames.push(Frame::text("next"));
+                end.hear(&frames);
+                assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
+                let mut steps = 0;
+                let mut event = None;
+                while event.is_none() {
+                    let info = measure(|| {
+                        event = match takes_chunks && steps > 0 {
+                            true => end.conn.poll_chunk().unwrap().map(|event| match event {
+                                Event::Ping(payload) => Event::Ping(payload),
+                                other => panic!("{other:?}"),
+                            }),
+                            false => end.conn.poll_event().unwrap(),
+                        };
+                    });
+                    // What is inflated is allocated, and dropped.
+                    assert!(info.bytes_total < 64 * KIB, "{}", info.bytes_total);
+                    assert_eq!(end.conn.is_skipping(), event.is_none());
+                    steps += 1;
+                }
+                assert!((505..=512).contains(&steps), "{steps} for {size}");
+                assert_eq!(event, Some(Event::Ping(payload("behind"))));
+                assert_eq!(end.events(), [Ok(support::text("next"))]);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_end_waits_until_a_message_is_skipped_and_so_does_what_is_wrong_with_it() {
+    let bomb = bomb(1);
+    let content = [&vec![0; 1 << 20][..], &[0xFF]].concat();
+    let no_text = Deflater::new(9, true).message(&content);
+    for role in BOTH {
+        // The transport ends behind half of a message.
+        let mut end = deflate::end(role, USUAL, |_| {});
+        end.hear(&[Frame::new(RSV1 | BINARY, &bomb)]);
+        assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
+        assert_eq!(end.conn.poll_event(), Ok(None));
+        end.conn.handle_eof();
+        let mut steps = 0;
+        let error = loop {
+            match end.conn.poll_event() {
+                Ok(None) => steps += 1,
+                Err(error) => break error,
+                other => panic!("{other:?}"),
+            }
+            assert!(end.conn.is_skipping());
+        };
+        assert_eq!((steps, error), (62, RecvError::Lost(Lost::Eof)));
+        // The last octet of a text is none.
+        let mut end = deflate::end(role, USUAL, |_| {});
+        end.hear(&[compressed(TEXT, &no_text)]);
+        assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
+        let mut steps = 0;
+        let error = loop {
+            match end.conn.poll_event() {
+                Ok(None) => steps += 1,
+                Err(error) => break error,
+                other => panic!("{other:?}"),
+            }
+        };
+        let expected = RecvError::Protocol(ProtocolError::Utf8);
+        assert_eq!((steps, error), (63, expected));
+        assert!(!end.conn.is_skipping());
     }
 }
 
@@ -637,7 +728,13 @@ fn a_stream_is_bounded_while_it_is_inflated() {
                         other => panic!("{other:?}"),
                     }
                     if skip {
-                        break end.conn.poll_event().unwrap_err();
+                        let error = loop {
+                            match end.conn.poll_event() {
+                                Ok(None) => assert!(end.conn.is_skipping()),
+                                other => break other.unwrap_err(),
+                            }
+                        };
+                        break error;
                     }
                 };
                 let expected = ProtocolError::StreamTooBig { max };

@@ -18,10 +18,10 @@ impl Partial {
     /// What is inflated comes in blocks of at least and at most so many bytes. A message is gathered in
     /// a list of them, so that nothing is copied before all is there; a chunk is one.
     const LEAST_BLOCK: usize = 512;
-    const BLOCK: usize = 16 << 10;
+    pub(super) const BLOCK: usize = 16 << 10;
 
     /// Takes more of the frame from `input`, inflates and checks it. Tells how much of `input` it took:
-    /// all, or enough for a chunk.
+    /// all, or enough for a chunk, or for a step of skipping.
     pub(super) fn inflate(
         &mut self,
         input: &[u8],
@@ -66,12 +66,13 @@ impl Partial {
             self.more = given == most;
             if self.filled >= Self::BLOCK {
                 match self.pull {
-                    Pull::Chunks => return Ok(input.len().saturating_sub(rest.len())),
+                    Pull::Chunks | Pull::Skip => {
+                        return Ok(input.len().saturating_sub(rest.len()));
+                    }
                     Pull::Whole => {
                         let block = self.take(self.ready());
                         self.blocks.push(block);
                     }
-                    Pull::Skip => drop(self.take(self.ready())),
                 }
             }
         }

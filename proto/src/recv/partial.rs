@@ -48,7 +48,7 @@ pub(super) enum Pull {
 
 /// What [`Partial::next`] found.
 pub(super) enum Step {
-    /// More input is needed.
+    /// More input is needed, or another call: see [`Partial::is_skipping`].
     Wait,
     /// The frame ended, the message did not.
     NextFrame,
@@ -139,6 +139,11 @@ impl Partial {
             (Pull::Chunks | Pull::Skip, _) => Pull::Skip,
         };
         self.pull
+    }
+
+    /// Whether a step of skipping is done, and what has come is not at its end.
+    pub(super) fn is_skipping(&self) -> bool {
+        self.more && self.pull == Pull::Skip
     }
 
     /// Whether the next read goes straight into `body`.
@@ -245,6 +250,8 @@ impl Partial {
         }
         let ready = match self.pull {
             Pull::Whole if !ends => self.start,
+            // A step of skipping may go over many frames.
+            Pull::Skip if !ends && self.left == 0 && self.filled < Self::BLOCK => self.start,
             _ => self.ready(),
         };
         if !ends && ready == self.start {
@@ -267,7 +274,7 @@ impl Partial {
         }
         Ok(match self.pull {
             Pull::Skip if ends => Step::Skipped,
-            Pull::Skip if self.left == 0 => Step::NextFrame,
+            Pull::Skip if self.left == 0 && !self.more => Step::NextFrame,
             Pull::Skip => Step::Wait,
             pull => {
                 let body = match pull {
