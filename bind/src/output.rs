@@ -30,7 +30,7 @@ pub(crate) struct Output<S> {
     shut_down: bool,
     pub(crate) error: Option<io::Error>,
     /// Who waits for room, first come first served.
-    turns: Vec<Key>,
+    turns: Option<Box<Turns>>,
     /// A guard owns the outgoing message.
     pub(crate) guarded: bool,
     /// The peer's Close was received.
@@ -46,6 +46,10 @@ pub(crate) struct Output<S> {
     /// How often something was written before that.
     writes: u8,
 }
+
+/// Writers, the first to come first: those of a socket that was split.
+#[derive(Default)]
+struct Turns(Vec<Key>);
 
 /// What those who wait for output wait for.
 #[derive(PartialEq)]
@@ -69,7 +73,7 @@ impl<S> Output<S> {
             unflushed: false,
             shut_down: false,
             error: None,
-            turns: Vec::new(),
+            turns: None,
             guarded: false,
             peer_closed: false,
             wants_shutdown: false,
@@ -87,7 +91,7 @@ impl<S> Output<S> {
             full: self.tx.is_full(),
             closing: self.tx.is_closing(),
             ended: self.io.is_none() || self.closed.is_some(),
-            turn: self.turns.first().copied(),
+            turn: self.first_turn(),
             guarded: self.guarded,
             reader_gone: self.reader_gone,
         }
@@ -178,9 +182,18 @@ impl<S> Output<S> {
         }
     }
 
+    fn first_turn(&self) -> Option<Key> {
+        self.turns.as_ref()?.0.first().copied()
+    }
+
     /// Somebody waits no longer for room.
     pub(crate) fn leave(&mut self, key: Key) {
-        self.turns.retain(|turn| *turn != key);
+        if let Some(turns) = &mut self.turns {
+            turns.0.retain(|turn| *turn != key);
+            if turns.0.is_empty() {
+                self.turns = None;
+            }
+        }
     }
 
     /// Whether data has to wait for the end of a message that a guard owns. Who does gives up its turn:
@@ -267,14 +280,15 @@ impl<S: Write> Output<S> {
         key: Key,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Poll<Result<(), Error>> {
-        if self.turns.first().is_none_or(|turn| *turn == key)
+        if self.first_turn().is_none_or(|turn| turn == key)
             && let Poll::Ready(queued) = self.poll_queue(cx, queue)
         {
             self.leave(key);
             return Poll::Ready(queued);
         }
-        if !self.turns.contains(&key) {
-            self.turns.push(key);
+        let turns = self.turns.get_or_insert_default();
+        if !turns.0.contains(&key) {
+            turns.0.push(key);
         }
         Poll::Pending
     }
@@ -286,7 +300,7 @@ impl<S: Write> Output<S> {
         message: Outgoing,
     ) -> Result<(), TrySendError> {
         self.rested();
-        if !self.make_room(cx) || self.guarded || !self.turns.is_empty() {
+        if !self.make_room(cx) || self.guarded || self.turns.is_some() {
             return Err(TrySendError::Full(message));
         }
         self.borrow_loan();

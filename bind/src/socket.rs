@@ -10,7 +10,7 @@ use std::{
 
 use proto::{
     Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Kind, Message, Outgoing,
-    SendError, Sender, State,
+    SendError, Sender, State, Utf8Bytes,
 };
 
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 pub struct WebSocket<S, T> {
     input: Input<T>,
     pub(crate) output: Output<S>,
-    subprotocol: Option<Box<str>>,
+    subprotocol: Option<Box<Utf8Bytes>>,
 }
 
 impl<S: PeerAddr, T> WebSocket<S, T> {
@@ -54,12 +54,12 @@ impl<S: PeerAddr, T> WebSocket<S, T> {
 impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// Drives `connection` over `io`.
     pub fn new(connection: Connection, io: S, timer: T) -> Self {
-        let subprotocol = connection.subprotocol().map(Box::from);
+        let subprotocol = connection.subprotocol().map(Utf8Bytes::copy_from);
         let (rx, tx) = connection.split();
         Self {
             input: Input::new(rx, timer),
             output: Output::new(tx, io),
-            subprotocol,
+            subprotocol: subprotocol.map(Box::new),
         }
     }
 
@@ -259,7 +259,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 
     /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.subprotocol.as_ref().map(|it| it.as_str())
     }
 
     /// From when the last Ping left to when its Pong was received; `None` before the first.

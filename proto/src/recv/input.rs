@@ -16,6 +16,7 @@ pub struct RecvBuf {
     first: usize,
     start: usize,
     end: usize,
+    is_lent: bool,
 }
 
 impl RecvBuf {
@@ -28,6 +29,7 @@ impl RecvBuf {
             first,
             start: first,
             end: first,
+            is_lent: true,
         })
     }
 
@@ -43,6 +45,7 @@ impl RecvBuf {
             first: 0,
             start: 0,
             end: bytes.len(),
+            is_lent: false,
         })
     }
 
@@ -84,10 +87,7 @@ impl fmt::Debug for RecvBuf {
 /// Every frame that is not all there leaves it, so that `bytes` is a header, or a control frame, at
 /// the most when more is read.
 #[derive(Default)]
-pub(super) struct Input {
-    buf: Option<Box<RecvBuf>>,
-    is_loan: bool,
-}
+pub(super) struct Input(Option<Box<RecvBuf>>);
 
 impl Input {
     /// Room without a loan.
@@ -99,26 +99,26 @@ impl Input {
 
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
-        let buf = self.buf.as_ref();
+        let buf = self.0.as_ref();
         buf.and_then(|buf| buf.memory.get(buf.start..buf.end))
             .unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        let buf = self.buf.as_mut();
+        let buf = self.0.as_mut();
         buf.and_then(|buf| buf.memory.get_mut(buf.start..buf.end))
             .unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.buf.as_ref().is_none_or(|buf| buf.is_empty())
+        self.0.as_ref().is_none_or(|buf| buf.is_empty())
     }
 
     #[inline]
     pub(super) fn consume(&mut self, len: usize) {
-        if let Some(buf) = &mut self.buf {
+        if let Some(buf) = &mut self.0 {
             buf.start = buf.start.saturating_add(len).min(buf.end);
         }
     }
@@ -130,7 +130,7 @@ impl Input {
     /// Never empty.
     #[inline]
     pub(super) fn room(&mut self) -> &mut [u8] {
-        let buf = self.buf.get_or_insert_with(|| RecvBuf::holding(&[]));
+        let buf = self.0.get_or_insert_with(|| RecvBuf::holding(&[]));
         if buf.room() < Self::LEAST {
             Self::make_room(buf);
         }
@@ -147,13 +147,13 @@ impl Input {
 
     #[inline]
     pub(super) fn filled(&mut self, len: usize) {
-        if let Some(buf) = &mut self.buf {
+        if let Some(buf) = &mut self.0 {
             buf.end = buf.end.saturating_add(len).min(buf.memory.len());
         }
     }
 
     pub(super) fn copy(&mut self, bytes: &[u8]) -> usize {
-        let buf = self.buf.get_or_insert_with(|| RecvBuf::holding(&[]));
+        let buf = self.0.get_or_insert_with(|| RecvBuf::holding(&[]));
         buf.compact();
         let len = bytes.len().min(Self::MOST.saturating_sub(buf.end));
         buf.memory.truncate(buf.end);
@@ -176,33 +176,33 @@ impl Input {
                 place.copy_from_slice(bytes);
             }
         }
-        (self.buf, self.is_loan) = (Some(buf), true);
+        self.0 = Some(buf);
     }
 
     #[inline]
     pub(super) fn is_loan(&self) -> bool {
-        self.is_loan
+        self.0.as_ref().is_some_and(|buf| buf.is_lent)
     }
 
     #[inline]
     pub(super) fn take_back(&mut self) -> Option<Box<RecvBuf>> {
-        if !core::mem::take(&mut self.is_loan) {
+        if !self.is_loan() {
             return None;
         }
         let rest = match self.bytes() {
             [] => None,
             bytes => Some(RecvBuf::holding(bytes)),
         };
-        core::mem::replace(&mut self.buf, rest)
+        core::mem::replace(&mut self.0, rest)
     }
 
     /// Gives up memory of our own that holds nothing.
     #[inline]
     pub(super) fn release(&mut self) {
-        match &mut self.buf {
+        match &mut self.0 {
             Some(buf) if !buf.is_empty() => {}
-            Some(buf) if self.is_loan => buf.reset(),
-            _ => self.buf = None,
+            Some(buf) if buf.is_lent => buf.reset(),
+            _ => self.0 = None,
         }
     }
 }
