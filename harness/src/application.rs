@@ -5,7 +5,7 @@ use proto::{Chunk, CloseCode, CloseFrame, Kind, Message};
 use crate::{choices::Choices, end::End, outbox::How};
 
 pub(crate) fn send(end: &mut End, choices: &mut Choices<'_>) {
-    let len = choices.len();
+    let len = len(end, choices);
     let message = message(choices, len);
     let how = choices.of(&[How::Usual, How::Usual, How::Plain, How::Prepared]);
     let _ = end.send(&message, how);
@@ -18,8 +18,17 @@ fn message(choices: &mut Choices<'_>, len: usize) -> Message {
     }
 }
 
-pub(crate) fn chunk(end: &mut End, choices: &mut Choices<'_>) {
+/// A length that is no more than 2,000 frames: from then on they only take time.
+fn len(end: &End, choices: &mut Choices<'_>) -> usize {
     let len = choices.len();
+    match end.config.send_frame_size {
+        Some(size) => len.min(size.max(1) * 2000),
+        None => len,
+    }
+}
+
+pub(crate) fn chunk(end: &mut End, choices: &mut Choices<'_>) {
+    let len = len(end, choices);
     let data = match end.streaming() {
         Some(Kind::Text) if !choices.one_in(16) => Message::from(choices.text(len)),
         Some(Kind::Binary) if !choices.one_in(16) => Message::from(choices.binary(len)),

@@ -464,15 +464,15 @@ impl End {
         self.now = self.now.checked_add(duration).unwrap();
     }
 
-    /// Tells the time until nobody asks for it.
-    pub(crate) fn tick(&mut self) {
+    /// Tells the time until nobody asks for it, and whether somebody did.
+    pub(crate) fn tick(&mut self) -> bool {
         self.watch.tick(self.now, &self.config);
-        for _ in 0..8 {
+        for times in 0..8 {
             match self.poll_timeout() {
                 Some(at) if at <= self.now && self.state() != State::Closed => {
                     self.handle_timeout()
                 }
-                _ => return,
+                _ => return times > 0,
             }
         }
         panic!("the deadline at {:?} never passes", self.poll_timeout());
@@ -539,9 +539,9 @@ impl End {
     }
 
     pub(crate) fn closed(&mut self) -> Option<Closed> {
-        let closed = self.state() == State::Closed;
         either!(self, conn => conn.closed(), (rx, tx) => {
-            closed.then(|| rx.closed(tx.is_closed())).flatten()
+            let done = rx.is_done(tx.is_closed() || tx.end().is_some());
+            done.then(|| rx.closed(tx.is_closed())).flatten()
         })
     }
 

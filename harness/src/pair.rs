@@ -257,8 +257,7 @@ impl Pair {
     fn tick(&mut self, which: usize) {
         let side = &mut self.sides[which];
         side.end.now = self.now;
-        side.end.tick();
-        if side.reads {
+        if side.end.tick() && side.reads {
             side.poll();
         }
     }
@@ -271,7 +270,7 @@ impl Pair {
                 // What is long takes larger and larger steps.
                 let segment = self.sides[which]
                     .segment
-                    .saturating_mul(1 << (round >> 7).min(20));
+                    .saturating_mul(1 << (round >> 5).min(20));
                 moved |= self.write(which, segment);
                 moved |= self.read(which, segment);
                 self.tick(which);

@@ -16,7 +16,8 @@ pub(crate) struct Peer {
 }
 
 struct Deflater {
-    state: Compress,
+    /// Large, and made when it is needed.
+    state: Option<Compress>,
     takeover: bool,
 }
 
@@ -26,7 +27,7 @@ impl Peer {
         Self {
             masks: role == Role::Server,
             deflater: agreed.map(|agreed| Deflater {
-                state: Compress::new(Compression::fast(), false),
+                state: None,
                 takeover: agreed.recv.takeover,
             }),
             bytes: Vec::new(),
@@ -140,14 +141,16 @@ impl Peer {
 impl Deflater {
     /// RFC 7692 §7.2.1.
     fn message(&mut self, content: &[u8]) -> Vec<u8> {
-        if !self.takeover {
-            self.state.reset();
-        }
         if content.is_empty() {
             return vec![0];
         }
+        let new = || Compress::new(Compression::fast(), false);
+        let state = self.state.get_or_insert_with(new);
+        if !self.takeover && state.total_in() > 0 {
+            state.reset();
+        }
         let mut out = Vec::with_capacity(content.len() * 2 + 100);
-        self.state
+        state
             .compress_vec(content, &mut out, FlushCompress::Sync)
             .unwrap();
         assert!(out.ends_with(&[0, 0, 0xff, 0xff]), "it is flushed");

@@ -57,7 +57,8 @@ struct Gathered {
 }
 
 struct Inflater {
-    state: Decompress,
+    /// Large, and made when it is needed.
+    state: Option<Decompress>,
     takeover: bool,
 }
 
@@ -75,7 +76,7 @@ impl Reference {
             max_message,
             max_fragments: config.max_fragments.max(1),
             inflater: window.map(|window| Inflater {
-                state: Decompress::new(false),
+                state: None,
                 takeover: window.takeover,
             }),
             head: Vec::new(),
@@ -270,8 +271,11 @@ impl Reference {
                     let tail = [0, 0, 0xff, 0xff];
                     inflater.inflate(&tail, &mut message.content, max)?;
                 }
-                if whole && !inflater.takeover {
-                    inflater.state.reset(false);
+                if whole
+                    && !inflater.takeover
+                    && let Some(state) = &mut inflater.state
+                {
+                    state.reset(false);
                 }
                 if message.content.len() as u64 > max {
                     // Text is read as it comes: what is no UTF-8 within the limit is met before it.
@@ -345,11 +349,12 @@ impl Gathered {
 impl Inflater {
     /// Until `out` is longer than `max`.
     fn inflate(&mut self, mut input: &[u8], out: &mut Vec<u8>, max: u64) -> Result<(), Verdict> {
+        let state = self.state.get_or_insert_with(|| Decompress::new(false));
         loop {
             out.reserve(4096);
-            let before = (self.state.total_in(), out.len());
-            let done = self.state.decompress_vec(input, out, FlushDecompress::Sync);
-            let taken = (self.state.total_in() - before.0) as usize;
+            let before = (state.total_in(), out.len());
+            let done = state.decompress_vec(input, out, FlushDecompress::Sync);
+            let taken = (state.total_in() - before.0) as usize;
             input = &input[taken..];
             if out.len() as u64 > max {
                 return Ok(());

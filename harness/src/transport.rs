@@ -63,12 +63,19 @@ pub(crate) fn feed(
     mut bytes: &[u8],
     mut poll: impl FnMut(&mut Connection),
 ) {
+    /// A read into memory of its own costs 16 KiB, however little comes.
+    const COPY_BELOW: usize = 100;
     while !bytes.is_empty() {
-        let Some(room) = connection.recv_buf() else {
-            return;
-        };
-        let len = put(room, &mut bytes);
-        connection.handle_input(len);
+        if bytes.len() < COPY_BELOW {
+            let taken = connection.receive(bytes);
+            bytes = &bytes[taken..];
+        } else {
+            let Some(room) = connection.recv_buf() else {
+                return;
+            };
+            let len = put(room, &mut bytes);
+            connection.handle_input(len);
+        }
         poll(connection);
     }
 }

@@ -18,6 +18,7 @@ fn connections() {
             "message",
             "chunk",
             "last chunk",
+            "step of skipping",
             "Ping",
             "Pong",
             "Close",
@@ -94,6 +95,7 @@ fn assert_happened(counts: &BTreeMap<String, u64>, wanted: &[&str]) {
 fn simulate(name: &str, runs: u64, run: fn(&[u8])) -> BTreeMap<String, u64> {
     let number = |variable| env::var(variable).ok().map(|value| value.parse().unwrap());
     if let Some(seed) = number("BOWLINE_SEED") {
+        tally::take();
         run(&bytes(seed));
         return tally::take();
     }
@@ -103,6 +105,7 @@ fn simulate(name: &str, runs: u64, run: fn(&[u8])) -> BTreeMap<String, u64> {
     let workers: Vec<_> = (0..threads)
         .map(|first| {
             thread::spawn(move || {
+                tally::take();
                 for seed in (first..runs).step_by(threads as usize) {
                     let data = bytes(seed);
                     if let Err(panic) = panic::catch_unwind(|| run(&data)) {

@@ -19,6 +19,9 @@ impl Partial {
     /// a list of them, so that nothing is copied before all is there; a chunk is one.
     const LEAST_BLOCK: usize = 512;
     pub(super) const BLOCK: usize = 16 << 10;
+    /// So many bytes are unmasked at a time: small messages need not have the larger piece cleared.
+    const FEW: usize = 256;
+    const MANY: usize = 4 << 10;
 
     /// Takes more of the frame from `input`, inflates and checks it. Tells how much of `input` it took:
     /// all, or enough for a chunk, or for a step of skipping.
@@ -42,11 +45,17 @@ impl Partial {
         let input = input.get(..wanted).unwrap_or(input);
         let mut rest = input;
         while !rest.is_empty() || self.more {
-            let mut piece = [0; 4096];
+            let (mut few, mut many);
+            let piece: &mut [u8] = if rest.len() <= Self::FEW {
+                few = [0; Self::FEW];
+                &mut few
+            } else {
+                many = [0; Self::MANY];
+                &mut many
+            };
             let len = rest.len().min(piece.len());
             let piece = piece.get_mut(..len).unwrap_or_default();
-            piece.copy_from_slice(rest.get(..len).unwrap_or_default());
-            mask::apply(piece, self.key, 0);
+            mask::copy(rest.get(..len).unwrap_or_default(), piece, self.key);
 
             let room = self.block(rest.len());
             let most = room.len();
