@@ -72,6 +72,34 @@ fn the_short_way_takes_small_messages_and_leaves_all_else() {
 }
 
 #[test]
+fn a_receiver_rests_while_nothing_is_under_way() {
+    for role in BOTH {
+        let (mut rx, _tx) = halves(role);
+        assert!(rx.is_resting());
+        receive(&mut rx, role, &[Frame::text("one"), Frame::text("two")]);
+        for message in ["one", "two"] {
+            assert!(!rx.is_resting(), "{message} waits");
+            assert_eq!(rx.poll_small(), Some(message.into()));
+        }
+        assert!(rx.is_resting());
+        receive(&mut rx, role, &[Frame::new(TEXT, "begun")]);
+        assert_eq!(rx.poll_event(), Ok(None));
+        assert!(!rx.is_resting(), "inside a message");
+        receive(&mut rx, role, &[Frame::new(0x80, " and ended")]);
+        assert!(rx.poll_event().is_ok_and(|event| event.is_some()));
+        assert_eq!(rx.poll_event(), Ok(None));
+        assert!(rx.is_resting());
+        // An end that came behind small messages is still to be told.
+        receive(&mut rx, role, &[Frame::text("one"), Frame::text("two")]);
+        assert_eq!(rx.poll_small(), Some("one".into()));
+        rx.handle_eof();
+        assert_eq!(rx.poll_small(), Some("two".into()));
+        assert!(!rx.is_resting());
+        assert_eq!(rx.poll_event(), Err(RecvError::Lost(Lost::Eof)));
+    }
+}
+
+#[test]
 fn unread_is_what_was_received_and_not_polled() {
     for role in BOTH {
         let (mut rx, _tx) = halves(role);
