@@ -319,6 +319,12 @@ impl Receiver {
         self.take_small()
     }
 
+    #[inline(never)]
+    fn take_last(&mut self) -> Bytes {
+        self.consume_small(0);
+        core::mem::take(&mut self.block)
+    }
+
     #[inline]
     fn consume_small(&mut self, len: usize) {
         self.input.consume(len);
@@ -343,8 +349,7 @@ impl Receiver {
         let mut payload = if end < self.block.len() {
             self.block.split_to(end)
         } else {
-            self.consume_small(0);
-            core::mem::take(&mut self.block)
+            self.take_last()
         };
         payload.advance(head.min(payload.len()));
         Some(Message::from_checked(kind, payload))
