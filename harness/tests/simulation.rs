@@ -18,7 +18,6 @@ fn connections() {
             "message",
             "chunk",
             "last chunk",
-            "step of skipping",
             "Ping",
             "Pong",
             "Close",
