@@ -34,18 +34,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("listening on {}", listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;
-            let config = arguments.config.clone();
-            tokio::spawn(async move {
-                // Generators leave without a Close: a line for each would be measured too.
-                let _ = echo(stream, &config).await;
-            });
+            // Generators leave without a Close: a line for each would be measured too.
+            tokio::spawn(echo(stream, arguments.config.clone()));
         }
     })
 }
 
-async fn echo(stream: TcpStream, config: &Arc<Config>) -> Ended {
+async fn echo(stream: TcpStream, config: Arc<Config>) -> Ended {
     stream.set_nodelay(true)?;
-    let mut socket = accept_any(stream, config).await?;
+    let mut socket = accept_any(stream, &config).await?;
     // `feed` queues; what is queued leaves before `recv` waits, so the answers to all that came in one read
     // go out in one write. `send` would write, and wait for the peer, once for each.
     while let Some(message) = socket.recv().await? {

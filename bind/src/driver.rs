@@ -18,7 +18,7 @@ mod steps;
 use steps::tell;
 
 /// After so many bytes without waiting, other tasks get a turn.
-const MAX_BYTES: u32 = 64 << 10;
+const MAX_BYTES: u16 = u16::MAX;
 
 /// Lends out the sending direction: directly, or from under a lock.
 pub(crate) trait Access<S> {
@@ -54,7 +54,7 @@ pub(crate) struct Input<T> {
     failed: Option<Box<Error>>,
     io_error: Option<io::Error>,
     events: u8,
-    bytes: u32,
+    bytes: u16,
     /// It keeps the loan, and is counted.
     keeps: bool,
     /// A read was tried just now, and there was nothing.
@@ -138,7 +138,7 @@ impl<T: Timer> Input<T> {
 
     /// Whether it is time for other tasks.
     fn is_tired(&self) -> bool {
-        self.events >= MAX_EVENTS || self.bytes >= MAX_BYTES
+        self.events >= MAX_EVENTS || self.bytes == MAX_BYTES
     }
 
     /// The next event, or `None` once the connection has ended.

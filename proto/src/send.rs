@@ -43,6 +43,8 @@ pub struct Sender {
     /// The message that [`send_chunk`](Self::send_chunk) has not finished, and whether it is compressed.
     streamed: Option<(Kind, bool)>,
     closing: Closing,
+    /// What a Close that is queued says.
+    close: Option<Box<CloseFrame>>,
     end: Option<RecvError>,
     progress: Progress,
     write: Timer,
@@ -51,11 +53,11 @@ pub struct Sender {
 }
 
 /// How far our Close has come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Closing {
     No,
     /// Behind the messages queued before it.
-    Queued(Option<Box<CloseFrame>>),
+    Queued,
     /// In `transmit`, which ends with it.
     Framed,
     /// Gone.
@@ -78,6 +80,7 @@ impl Sender {
             owed: Control::default(),
             streamed: None,
             closing: Closing::No,
+            close: None,
             end: None,
             progress: Progress::default(),
             write: Timer::OFF,
@@ -95,7 +98,7 @@ impl Sender {
     /// is unfinished stays so. Closing twice is the same as closing once.
     pub fn close(&mut self, frame: Option<CloseFrame>) {
         if !self.is_closing() {
-            self.closing = Closing::Queued(frame.map(Box::new));
+            (self.closing, self.close) = (Closing::Queued, frame.map(Box::new));
             // Nothing is asked of a peer that is told goodbye.
             self.owed.take(|owed| owed.ping.take());
         }
@@ -104,7 +107,7 @@ impl Sender {
     /// Takes what the [`Receiver`](crate::Receiver) owes the peer. It overtakes the messages that
     /// wait; a Close drops them.
     pub fn handle_control(&mut self, control: Control) {
-        if matches!(self.closing, Closing::No | Closing::Queued(_)) {
+        if matches!(self.closing, Closing::No | Closing::Queued) {
             self.owed.merge(control);
             if self.closing != Closing::No {
                 self.owed.take(|owed| owed.ping.take());
@@ -143,7 +146,7 @@ impl Sender {
         let moved = self.progress.advance(left, flushed);
         if waiting == 0 {
             self.transmit = None;
-            if matches!(self.closing, Closing::Framed)
+            if self.closing == Closing::Framed
                 && self.progress.left_bytes == self.progress.framed_bytes
             {
                 self.closing = Closing::Left;
@@ -210,12 +213,12 @@ impl Sender {
 
     /// Whether nothing more can be queued.
     pub fn is_closing(&self) -> bool {
-        !matches!(self.closing, Closing::No) || self.owed.closes() || self.end.is_some()
+        self.closing != Closing::No || self.owed.closes() || self.end.is_some()
     }
 
     /// Whether our Close has left.
     pub fn is_closed(&self) -> bool {
-        matches!(self.closing, Closing::Left)
+        self.closing == Closing::Left
     }
 
     /// The message that chunks are being sent of.
@@ -275,9 +278,7 @@ impl Sender {
     }
 
     fn has_work(&self) -> bool {
-        self.backlog.is_some()
-            || !self.owed.is_empty()
-            || matches!(self.closing, Closing::Queued(_))
+        self.backlog.is_some() || !self.owed.is_empty() || self.closing == Closing::Queued
     }
 
     /// Drops every message that is not wholly framed.

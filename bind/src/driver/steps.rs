@@ -69,7 +69,8 @@ impl<T: Timer> Input<T> {
         match ready!(read) {
             Ok(0) => self.rx.handle_eof(),
             Ok(len) => {
-                self.bytes = self.bytes.saturating_add(len as u32);
+                let more = u16::try_from(len).unwrap_or(u16::MAX);
+                self.bytes = self.bytes.saturating_add(more);
                 self.rx.handle_input(len);
             }
             Err((end, error)) => {

@@ -133,13 +133,11 @@ impl Sender {
             return self.frame_begin();
         }
         // Nothing waits, so nothing that was queued before our Close does.
-        match core::mem::replace(&mut self.closing, Closing::Framed) {
-            Closing::Queued(close) => self.frame_close(close.as_deref()),
-            other => {
-                self.closing = other;
-                Ok(false)
-            }
+        if self.closing != Closing::Queued {
+            return Ok(false);
         }
+        let close = self.close.take();
+        self.frame_close(close.as_deref())
     }
 
     fn frame_control(
@@ -156,7 +154,7 @@ impl Sender {
     }
 
     fn frame_close(&mut self, close: Option<&CloseFrame>) -> Result<bool, EntropyError> {
-        self.closing = Closing::Framed;
+        (self.closing, self.close) = (Closing::Framed, None);
         self.owed = Control::default();
         self.deflater = None;
         let body = close.map(CloseFrame::encode).unwrap_or_default();
