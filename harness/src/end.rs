@@ -365,8 +365,16 @@ impl End {
             }
             Err(error) => self.failed(*error),
         }
+        if self.is_resting() {
+            // The last was taken: that there is nothing more was not asked for, and is known.
+            self.watch.polled();
+        }
         self.check();
         polled
+    }
+
+    fn is_resting(&mut self) -> bool {
+        either!(self, conn => conn.is_resting(), (rx, tx) => rx.is_resting())
     }
 
     /// Whether there may be an event although there was none.

@@ -178,6 +178,11 @@ impl Connection {
         self.rx.is_skipping()
     }
 
+    /// Whether nothing is under way in the receiving direction; see [`Receiver::is_resting`].
+    pub fn is_resting(&self) -> bool {
+        self.rx.is_resting()
+    }
+
     /// What to write to the transport; see [`Sender::transmit`]. Call
     /// [`handle_sent`](Self::handle_sent) after it.
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
