@@ -53,6 +53,11 @@ impl<T> Input<T> {
         if let Some(loan) = self.rx.take_back() {
             POOL.set(Some(loan));
         }
+        self.release();
+    }
+
+    #[inline]
+    fn release(&mut self) {
         if mem::take(&mut self.keeps) {
             KEPT.fetch_sub(1, Relaxed);
         }
@@ -61,8 +66,6 @@ impl<T> Input<T> {
 
 impl<T> Drop for Input<T> {
     fn drop(&mut self) {
-        if self.keeps {
-            KEPT.fetch_sub(1, Relaxed);
-        }
+        self.release();
     }
 }
