@@ -12,7 +12,7 @@ pub fn apply(payload: &mut [u8], mut key: [u8; 4], offset: usize) {
     }
     key.rotate_left(offset % 4);
     if payload.len() < LARGE {
-        apply_block(payload, &block(key));
+        apply_small(payload, key);
     } else {
         apply_large(payload, &block(key));
     }
@@ -33,15 +33,41 @@ const LARGE: usize = 2 << 10;
 /// What is masked at once.
 type Block = [u8; 64];
 
-#[inline]
 fn block(key: [u8; 4]) -> Block {
     let mut block = [0; 64];
     block.as_chunks_mut().0.fill(key);
     block
 }
 
-#[inline(always)]
-fn apply_block(payload: &mut [u8], key: &Block) {
+/// By the widest words that fit, so that nothing is made ready for what is short.
+#[inline]
+fn apply_small(payload: &mut [u8], key: [u8; 4]) {
+    let key32 = u32::from_ne_bytes(key);
+    let key64 = u64::from(key32) << 32 | u64::from(key32);
+    let key128 = u128::from(key64) << 64 | u128::from(key64);
+    let (words, rest) = payload.as_chunks_mut();
+    for word in words {
+        *word = (u128::from_ne_bytes(*word) ^ key128).to_ne_bytes();
+    }
+    let rest = if let Some((word, rest)) = rest.split_first_chunk_mut() {
+        *word = (u64::from_ne_bytes(*word) ^ key64).to_ne_bytes();
+        rest
+    } else {
+        rest
+    };
+    let rest = if let Some((word, rest)) = rest.split_first_chunk_mut() {
+        *word = (u32::from_ne_bytes(*word) ^ key32).to_ne_bytes();
+        rest
+    } else {
+        rest
+    };
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key;
+    }
+}
+
+#[cfg_attr(feature = "std", multiversion::multiversion(targets("x86_64+avx2")))]
+fn apply_large(payload: &mut [u8], key: &Block) {
     let (blocks, rest) = payload.as_chunks_mut::<64>();
     for block in blocks {
         for (byte, key) in block.iter_mut().zip(key) {
@@ -51,11 +77,6 @@ fn apply_block(payload: &mut [u8], key: &Block) {
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
-}
-
-#[cfg_attr(feature = "std", multiversion::multiversion(targets("x86_64+avx2")))]
-fn apply_large(payload: &mut [u8], key: &Block) {
-    apply_block(payload, key);
 }
 
 #[cfg_attr(feature = "std", multiversion::multiversion(targets("x86_64+avx2")))]
