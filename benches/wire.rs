@@ -106,7 +106,11 @@ impl End {
 
     /// Writes all that is queued.
     pub(crate) fn write(&mut self, memory: &Memory) {
-        while let Some(transmit) = self.tx.transmit() {
+        loop {
+            self.tx.lend(|| self.output.take());
+            let Some(transmit) = self.tx.transmit() else {
+                break;
+            };
             let written = memory.write(transmit.chunk());
             transmit.advance(written);
             if let Some(idle) = self.tx.take_back() {

@@ -167,8 +167,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         self.input.next_small()
     }
 
-    /// What [`feed`](Self::feed) would do at once, without a context, for a server's small message.
-    /// `false` says nothing.
+    /// What [`feed`](Self::feed) would do at once, without a context, for a small message. `false` says
+    /// nothing.
     #[inline]
     pub fn send_small(&mut self, message: &Outgoing) -> bool {
         self.output.send_small(message)

@@ -153,7 +153,7 @@ pub(crate) fn whole(payload: &[u8], config: &Config) -> Option<(u8, Vec<u8>)> {
         ..options.send
     };
     let mut deflater = Deflater::new(&options, window);
-    if !deflater.is_worth(payload.len()) {
+    if payload.len() < options.threshold {
         return None;
     }
     let deflated = deflater.deflate(payload, true)?;

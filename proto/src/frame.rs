@@ -137,12 +137,6 @@ impl Header {
         Ok(Some((header, input.len().saturating_sub(rest.len()))))
     }
 
-    /// The whole of it, if it has two bytes.
-    #[inline]
-    pub(crate) fn short(&self) -> Option<[u8; 2]> {
-        (self.len < 126 && self.mask.is_none()).then(|| [self.first(), self.len as u8])
-    }
-
     #[inline]
     const fn first(&self) -> u8 {
         (self.fin as u8) << 7 | (self.rsv1 as u8) << 6 | self.opcode as u8

@@ -67,10 +67,10 @@ enum Closing {
 impl Sender {
     pub(crate) fn new(role: Role, config: &Arc<Config>, deflater: Option<Box<Deflater>>) -> Self {
         let most = config.send_frame_size.unwrap_or(usize::MAX);
-        let small = match (role, &deflater) {
-            (Role::Server, None) => most.min(config.max_send_size).min(Transmit::COPY_BELOW - 1),
-            _ => 0,
-        };
+        let plain = deflater.as_ref().map_or(usize::MAX, |it| it.threshold());
+        let small = most
+            .min(config.max_send_size)
+            .min(plain.min(Transmit::COPY_BELOW).saturating_sub(1));
         Self {
             config: config.clone(),
             keys: (role == Role::Client).then(|| Box::new(mask::Keys::new(config.entropy))),
@@ -90,7 +90,7 @@ impl Sender {
 
     /// Bytes that go before every frame: the end of the opening handshake.
     pub(crate) fn preface(&mut self, bytes: &[u8]) {
-        self.output().copy(bytes);
+        self.output().copy(bytes, [0; 4]);
         self.progress.add(bytes.len());
     }
 

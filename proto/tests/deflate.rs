@@ -396,6 +396,12 @@ fn small_messages_are_sent_plain() {
         options.threshold = threshold;
         let frames = sent(options, USUAL, &content);
         assert_eq!(frames[0].first & RSV1 == 0, plain, "{threshold}");
+
+        let config = config(|config| config.deflate = Some(options));
+        let (_rx, mut tx) = connection(Role::Server, USUAL, &config).split();
+        tx.lend(|| Some(Box::default()));
+        let small = content.to_vec().into();
+        assert_eq!(tx.send_small(&small), plain, "{threshold}, the short way");
     }
     assert_eq!(Deflate::default().threshold, 64);
 }

@@ -242,7 +242,7 @@ fn a_lent_output_buffer_is_asked_for_where_there_is_none_and_given_back_empty() 
 }
 
 #[test]
-fn the_short_way_out_is_for_small_messages_of_a_server_that_nothing_stands_before() {
+fn the_short_way_out_is_for_small_messages_that_nothing_stands_before() {
     let small = |len: usize| vec![7; len].into();
     let lent = |role, mark| {
         let config = config(|config| config.send_high_water = mark);
@@ -254,16 +254,17 @@ fn the_short_way_out_is_for_small_messages_of_a_server_that_nothing_stands_befor
         tx.lend(|| Some(Box::default()));
         (rx, tx)
     };
-    let (_rx, mut tx) = lent(Role::Client, 64 << 10);
-    assert!(!tx.send_small(&small(1)), "it is to be masked");
+    for role in BOTH {
+        let (_rx, mut tx) = lent(role, 64 << 10);
+        for (len, fits) in [(0, true), (4095, true), (4096, false), (1, true)] {
+            assert_eq!(tx.send_small(&small(len)), fits, "{len}");
+        }
+        assert_eq!((tx.accepted(), tx.flushed()), (3, 0));
+        write(&mut tx, usize::MAX, true);
+        assert_eq!(tx.flushed(), 3);
+    }
 
     let (mut rx, mut tx) = lent(Role::Server, 64 << 10);
-    for (len, fits) in [(0, true), (4095, true), (4096, false), (1, true)] {
-        assert_eq!(tx.send_small(&small(len)), fits, "{len}");
-    }
-    assert_eq!((tx.accepted(), tx.flushed()), (3, 0));
-    write(&mut tx, usize::MAX, true);
-    assert_eq!(tx.flushed(), 3);
 
     tx.lend(|| Some(Box::default()));
     owe(&mut rx, &mut tx, Role::Server);

@@ -25,7 +25,7 @@ impl Inflater {
 impl Deflater {
     pub(crate) const STEP: usize = 64 << 10;
 
-    pub(crate) fn is_worth(&self, _: usize) -> bool {
+    pub(crate) fn threshold(&self) -> usize {
         match *self {}
     }
 

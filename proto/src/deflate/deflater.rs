@@ -42,9 +42,9 @@ impl Deflater {
         }
     }
 
-    /// Whether to try it on a whole message of `len` bytes.
-    pub(crate) fn is_worth(&self, len: usize) -> bool {
-        len >= self.threshold
+    /// From so many bytes on a whole message is compressed.
+    pub(crate) fn threshold(&self) -> usize {
+        self.threshold
     }
 
     /// Whether a message that was compressed by itself within a window of `bits` may be sent.

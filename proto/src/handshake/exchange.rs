@@ -239,7 +239,7 @@ impl Exchange {
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
-        self.output.copy(bytes);
+        self.output.copy(bytes, [0; 4]);
         self.waiting = self.output.remaining();
     }
 

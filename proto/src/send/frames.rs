@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Sender {
-    /// Sends a message if it is a server's small one that nothing stands before: a short way for the
-    /// answers to many that came in one read. `false` says nothing; [`send`](Self::send) it.
+    /// Sends a message if it is a small one that is not compressed and nothing stands before: a short way
+    /// for the answers to many that came in one read. `false` says nothing; [`send`](Self::send) it.
     #[inline]
     pub fn send_small(&mut self, message: &Outgoing) -> bool {
         let (opcode, payload) = match &message.0 {
@@ -44,7 +44,14 @@ impl Sender {
         else {
             return false;
         };
-        let size = transmit.frame(&Header::new(opcode, true, len), payload);
+        let mut header = Header::new(opcode, true, len);
+        if let Some(keys) = &mut self.keys {
+            let Ok(key) = keys.next() else {
+                return false;
+            };
+            header.mask = Some(key);
+        }
+        let size = transmit.frame(&header, payload);
         self.progress.add(size);
         self.progress.accepted = self.progress.accepted.saturating_add(1);
         self.progress.framed = self.progress.framed.saturating_add(1);
@@ -288,7 +295,7 @@ impl Sender {
             Payload::Shared(shared)
                 if self.keys.is_some() || shared.len() < Transmit::COPY_BELOW =>
             {
-                mask::apply(self.output().copy(&shared), key, 0);
+                self.output().copy(&shared, key);
             }
             Payload::Shared(shared) => self.output().share(shared),
         }

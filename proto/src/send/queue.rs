@@ -100,7 +100,7 @@ impl Sender {
     /// How a whole message goes out.
     fn form(&self, compress: bool, message: &Message) -> Form {
         match &self.deflater {
-            Some(deflater) if compress && deflater.is_worth(message.len()) => Form::Deflate,
+            Some(deflater) if compress && message.len() >= deflater.threshold() => Form::Deflate,
             _ => Form::Plain,
         }
     }

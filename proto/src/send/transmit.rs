@@ -16,12 +16,14 @@ use crate::{frame::Header, mask};
 /// [`advance`](Buf::advance) by what the transport took.
 #[derive(Debug, Default)]
 pub struct Transmit {
-    /// Small bytes, in order; `at` of them are written.
+    /// Small bytes, in order, up to `end`; those before `at` are written.
     tail: Vec<u8>,
     at: usize,
+    end: usize,
     /// Large pieces, and how much of `tail` goes before each.
     large: VecDeque<(usize, Bytes)>,
-    len: usize,
+    /// How many bytes they are.
+    large_len: usize,
 }
 
 impl Transmit {
@@ -43,54 +45,52 @@ impl Transmit {
     /// payload is masked if the header has a key.
     #[inline]
     pub(crate) fn frame(&mut self, header: &Header, payload: &[u8]) -> usize {
-        self.reserve(payload.len().saturating_add(Header::MAX_LEN));
-        let start = self.tail.len();
-        // Copies whose length is known are no calls.
-        if let Some(head) = header.short() {
-            self.tail.extend_from_slice(&head);
-        } else {
-            let mut head = [0; Header::MAX_LEN];
-            let size = header.encode(&mut head);
-            self.tail.extend_from_slice(&head);
-            self.tail.truncate(start.saturating_add(size));
+        let room = self.room(payload.len().saturating_add(Header::MAX_LEN));
+        let size = room.first_chunk_mut().map(|head| header.encode(head));
+        let size = size.unwrap_or_default();
+        let body = room.get_mut(size..).unwrap_or_default();
+        if let Some(body) = body.get_mut(..payload.len()) {
+            body.copy_from_slice(payload);
+            if let Some(key) = header.mask {
+                mask::apply(body, key, 0);
+            }
         }
-        let body = self.tail.len();
-        self.tail.extend_from_slice(payload);
-        if let Some(key) = header.mask {
-            mask::apply(self.tail.get_mut(body..).unwrap_or_default(), key, 0);
-        }
-        let size = self.tail.len().saturating_sub(start);
-        self.len = self.len.saturating_add(size);
+        let size = size.saturating_add(payload.len());
+        self.end = self.end.saturating_add(size);
         size
     }
 
-    /// Appends a copy of `bytes` and lends it to be changed.
-    pub(crate) fn copy(&mut self, bytes: &[u8]) -> &mut [u8] {
-        self.reserve(bytes.len());
-        let start = self.tail.len();
-        self.tail.extend_from_slice(bytes);
-        self.len = self.len.saturating_add(bytes.len());
-        self.tail.get_mut(start..).unwrap_or_default()
+    /// Appends a copy of `bytes`, masked with `key`; a key of zeros changes nothing.
+    pub(crate) fn copy(&mut self, bytes: &[u8], key: [u8; 4]) {
+        if let Some(place) = self.room(bytes.len()).get_mut(..bytes.len()) {
+            place.copy_from_slice(bytes);
+            mask::apply(place, key, 0);
+        }
+        self.end = self.end.saturating_add(bytes.len());
     }
 
     /// Appends `bytes` without copying them.
     pub(crate) fn share(&mut self, bytes: Bytes) {
-        self.len = self.len.saturating_add(bytes.len());
-        self.large.push_back((self.tail.len(), bytes));
+        self.large_len = self.large_len.saturating_add(bytes.len());
+        self.large.push_back((self.end, bytes));
     }
 
+    /// What is behind the small bytes: `size` or more.
     #[inline]
-    fn reserve(&mut self, size: usize) {
-        if self.tail.capacity().saturating_sub(self.tail.len()) < size {
+    fn room(&mut self, size: usize) -> &mut [u8] {
+        if self.tail.len().saturating_sub(self.end) < size {
             self.grow(size);
         }
+        self.tail.get_mut(self.end..).unwrap_or_default()
     }
 
     #[cold]
     fn grow(&mut self, size: usize) {
         // What was written makes room first.
         let written = core::mem::take(&mut self.at);
+        self.tail.truncate(self.end);
         self.tail.drain(..written);
+        self.end = self.tail.len();
         for (from, _) in &mut self.large {
             *from = from.saturating_sub(written);
         }
@@ -98,20 +98,22 @@ impl Transmit {
         let own = self.tail.capacity();
         let more = if own < Self::DOUBLES { own } else { own / 4 };
         self.tail.reserve_exact(size.max(more).max(512));
+        self.tail.resize(self.tail.capacity(), 0);
     }
 }
 
 impl Buf for Transmit {
     #[inline]
     fn remaining(&self) -> usize {
-        self.len
+        let small = self.end.saturating_sub(self.at);
+        small.saturating_add(self.large_len)
     }
 
     fn chunk(&self) -> &[u8] {
         let small = match self.large.front() {
             Some((from, bytes)) if *from == self.at => return bytes,
             Some((from, _)) => self.tail.get(self.at..*from),
-            None => self.tail.get(self.at..),
+            None => self.tail.get(self.at..self.end),
         };
         small.unwrap_or_default()
     }
@@ -133,19 +135,16 @@ impl Buf for Transmit {
             put(Some(bytes));
             at = *from;
         }
-        put(self.tail.get(at..));
+        put(self.tail.get(at..self.end));
         room.saturating_sub(slots.len())
     }
 
     /// Takes `count` bytes off the front, or all there are if those are fewer.
-    fn advance(&mut self, count: usize) {
-        let mut count = count.min(self.len);
-        self.len = self.len.saturating_sub(count);
-        if self.len == 0 {
-            self.at = 0;
-            self.tail.clear();
+    fn advance(&mut self, mut count: usize) {
+        if count >= self.remaining() {
+            (self.at, self.end, self.large_len) = (0, 0, 0);
             self.large.clear();
-            if self.tail.capacity() > Self::KEEP {
+            if self.tail.len() > Self::KEEP {
                 self.tail = Vec::new();
             }
             return;
@@ -154,11 +153,13 @@ impl Buf for Transmit {
             let small = count.min(from.saturating_sub(self.at));
             self.at = self.at.saturating_add(small);
             count = count.saturating_sub(small);
-            if count < bytes.len() {
-                bytes.advance(count);
+            let large = count.min(bytes.len());
+            self.large_len = self.large_len.saturating_sub(large);
+            if large < bytes.len() {
+                bytes.advance(large);
                 return;
             }
-            count = count.saturating_sub(bytes.len());
+            count = count.saturating_sub(large);
             self.large.pop_front();
         }
         self.at = self.at.saturating_add(count);
@@ -183,7 +184,7 @@ mod tests {
                 if size >= Transmit::COPY_BELOW {
                     transmit.share(piece.into());
                 } else {
-                    transmit.copy(&piece);
+                    transmit.copy(&piece, [0; 4]);
                 }
             }
             let mut written = Vec::new();
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn memory_is_given_up_after_a_large_burst() {
         let mut transmit = Transmit::default();
-        transmit.copy(&vec![0; 1 << 20]);
+        transmit.copy(&vec![0; 1 << 20], [0; 4]);
         transmit.advance(usize::MAX);
         assert_eq!(transmit.tail.capacity(), 0);
     }
