@@ -689,31 +689,26 @@ fn an_end_waits_until_a_message_is_skipped_and_so_does_what_is_wrong_with_it() {
         assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
         assert_eq!(end.conn.poll_event(), Ok(None));
         end.conn.handle_eof();
-        let mut steps = 0;
-        let error = loop {
-            match end.conn.poll_event() {
-                Ok(None) => steps += 1,
-                Err(error) => break error,
-                other => panic!("{other:?}"),
-            }
-            assert!(end.conn.is_skipping());
-        };
-        assert_eq!((steps, error), (62, RecvError::Lost(Lost::Eof)));
+        assert_eq!(skip_to_fault(&mut end), (62, RecvError::Lost(Lost::Eof)));
         // The last octet of a text is none.
         let mut end = deflate::end(role, USUAL, |_| {});
         end.hear(&[compressed(TEXT, &no_text)]);
         assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
-        let mut steps = 0;
-        let error = loop {
-            match end.conn.poll_event() {
-                Ok(None) => steps += 1,
-                Err(error) => break error,
-                other => panic!("{other:?}"),
-            }
-        };
         let expected = RecvError::Protocol(ProtocolError::Utf8);
-        assert_eq!((steps, error), (63, expected));
+        assert_eq!(skip_to_fault(&mut end), (63, expected));
         assert!(!end.conn.is_skipping());
+    }
+}
+
+/// Skips until that fails, and tells in how many steps.
+fn skip_to_fault(end: &mut End) -> (usize, RecvError) {
+    let mut steps = 0;
+    loop {
+        match end.conn.poll_event() {
+            Ok(None) => steps += 1,
+            other => return (steps, other.unwrap_err()),
+        }
+        assert!(end.conn.is_skipping());
     }
 }
 
@@ -722,7 +717,7 @@ fn a_stream_is_bounded_while_it_is_inflated() {
     let bomb = bomb(2);
     for role in BOTH {
         for max in [0, 1000, 65_536, 1_000_000] {
-            for skip in [false, true] {
+            for skipping in [false, true] {
                 let limit = |config: &mut Config| config.max_stream_size = max;
                 let mut end = deflate::end(role, USUAL, limit);
                 end.hear(&[compressed(BINARY, &bomb)]);
@@ -733,14 +728,8 @@ fn a_stream_is_bounded_while_it_is_inflated() {
                         Err(error) => break error,
                         other => panic!("{other:?}"),
                     }
-                    if skip {
-                        let error = loop {
-                            match end.conn.poll_event() {
-                                Ok(None) => assert!(end.conn.is_skipping()),
-                                other => break other.unwrap_err(),
-                            }
-                        };
-                        break error;
+                    if skipping {
+                        break skip_to_fault(&mut end).1;
                     }
                 };
                 let expected = ProtocolError::StreamTooBig { max };
