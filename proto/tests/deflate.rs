@@ -752,6 +752,18 @@ fn a_message_of_which_nothing_was_given_out_can_still_be_had_whole() {
         end.hear(&[Frame::new(FIN | CONTINUATION, two)]);
         let (events, _) = joined(end.chunks());
         assert!(events == [Ok(binary(content.clone()))]);
+        // Of what was inflated, all or nearly all is in blocks of 16 KiB by then.
+        for len in [1, 2].map(|blocks| blocks << 14) {
+            for content in [len - 1, len, len + 1, len + 50].map(json) {
+                let data = Deflater::new(6, false).message(&content);
+                let (one, two) = data.split_at(data.len() - 1);
+                let mut end = deflate::end(role, USUAL, |_| {});
+                assert_eq!(end.give(&[Frame::new(RSV1 | BINARY, one)]), []);
+                end.hear(&[Frame::new(FIN | CONTINUATION, two)]);
+                let (events, _) = joined(end.chunks());
+                assert!(events == [Ok(binary(content))]);
+            }
+        }
         // Chunks first, but none came.
         let mut end = deflate::end(role, USUAL, |_| {});
         end.hear(&[Frame::new(RSV1 | BINARY, "")]);

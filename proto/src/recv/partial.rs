@@ -279,7 +279,10 @@ impl Partial {
             pull => {
                 let body = match pull {
                     Pull::Whole => spare::share(body, start),
-                    _ => Bytes::from(body).slice(start.min(ready)..),
+                    _ => {
+                        let start = start.min(body.len());
+                        Bytes::from(body).slice(start..)
+                    }
                 };
                 Step::Chunk(Chunk {
                     data: Message::from_checked(self.kind, body),
