@@ -20,6 +20,8 @@ pub(crate) struct Outbox {
     /// Pings that were heard and are not answered.
     heard: VecDeque<Vec<u8>>,
     answered: Option<Vec<u8>>,
+    /// Pongs that were taken for the application's, and may have been answers: then its own are to come.
+    either: Vec<Vec<u8>>,
     /// How many keep-alive Pings were seen, and messages, and controls that the application asked for.
     keep_alives: u32,
     seen_messages: usize,
@@ -74,6 +76,7 @@ impl Outbox {
             controls: VecDeque::new(),
             heard: VecDeque::new(),
             answered: None,
+            either: Vec::new(),
             keep_alives: 0,
             seen_messages: 0,
             seen_controls: 0,
@@ -154,11 +157,16 @@ impl Outbox {
                 Said::Message(message) => self.wrote_message(message),
                 Said::Ping(payload) => self.wrote_ping(said, payload),
                 Said::Pong(payload) => {
-                    if !self.is_asked(said) {
-                        let at = self.heard.iter().position(|ping| ping == payload);
-                        let at = at.expect("§5.5.3: a Pong answers a Ping, and the latest wins");
+                    let at = self.heard.iter().position(|ping| ping == payload);
+                    if self.is_asked(said) {
+                        self.either.extend(at.map(|_| payload.clone()));
+                    } else if let Some(at) = at {
                         self.heard.drain(..=at);
                         self.answered = Some(payload.clone());
+                    } else {
+                        let at = self.either.iter().position(|pong| pong == payload);
+                        let at = at.expect("§5.5.3: a Pong answers a Ping, and the latest wins");
+                        self.either.swap_remove(at);
                     }
                 }
                 Said::Close(body) => self.wrote_close(body),
