@@ -741,6 +741,31 @@ fn a_stream_is_bounded_while_it_is_inflated() {
 }
 
 #[test]
+fn what_is_too_big_is_so_before_what_is_wrong_behind_it_however_it_is_cut() {
+    let mut data = Deflater::new(6, false).message(&json(300));
+    data.extend([0, 0, 0xFF, 0xFF, 0x07]); // A block of no known type.
+    for role in BOTH {
+        for (max, expected) in [
+            (100, ProtocolError::MessageTooBig { max: 100 }),
+            (10_000, ProtocolError::Deflate),
+        ] {
+            let wire = wire(&[compressed(BINARY, &data)], other(role));
+            for cut in [1, 7, 100, usize::MAX] {
+                let limit = |config: &mut Config| config.max_message_size = max;
+                let mut end = deflate::end(role, USUAL, limit);
+                let mut events = Vec::new();
+                for part in wire.chunks(cut.min(wire.len())) {
+                    end.receive(part);
+                    events.extend(end.events());
+                }
+                let expected = [Err(RecvError::Protocol(expected))];
+                assert_eq!(events, expected, "in pieces of {cut}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_message_of_which_nothing_was_given_out_can_still_be_had_whole() {
     for role in BOTH {
         let content = json(200_000);

@@ -13,8 +13,17 @@ pub(crate) struct Inflater {
 }
 
 /// The data is no whole DEFLATE stream (RFC 1951).
-#[derive(Debug)]
-pub(crate) struct Corrupt;
+#[derive(Debug, Default)]
+pub(crate) struct Corrupt {
+    given: usize,
+}
+
+impl Corrupt {
+    /// How much was inflated in the same call before that showed.
+    pub(crate) fn given(&self) -> usize {
+        self.given
+    }
+}
 
 /// What the sender has taken off the end of a message (§7.2.1): the lengths of an empty stored block.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -39,7 +48,7 @@ impl Inflater {
     ) -> Result<(usize, usize), Corrupt> {
         let (taken, given) = self.step(input, out, zlib_rs::InflateFlush::NoFlush)?;
         if taken == 0 && given == 0 && !input.is_empty() {
-            return Err(Corrupt); // Without progress there would be no end of it.
+            return Err(Corrupt::default()); // Without progress there would be no end of it.
         }
         for byte in input.iter().take(taken).rev().take(4).rev() {
             self.last.rotate_left(1);
@@ -64,7 +73,7 @@ impl Inflater {
             // another block it would stop elsewhere, or for want of room.
             let (taken, _) = self.step(tail, &mut [], zlib_rs::InflateFlush::Block)?;
             if taken != tail.len().saturating_sub(1) {
-                return Err(Corrupt);
+                return Err(Corrupt::default());
             }
             // That this block was the last of its stream shows only now.
             self.step(&[], &mut [], zlib_rs::InflateFlush::NoFlush)?;
@@ -87,8 +96,9 @@ impl Inflater {
         let state = self.state.get_or_insert_with(pool::inflate);
         let before = (state.total_in(), state.total_out());
         let Ok(status) = state.decompress(input, out, flush) else {
+            let given = state.total_out().saturating_sub(before.1) as usize;
             self.state = None;
-            return Err(Corrupt);
+            return Err(Corrupt { given });
         };
         let taken = state.total_in().saturating_sub(before.0) as usize;
         let given = state.total_out().saturating_sub(before.1) as usize;
