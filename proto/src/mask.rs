@@ -19,9 +19,11 @@ pub fn apply(payload: &mut [u8], mut key: [u8; 4], offset: usize) {
 }
 
 /// Fills `target` with `source`, which is as long, XORed with `key`.
+#[inline]
 pub(crate) fn copy(source: &[u8], target: &mut [u8], key: [u8; 4]) {
-    if key == [0; 4] {
+    if key == [0; 4] || source.len() < LARGE {
         target.copy_from_slice(source);
+        apply(target, key, 0);
     } else {
         copy_large(source, target, &block(key));
     }

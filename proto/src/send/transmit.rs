@@ -50,10 +50,7 @@ impl Transmit {
         let size = size.unwrap_or_default();
         let body = room.get_mut(size..).unwrap_or_default();
         if let Some(body) = body.get_mut(..payload.len()) {
-            body.copy_from_slice(payload);
-            if let Some(key) = header.mask {
-                mask::apply(body, key, 0);
-            }
+            mask::copy(payload, body, header.mask.unwrap_or_default());
         }
         let size = size.saturating_add(payload.len());
         self.end = self.end.saturating_add(size);
@@ -63,8 +60,7 @@ impl Transmit {
     /// Appends a copy of `bytes`, masked with `key`; a key of zeros changes nothing.
     pub(crate) fn copy(&mut self, bytes: &[u8], key: [u8; 4]) {
         if let Some(place) = self.room(bytes.len()).get_mut(..bytes.len()) {
-            place.copy_from_slice(bytes);
-            mask::apply(place, key, 0);
+            mask::copy(bytes, place, key);
         }
         self.end = self.end.saturating_add(bytes.len());
     }
