@@ -265,8 +265,6 @@ fn the_short_way_out_is_for_small_messages_that_nothing_stands_before() {
     }
 
     let (mut rx, mut tx) = lent(Role::Server, 64 << 10);
-
-    tx.lend(|| Some(Box::default()));
     owe(&mut rx, &mut tx, Role::Server);
     assert!(!tx.send_small(&small(1)), "a Pong is owed");
     write(&mut tx, usize::MAX, true);
