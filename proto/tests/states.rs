@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Role,
+    Event, Kind, Role,
     deflate::{Agreed, Deflate},
 };
 use bytes::Bytes;
 use support::{
-    BINARY, CLOSE, CONTINUATION, End, FIN, Frame, binary,
+    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, TEXT, binary, chunk,
     deflate::{self, Deflater, RSV1, Random, USUAL, all, both, compressed, json},
     held,
 };
@@ -120,6 +120,33 @@ fn without_takeover_connections_share_a_few_states() {
         ((KEPT as u64 - 1) * 45 * KIB..most).contains(&kept),
         "{kept}"
     );
+}
+
+#[test]
+fn without_takeover_nothing_is_held_between_messages() {
+    let data = Deflater::new(6, false).message(&[7; 100_000]);
+    let _alone = alone(&data);
+    for role in BOTH {
+        // Of this shape no other test finds a state in the pool.
+        let mut end = deflate::end(role, both(14, false), |_| {});
+        let round = |end: &mut End| {
+            end.conn.send(vec![7; 500_000]).unwrap();
+            let (first, rest) = (
+                Frame::new(RSV1 | TEXT, ""),
+                Frame::new(FIN | CONTINUATION, &data),
+            );
+            let events = end.give(&[first, rest]);
+            assert!(matches!(&events[..], [Ok(Event::Data(message))] if message.len() == 100_000));
+            for (payload, fin) in [(&[7; 1000][..], false), (&[], true)] {
+                end.conn
+                    .send_chunk(chunk(Kind::Binary, payload, fin))
+                    .unwrap();
+            }
+            end.write();
+        };
+        round(&mut end);
+        assert_eq!(held(|| round(&mut end)), 0);
+    }
 }
 
 #[test]

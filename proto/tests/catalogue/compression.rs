@@ -17,7 +17,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use crate::{
     Test,
     driver::{End, ROLES, config},
-    frames::{self, BINARY, CONTINUATION, TEXT},
+    frames::{self, BINARY, CONTINUATION},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -66,10 +66,6 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "pd_040_a_secret_is_never_compressed",
         pd_040_a_secret_is_never_compressed,
-    ),
-    (
-        "pd_041_nothing_is_held_between_messages",
-        pd_041_nothing_is_held_between_messages,
     ),
 ];
 
@@ -544,37 +540,5 @@ fn pd_040_a_secret_is_never_compressed() {
         let alone = size(None);
         assert_eq!(size(Some(Outgoing::plain(secret.clone()))), alone);
         assert!(size(Some(secret.clone().into())) < alone);
-    }
-}
-
-fn pd_041_nothing_is_held_between_messages() {
-    for role in ROLES {
-        let mut end = End::new(role, &compressing(without_takeover));
-        let data = deflated(&vec![7; 100_000]);
-        let round = |end: &mut End| {
-            end.conn.send(vec![7; 500_000]).expect("it is open");
-            end.frame(RSV1 | TEXT, "");
-            end.frame(FIN | CONTINUATION, &data);
-            assert_eq!(
-                end.conn.send_chunk(Chunk {
-                    data: Message::from(vec![7; 1000]),
-                    fin: false,
-                }),
-                Ok(())
-            );
-            assert_eq!(
-                end.conn.send_chunk(Chunk {
-                    data: Message::from(vec![]),
-                    fin: true,
-                }),
-                Ok(())
-            );
-            end.write();
-            assert_eq!(end.errors, []);
-            end.events = Vec::new();
-            end.out = Vec::new();
-        };
-        round(&mut end);
-        assert_eq!(measure(|| round(&mut end)).bytes_current, 0);
     }
 }
