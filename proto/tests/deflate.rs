@@ -873,15 +873,6 @@ fn a_prepared_message_costs_no_copy() {
 }
 
 #[test]
-fn preparing_uses_the_states_of_the_thread() {
-    let config = config(|config| config.deflate = Some(all()));
-    let content = Bytes::from(json(3000));
-    drop(Prepared::new(content.clone(), &config));
-    let info = measure(|| drop(Prepared::new(content.clone(), &config)));
-    assert!(info.bytes_total < 16 * KIB, "{}", info.bytes_total);
-}
-
-#[test]
 fn a_prepared_message_falls_back_where_its_frames_do_not_fit() {
     // It refers back further than 4 KiB.
     let content = json(20_000);

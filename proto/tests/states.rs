@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Event, Kind, Role,
+    Event, Kind, Prepared, Role,
     deflate::{Agreed, Deflate},
 };
 use bytes::Bytes;
 use support::{
-    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, TEXT, binary, chunk,
+    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, TEXT, binary, chunk, config,
     deflate::{self, Deflater, RSV1, Random, USUAL, all, both, compressed, json},
     held,
 };
@@ -147,6 +147,16 @@ fn without_takeover_nothing_is_held_between_messages() {
         round(&mut end);
         assert_eq!(held(|| round(&mut end)), 0);
     }
+}
+
+#[test]
+fn preparing_uses_the_states_that_all_share() {
+    let config = config(|config| config.deflate = Some(all()));
+    let content = Bytes::from(json(3000));
+    let _alone = alone(&Deflater::new(6, false).message(&content));
+    drop(Prepared::new(content.clone(), &config));
+    let info = measure(|| drop(Prepared::new(content.clone(), &config)));
+    assert!(info.bytes_total < 16 * KIB, "{}", info.bytes_total);
 }
 
 #[test]
