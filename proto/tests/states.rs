@@ -151,7 +151,10 @@ fn without_takeover_nothing_is_held_between_messages() {
 
 #[test]
 fn preparing_uses_the_states_that_all_share() {
-    let config = config(|config| config.deflate = Some(all()));
+    let mut options = all();
+    // Of this shape too.
+    options.send.bits = 13;
+    let config = config(|config| config.deflate = Some(options));
     let content = Bytes::from(json(3000));
     let _alone = alone(&Deflater::new(6, false).message(&content));
     drop(Prepared::new(content.clone(), &config));
