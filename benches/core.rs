@@ -19,6 +19,7 @@ mod floors;
 mod handshake;
 #[allow(dead_code, reason = "no bench uses all of it")]
 mod memory;
+mod opening;
 #[path = "core/ours.rs"]
 mod ours;
 #[path = "core/parts.rs"]

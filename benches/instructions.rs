@@ -21,6 +21,7 @@ use wire::{End, config, frames, message};
 
 #[allow(dead_code, reason = "no bench uses all of it")]
 mod memory;
+mod opening;
 mod wire;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -71,7 +72,7 @@ fn page(home: &Path) -> Result<(), Box<dyn Error>> {
     let mut report = Report::new("instructions", about, &["gungraun", "tokio"]);
     report.paragraph(
         "In user space. `64 × 16 B` are 64 messages that come in one read, or are queued before one write; \
-         1 MiB comes in reads of 128 KiB. The copy that stands for the read is counted. What a server receives \
+         1 MiB comes in reads of 128 KiB. The copy that stands for the read is counted. Of the handshake, what one takes; the request is a browser's. What a server receives \
          is masked, and so is what a client sends. `before` is what the page in the last commit says: another \
          compiler, or another valgrind, makes a difference as well.",
     );
@@ -214,6 +215,23 @@ fn cases() -> Vec<Case> {
         for batch in [1, 64] {
             case(label, Server, 16, batch, Box::new(move || prepare(batch)));
         }
+    }
+    for (label, prepare) in [
+        (
+            "opening handshake, server",
+            opening::server as fn() -> Box<dyn FnMut()>,
+        ),
+        ("opening handshake, client", opening::client),
+    ] {
+        cases.push(Case {
+            label: label.into(),
+            rounds: 32,
+            batch: 1,
+            prepare: Box::new(move || {
+                let mut open = prepare();
+                Box::new(move |rounds| (0..rounds).for_each(|_| open()))
+            }),
+        });
     }
     cases
 }

@@ -13,8 +13,8 @@ use sockudo_ws::{
 use super::{KEY, RESPONSE, feeds, receives};
 use crate::{
     codec::{Decode, Encode},
-    handshake::{HOST, PATH, REQUEST},
     memory::{Memory, READ},
+    opening::{HOST, PATH, REQUEST},
     ours::finish,
 };
 

@@ -13,8 +13,8 @@ use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 use crate::{
     codec::{Decode, Encode},
-    handshake::REQUEST,
     memory::Memory,
+    opening::REQUEST,
     ours::finish,
 };
 

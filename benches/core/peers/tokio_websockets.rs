@@ -8,8 +8,8 @@ use tokio_websockets::{ClientBuilder, ServerBuilder, WebSocketStream};
 use super::{feeds, receives};
 use crate::{
     codec::{Decode, Encode},
-    handshake::REQUEST,
     memory::Memory,
+    opening::REQUEST,
     ours::finish,
 };
 

@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::{self, WebSocket, http::Request, protocol};
 use super::{KEY, RESPONSE};
 use crate::{
     codec::{Decode, Encode},
-    handshake::{HOST, PATH, REQUEST},
     memory::Memory,
+    opening::{HOST, PATH, REQUEST},
 };
 
 fn socket(role: Role, memory: Memory) -> WebSocket<Memory> {

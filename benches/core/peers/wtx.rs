@@ -14,8 +14,8 @@ use wtx::{
 
 use crate::{
     codec::{Decode, Encode},
-    handshake::REQUEST,
     memory::Memory,
+    opening::REQUEST,
     ours::finish,
 };
 
