@@ -6,7 +6,7 @@ use core::ops::Range;
 use bytes::Bytes;
 use httparse::Status;
 
-use super::{Headers, RequestError, ResponseError};
+use super::{Headers, RequestError, ResponseError, headers::text_len};
 use crate::{Config, Utf8Bytes};
 
 /// Finds the lines of a head, and looks at each byte once however they arrive.
@@ -66,10 +66,9 @@ impl Head {
         while let Some(rest @ [byte, ..]) = input.get(self.at..) {
             let start = self.at.checked_sub(1).filter(|&last| last >= self.line);
             let after_cr = start.and_then(|last| input.get(last)) == Some(&b'\r');
-            let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
-            if !after_cr && is_text(byte) {
-                let end = rest.iter().position(|byte| !is_text(byte));
-                self.skip_text(end.unwrap_or(rest.len()), config)?;
+            let text = if after_cr { 0 } else { text_len(rest) };
+            if text > 0 {
+                self.skip_text(text, config)?;
                 continue;
             }
             if self.left() == 0 {
@@ -137,7 +136,7 @@ impl Head {
         let Ok(Status::Complete((_, fields))) = httparse::parse_headers(&block, &mut fields) else {
             return Err(HeadError::Syntax);
         };
-        let mut headers = Headers::new();
+        let mut headers = Headers::with_capacity(fields.len());
         for field in fields {
             let name = Utf8Bytes::try_from(block.slice_ref(field.name.as_bytes()));
             let name = name.map_err(|_| HeadError::Syntax)?;

@@ -17,6 +17,10 @@ impl Headers {
         Self(Vec::new())
     }
 
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
     /// Appends a field. White space around `value` is not part of it and is dropped.
     ///
     /// Fails if `name` is not a token (RFC 9110 §5.1), or if `value` has a control character other
@@ -30,11 +34,15 @@ impl Headers {
         if !is_token(name.as_bytes()) {
             return Err(InvalidHeader::Name);
         }
-        let is_valid = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
-        if !value.iter().all(is_valid) {
+        if text_len(&value) < value.len() {
             return Err(InvalidHeader::Value);
         }
-        let value = value.slice_ref(value.trim_ascii());
+        let trimmed = value.trim_ascii();
+        let value = if trimmed.len() < value.len() {
+            value.slice_ref(trimmed)
+        } else {
+            value
+        };
         self.0.push((name, value));
         Ok(())
     }
@@ -123,11 +131,38 @@ pub(crate) struct Repeated;
 
 /// Whether `bytes` are a token (RFC 9110 §5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    let is_valid = |byte: &u8| {
-        matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-            || byte.is_ascii_alphanumeric()
-    };
+    let is_valid = |byte: &u8| TOKEN.get(usize::from(*byte)) == Some(&true);
     !bytes.is_empty() && bytes.iter().all(is_valid)
+}
+
+/// The bytes of a token.
+#[expect(clippy::indexing_slicing, reason = "when it is compiled")]
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < u8::MAX {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
+
+/// How many bytes come before the first that no value has (RFC 9110 §5.5): a control character other than
+/// a tab.
+pub(super) fn text_len(bytes: &[u8]) -> usize {
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+    // All of a block at once, without a branch for each byte.
+    let is_whole = |block: &&[u8; 16]| block.iter().fold(true, |all, byte| all & is_text(byte));
+    let whole = bytes
+        .as_chunks()
+        .0
+        .iter()
+        .take_while(is_whole)
+        .count()
+        .saturating_mul(16);
+    let rest = bytes.iter().skip(whole);
+    whole.saturating_add(rest.take_while(|byte| is_text(byte)).count())
 }
 
 /// A header field was not added, for no peer could read it.
