@@ -72,9 +72,10 @@ fn page(home: &Path) -> Result<(), Box<dyn Error>> {
     let mut report = Report::new("instructions", about, &["gungraun", "tokio"]);
     report.paragraph(
         "In user space. `64 × 16 B` are 64 messages that come in one read, or are queued before one write; \
-         1 MiB comes in reads of 128 KiB. The copy that stands for the read is counted. Of the handshake, what one takes; the request is a browser's. What a server receives \
-         is masked, and so is what a client sends. `before` is what the page in the last commit says: another \
-         compiler, or another valgrind, makes a difference as well.",
+         1 MiB comes in reads of 128 KiB. The copy that stands for the read is counted. Of the handshake, what \
+         one takes; the request is a browser's. What a server receives is masked, and so is what a client sends. \
+         `before` is what the page in the last commit says: another compiler, or another valgrind, makes a \
+         difference as well.",
     );
     let mut rows = Vec::new();
     for (index, case) in cases().into_iter().enumerate() {

@@ -216,10 +216,16 @@ mod tests {
     fn values_have_no_control_characters() {
         for byte in 0..=u8::MAX {
             let valid = byte == b'\t' || !byte.is_ascii_control();
-            let mut headers = Headers::new();
-            let pushed = headers.push("X", vec![b'a', byte, b'b']);
-            assert_eq!(pushed.is_ok(), valid, "{byte:#x}");
-            assert_eq!(headers.len(), usize::from(valid));
+            // Before, in and behind whole blocks.
+            for at in 1..50 {
+                let mut value = vec![b'a'; 51];
+                value[at] = byte;
+                assert_eq!(text_len(&value), if valid { 51 } else { at });
+                let mut headers = Headers::new();
+                let pushed = headers.push("X", value);
+                assert_eq!(pushed.is_ok(), valid, "{byte:#x}");
+                assert_eq!(headers.len(), usize::from(valid));
+            }
         }
     }
 
