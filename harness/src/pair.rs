@@ -49,6 +49,8 @@ struct Side {
     reads: bool,
     told_eof: bool,
     shut: bool,
+    /// Its application has answered the peer's Close.
+    answered: bool,
     /// How many bytes move at a time.
     segment: usize,
     copies: bool,
@@ -92,6 +94,7 @@ impl Pair {
                 reads: true,
                 told_eof: false,
                 shut: false,
+                answered: false,
                 segment,
                 // A read into memory of its own costs 16 KiB, however little comes.
                 copies: segment.min(capacity) < 1460 || choices.flip(),
@@ -274,7 +277,7 @@ impl Pair {
                 moved |= self.write(which, segment);
                 moved |= self.read(which, segment);
                 self.tick(which);
-                self.answer(which);
+                moved |= self.answer(which);
             }
             if !moved {
                 return;
@@ -283,14 +286,18 @@ impl Pair {
         panic!("they never come to rest");
     }
 
-    /// An application that answers a Close itself.
-    fn answer(&mut self, which: usize) {
-        let end = &mut self.sides[which].end;
-        if let Some(Terminal::Close(_)) = end.terminal
-            && !end.config.reply_to_close
+    /// An application that answers a Close itself; tells whether it did now.
+    fn answer(&mut self, which: usize) -> bool {
+        let side = &mut self.sides[which];
+        if side.answered
+            || side.end.config.reply_to_close
+            || !matches!(side.end.terminal, Some(Terminal::Close(_)))
         {
-            end.close(None);
+            return false;
         }
+        side.answered = true;
+        side.end.close(None);
+        true
     }
 
     /// Time passes, and both ends keep up with it.
