@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::Utf8Bytes;
 
@@ -30,19 +30,15 @@ impl Headers {
         name: impl Into<Utf8Bytes>,
         value: impl Into<Bytes>,
     ) -> Result<(), InvalidHeader> {
-        let (name, value) = (name.into(), value.into());
+        let (name, mut value) = (name.into(), value.into());
         if !is_token(name.as_bytes()) {
             return Err(InvalidHeader::Name);
         }
         if text_len(&value) < value.len() {
             return Err(InvalidHeader::Value);
         }
-        let trimmed = value.trim_ascii();
-        let value = if trimmed.len() < value.len() {
-            value.slice_ref(trimmed)
-        } else {
-            value
-        };
+        value.truncate(value.trim_ascii_end().len());
+        value.advance(value.len().saturating_sub(value.trim_ascii_start().len()));
         self.0.push((name, value));
         Ok(())
     }
