@@ -12,14 +12,12 @@ pub(crate) enum Deflater {}
 #[derive(Debug)]
 pub(crate) enum Corrupt {}
 
-impl Corrupt {
-    pub(crate) fn given(&self) -> usize {
-        match *self {}
-    }
-}
-
 impl Inflater {
-    pub(crate) fn inflate(&mut self, _: &[u8], _: &mut [u8]) -> Result<(usize, usize), Corrupt> {
+    pub(crate) fn inflate(
+        &mut self,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> (usize, usize, Result<(), Corrupt>) {
         match *self {}
     }
 

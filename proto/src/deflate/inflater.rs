@@ -13,17 +13,8 @@ pub(crate) struct Inflater {
 }
 
 /// The data is no whole DEFLATE stream (RFC 1951).
-#[derive(Debug, Default)]
-pub(crate) struct Corrupt {
-    given: usize,
-}
-
-impl Corrupt {
-    /// How much was inflated in the same call before that showed.
-    pub(crate) fn given(&self) -> usize {
-        self.given
-    }
-}
+#[derive(Debug)]
+pub(crate) struct Corrupt;
 
 /// What the sender has taken off the end of a message (§7.2.1): the lengths of an empty stored block.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -39,23 +30,23 @@ impl Inflater {
         }
     }
 
-    /// Inflates `input` into `out`, and tells how much of either was used. More may come without input
-    /// if `out` was filled.
+    /// Inflates `input` into `out`, and tells how much of either was used, before a fault as well. More may
+    /// come without input if `out` was filled.
     pub(crate) fn inflate(
         &mut self,
         input: &[u8],
         out: &mut [u8],
-    ) -> Result<(usize, usize), Corrupt> {
-        let (taken, given) = self.step(input, out, zlib_rs::InflateFlush::NoFlush)?;
+    ) -> (usize, usize, Result<(), Corrupt>) {
+        let (taken, given, result) = self.step(input, out, zlib_rs::InflateFlush::NoFlush);
         if taken == 0 && given == 0 && !input.is_empty() {
-            return Err(Corrupt::default()); // Without progress there would be no end of it.
+            return (0, 0, Err(Corrupt)); // Without progress there would be no end of it.
         }
         for byte in input.iter().take(taken).rev().take(4).rev() {
             self.last.rotate_left(1);
             self.last[3] = *byte;
             self.begun = true;
         }
-        Ok((taken, given))
+        (taken, given, result)
     }
 
     /// The message ended here: it must be whole.
@@ -71,12 +62,13 @@ impl Inflater {
             };
             // Inflating stops at the end of the empty block, before the byte that follows. Inside of
             // another block it would stop elsewhere, or for want of room.
-            let (taken, _) = self.step(tail, &mut [], zlib_rs::InflateFlush::Block)?;
+            let (taken, _, result) = self.step(tail, &mut [], zlib_rs::InflateFlush::Block);
+            result?;
             if taken != tail.len().saturating_sub(1) {
-                return Err(Corrupt::default());
+                return Err(Corrupt);
             }
             // That this block was the last of its stream shows only now.
-            self.step(&[], &mut [], zlib_rs::InflateFlush::NoFlush)?;
+            self.step(&[], &mut [], zlib_rs::InflateFlush::NoFlush).2?;
         }
         (self.begun, self.ended) = (false, false);
         if !self.takeover
@@ -92,16 +84,16 @@ impl Inflater {
         input: &[u8],
         out: &mut [u8],
         flush: zlib_rs::InflateFlush,
-    ) -> Result<(usize, usize), Corrupt> {
+    ) -> (usize, usize, Result<(), Corrupt>) {
         let state = self.state.get_or_insert_with(pool::inflate);
         let before = (state.total_in(), state.total_out());
-        let Ok(status) = state.decompress(input, out, flush) else {
-            let given = state.total_out().saturating_sub(before.1) as usize;
-            self.state = None;
-            return Err(Corrupt { given });
-        };
+        let status = state.decompress(input, out, flush);
         let taken = state.total_in().saturating_sub(before.0) as usize;
         let given = state.total_out().saturating_sub(before.1) as usize;
+        let Ok(status) = status else {
+            self.state = None;
+            return (taken, given, Err(Corrupt));
+        };
         if status == zlib_rs::Status::StreamEnd {
             // §7.2.3.4 allows a block that ends the stream; behind it another one begins.
             state.reset(false);
@@ -109,6 +101,6 @@ impl Inflater {
         } else if taken > 0 {
             self.ended = false;
         }
-        Ok((taken, given))
+        (taken, given, Ok(()))
     }
 }

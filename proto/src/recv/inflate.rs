@@ -59,25 +59,21 @@ impl Partial {
 
             let room = self.block(rest.len());
             let most = room.len();
-            let (taken, given, corrupt) = match inflater.inflate(piece, room) {
-                Ok((taken, given)) => (taken, given, None),
-                Err(corrupt) => (0, corrupt.given(), Some(corrupt)),
-            };
+            let (taken, given, result) = inflater.inflate(piece, room);
             rest = rest.get(taken..).unwrap_or_default();
             self.left = self.left.saturating_sub(taken as u64);
             self.key.rotate_left(taken % 4);
             self.filled = self.filled.saturating_add(given);
             self.total = self.total.saturating_add(given as u64);
-            // What is within the limit comes first, and what is beyond it before a fault behind that, so that the verdict is the same however the input was cut.
+            // What is within the limit comes first, and what is beyond it before a fault behind that, so that
+            // the verdict is the same however the input was cut.
             let over = self.total.saturating_sub(max);
             let within = usize::try_from(over).map_or(0, |over| self.filled.saturating_sub(over));
             self.check(within)?;
             if over > 0 {
                 return Err(error);
             }
-            if let Some(corrupt) = corrupt {
-                return Err(corrupt.into());
-            }
+            result?;
             self.more = given == most;
             if self.filled >= Self::BLOCK {
                 match self.pull {
