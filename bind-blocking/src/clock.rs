@@ -1,9 +1,10 @@
 use std::{
     cell::{Cell, OnceCell},
     fmt::Debug,
+    pin::Pin,
     sync::{Arc, LazyLock, atomic::Ordering},
     task::{Context, Poll, Wake, Waker},
-    time,
+    time::{self, Duration},
 };
 
 use bind::{Timer, proto::Instant};
@@ -122,11 +123,18 @@ pub(crate) struct Wants {
     pub(crate) until: Option<Instant>,
     /// Something to read.
     pub(crate) read: bool,
+    /// Whoever polls says that one read may wait.
+    may_wait: Option<MayWait>,
 }
+
+/// How long something may wait; `None` for ever.
+pub(crate) type MayWait = Option<Duration>;
 
 thread_local! {
     /// Of this thread, which polls one future at a time.
-    static WANTS: Cell<Wants> = const { Cell::new(Wants { until: None, read: false }) };
+    static WANTS: Cell<Wants> = const {
+        Cell::new(Wants { until: None, read: false, may_wait: None })
+    };
 }
 
 impl Wants {
@@ -138,12 +146,25 @@ impl Wants {
         });
     }
 
-    /// Polls `future`, and what it wants then.
+    /// Whether this read, the first that asks, may wait.
+    pub(crate) fn may_wait() -> Option<MayWait> {
+        let mut may_wait = None;
+        Self::note(|wants| may_wait = wants.may_wait.take());
+        may_wait
+    }
+
+    /// Polls `future`, whose first read may wait as told, and what it wants then.
     pub(crate) fn poll<F: Future>(
-        future: std::pin::Pin<&mut F>,
+        future: Pin<&mut F>,
         waker: &Waker,
+        may_wait: Option<MayWait>,
     ) -> (Poll<F::Output>, Self) {
-        WANTS.with(Cell::take);
+        WANTS.with(|cell| {
+            cell.set(Self {
+                may_wait,
+                ..Self::default()
+            });
+        });
         let polled = future.poll(&mut Context::from_waker(waker));
         (polled, WANTS.with(Cell::take))
     }

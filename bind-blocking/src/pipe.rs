@@ -15,7 +15,7 @@ use bind::{
 
 use crate::{
     Clock, PeerAddr, Transport,
-    clock::{Signal, Wants},
+    clock::{MayWait, Signal, Wants},
     reading::Reading,
     sync::AtomicBool,
     writing::Writing,
@@ -28,7 +28,7 @@ const SLICE: Duration = Duration::from_millis(8);
 /// A transport, and what is on its way to and from it.
 ///
 /// The driver takes from `reading` and puts into `writing`, and does not block. Threads that wait do the
-/// rest, outside of all locks. A socket that was not split has no lock, and writes when it flushes.
+/// rest, outside of all locks. A socket that was not split has no lock: its driver reads and writes by itself.
 pub(crate) struct Pipe<S> {
     transport: S,
     clock: Clock,
@@ -59,10 +59,10 @@ impl<S: Transport> Pipe<S> {
     }
 
     /// Does one thing of those that are to be done before the call can go on, or waits until another
-    /// thread has.
-    pub(crate) fn wait(&self, signal: &Signal, wants: Wants, turns: &mut Turns) {
+    /// thread has. If that is a read, and there is no other thread, the driver is to do it: for so long.
+    pub(crate) fn wait(&self, signal: &Signal, wants: Wants, turns: &mut Turns) -> Option<MayWait> {
         if signal.is_set() {
-            return;
+            return None;
         }
         let read = wants.read && !self.reading.is_busy();
         match (read, self.writing.is_free()) {
@@ -70,11 +70,11 @@ impl<S: Transport> Pipe<S> {
                 let may_read = || wants.read && !self.reading.is_busy();
                 self.writing.park(may_read, || self.clock.park(wants.until));
             }
-            (true, false) => {
-                let look = self.look.filter(|_| self.is_shared());
+            (true, false) if self.is_shared() => {
                 let left = self.left(wants.until);
-                self.read([left, look].into_iter().flatten().min());
+                self.read([left, self.look].into_iter().flatten().min());
             }
+            (true, false) => return Some(self.left(wants.until)),
             (false, true) => {
                 while !self.write() && self.left(wants.until) != Some(Duration::ZERO) {}
             }
@@ -82,6 +82,7 @@ impl<S: Transport> Pipe<S> {
             (true, true) if turns.reads => turns.took(self.read(Some(SLICE))),
             (true, true) => turns.took(self.write()),
         }
+        None
     }
 
     /// Whether something was written, or there is nothing to write. Blocks for a slice of time.
@@ -145,7 +146,10 @@ impl<S: Transport> Deref for Io<S> {
 
 impl<S: Transport> Read for Io<S> {
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.0.reading.poll_read(buf)
+        let pipe = &*self.0;
+        // The peer may wait for what is to be written.
+        let may_wait = Wants::may_wait().filter(|_| !pipe.writing.is_free());
+        pipe.reading.poll_read(&pipe.transport, buf, may_wait)
     }
 }
 

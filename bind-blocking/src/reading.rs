@@ -2,7 +2,7 @@ use std::{cell::Cell, io, sync::PoisonError, task::Poll, time::Duration};
 
 use crate::{
     Transport,
-    clock::Wants,
+    clock::{MayWait, Wants},
     sync::{Mutex, MutexGuard},
     transport::timed_out,
 };
@@ -35,8 +35,14 @@ struct State {
 }
 
 impl Reading {
-    /// For the driver: what was read, or the end.
-    pub(crate) fn poll_read(&self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// For the driver: what was read, or the end. What is not there is read straight into `buf` if that may
+    /// wait.
+    pub(crate) fn poll_read(
+        &self,
+        transport: &impl Transport,
+        buf: &mut [u8],
+        may_wait: Option<MayWait>,
+    ) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         if let Some(bytes) = state.bytes.get(state.start..state.end)
             && !bytes.is_empty()
@@ -52,6 +58,13 @@ impl Reading {
         if state.ended {
             return Poll::Ready(state.error.take().map_or(Ok(0), Err));
         }
+        drop(state);
+        if let Some(time) = may_wait
+            && let Some(read) = self.read_into(transport, time, buf)
+        {
+            self.state().ended = !matches!(read, Ok(1..));
+            return Poll::Ready(read);
+        }
         Wants::note(|wants| wants.read = true);
         Poll::Pending
     }
@@ -62,43 +75,50 @@ impl Reading {
 
     /// Reads once; blocks for `time`, or for ever. Whether something came, the end included.
     pub(crate) fn read(&self, transport: &impl Transport, time: Option<Duration>) -> bool {
-        let timeout = time.map(rounded);
-        let mut state = self.state();
-        if state.busy {
+        if std::mem::replace(&mut self.state().busy, true) {
             return false;
         }
-        state.busy = true;
-        let is_new = state.timeout != Some(timeout);
-        drop(state);
-
         let mut buffer = BUFFER.take();
         if buffer.is_empty() {
             // Memory that nothing was read into is not touched.
             buffer = vec![0; ROOM];
         }
-        let set = if is_new {
-            transport.set_read_timeout(timeout)
-        } else {
-            Ok(())
-        };
-        let read = set.and_then(|()| transport.read(&mut buffer));
-
+        let read = self.read_into(transport, time, &mut buffer);
         let mut state = self.state();
         state.busy = false;
-        state.timeout = Some(timeout);
         match read {
-            Ok(0) => state.ended = true,
-            Ok(len) => {
-                (state.start, state.end) = (0, len.min(buffer.len()));
+            Some(Ok(0)) => state.ended = true,
+            Some(Ok(len)) => {
+                (state.start, state.end) = (0, len);
                 state.bytes = buffer;
             }
-            Err(error) if timed_out(&error) => {
+            Some(Err(error)) => state.fail(error),
+            None => {
                 BUFFER.set(buffer);
                 return false;
             }
-            Err(error) => state.fail(error),
         }
         true
+    }
+
+    /// What one read gives that waits for `time`, or for ever; `None` if nothing came.
+    fn read_into(
+        &self,
+        transport: &impl Transport,
+        time: MayWait,
+        buf: &mut [u8],
+    ) -> Option<io::Result<usize>> {
+        let timeout = time.map(rounded);
+        let told = self.state().timeout.replace(timeout);
+        let set = if told == Some(timeout) {
+            Ok(())
+        } else {
+            transport.set_read_timeout(timeout)
+        };
+        match set.and_then(|()| transport.read(buf)) {
+            Err(error) if timed_out(&error) => None,
+            read => Some(read.map(|len| len.min(buf.len()))),
+        }
     }
 
     /// There will be nothing to read.

@@ -47,11 +47,12 @@ impl<S: Transport> Runner<S> {
         let signal = self.clock.signal();
         let waker = Waker::from(signal.clone());
         let mut turns = Turns::default();
+        let mut may_wait = None;
         loop {
             signal.reset();
-            let (polled, wants) = Wants::poll(future.as_mut(), &waker);
+            let (polled, wants) = Wants::poll(future.as_mut(), &waker, may_wait.take());
             match (polled, self.pipe()) {
-                (Poll::Pending, Some(pipe)) => pipe.wait(&signal, wants, &mut turns),
+                (Poll::Pending, Some(pipe)) => may_wait = pipe.wait(&signal, wants, &mut turns),
                 (Poll::Pending, None) => self.clock.park(wants.until),
                 (Poll::Ready(output), _) => {
                     self.write();

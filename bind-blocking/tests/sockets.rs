@@ -7,8 +7,8 @@ use std::{
 };
 
 use bowline_blocking::{
-    Connect, ConnectError, MaybeTls, Negotiated, Role, WebSocket, accept_any, config, connect,
-    connect_over, from_parts,
+    Connect, ConnectError, MaybeTls, Negotiated, Role, Transport, WebSocket, accept_any, config,
+    connect, connect_over, from_parts,
 };
 
 fn serve(f: impl FnOnce(WebSocket<TcpStream>) + Send + 'static) -> String {
@@ -83,6 +83,57 @@ fn a_unix_stream_is_a_transport() {
     assert_eq!(socket.recv().unwrap(), Some(vec![7; 300_000].into()));
     socket.close(None).unwrap();
     serving.join().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_large_message_is_read_straight_into_its_memory() {
+    use std::{
+        cell::Cell, io, net::Shutdown, ops::Range, os::unix::net::UnixStream, time::Duration,
+    };
+
+    /// Remembers where the last read was to put its bytes.
+    struct Seen(UnixStream, Cell<Range<usize>>);
+
+    impl Transport for &Seen {
+        fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+            let start = buf.as_ptr().addr();
+            let len = Transport::read(&self.0, buf)?;
+            self.1.set(start..start + len);
+            Ok(len)
+        }
+
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            Transport::write(&self.0, bytes)
+        }
+
+        fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0.set_read_timeout(timeout)
+        }
+
+        fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0.set_write_timeout(timeout)
+        }
+
+        fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+            self.0.shutdown(how)
+        }
+    }
+
+    let (a, b) = UnixStream::pair().unwrap();
+    let sending = thread::spawn(move || {
+        let config = Arc::new(config());
+        let mut socket = from_parts(a, &[], Negotiated::default(), Role::Client, &config);
+        socket.send(vec![7; 1 << 20]).unwrap();
+        socket.recv()
+    });
+    let (seen, config) = (Seen(b, Cell::default()), Arc::new(config()));
+    let mut socket = from_parts(&seen, &[], Negotiated::default(), Role::Server, &config);
+    let message = socket.recv().unwrap().unwrap();
+    let (memory, last) = (message.as_bytes().as_ptr_range(), seen.1.take());
+    assert!(!last.is_empty() && last.start > memory.start.addr() && last.end == memory.end.addr());
+    drop(socket);
+    assert!(sending.join().unwrap().is_err());
 }
 
 /// A thread for each client, which is the caller's, and a file for each socket: nothing more.
