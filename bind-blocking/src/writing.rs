@@ -71,7 +71,10 @@ impl Writing {
             return None;
         }
         drop(state);
-        let written = transport.write_vectored(pieces);
+        let written = match pieces {
+            [piece] => transport.write(piece),
+            pieces => transport.write_vectored(pieces),
+        };
         let mut state = self.state();
         match &written {
             Ok(_) => state.unflushed = true,
