@@ -5,11 +5,7 @@
 //! or server. The server has a process and a core of its own; this process is the generator, on the first
 //! core.
 
-use std::{
-    env,
-    error::Error,
-    io::{self, Write},
-};
+use std::{env, error::Error, io};
 
 use bowline_benches::is_whole;
 
@@ -64,40 +60,51 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = format!("{row} {}", server.name);
         args.iter().all(|word| name.contains(word.as_str()))
     };
-    let mut measured = Measured::new();
-    for row in ROWS {
-        let mut samples: Vec<_> = servers
-            .iter()
-            .map(|server| match cannot(row, server) {
-                Some(reason) => Err(reason.to_owned()),
-                None => Ok(Vec::new()),
-            })
-            .collect();
-        // A round of each before the next round, so that all have the same luck.
-        for _ in 0..row.measure.rounds() {
-            for (server, samples) in servers.iter().zip(&mut samples) {
-                if let Ok(list) = samples
-                    && wanted(row.name, server)
-                {
-                    match row.measure.round(server) {
-                        Ok(sample) => list.push(sample),
-                        Err(error) => *samples = Err(error.to_string()),
-                    }
-                }
+    let none_yet = |row: &Row| {
+        let samples = |server| cannot(row, server).map_or(Ok(Vec::new()), |it| Err(it.to_owned()));
+        servers.iter().map(samples).collect()
+    };
+    let mut measured: Measured = ROWS.iter().map(none_yet).collect();
+    // A round of all before the next round: who disturbs the machine for a minute then spoils one round of many
+    // rows, which the median does not see, and not all rounds of one.
+    let rounds = ROWS.iter().map(|row| row.measure.rounds()).max();
+    for round in 0..rounds.unwrap_or_default() {
+        eprintln!("round {}", round + 1);
+        for (row, samples) in ROWS.iter().zip(&mut measured) {
+            if round < row.measure.rounds() {
+                one_round(row, &servers, samples, wanted);
             }
         }
-        for (server, samples) in servers.iter().zip(&samples) {
+    }
+    for (row, samples) in ROWS.iter().zip(&measured) {
+        for (server, samples) in servers.iter().zip(samples) {
             if wanted(row.name, server) {
                 page::print(row, server, samples);
-                io::stdout().flush()?;
             }
         }
-        measured.push(samples);
     }
     if is_whole() {
         page::keep(page, &servers, &measured)?;
     }
     Ok(())
+}
+
+fn one_round(
+    row: &Row,
+    servers: &[Server],
+    measured: &mut [Result<Vec<Sample>, String>],
+    wanted: impl Fn(&str, &Server) -> bool,
+) {
+    for (server, samples) in servers.iter().zip(measured) {
+        if let Ok(list) = samples
+            && wanted(row.name, server)
+        {
+            match row.measure.round(server) {
+                Ok(sample) => list.push(sample),
+                Err(error) => *samples = Err(error.to_string()),
+            }
+        }
+    }
 }
 
 fn serve(server: &Server, compression: &str) -> io::Result<()> {

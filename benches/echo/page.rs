@@ -79,7 +79,8 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
          messages. One thread serves all connections, but for blocking, where each has its own. \
          `TCP_NODELAY` is set. Rows are connections x size of a message, and depth is how many messages a \
          connection sends before it waits for all their answers. Median of five rounds, of three for \
-         compression and upgrades, in which every server had its turn before the next round began.",
+         compression and upgrades; in a round every row of every server has its turn, so that what disturbs the \
+         machine for a while spoils few rounds of many rows.",
     );
     #[cfg(feature = "peers")]
     report.paragraph(crate::peers::NOTES);
