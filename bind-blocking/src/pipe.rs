@@ -104,7 +104,7 @@ impl<S: Transport> Pipe<S> {
         self.shared.load(Ordering::Relaxed)
     }
 
-    fn read(&self, time: Option<Duration>) -> bool {
+    fn read(&self, time: MayWait) -> bool {
         self.reading.read(&self.transport, time)
     }
 
@@ -222,5 +222,61 @@ impl<S: Transport> Drop for Io<S> {
 impl<S: Transport> fmt::Debug for Io<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Io").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin, task::Waker};
+
+    use super::*;
+
+    /// Has always something to read, and takes nothing unless it is told to.
+    struct Stuck(AtomicBool);
+
+    impl Transport for Stuck {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(1)
+        }
+
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.load(Ordering::Relaxed) {
+                Ok(bytes.len())
+            } else {
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn reads(io: &mut Io<Stuck>, may_wait: Option<MayWait>) -> bool {
+        let read = pin!(poll_fn(|cx| io.poll_read(cx, &mut [0])));
+        Wants::poll(read, Waker::noop(), may_wait).0.is_ready()
+    }
+
+    #[test]
+    fn a_read_waits_if_it_may_and_nothing_is_to_be_written() {
+        let pipe = Pipe::new(Stuck(AtomicBool::new(false)), &crate::config());
+        let mut io = Io(Arc::new(pipe));
+        assert!(!reads(&mut io, None));
+        assert!(reads(&mut io, Some(None)));
+        assert!(!reads(&mut io, None), "it was one read");
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(io.poll_write(cx, b"an answer").is_ready());
+        assert!(!reads(&mut io, Some(None)));
+        io.0.transport.0.store(true, Ordering::Relaxed);
+        assert!(io.0.write());
+        assert!(reads(&mut io, Some(None)));
     }
 }

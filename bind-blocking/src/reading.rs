@@ -74,7 +74,7 @@ impl Reading {
     }
 
     /// Reads once; blocks for `time`, or for ever. Whether something came, the end included.
-    pub(crate) fn read(&self, transport: &impl Transport, time: Option<Duration>) -> bool {
+    pub(crate) fn read(&self, transport: &impl Transport, time: MayWait) -> bool {
         if std::mem::replace(&mut self.state().busy, true) {
             return false;
         }
