@@ -59,20 +59,11 @@ impl Run {
             31 => choices.of(&[0, 1]),
             _ => u32::MAX,
         });
-        let mut config = options::config(choices);
-        let max_message = match pull {
-            Pull::Whole => config.max_message_size as u64,
-            Pull::Chunks => config.max_stream_size,
-            Pull::Mixed => {
-                config.max_stream_size = config.max_message_size as u64;
-                config.max_stream_size
-            }
-        };
+        let config = options::config(choices);
         let agreed = choices.flip().then(|| options::agreed(choices));
         let mut negotiated = Negotiated::default();
         negotiated.deflate = agreed;
-        let reference =
-            Reference::new(role, &config, max_message, agreed.map(|agreed| agreed.recv));
+        let reference = Reference::new(role, &config, agreed.map(|agreed| agreed.recv));
         let config = Arc::new(config);
         let now = Instant::EPOCH;
         let connection = Connection::new(role, negotiated, &config, now);
@@ -157,6 +148,11 @@ impl Run {
         };
         self.reference.feed(&bytes[..taken]);
         self.peer.delivered(taken);
+        if self.pull != Pull::Mixed {
+            // Who asks is known, and so is the limit of every message.
+            self.reference.ask(self.pull == Pull::Chunks, true);
+            self.reference.read_all();
+        }
     }
 
     fn eof(&mut self) {
@@ -174,8 +170,19 @@ impl Run {
         };
         for _ in 0..times {
             // A message that was given out in part is skipped when whole ones are asked for.
-            self.skips |= !chunks && !self.gathered.is_empty();
-            match self.end.poll(chunks) {
+            let delivered = !self.gathered.is_empty();
+            self.skips |= !chunks && delivered;
+            self.skips |= self.reference.ask(chunks, delivered);
+            let over = self.end.terminal.is_some();
+            let polled = self.end.poll(chunks);
+            if !over && !self.end.is_skipping() {
+                // Meanwhile others may ask, and what follows will be theirs.
+                self.reference.read();
+                if self.skip() {
+                    self.reference.read();
+                }
+            }
+            match polled {
                 Ok(Some(event)) => self.heard(event),
                 Ok(None) if self.end.is_skipping() => tally::count("step of skipping"),
                 Ok(None) => {
@@ -189,12 +196,11 @@ impl Run {
 
     /// What the reference says comes next.
     fn next(&mut self) -> Option<Said> {
-        self.skip();
         self.reference.said.pop_front()
     }
 
     /// Leaves out the rest of a message that nobody wanted, if that is what comes next.
-    fn skip(&mut self) {
+    fn skip(&mut self) -> bool {
         if self.skips
             && let Some(Said::Message(message)) = self.reference.said.front()
         {
@@ -202,11 +208,12 @@ impl Run {
             self.reference.said.pop_front();
             self.gathered.clear();
             self.skips = false;
+            return true;
         }
+        false
     }
 
     fn heard(&mut self, event: Event<Chunk>) {
-        self.skip();
         if self.reference.verdict == Some(Verdict::Anything) && self.reference.said.is_empty() {
             return;
         }
@@ -250,8 +257,8 @@ impl Run {
             RecvError::Protocol(error) => {
                 if self.reference.verdict.is_none() && self.reference.unfinished().is_some() {
                     // Of what is compressed more may be known than was inflated by now.
-                    let rest = self.peer.wrote().to_vec();
-                    self.reference.feed(&rest);
+                    self.reference.feed(self.peer.wrote());
+                    self.reference.read_all();
                 }
                 let code = close_code(error);
                 match self.reference.verdict {
@@ -273,7 +280,6 @@ impl Run {
         if failed || self.end.state() == State::Closed {
             return;
         }
-        self.skip();
         match self.reference.verdict {
             Some(Verdict::Anything) => return,
             Some(Verdict::Failed(code)) => panic!("it should have failed with {code}"),

@@ -23,8 +23,14 @@ pub(crate) struct Reference {
     reader: Role,
     max_frame: u64,
     max_message: u64,
+    max_stream: u64,
     max_fragments: u32,
     inflater: Option<Inflater>,
+    /// What has come, and how much of it was read.
+    input: Vec<u8>,
+    at: usize,
+    /// Who asks now.
+    pull: Pull,
     head: Vec<u8>,
     frame: Option<Frame>,
     message: Option<Gathered>,
@@ -44,9 +50,19 @@ struct Frame {
     payload: Vec<u8>,
 }
 
+/// How a message is pulled, and so which limit is its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pull {
+    Whole,
+    Chunks,
+    /// In chunks at first; the rest is not wanted.
+    Skip,
+}
+
 /// A message that has not ended.
 struct Gathered {
     kind: Kind,
+    pull: Pull,
     deflated: bool,
     content: Vec<u8>,
     /// Octets of whole characters, if it is text.
@@ -63,22 +79,20 @@ struct Inflater {
 }
 
 impl Reference {
-    /// `max_message` is the limit that belongs to how messages are pulled.
-    pub(crate) fn new(
-        reader: Role,
-        config: &Config,
-        max_message: u64,
-        window: Option<Window>,
-    ) -> Self {
+    pub(crate) fn new(reader: Role, config: &Config, window: Option<Window>) -> Self {
         Self {
             reader,
             max_frame: config.max_frame_size,
-            max_message,
+            max_message: config.max_message_size as u64,
+            max_stream: config.max_stream_size,
             max_fragments: config.max_fragments.max(1),
             inflater: window.map(|window| Inflater {
                 state: None,
                 takeover: window.takeover,
             }),
+            input: Vec::new(),
+            at: 0,
+            pull: Pull::Whole,
             head: Vec::new(),
             frame: None,
             message: None,
@@ -118,32 +132,67 @@ impl Reference {
         message.map(|_| self.begun)
     }
 
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while self.verdict.is_none() {
-            let judged = match &self.frame {
-                None => {
-                    let Some((octet, rest)) = bytes.split_first() else {
-                        return;
-                    };
-                    bytes = rest;
-                    self.head.push(*octet);
-                    self.header()
-                }
-                Some(frame) => {
-                    if bytes.is_empty() && frame.left > 0 {
-                        return;
-                    }
-                    let len = usize::try_from(frame.left)
-                        .map_or(bytes.len(), |left| left.min(bytes.len()));
-                    let (payload, rest) = bytes.split_at(len);
-                    bytes = rest;
-                    self.payload(payload)
-                }
-            };
-            if let Err(verdict) = judged {
-                self.verdict = Some(verdict);
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        self.input.extend(bytes);
+    }
+
+    /// Somebody asks, for `chunks` or whole messages. A message belongs to who first saw it, and who asks
+    /// for chunks has seen nothing of one if none was `delivered`. Tells whether the rest of the message
+    /// that is under way is skipped from here on.
+    pub(crate) fn ask(&mut self, chunks: bool, delivered: bool) -> bool {
+        self.pull = if chunks { Pull::Chunks } else { Pull::Whole };
+        let Some(message) = &mut self.message else {
+            return false;
+        };
+        message.pull = match (message.pull, self.pull) {
+            (Pull::Whole, pull) => pull,
+            (Pull::Chunks, Pull::Whole) if !delivered && message.total() <= self.max_message => {
+                Pull::Whole
             }
+            (Pull::Chunks, Pull::Chunks) => Pull::Chunks,
+            (Pull::Chunks | Pull::Skip, _) => Pull::Skip,
+        };
+        message.pull == Pull::Skip
+    }
+
+    /// Reads all that has come.
+    pub(crate) fn read_all(&mut self) {
+        while self.verdict.is_none() && self.read_some() {}
+    }
+
+    /// Reads until there is something to be told to who asks.
+    pub(crate) fn read(&mut self) {
+        while self.verdict.is_none() && self.said.is_empty() && self.read_some() {}
+    }
+
+    /// Reads the next octet of a header, or what there is of a payload; `false` if nothing has come.
+    fn read_some(&mut self) -> bool {
+        let bytes = &self.input[self.at..];
+        let (judged, taken) = match &self.frame {
+            None => {
+                let Some(octet) = bytes.first() else {
+                    return false;
+                };
+                self.head.push(*octet);
+                (self.header(), 1)
+            }
+            Some(frame) => {
+                if bytes.is_empty() && frame.left > 0 {
+                    return false;
+                }
+                let len =
+                    usize::try_from(frame.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                let payload = bytes[..len].to_vec();
+                (self.payload(payload), len)
+            }
+        };
+        self.at += taken;
+        if self.at == self.input.len() {
+            self.input.clear();
+            self.at = 0;
         }
+        self.verdict = judged.err();
+        true
     }
 
     /// Judges the last octet of the header.
@@ -211,12 +260,14 @@ impl Reference {
             return Err(Verdict::Failed(1009));
         }
         let deflated = first & wire::RSV1 != 0;
+        let pull = self.pull;
         let message = self.message.get_or_insert_with(|| Gathered {
             kind: if first & 0xF == 1 {
                 Kind::Text
             } else {
                 Kind::Binary
             },
+            pull,
             deflated,
             content: Vec::new(),
             checked: 0,
@@ -228,7 +279,7 @@ impl Reference {
             return Err(Verdict::Anything);
         }
         message.announced = message.announced.saturating_add(len);
-        if !message.deflated && message.announced > self.max_message {
+        if message.total() > message.pull.limit(self.max_message, self.max_stream) {
             return Err(Verdict::Failed(1009));
         }
         message.frames += 1;
@@ -238,11 +289,11 @@ impl Reference {
         Ok(())
     }
 
-    fn payload(&mut self, masked: &[u8]) -> Result<(), Verdict> {
+    /// More of a payload, which is masked, or is not.
+    fn payload(&mut self, mut payload: Vec<u8>) -> Result<(), Verdict> {
         let Some(frame) = &mut self.frame else {
             return Ok(());
         };
-        let mut payload = masked.to_vec();
         wire::unmask(&mut payload, frame.key);
         frame.key.rotate_left(payload.len() % 4);
         frame.left -= payload.len() as u64;
@@ -265,7 +316,7 @@ impl Reference {
         let whole = ends && first & wire::FIN != 0;
         match &mut self.inflater {
             Some(inflater) if message.deflated => {
-                let max = self.max_message;
+                let max = message.pull.limit(self.max_message, self.max_stream);
                 inflater.inflate(&payload, &mut message.content, max)?;
                 if whole && message.announced > 0 {
                     let tail = [0, 0, 0xff, 0xff];
@@ -329,13 +380,33 @@ fn close(body: &[u8]) -> Result<(), Verdict> {
     }
 }
 
+impl Pull {
+    fn limit(self, max_message: u64, max_stream: u64) -> u64 {
+        match self {
+            Self::Whole => max_message,
+            Self::Chunks | Self::Skip => max_stream,
+        }
+    }
+}
+
 impl Gathered {
+    /// What counts: octets that headers announced, or that were inflated.
+    fn total(&self) -> u64 {
+        if self.deflated {
+            self.content.len() as u64
+        } else {
+            self.announced
+        }
+    }
+
     /// §8.1: text that cannot become UTF-8 any more, or ends in half a character.
     fn check(&mut self, whole: bool) -> Result<(), Verdict> {
         if self.kind == Kind::Binary {
             return Ok(());
         }
-        match str::from_utf8(&self.content[self.checked..]) {
+        // Who asks now may have a lower limit, within which all was checked before.
+        let fresh = self.content.get(self.checked..).unwrap_or_default();
+        match str::from_utf8(fresh) {
             Ok(text) => self.checked += text.len(),
             Err(error) if error.error_len().is_some() || whole => {
                 return Err(Verdict::Failed(1007));
