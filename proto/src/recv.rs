@@ -36,6 +36,8 @@ pub struct Receiver {
     block: Bytes,
     /// The next frame may begin a whole small message.
     plain: bool,
+    /// The largest that a small message may be.
+    max_small: u16,
     /// All of `input` was polled.
     drained: bool,
     /// A message that is not all there.
@@ -61,6 +63,7 @@ impl Receiver {
             input: Input::default(),
             block: Bytes::new(),
             plain: true,
+            max_small: Self::max_small(config),
             drained: true,
             partial: None,
             inflater,

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use bowline_proto::{
-    Chunk, ControlPayload, Deadline, Event, Initiator, Kind, Lost, Message, ProtocolError,
+    Chunk, Config, ControlPayload, Deadline, Event, Initiator, Kind, Lost, Message, ProtocolError,
     RecvError, Role, SendError, State,
 };
 use bytes::Buf;
@@ -376,7 +376,7 @@ fn law_3_a_message_above_max_send_size_is_not_queued() {
 // ---- 4. Deadlines -------------------------------------------------------------------------------
 
 /// The only deadline that is on.
-fn only(role: Role, change: impl FnOnce(&mut bowline_proto::Config)) -> End {
+fn only(role: Role, change: impl FnOnce(&mut Config)) -> End {
     End::with(role, |config| {
         config.keep_alive = None;
         config.pong_timeout = None;
@@ -472,7 +472,7 @@ fn law_4_the_pong_deadline_runs_from_when_the_last_byte_left() {
 #[test]
 fn law_4_the_pong_deadline_runs_from_the_keep_alive_ping_and_no_other() {
     for role in BOTH {
-        let keep = |config: &mut bowline_proto::Config| {
+        let keep = |config: &mut Config| {
             config.keep_alive = Some(secs(20));
             config.pong_timeout = Some(secs(10));
         };
@@ -1143,6 +1143,78 @@ fn law_6_chunks_are_bounded_by_max_stream_size_only() {
         let error = ProtocolError::StreamTooBig { max: 200 };
         assert_eq!(end.chunks().last(), Some(&Err(protocol(error))));
         assert_eq!(end.write(), [Frame::close(1009, &error.to_string())]);
+    }
+}
+
+/// The short way takes several messages at once for `poll_event`; those behind the first may be pulled in
+/// chunks.
+#[test]
+fn law_6_max_stream_size_holds_for_chunks_behind_a_whole_message() {
+    let frames = [Frame::binary([1; 50]), Frame::binary([2; 50])];
+    let error = ProtocolError::StreamTooBig { max: 10 };
+    for role in BOTH {
+        for together in [true, false] {
+            let mut end = End::with(role, |config| config.max_stream_size = 10);
+            if together {
+                end.hear(&frames);
+            } else {
+                end.hear(&frames[..1]);
+            }
+            assert_eq!(end.conn.poll_event(), Ok(Some(binary([1; 50]))));
+            if !together {
+                end.hear(&frames[1..]);
+            }
+            assert_eq!(end.conn.poll_chunk(), Err(protocol(error)), "{together}");
+            assert_eq!(end.write(), [Frame::close(1009, &error.to_string())]);
+        }
+    }
+}
+
+/// A message that is all there may take the short way; one that comes in two reads takes the long way.
+#[test]
+fn law_6_the_short_and_the_long_way_agree_on_every_limit() {
+    type Limit = fn(&mut Config, usize);
+    // With whom each holds: with those who pull whole messages, with those who pull chunks.
+    let limits: [(Limit, [bool; 2]); 3] = [
+        (|it, max| it.max_frame_size = max as u64, [true, true]),
+        (|it, max| it.max_message_size = max, [true, false]),
+        (|it, max| it.max_stream_size = max as u64, [false, true]),
+    ];
+    let judge = |role, len: usize, cut: usize, chunks, limit: &dyn Fn(&mut Config)| {
+        let frames = [Frame::binary(""), Frame::binary(vec![7; len])];
+        let bytes = wire(&frames, other(role));
+        let (now, later) = bytes.split_at(bytes.len() - cut);
+        let mut end = End::with(role, limit);
+        end.receive(now);
+        assert_eq!(end.conn.poll_event(), Ok(Some(binary(""))));
+        let (mut events, mut pieces) = (Vec::new(), Vec::new());
+        for bytes in [b"", later] {
+            end.receive(bytes);
+            if chunks {
+                pieces.extend(end.chunks());
+            } else {
+                events.extend(end.events());
+            }
+        }
+        events.extend(joined(pieces).0);
+        assert_eq!(events.len(), 1);
+        events.remove(0)
+    };
+    for role in BOTH {
+        for (len, (limit, holds)) in (0..=4096).flat_map(|len| limits.map(|limit| (len, limit))) {
+            for (max, chunks) in [(len, false), (len, true), (len - 1, false), (len - 1, true)] {
+                let Ok(max) = usize::try_from(max) else {
+                    continue;
+                };
+                let len = len as usize;
+                let judge = |cut| judge(role, len, cut, chunks, &|config| limit(config, max));
+                let (short, long) = (judge(0), judge(len.min(1)));
+                let case = || format!("{role:?}, {len} bytes, limit {max}, chunks: {chunks}");
+                assert!(short == long, "{}", case());
+                let fits = len <= max || !holds[usize::from(chunks)];
+                assert_eq!(short.is_ok(), fits, "{}", case());
+            }
+        }
     }
 }
 

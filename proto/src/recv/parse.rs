@@ -6,7 +6,8 @@ use bytes::{Buf, Bytes};
 
 use super::{Partial, Phase, Pull, Receiver, partial::Step, spare};
 use crate::{
-    Chunk, CloseFrame, ControlPayload, Event, Initiator, Kind, Message, ProtocolError, Role,
+    Chunk, CloseFrame, Config, ControlPayload, Event, Initiator, Kind, Message, ProtocolError,
+    Role,
     frame::{Header, OpCode},
     mask, utf8,
 };
@@ -251,7 +252,17 @@ impl Receiver {
 
     /// The most that is unmasked and copied together, so that a small message that is kept pins no
     /// more than this.
-    const BLOCK: usize = 4 << 10;
+    const BLOCK: u16 = 4 << 10;
+
+    /// The largest message that no limit forbids to anybody: several move to `block` together, and who
+    /// asks for those behind the first is not known yet.
+    pub(super) fn max_small(config: &Config) -> u16 {
+        let max = config
+            .max_frame_size
+            .min(config.max_message_size as u64)
+            .min(config.max_stream_size);
+        u16::try_from(max).map_or(Self::BLOCK, |max| max.min(Self::BLOCK))
+    }
 
     /// The next of the whole small messages at the front of the input, if there are any; all others take
     /// the long way. Several move to `block`: one allocation for all, and a short way for each.
@@ -259,13 +270,8 @@ impl Receiver {
         if !self.plain {
             return None;
         }
-        let max = self
-            .config
-            .max_frame_size
-            .min(self.config.max_message_size as u64)
-            .min(Self::BLOCK as u64) as usize;
         let input = self.input.bytes_mut();
-        let end = input.len().min(Self::BLOCK);
+        let end = input.len().min(Self::BLOCK.into());
         let mut left = end;
         let (mut count, mut last) = (0_u32, 0);
         let mut rest = input.get_mut(..end).unwrap_or_default();
@@ -283,7 +289,7 @@ impl Receiver {
                 _ => break,
             };
             // What is longer than it has to be is for the long way to judge.
-            if len > max || short == 126 && len < 126 {
+            if len > self.max_small.into() || short == 126 && len < 126 {
                 break;
             }
             let next = if self.role == Role::Client {
