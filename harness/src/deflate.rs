@@ -47,8 +47,11 @@ fn check_any(input: &mut Unstructured<'_>) -> Result<()> {
 
     let window = Window { bits: 15, takeover };
     let mut config = Config::new(transport::entropy);
-    config.max_message_size = max;
-    config.max_stream_size = max as u64;
+    // The limit of the other way to pull does not count.
+    (config.max_message_size, config.max_stream_size) = match in_chunks {
+        true => (0, max as u64),
+        false => (max, 0),
+    };
     let config = Arc::new(config);
     let mut negotiated = Negotiated::default();
     negotiated.deflate = Some(Agreed {
