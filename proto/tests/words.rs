@@ -286,6 +286,7 @@ fn what_is_sent_tells_what_it_is() {
     assert!(Message::from("").is_empty() && !Message::from("a").is_empty());
     let bytes: &'static [u8] = b"\xFF";
     assert_eq!(Message::from(bytes), Message::from(vec![0xFF]));
+    #[cfg(feature = "deflate")]
     assert_eq!(Outgoing::plain("a").message(), &Message::from("a"));
     let prepared = bowline_proto::Prepared::new("b", &config(|_| {}));
     assert_eq!(Outgoing::from(prepared).message(), &Message::from("b"));
