@@ -52,7 +52,6 @@ pub(crate) fn blocking(listener: TcpListener, compression: Option<Takeover>) -> 
 
 fn with(mut config: Config, compression: Option<Takeover>) -> Config {
     config.max_message_size = 16 << 20;
-    config.max_frame_size = 16 << 20;
     config.deflate = compression.map(|takeover| {
         let mut deflate = Deflate::default();
         (deflate.send.takeover, deflate.recv.takeover) = (takeover, takeover);

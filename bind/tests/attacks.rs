@@ -462,7 +462,6 @@ fn half_a_handshake(split: bool) -> u64 {
 
 fn announced(split: bool) -> u64 {
     let mut config = config();
-    config.max_frame_size = u64::MAX;
     config.max_message_size = usize::MAX;
     let mut header = vec![0x82, 0xFF, 0x7F];
     header.extend([0xFF; 7]);

@@ -764,7 +764,6 @@ fn law_11_the_driver_yields_while_it_skips_a_compressed_message() {
 
 fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
     config.max_message_size = 8 << 20;
-    config.max_frame_size = 8 << 20;
     for call in ["send", "send of a half", "recv"] {
         let world = World::default();
         let (near, far) = pipe(1 << 30);

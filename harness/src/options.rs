@@ -12,7 +12,14 @@ pub(crate) fn config(choices: &mut Choices<'_>) -> Config {
     let mut config = Config::new(entropy::draw);
     if choices.one_in(3) {
         config.max_message_size = choices.of(&[1 << 20, 0, 1, 125, 126, 1000, 5000, 70_000]);
-        config.max_frame_size = choices.of(&[u64::MAX, 0, 100, 125, 1000, 65_535]);
+        config.max_frame_size = choices.of(&[
+            None,
+            Some(0),
+            Some(100),
+            Some(125),
+            Some(1000),
+            Some(65_535),
+        ]);
         config.max_stream_size = choices.of(&[u64::MAX, 0, 10, 1000, 70_000]);
         config.max_fragments = choices.of(&[16_384, 0, 1, 2, 5]);
         config.max_send_size = choices.of(&[usize::MAX, 0, 125, 1000]);

@@ -62,7 +62,7 @@ impl Pair {
         let mut config = || {
             let mut config = options::config(choices);
             config.max_message_size = 64 << 20;
-            config.max_frame_size = 64 << 20;
+            config.max_frame_size = None;
             config.max_stream_size = u64::MAX;
             config.max_fragments = u32::MAX;
             let least = |after: Duration| after.max(Duration::from_secs(1));

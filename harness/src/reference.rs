@@ -21,7 +21,7 @@ pub(crate) enum Verdict {
 
 pub(crate) struct Reference {
     reader: Role,
-    max_frame: u64,
+    max_frame: Option<u64>,
     max_message: u64,
     max_stream: u64,
     max_fragments: u32,
@@ -256,7 +256,7 @@ impl Reference {
 
     /// A data frame: the limits.
     fn begin(&mut self, first: u8, len: u64) -> Result<(), Verdict> {
-        if len > self.max_frame {
+        if self.max_frame.is_some_and(|max| len > max) {
             return Err(Verdict::Failed(1009));
         }
         let deflated = first & wire::RSV1 != 0;

@@ -69,7 +69,6 @@ fn main() -> io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     let mut config = Config::new(|_| Err(EntropyError)); // A server draws none.
     config.max_message_size = 16 << 20;
-    config.max_frame_size = 16 << 20;
     config.max_fragments = 65_536;
     let config = Arc::new(config);
     for socket in listener.incoming().flatten() {

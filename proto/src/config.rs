@@ -21,9 +21,10 @@ pub struct Config {
     /// Largest message to assemble, inflated if it is compressed (1 MiB). Beyond it the connection
     /// fails with 1009.
     pub max_message_size: usize,
-    /// Largest frame to accept, as it is on the wire (1 MiB). Beyond it the connection fails with
-    /// 1009.
-    pub max_frame_size: u64,
+    /// Largest frame to accept, as it is on the wire, whoever pulls (`None`: the limit of the method
+    /// that pulls decides, [`max_message_size`](Self::max_message_size) or
+    /// [`max_stream_size`](Self::max_stream_size)). Beyond it the connection fails with 1009.
+    pub max_frame_size: Option<u64>,
     /// Largest message to accept piece by piece ([`poll_chunk`](crate::Connection::poll_chunk)), or
     /// to skip (unlimited). Beyond it the connection fails with 1009.
     pub max_stream_size: u64,
@@ -88,7 +89,7 @@ impl Config {
     pub const fn new(entropy: fn(&mut [u8]) -> Result<(), EntropyError>) -> Self {
         Self {
             max_message_size: 1 << 20,
-            max_frame_size: 1 << 20,
+            max_frame_size: None,
             max_stream_size: u64::MAX,
             max_fragments: 16_384,
             max_send_size: usize::MAX,

@@ -192,10 +192,7 @@ fn a_response_without_end(_: Role) -> u64 {
 }
 
 fn announced(role: Role) -> u64 {
-    let mut end = End::with(role, |config| {
-        config.max_frame_size = u64::MAX;
-        config.max_message_size = usize::MAX;
-    });
+    let mut end = End::with(role, |config| config.max_message_size = usize::MAX);
     let key = (role == Role::Server).then_some(Frame::KEY);
     let header = Frame::header(FIN | BINARY, u64::MAX >> 1, key);
     peak(|| {

@@ -1093,7 +1093,7 @@ fn law_6_small_limits_hold_for_small_messages() {
             end.give(&[Frame::text("abcd")]),
             [Err(protocol(ProtocolError::MessageTooBig { max: 3 }))]
         );
-        let mut end = End::with(role, |config| config.max_frame_size = 3);
+        let mut end = End::with(role, |config| config.max_frame_size = Some(3));
         assert_eq!(end.give(&[Frame::text("abc")]), [Ok(text("abc"))]);
         let fragments = [Frame::new(TEXT, "abc"), Frame::new(FIN, "def")];
         assert_eq!(end.give(&fragments), [Ok(text("abcdef"))]);
@@ -1109,18 +1109,57 @@ fn law_6_small_limits_hold_for_small_messages() {
 fn law_6_the_announced_length_is_judged_before_its_payload_comes() {
     for role in BOTH {
         let key = (role == Role::Server).then_some(Frame::KEY);
-        let mut end = End::new(role);
-        end.receive(&Frame::header(FIN | BINARY, (1 << 20) + 1, key));
-        assert_eq!(
-            end.events(),
-            [Err(protocol(ProtocolError::FrameTooBig { max: 1 << 20 }))]
-        );
-        let mut end = End::with(role, |config| config.max_frame_size = u64::MAX);
-        end.receive(&Frame::header(FIN | BINARY, (1 << 20) + 1, key));
-        assert_eq!(
-            end.events(),
-            [Err(protocol(ProtocolError::MessageTooBig { max: 1 << 20 }))]
-        );
+        let max = 1 << 20;
+        for (limit, error) in [
+            (None, ProtocolError::MessageTooBig { max }),
+            (Some(max), ProtocolError::FrameTooBig { max }),
+        ] {
+            let mut end = End::with(role, |config| config.max_frame_size = limit);
+            end.receive(&Frame::header(FIN | BINARY, max + 1, key));
+            assert_eq!(end.events(), [Err(protocol(error))]);
+        }
+    }
+}
+
+/// A frame of 4 MiB: the only limit is that of the method that pulls.
+#[test]
+fn law_6_a_frame_may_be_as_large_as_who_pulls_allows() {
+    const SIZE: usize = 4 << 20;
+    let content: Vec<u8> = (0..SIZE).map(|i| (i % 251) as u8).collect();
+    // What comes of it, cut into reads, under a limit for whole messages and one for frames.
+    let pull = |role, chunks, whole, frame| {
+        let mut end = End::with(role, |config| {
+            config.max_message_size = whole;
+            config.max_frame_size = frame;
+        });
+        let (mut events, mut pieces) = (Vec::new(), Vec::new());
+        for bytes in Frame::binary(&content).from(other(role)).chunks(10_000) {
+            end.receive(bytes);
+            if chunks {
+                pieces.extend(end.chunks());
+            } else {
+                events.extend(end.events());
+            }
+            if end.conn.state() != State::Open {
+                break;
+            }
+        }
+        events.extend(joined(pieces).0);
+        events
+    };
+    let default = 1 << 20;
+    for role in BOTH {
+        let too_big = |error| [Err(protocol(error))];
+        assert!(pull(role, false, 8 << 20, None) == [Ok(binary(&content[..]))]);
+        assert!(pull(role, true, default, None) == [Ok(binary(&content[..]))]);
+        let max = default as u64;
+        let error = ProtocolError::MessageTooBig { max };
+        assert_eq!(pull(role, false, default, None), too_big(error));
+        let error = ProtocolError::FrameTooBig { max };
+        for chunks in [false, true] {
+            let frame = Some(max);
+            assert_eq!(pull(role, chunks, 8 << 20, frame), too_big(error));
+        }
     }
 }
 
@@ -1176,7 +1215,7 @@ fn law_6_the_short_and_the_long_way_agree_on_every_limit() {
     type Limit = fn(&mut Config, usize);
     // With whom each holds: with those who pull whole messages, with those who pull chunks.
     let limits: [(Limit, [bool; 2]); 3] = [
-        (|it, max| it.max_frame_size = max as u64, [true, true]),
+        (|it, max| it.max_frame_size = Some(max as u64), [true, true]),
         (|it, max| it.max_message_size = max, [true, false]),
         (|it, max| it.max_stream_size = max as u64, [false, true]),
     ];

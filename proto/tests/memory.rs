@@ -12,7 +12,6 @@ use support::{
 
 fn unlimited(config: &mut Config) {
     config.max_message_size = usize::MAX;
-    config.max_frame_size = u64::MAX;
     config.max_fragments = u32::MAX;
 }
 

@@ -22,7 +22,6 @@ fn body(len: usize) -> Vec<u8> {
 
 fn big(config: &mut bowline_proto::Config) {
     config.max_message_size = 64 << 20;
-    config.max_frame_size = 64 << 20;
 }
 
 /// Text of exactly `len` octets with characters of all lengths.
@@ -403,7 +402,7 @@ fn a_message_beyond_a_limit_ends_both_sides_with_its_code() {
             1009,
         ),
         (
-            |config| config.max_frame_size = 99,
+            |config| config.max_frame_size = Some(99),
             ProtocolError::FrameTooBig { max: 99 },
             1009,
         ),

@@ -160,10 +160,7 @@ fn s5_2_a_length_must_have_its_shortest_form() {
 fn s5_2_the_top_bit_of_a_64_bit_length_must_be_0() {
     for role in BOTH {
         for len in [1 << 63, u64::MAX] {
-            let mut end = End::with(role, |config| {
-                config.max_frame_size = u64::MAX;
-                config.max_message_size = usize::MAX;
-            });
+            let mut end = End::with(role, |config| config.max_message_size = usize::MAX);
             end.receive(&long_header(role, 8, len));
             assert_eq!(end.events(), fails(ProtocolError::Length));
         }
@@ -1207,10 +1204,7 @@ fn s8_1_every_character_of_four_octets() {
 
 /// In pieces of `step` octets, so that characters are cut everywhere.
 fn whole_and_in_pieces(all: &str, step: usize) {
-    let mut end = End::with(Role::Client, |config| {
-        config.max_message_size = 8 << 20;
-        config.max_frame_size = 8 << 20;
-    });
+    let mut end = End::with(Role::Client, |config| config.max_message_size = 8 << 20);
     let wire = Frame::text(all).from(Role::Server);
     let mut events = Vec::new();
     for part in wire.chunks(step) {
@@ -1267,13 +1261,16 @@ fn s10_3_keys_are_drawn_anew_for_equal_payloads() {
 fn s10_4_frames_messages_and_fragments_have_limits() {
     for role in BOTH {
         let key = (role == Role::Server).then_some(Frame::KEY);
-        let mut end = End::new(role);
-        end.receive(&Frame::header(FIN | BINARY, u64::MAX >> 1, key));
-        assert_eq!(
-            end.events(),
-            fails(ProtocolError::FrameTooBig { max: 1 << 20 })
-        );
-        assert_eq!(close_code(&mut end), 1009);
+        let max = 1 << 20;
+        for (limit, error) in [
+            (None, ProtocolError::MessageTooBig { max }),
+            (Some(max), ProtocolError::FrameTooBig { max }),
+        ] {
+            let mut end = End::with(role, |config| config.max_frame_size = limit);
+            end.receive(&Frame::header(FIN | BINARY, u64::MAX >> 1, key));
+            assert_eq!(end.events(), fails(error));
+            assert_eq!(close_code(&mut end), 1009);
+        }
     }
 }
 

@@ -17,10 +17,7 @@ struct Reader {
 
 impl Reader {
     fn new(role: Role) -> Self {
-        let config = config(|config| {
-            config.max_message_size = usize::MAX;
-            config.max_frame_size = u64::MAX;
-        });
+        let config = config(|config| config.max_message_size = usize::MAX);
         let (rx, _tx) = connection(role, &config).split();
         let loan = Some(RecvBuf::new(LOAN));
         Self { rx, loan, role }

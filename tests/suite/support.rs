@@ -158,10 +158,7 @@ pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Arc<Config> {
 
 /// The defaults, but for messages of any size.
 pub(crate) fn roomy() -> Arc<Config> {
-    with(|config| {
-        config.max_message_size = 1 << 30;
-        config.max_frame_size = 1 << 30;
-    })
+    with(|config| config.max_message_size = 1 << 30)
 }
 
 /// Reads a head, up to its empty line.

@@ -8,7 +8,7 @@ use bind::{
 
 use crate::{
     binding::{ReadHalf, Socket, Wire, WriteHalf},
-    support::{both, defaults, pair, roomy},
+    support::{both, defaults, pair, roomy, with},
 };
 
 for_each_wire! {
@@ -17,6 +17,7 @@ for_each_wire! {
     unsplit_both_ends_send_1_mib_and_then_receive,
     many_writers_share_a_connection,
     pieces_of_a_message_are_received_as_they_come,
+    a_frame_of_4_mib_is_bounded_by_the_limit_of_who_pulls,
     what_has_no_room_is_given_back,
 }
 
@@ -175,6 +176,32 @@ async fn pieces_of_a_message_are_received_as_they_come<W: Wire>() {
         assert_eq!(read.recv().await.unwrap(), Some(Message::from("and then")));
         write.finish(None).await.unwrap();
         assert_eq!(read.recv().await.unwrap(), None);
+    };
+    both(near, far).await;
+}
+
+/// In chunks by the defaults; whole, if messages may be so large. No other limit has to be raised.
+async fn a_frame_of_4_mib_is_bounded_by_the_limit_of_who_pulls<W: Wire>() {
+    let message = Message::from(vec![7; 4 << 20]);
+    let larger = with(|config| config.max_message_size = 8 << 20);
+    let (mut client, mut server) = pair::<W, W>(&larger, &defaults()).await;
+    let (there, back) = (message.clone(), message.clone());
+    let near = async move {
+        client.send(there).await.unwrap();
+        assert!(client.recv().await.unwrap() == Some(message));
+        client.close(None).await.unwrap();
+    };
+    let far = async move {
+        let mut gathered = Vec::new();
+        while let Some(Chunk { data, fin }) = server.recv_chunk().await.unwrap() {
+            gathered.extend_from_slice(data.as_bytes());
+            if fin {
+                break;
+            }
+        }
+        assert!(gathered[..] == back.as_bytes()[..]);
+        server.send(back).await.unwrap();
+        assert_eq!(server.recv().await.unwrap(), None);
     };
     both(near, far).await;
 }

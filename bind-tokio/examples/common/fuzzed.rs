@@ -12,7 +12,6 @@ pub(crate) fn parse() -> Result<(String, Arc<Config>), Box<dyn Error>> {
     let mut config = config();
     // Behind 65,536 fragments there is an empty one.
     config.max_message_size = 16 << 20;
-    config.max_frame_size = 16 << 20;
     config.max_fragments = 65_537;
     match args.next().as_deref() {
         Some("--deflate") => config.deflate = Some(Deflate::default()),

@@ -23,7 +23,6 @@ impl Arguments {
         let port = env::args().nth(1).ok_or(USAGE)?.parse()?;
         let mut config = config();
         config.max_message_size = 16 << 20;
-        config.max_frame_size = 16 << 20;
         if variable("DEFLATE")?.is_some_and(|value| value != "0") {
             config.deflate = Some(Deflate::default());
         }

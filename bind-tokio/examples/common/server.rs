@@ -41,7 +41,6 @@ impl Arguments {
                 _ => addr = Some(arg),
             }
         }
-        config.max_frame_size = config.max_message_size as u64;
         Ok(Self {
             addr: addr.ok_or(USAGE)?,
             config: Arc::new(config),

@@ -16,7 +16,7 @@ const MAX: usize = 1 << 20;
 /// What we make of it.
 pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
     let mut config = Config::new(|_| Err(EntropyError));
-    (config.max_message_size, config.max_frame_size) = (MAX, MAX as u64);
+    config.max_message_size = MAX;
     let mut connection = Connection::new(
         role,
         Negotiated::default(),

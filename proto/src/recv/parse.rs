@@ -115,8 +115,9 @@ impl Receiver {
 
     /// Judges by the announced length alone: nothing is waited or reserved for.
     fn check_size(&mut self, header: &Header, pull: Pull) -> Result<(), ProtocolError> {
-        let max = self.config.max_frame_size;
-        if header.len > max {
+        if let Some(max) = self.config.max_frame_size
+            && header.len > max
+        {
             return Err(ProtocolError::FrameTooBig { max });
         }
         let (pull, total, frames, compressed) = match &mut self.partial {
@@ -259,6 +260,7 @@ impl Receiver {
     pub(super) fn max_small(config: &Config) -> u16 {
         let max = config
             .max_frame_size
+            .unwrap_or(u64::MAX)
             .min(config.max_message_size as u64)
             .min(config.max_stream_size);
         u16::try_from(max).map_or(Self::BLOCK, |max| max.min(Self::BLOCK))

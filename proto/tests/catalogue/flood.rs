@@ -43,7 +43,6 @@ pub(crate) const TESTS: &[Test] = &[
 const KIB: u64 = 1 << 10;
 
 fn unlimited(config: &mut Config) {
-    config.max_frame_size = u64::MAX;
     config.max_message_size = usize::MAX;
     config.max_fragments = u32::MAX;
 }
@@ -79,7 +78,8 @@ fn fr_031_announced_lengths_cost_no_memory() {
         let memory = measure(|| {
             for _ in 0..COUNT {
                 let mut end = End::new(role, &config);
-                let header = frames::header(0x82, config.max_frame_size - 1, end.is_server());
+                let header =
+                    frames::header(0x82, config.max_message_size as u64 - 1, end.is_server());
                 end.feed(&header);
                 assert_eq!(end.errors, []);
                 ends.push(end);

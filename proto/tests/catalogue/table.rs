@@ -44,9 +44,7 @@ pub(crate) fn inputs(case: &Case) -> impl Iterator<Item = (Role, Vec<u8>)> {
 pub(crate) fn start(case: &Case, role: Role) -> End {
     let options = &case.config;
     let config = config(|config| {
-        if let Some(max) = options.max_frame_size {
-            config.max_frame_size = max;
-        }
+        config.max_frame_size = options.max_frame_size;
         if let Some(max) = options.max_message_size {
             config.max_message_size = max;
         }

@@ -79,9 +79,7 @@ pub(crate) fn variant(error: &impl std::fmt::Debug) -> String {
 /// The defaults, but for `options`.
 pub(crate) fn config(options: &Options) -> Config {
     let mut config = bind::config();
-    if let Some(max) = options.max_frame_size {
-        config.max_frame_size = max;
-    }
+    config.max_frame_size = options.max_frame_size;
     if let Some(max) = options.max_message_size {
         config.max_message_size = max;
     }
