@@ -435,6 +435,28 @@ fn keep_alive_and_latency_without_any_message() {
     });
 }
 
+/// Each Pong is answered by the next Ping, before the driver has told the time.
+#[test]
+fn law_4_latency_is_measured_though_each_pong_is_followed_by_a_ping() {
+    let world = World::default();
+    let (mut client, mut server) = pair(&world, 4096, config());
+    let clock = world.clone();
+    world.spawn_daemon(async move {
+        while let Ok(Some(Event::Ping(_))) = server.recv_event().await {
+            clock.sleep(Duration::from_secs(2)).await;
+        }
+    });
+    world.block_on(async move {
+        for i in 0..10 {
+            let payload = ControlPayload::new(vec![i]).unwrap();
+            client.ping(payload.clone()).await.unwrap();
+            let event = client.recv_event().await.unwrap();
+            assert_eq!(event, Some(Event::Pong(payload)));
+        }
+        assert_eq!(client.latency(), Some(Duration::from_secs(2)));
+    });
+}
+
 #[test]
 fn law_8_eof_and_write_errors_do_not_overtake_what_was_received() {
     let world = World::default();

@@ -564,6 +564,26 @@ fn law_4_latency_runs_from_when_the_ping_left_to_its_own_pong() {
     assert_eq!(end.conn.latency(), Some(secs(3)), "unsolicited");
 }
 
+/// The next Ping may leave before the time is told that the last one was answered.
+#[test]
+fn law_4_latency_is_measured_though_each_pong_is_followed_by_a_ping() {
+    for role in BOTH {
+        let mut end = only(role, |_| {});
+        end.conn.ping(payload("0")).unwrap();
+        end.write();
+        for round in 1..=10 {
+            end.pass(secs(round));
+            let pong = Frame::new(PONG, (round - 1).to_string());
+            assert!(matches!(end.give(&[pong])[..], [Ok(Event::Pong(_))]));
+            end.conn.ping(payload(round.to_string())).unwrap();
+            end.write();
+            end.tick();
+            // Every other Ping leaves while the one before it waits to be measured.
+            assert_eq!(end.conn.latency(), Some(secs(round - 1 + round % 2)));
+        }
+    }
+}
+
 #[test]
 fn law_4_the_keep_alive_ping_measures_latency_too() {
     let mut end = End::new(Role::Server);

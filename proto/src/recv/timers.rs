@@ -21,7 +21,7 @@ pub(super) struct Timers {
     /// Something, or data, was heard since it was last looked at.
     heard: bool,
     heard_data: bool,
-    /// The last Ping that left.
+    /// The last Ping that left, or one that was answered and not measured.
     probe: Option<Box<Probe>>,
     /// Since the epoch: so it takes half as much memory.
     latency: Option<Instant>,
@@ -111,11 +111,14 @@ impl Timers {
         if is_ours && self.stage == Stage::Pinged {
             (self.stage, self.keep_alive) = (Stage::Awaiting, Timer::DUE);
         }
-        self.probe = Some(Box::new(Probe {
-            payload,
-            left: None,
-            answered: false,
-        }));
+        // One that was answered waits for the time, which tells its round trip: this one is not measured.
+        if self.probe.as_ref().is_none_or(|probe| !probe.answered) {
+            self.probe = Some(Box::new(Probe {
+                payload,
+                left: None,
+                answered: false,
+            }));
+        }
     }
 
     /// §5.5.3: the Pong "must have identical "Application data" as found in the … Ping".
