@@ -220,15 +220,20 @@ fn check_open(options: &Options, bytes: &[u8], open: &Open) {
         }
         let mut fields = [httparse::EMPTY_HEADER; 128];
         let mut other = httparse::Response::new(&mut fields);
-        let Ok(httparse::Status::Complete(len)) = other.parse(bytes) else {
+        let mut parser = httparse::ParserConfig::default();
+        parser.allow_obsolete_multiline_headers_in_responses(true);
+        let Ok(httparse::Status::Complete(len)) = parser.parse_response(&mut other, bytes) else {
             panic!("no response to others");
         };
         let (code, version) = (other.code.expect("a status"), other.version);
         if code == 101 {
             assert_eq!(version, Some(1));
-            let theirs = other.headers.iter();
-            let theirs = theirs.map(|field| (field.name, field.value.trim_ascii()));
-            assert!(theirs.eq(headers.iter()), "{headers:?} are others' fields");
+            let theirs = other.headers.iter().map(|field| (field.name, field.value));
+            let ours = headers.iter();
+            assert!(
+                theirs.map(words_of).eq(ours.map(words_of)),
+                "{headers:?} are others' fields"
+            );
             break;
         }
         assert!((100..=199).contains(&code));
@@ -236,6 +241,12 @@ fn check_open(options: &Options, bytes: &[u8], open: &Open) {
         bytes = &bytes[len..];
     }
     assert!(interim <= config(options).max_interim_responses);
+}
+
+/// A field, however it was folded.
+fn words_of<'a>((name, value): (&'a str, &'a [u8])) -> (&'a str, Vec<&'a [u8]>) {
+    let words = value.split(u8::is_ascii_whitespace);
+    (name, words.filter(|word| !word.is_empty()).collect())
 }
 
 /// The answer to [`transport::entropy`]'s key.

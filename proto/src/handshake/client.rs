@@ -110,7 +110,7 @@ impl Client {
                         }
                         Some(Found::Fields(range)) => {
                             let (status, minor, end) = (*status, *minor, range.end);
-                            let fields = input.get(range).unwrap_or_default();
+                            let fields = self.head.unfolded(input.get(range).unwrap_or_default());
                             let headers = self.head.parse_fields(fields);
                             let headers = headers.map_err(ResponseError::from)?;
                             self.exchange.consume(end);

@@ -19,6 +19,8 @@ pub(super) struct Head {
     /// Where the fields begin, behind the start line.
     fields_at: Option<usize>,
     fields: usize,
+    /// A line begins with white space.
+    folded: bool,
     /// Most bytes it may have.
     max: usize,
 }
@@ -48,6 +50,7 @@ impl Head {
             line: 0,
             fields_at: None,
             fields: 0,
+            folded: false,
             max,
         }
     }
@@ -68,6 +71,7 @@ impl Head {
             let after_cr = start.and_then(|last| input.get(last)) == Some(&b'\r');
             let text = if after_cr { 0 } else { text_len(rest) };
             if text > 0 {
+                self.folded |= self.at == self.line && matches!(byte, b' ' | b'\t');
                 self.skip_text(text, config)?;
                 continue;
             }
@@ -129,9 +133,37 @@ impl Head {
         }
     }
 
-    /// The fields, copied out of `bytes`, which is where [`find`](Self::find) found them.
-    pub(super) fn parse_fields(&self, bytes: &[u8]) -> Result<Headers, HeadError> {
-        let block = Bytes::copy_from_slice(bytes);
+    /// A copy of the fields of a response, with each on one line. RFC 9112 §5.2: a user agent "MUST replace
+    /// each received obs-fold with one or more SP octets".
+    pub(super) fn unfolded(&self, fields: &[u8]) -> Bytes {
+        if !self.folded {
+            return Bytes::copy_from_slice(fields);
+        }
+        let is_fold = |window: &[u8]| matches!(window, [b'\r', b'\n', b' ' | b'\t']);
+        let is_space = |byte: &&mut u8| matches!(**byte, b' ' | b'\t');
+        let mut block = fields.to_vec();
+        let mut rest = &mut block[..];
+        while let Some(at) = rest.windows(3).position(is_fold) {
+            let (before, fold) = rest.split_at_mut_checked(at).unwrap_or_default();
+            before
+                .iter_mut()
+                .rev()
+                .take_while(is_space)
+                .for_each(|byte| *byte = b' ');
+            let (end_of_line, behind) = fold.split_at_mut_checked(2).unwrap_or_default();
+            end_of_line.fill(b' ');
+            behind
+                .iter_mut()
+                .take_while(is_space)
+                .for_each(|byte| *byte = b' ');
+            rest = behind;
+        }
+        block.into()
+    }
+
+    /// The fields of `block`, a copy of what [`find`](Self::find) found.
+    pub(super) fn parse_fields(&self, block: Bytes) -> Result<Headers, HeadError> {
+        // RFC 9112 §5.2: a server "MUST either reject the message" that has an obs-fold, or replace it.
         let mut fields = vec![httparse::EMPTY_HEADER; self.fields];
         let Ok(Status::Complete((_, fields))) = httparse::parse_headers(&block, &mut fields) else {
             return Err(HeadError::Syntax);

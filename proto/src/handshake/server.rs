@@ -85,9 +85,8 @@ impl Server {
                 }
                 Some(Found::Fields(range)) => {
                     let end = range.end;
-                    let mut headers = self
-                        .head
-                        .parse_fields(input.get(range).unwrap_or_default())?;
+                    let fields = Bytes::copy_from_slice(input.get(range).unwrap_or_default());
+                    let mut headers = self.head.parse_fields(fields)?;
                     let line = self.line.take().ok_or(RequestError::Syntax)?;
                     let accept = check_headers(&headers)?;
                     if let Some(host) = line.host {

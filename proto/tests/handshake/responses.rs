@@ -92,7 +92,9 @@ fn invalid() -> Vec<(&'static str, String, ResponseError)> {
         ("item 6: subprotocol", more("Sec-WebSocket-Protocol: chat"), E::Subprotocol),
         ("item 6: empty subprotocol", more("Sec-WebSocket-Protocol:"), E::Subprotocol),
         ("RFC 9112 §2.2: bare LF", RESPONSE.replace("\r\n", "\n"), E::Syntax),
-        ("RFC 9112 §5.2: obs-fold", swap("Upgrade", "Upgrade:\r\n websocket"), E::Syntax),
+        ("RFC 9112 §2.2: white space before the first field", RESPONSE.replacen("Upgrade", " X: a\r\nUpgrade", 1), E::Syntax),
+        ("RFC 9112 §5.1: a folded name", swap("Upgrade", "Upgrade\r\n : websocket"), E::Syntax),
+        ("101 lines of one field", more(&format!("X:{}", "\r\n x".repeat(97))), E::TooManyFields),
         ("RFC 9112 §5.1: space before the colon", swap("Upgrade", "Upgrade : websocket"), E::Syntax),
         ("RFC 9110 §5.5: NUL", more("X: \0"), E::Syntax),
         ("a line of 8,193 bytes", more(&format!("X-A: {}", "a".repeat(8193 - 5))), E::LineTooLong),
@@ -127,6 +129,38 @@ fn are_invalid(section: &str) {
         }
     }
     assert!(count > 0, "{section}");
+}
+
+/// "MUST replace each received obs-fold with one or more SP octets prior to interpreting the field value".
+#[test]
+fn rfc9112_s5_2_a_folded_field_of_a_response_is_one_line() {
+    let folded = [
+        "Upgrade:\r\n websocket",
+        "Upgrade:\t\r\n\t \r\n\twebsocket \r\n ",
+    ];
+    for field in folded {
+        let head = with(
+            &line(RESPONSE, "Upgrade", field),
+            "X: a\r\n  b\t\r\n\tc\r\nY: d\te",
+        );
+        let (response, _) = answer(head).unwrap().unwrap();
+        let get = |name| response.headers.get(name).unwrap();
+        assert_eq!(get("Upgrade"), b"websocket");
+        assert_eq!(get("X"), b"a    b    c", "as long as before");
+        assert_eq!(get("Y"), b"d\te");
+    }
+    // A refusal is still told, and ends where it says.
+    let refusal = "HTTP/1.1 401 X\r\nWWW-Authenticate: Basic\r\n realm=\"a\"\r\nContent-Length:\r\n 2\r\n\r\nno";
+    for step in [1, 2, 3, 7, usize::MAX] {
+        let mut client = client_with(request(), config());
+        let answer = answer_to(&mut client, &[refusal.as_bytes()], step);
+        let HandshakeError::Refused(response) = answer.unwrap_err() else {
+            panic!("refused")
+        };
+        assert_eq!((response.status, &response.body[..]), (401, &b"no"[..]));
+        let field = response.headers.get("WWW-Authenticate");
+        assert_eq!(field, Some(&b"Basic   realm=\"a\""[..]));
+    }
 }
 
 /// "If the server's response does not conform to the requirements … the client MUST _Fail the
