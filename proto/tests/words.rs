@@ -70,7 +70,7 @@ const REQUEST: [RequestError; 20] = [
     RequestError::Origin,
 ];
 
-const RESPONSE: [ResponseError; 13] = [
+const RESPONSE: [ResponseError; 15] = [
     ResponseError::Syntax,
     ResponseError::LineTooLong,
     ResponseError::TooManyFields,
@@ -80,8 +80,10 @@ const RESPONSE: [ResponseError; 13] = [
     ResponseError::Upgrade,
     ResponseError::Connection,
     ResponseError::Accept,
+    ResponseError::Extensions,
     ResponseError::Extension,
     ResponseError::ExtensionParameters,
+    ResponseError::Subprotocols,
     ResponseError::Subprotocol,
     ResponseError::NoSubprotocol,
 ];

@@ -68,8 +68,8 @@ pub(crate) fn answer(_: &Headers, _: &Config) -> (Option<String>, Negotiated) {
 
 pub(crate) fn agree(response: &Headers, _: &Config) -> Result<Negotiated, ResponseError> {
     // RFC 6455 §4.1, item 5: "an extension that was not present in the client's handshake".
-    match response.get(extensions::FIELD) {
-        Some(_) => Err(ResponseError::Extension),
-        None => Ok(Negotiated::default()),
+    match extensions::picked(response)?[..] {
+        [] => Ok(Negotiated::default()),
+        _ => Err(ResponseError::Extension),
     }
 }

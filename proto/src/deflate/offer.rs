@@ -8,7 +8,6 @@ use crate::{
     handshake::{
         Headers, ResponseError,
         extensions::{self, Extension},
-        headers::Repeated,
     },
 };
 
@@ -40,21 +39,13 @@ pub(crate) fn answer(request: &Headers, config: &Config) -> (Option<String>, Neg
 /// What the server's answer to our [`offer`] comes to.
 pub(crate) fn agree(response: &Headers, config: &Config) -> Result<Negotiated, ResponseError> {
     let mut negotiated = Negotiated::default();
-    // RFC 6455 §11.3.2: it "MUST NOT appear more than once in an HTTP response".
-    let field = response
-        .single(extensions::FIELD)
-        .map_err(|Repeated| ResponseError::Extension)?;
-    let Some(field) = field else {
-        return Ok(negotiated);
-    };
+    let picked = extensions::picked(response)?;
     // RFC 6455 §4.1, item 5: "an extension that was not present in the client's handshake".
-    let answers = extensions::parse(field);
-    let (Some(deflate), Some([answer])) = (config.deflate, answers.as_deref()) else {
-        return Err(ResponseError::Extension);
+    let (deflate, answer) = match (config.deflate, &picked[..]) {
+        (_, []) => return Ok(negotiated),
+        (Some(deflate), [answer]) if answer.name == NAME.as_bytes() => (deflate, answer),
+        _ => return Err(ResponseError::Extension),
     };
-    if answer.name != NAME.as_bytes() {
-        return Err(ResponseError::Extension);
-    }
     let agreed = deflate.agree(answer);
     negotiated.deflate = Some(agreed.ok_or(ResponseError::ExtensionParameters)?);
     Ok(negotiated)

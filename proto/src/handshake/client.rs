@@ -10,7 +10,7 @@ use super::{
     check::{RESERVED, check_subprotocols},
     extensions,
     head::{Found, Head},
-    headers::Repeated,
+    headers::{Repeated, is_token},
     key,
     origin::is_authority,
 };
@@ -189,15 +189,19 @@ impl Client {
         }
         // Item 5: "an extension that was not present in the client's handshake".
         let mut negotiated = deflate::agree(headers, self.exchange.config())?;
-        // Item 6: "a subprotocol that was not present"; §11.3.4: not "more than once".
+        // §11.3.4: "MUST NOT appear more than once in an HTTP response".
         let picked = headers
             .single("Sec-WebSocket-Protocol")
-            .map_err(|Repeated| ResponseError::Subprotocol)?;
+            .map_err(|Repeated| ResponseError::Subprotocols)?;
         match picked {
             None if self.exchange.config().require_subprotocol && !self.offers.is_empty() => {
                 Err(ResponseError::NoSubprotocol)
             }
             None => Ok(negotiated),
+            // §4.3: the value is a token, and no list. §4.2.2: "The empty string is not the same as the null
+            // value for these purposes and is not a legal value for this field".
+            Some(picked) if !is_token(picked) => Err(ResponseError::Subprotocols),
+            // Item 6: "a subprotocol that was not present in the client's handshake".
             Some(picked) => {
                 let offer = self.offers.iter().find(|offer| offer.as_bytes() == picked);
                 negotiated.subprotocol = Some(offer.ok_or(ResponseError::Subprotocol)?.clone());

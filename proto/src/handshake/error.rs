@@ -220,11 +220,15 @@ pub enum ResponseError {
     Connection,
     /// `Sec-WebSocket-Accept` is missing, repeated, or does not belong to our key.
     Accept,
-    /// An extension that was not offered.
+    /// `Sec-WebSocket-Extensions` is empty, malformed or repeated.
+    Extensions,
+    /// An extension that was not offered, or more than one.
     Extension,
     /// Parameters of an extension that are not valid, or do not answer the offer (RFC 7692 §7).
     ExtensionParameters,
-    /// A subprotocol that was not offered, or more than one.
+    /// `Sec-WebSocket-Protocol` is empty, not one token, or repeated.
+    Subprotocols,
+    /// A subprotocol that was not offered.
     Subprotocol,
     /// No subprotocol, and [`require_subprotocol`](crate::Config::require_subprotocol) is on.
     NoSubprotocol,
@@ -246,10 +250,12 @@ impl fmt::Display for ResponseError {
             Self::Upgrade => "the server did not upgrade to websocket",
             Self::Connection => "the server's response has no Connection: Upgrade",
             Self::Accept => "the server's Sec-WebSocket-Accept does not belong to our key",
+            Self::Extensions => "the server's Sec-WebSocket-Extensions is not one valid list",
             Self::Extension => "the server picked an extension that was not offered",
             Self::ExtensionParameters => {
                 "the server's parameters of an extension do not answer the offer"
             }
+            Self::Subprotocols => "the server's Sec-WebSocket-Protocol is not one token",
             Self::Subprotocol => "the server picked a subprotocol that was not offered",
             Self::NoSubprotocol => "the server picked none of the subprotocols that were offered",
         })

@@ -8,7 +8,10 @@
 
 use alloc::{borrow::Cow, vec::Vec};
 
-use super::{Headers, headers::is_token};
+use super::{
+    Headers, ResponseError,
+    headers::{Repeated, is_token},
+};
 
 /// An extension that is offered or accepted, with its parameters.
 #[derive(Debug, Eq, PartialEq)]
@@ -27,6 +30,20 @@ pub(crate) const FIELD: &str = "Sec-WebSocket-Extensions";
 /// ABNF … the recipient … MUST immediately _Fail".
 pub(super) fn are_valid(headers: &Headers) -> bool {
     headers.get_all(FIELD).all(|value| parse(value).is_some())
+}
+
+/// What a server picked; nothing, if there is no such field.
+///
+/// RFC 9110 §5.6.1 lets us ignore elements that are empty, but they "do not contribute to the count", and
+/// `1#extension` wants one. §4.2.2: "The empty string is not the same as the null value".
+pub(crate) fn picked(response: &Headers) -> Result<Vec<Extension<'_>>, ResponseError> {
+    // §11.3.2: it "MUST NOT appear more than once in an HTTP response".
+    let field = response
+        .single(FIELD)
+        .map_err(|Repeated| ResponseError::Extensions)?;
+    field.map_or(Ok(Vec::new()), |field| {
+        parse(field).ok_or(ResponseError::Extensions)
+    })
 }
 
 /// The extensions in one field; `None` if it is malformed. Takes time linear in its length.

@@ -87,10 +87,13 @@ fn invalid() -> Vec<(&'static str, String, ResponseError)> {
         ("§11.3.3: twice, right and wrong", more("Sec-WebSocket-Accept: x"), E::Accept),
         ("§11.3.3: twice, both right", more(&format!("Sec-WebSocket-Accept: {accept}")), E::Accept),
         ("item 5: extension", more("Sec-WebSocket-Extensions: permessage-deflate"), E::Extension),
-        ("item 5: malformed extension", more("Sec-WebSocket-Extensions: permessage-deflate;;"), E::Extension),
-        ("§11.3.2: two extension fields", more("Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: a"), E::Extension),
+        ("item 5: malformed extension", more("Sec-WebSocket-Extensions: permessage-deflate;;"), E::Extensions),
+        ("§4.2.2: no extensions", more("Sec-WebSocket-Extensions:"), E::Extensions),
+        ("RFC 9110 §5.6.1: empty elements do not count", more("Sec-WebSocket-Extensions: ,, ,"), E::Extensions),
+        ("§11.3.2: two extension fields", more("Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: a"), E::Extensions),
         ("item 6: subprotocol", more("Sec-WebSocket-Protocol: chat"), E::Subprotocol),
-        ("item 6: empty subprotocol", more("Sec-WebSocket-Protocol:"), E::Subprotocol),
+        ("§4.2.2: no subprotocol", more("Sec-WebSocket-Protocol:"), E::Subprotocols),
+        ("§4.3: a list", more("Sec-WebSocket-Protocol: ,"), E::Subprotocols),
         ("RFC 9112 §2.2: bare LF", RESPONSE.replace("\r\n", "\n"), E::Syntax),
         ("RFC 9112 §2.2: white space before the first field", RESPONSE.replacen("Upgrade", " X: a\r\nUpgrade", 1), E::Syntax),
         ("RFC 9112 §5.1: a folded name", swap("Upgrade", "Upgrade\r\n : websocket"), E::Syntax),
@@ -201,6 +204,11 @@ fn s11_3_2_its_extensions_are_there_once() {
 }
 
 #[test]
+fn s4_2_2_an_empty_field_is_not_the_same_as_none() {
+    are_invalid("§4.2.2:");
+}
+
+#[test]
 fn s11_3_3_its_accept_is_there_once() {
     are_invalid("§11.3.3:");
 }
@@ -227,13 +235,17 @@ fn s4_1_the_subprotocol_is_one_that_was_offered() {
     };
     assert_eq!(open("Sec-WebSocket-Protocol: b"), Ok(true));
     assert_eq!(open(""), Ok(true), "a server may pick none");
-    for picked in ["B", "c", "a, b", "a,", "\"a\""] {
+    for picked in ["B", "c"] {
         let error = open(&format!("Sec-WebSocket-Protocol: {picked}"));
         assert_eq!(error, Err(ResponseError::Subprotocol.into()), "{picked}");
     }
+    for picked in ["", "a, b", "a,", "\"a\""] {
+        let error = open(&format!("Sec-WebSocket-Protocol: {picked}"));
+        assert_eq!(error, Err(ResponseError::Subprotocols.into()), "{picked}");
+    }
     // §11.3.4: "MUST NOT appear more than once in an HTTP response".
     let error = open("Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b");
-    assert_eq!(error, Err(ResponseError::Subprotocol.into()));
+    assert_eq!(error, Err(ResponseError::Subprotocols.into()));
 }
 
 #[test]
