@@ -62,8 +62,8 @@ pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
 /// ```no_run
 /// # use std::sync::Arc;
 /// # use bowline_smol::{Config, RequestError};
-/// use bowline_smol::{Headers, Role, from_parts, respond};
-/// use hyper::{Request, body::Incoming, upgrade};
+/// use bowline_smol::{Headers, HttpVersion, Role, from_parts, respond};
+/// use hyper::{Request, Version, body::Incoming, upgrade};
 /// use smol::net::TcpStream;
 /// use smol_hyper::rt::FuturesIo;
 ///
@@ -71,8 +71,15 @@ pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
 /// fn upgrade(request: Request<Incoming>, config: Arc<Config>) -> Result<Headers, RequestError> {
 ///     let fields = request.headers().iter();
 ///     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+///     let version = match request.version() {
+///         Version::HTTP_10 => HttpVersion::Http10,
+///         Version::HTTP_11 => HttpVersion::Http11,
+///         _ => HttpVersion::Other, // With the feature `http`, `into` knows.
+///     };
 ///     let method = request.method().as_str();
-///     let (headers, negotiated) = respond(method, fields, &[], &config)?;
+///     // Only for the pages of one site, and for clients that are no browsers (RFC 6455 §10.2).
+///     let origins = Some(&["https://chat.example"][..]);
+///     let (headers, negotiated) = respond(version, method, fields, &[], origins, &config)?;
 ///     let opened = smol::spawn(async move {
 ///         // Resolves when the 101 has left.
 ///         let upgraded = upgrade::on(request).await?;

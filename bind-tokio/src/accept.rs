@@ -75,16 +75,23 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
 /// ```no_run
 /// # use std::sync::Arc;
 /// # use bowline_tokio::{Config, RequestError};
-/// use bowline_tokio::{Headers, from_upgraded, respond};
-/// use hyper::{Request, body::Incoming, upgrade};
+/// use bowline_tokio::{Headers, HttpVersion, from_upgraded, respond};
+/// use hyper::{Request, Version, body::Incoming, upgrade};
 /// use hyper_util::rt::TokioIo;
 ///
 /// /// The fields of the 101.
 /// fn upgrade(request: Request<Incoming>, config: Arc<Config>) -> Result<Headers, RequestError> {
 ///     let fields = request.headers().iter();
 ///     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+///     let version = match request.version() {
+///         Version::HTTP_10 => HttpVersion::Http10,
+///         Version::HTTP_11 => HttpVersion::Http11,
+///         _ => HttpVersion::Other, // With the feature `http`, `into` knows.
+///     };
 ///     let method = request.method().as_str();
-///     let (headers, negotiated) = respond(method, fields, &[], &config)?;
+///     // Only for the pages of one site, and for clients that are no browsers (RFC 6455 §10.2).
+///     let origins = Some(&["https://chat.example"][..]);
+///     let (headers, negotiated) = respond(version, method, fields, &[], origins, &config)?;
 ///     tokio::spawn(async move {
 ///         // Resolves when the 101 has left.
 ///         let upgraded = upgrade::on(request).await?;

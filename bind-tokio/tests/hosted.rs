@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{Connect, Message, config, connect, from_upgraded, respond};
+use bowline_tokio::{Connect, HttpVersion, Message, config, connect, from_upgraded, respond};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{Version, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -45,8 +45,25 @@ async fn talk() {
         let head = read_head(&mut stream).await;
         assert!(head.starts_with("HTTP/1.1 426 "), "{head}");
         assert_eq!(field(&head, "Sec-WebSocket-Version"), Some("13"));
+        assert_eq!(field(&head, "Connection"), Some("Upgrade"));
         let len = field(&head, "Content-Length").unwrap().parse().unwrap();
         stream.read_exact(&mut vec![0; len]).await.unwrap();
+    }
+
+    // hyper speaks HTTP/1.0 too, in which nothing can be upgraded.
+    const FIELDS: &str = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+    for (version, origin, answer) in [
+        ("1.0", "http://a.test", "HTTP/1.0 400 "),
+        ("1.1", "http://evil.test", "HTTP/1.1 403 "),
+        ("1.1", "http://a.test", "HTTP/1.1 101 "),
+    ] {
+        let url = serve().await;
+        let mut stream = TcpStream::connect(&url[5..url.len() - 1]).await.unwrap();
+        let request = format!("GET / HTTP/{version}\r\n{FIELDS}Origin: {origin}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with(answer), "{version} {origin}: {head}");
     }
 }
 
@@ -70,8 +87,15 @@ async fn answer(
     let shared = Arc::new(config());
     let fields = request.headers().iter();
     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let version = match request.version() {
+        Version::HTTP_10 => HttpVersion::Http10,
+        Version::HTTP_11 => HttpVersion::Http11,
+        _ => HttpVersion::Other,
+    };
     let method = request.method().as_str();
-    let (status, headers, body) = match respond(method, fields, &["chat"], &shared) {
+    let origins = Some(&["http://a.test"][..]);
+    let responded = respond(version, method, fields, &["chat"], origins, &shared);
+    let (status, headers, body) = match responded {
         Ok((headers, negotiated)) => {
             tokio::spawn(async move {
                 let upgraded = hyper::upgrade::on(request).await.unwrap();

@@ -39,8 +39,8 @@ pub mod api {
         Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
         Outgoing, Prepared, ProtocolError, Role, SendError, State, Utf8Bytes,
         handshake::{
-            AnswerError, HandshakeError, Headers, InvalidHeader, OfferError, Request, RequestError,
-            Response, ResponseError, respond,
+            AnswerError, HandshakeError, Headers, HttpVersion, InvalidHeader, OfferError, Request,
+            RequestError, Response, ResponseError, respond,
         },
     };
 

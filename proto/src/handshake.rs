@@ -74,7 +74,7 @@ mod request;
 mod response;
 mod server;
 
-pub use check::respond;
+pub use check::{HttpVersion, respond};
 pub use client::Client;
 pub use error::{AnswerError, HandshakeError, OfferError, RequestError, ResponseError};
 pub use exchange::Exchange;

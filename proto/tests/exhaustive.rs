@@ -12,7 +12,7 @@ use bowline_proto::{
     CloseCode, CloseFrame, Config, Connection, Event, Kind, Message, Negotiated, ProtocolError,
     RecvError, Role, State,
     deflate::{Agreed, Deflate, Window},
-    handshake::respond,
+    handshake::{HttpVersion, respond},
 };
 use support::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, config,
@@ -427,8 +427,15 @@ fn respond_to(deflate: Deflate, fields: &[String]) -> (Option<String>, Negotiate
     let offers = fields
         .iter()
         .map(|offer| ("Sec-WebSocket-Extensions", offer.as_bytes()));
-    let (headers, negotiated) =
-        respond("GET", request.into_iter().chain(offers), &[], &config).unwrap();
+    let (headers, negotiated) = respond(
+        HttpVersion::Http11,
+        "GET",
+        request.into_iter().chain(offers),
+        &[],
+        None,
+        &config,
+    )
+    .unwrap();
     let answer = headers.get("Sec-WebSocket-Extensions");
     (
         answer.map(|answer| str::from_utf8(answer).unwrap().to_owned()),

@@ -8,7 +8,8 @@ use bowline_proto::{
     Chunk, Config, Event, Kind, Negotiated, Outgoing, ProtocolError, RecvError, Role, SendError,
     deflate::{Agreed, Deflate},
     handshake::{
-        Client, HandshakeError, Headers, Request, RequestError, ResponseError, Server, respond,
+        Client, HandshakeError, Headers, HttpVersion, Request, RequestError, ResponseError, Server,
+        respond,
     },
 };
 use bytes::Buf;
@@ -51,7 +52,8 @@ fn answer_to(options: Deflate, offers: &[&str]) -> (Option<String>, Option<Agree
         .iter()
         .map(|offer| ("Sec-WebSocket-Extensions", offer.as_bytes()));
     let fields = FIELDS.into_iter().chain(offers);
-    let (headers, negotiated) = respond("GET", fields, &[], &config).unwrap();
+    let (headers, negotiated) =
+        respond(HttpVersion::Http11, "GET", fields, &[], None, &config).unwrap();
     let answer = headers.get("Sec-WebSocket-Extensions");
     let answer = answer.map(|answer| str::from_utf8(answer).unwrap().to_owned());
     (answer, negotiated.deflate)
@@ -126,7 +128,8 @@ fn s5_1_it_is_offered_and_answered_only_if_asked_for() {
     let config = Config::new(entropy);
     let offered = ("Sec-WebSocket-Extensions", &b"permessage-deflate"[..]);
     let fields = FIELDS.into_iter().chain([offered]);
-    let (headers, negotiated) = respond("GET", fields, &[], &config).unwrap();
+    let (headers, negotiated) =
+        respond(HttpVersion::Http11, "GET", fields, &[], None, &config).unwrap();
     assert_eq!(headers.get("Sec-WebSocket-Extensions"), None);
     assert_eq!(negotiated, Negotiated::default());
     // Offered and not accepted: the connection opens without.
@@ -256,7 +259,14 @@ fn s7_a_server_declines_parameters_that_are_not_valid() {
     config.deflate = Some(Deflate::default());
     let malformed = "permessage-deflate; server_max_window_bits=\" 10\"";
     let offered = ("Sec-WebSocket-Extensions", malformed.as_bytes());
-    let responded = respond("GET", FIELDS.into_iter().chain([offered]), &[], &config);
+    let responded = respond(
+        HttpVersion::Http11,
+        "GET",
+        FIELDS.into_iter().chain([offered]),
+        &[],
+        None,
+        &config,
+    );
     assert_eq!(responded, Err(RequestError::Extensions));
 }
 

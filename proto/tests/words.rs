@@ -47,7 +47,7 @@ const DEADLINES: [Deadline; 6] = [
     Deadline::Idle,
 ];
 
-const REQUEST: [RequestError; 20] = [
+const REQUEST: [RequestError; 21] = [
     RequestError::Syntax,
     RequestError::Version,
     RequestError::Http10,
@@ -68,6 +68,7 @@ const REQUEST: [RequestError; 20] = [
     RequestError::Subprotocol,
     RequestError::Extensions,
     RequestError::Origin,
+    RequestError::ForeignOrigin,
 ];
 
 const RESPONSE: [ResponseError; 15] = [
@@ -210,6 +211,7 @@ fn a_bad_request_is_answered_by_the_status_that_is_documented() {
             400,
             &[E::Versions, E::Subprotocol, E::Extensions, E::Origin],
         ),
+        (403, &[E::ForeignOrigin]),
         (405, &[E::Method]),
         (414, &[E::TargetTooLong]),
         (417, &[E::Expectation]),

@@ -5,9 +5,10 @@ use std::{
     net::TcpStream,
 };
 
-use bowline_blocking::Response;
+use bowline_blocking::{HttpVersion, Response};
 
 pub(crate) struct Request {
+    pub(crate) version: HttpVersion,
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) fields: Vec<(String, Vec<u8>)>,
@@ -38,6 +39,11 @@ pub(crate) fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
         if let httparse::Status::Complete(end) = parsed {
             let fields = head.headers.iter();
             return Ok(Request {
+                // It takes no others.
+                version: match head.version {
+                    Some(0) => HttpVersion::Http10,
+                    _ => HttpVersion::Http11,
+                },
                 method: head.method.unwrap_or_default().to_owned(),
                 target: head.path.unwrap_or_default().to_owned(),
                 fields: fields

@@ -102,16 +102,18 @@ fn answer(request: &Request, config: &Config) -> Result<(Response, Negotiated), 
         .fields
         .iter()
         .map(|(name, value)| (&name[..], &value[..]));
-    let (headers, negotiated) =
-        respond(&request.method, fields, &[], config).map_err(|error| error.response())?;
     // A browser lets any page connect to programs on this machine, and tells where the page is from
     // (RFC 6455 §10.2).
-    let origin = request
-        .field("Origin")
-        .and_then(|origin| origin.split_once("://"));
-    if origin.is_some_and(|(_, host)| Some(host) != request.field("Host")) {
-        return Err(Response::new(403, "only for the page of this server\n"));
-    }
+    let ours = format!("http://{}", request.field("Host").unwrap_or_default());
+    let (headers, negotiated) = respond(
+        request.version,
+        &request.method,
+        fields,
+        &[],
+        Some(&[&ours]),
+        config,
+    )
+    .map_err(|error| error.response())?;
     let mut switching = Response::new(101, "");
     switching.headers = headers;
     Ok((switching, negotiated))

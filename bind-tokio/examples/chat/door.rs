@@ -6,12 +6,13 @@ use http_body_util::Full;
 use hyper::{
     Request, Version,
     body::{Bytes, Incoming},
-    header::{HOST, ORIGIN},
+    header::HOST,
     http,
 };
 
 use crate::bowline::{
-    self, CloseCode, CloseFrame, Config, Deflate, Negotiated, RequestError, Response, respond,
+    self, CloseCode, CloseFrame, Config, Deflate, HttpVersion, Negotiated, RequestError, Response,
+    respond,
 };
 
 /// Who asks for a socket.
@@ -41,17 +42,18 @@ pub(crate) fn admit(
         "/" => return Err(page()),
         _ => return Err(Response::new(404, "nothing here\n")),
     }
-    if request.version() != Version::HTTP_11 {
-        return Err(RequestError::Http10.response());
-    }
+    let version = match request.version() {
+        Version::HTTP_10 => HttpVersion::Http10,
+        Version::HTTP_11 => HttpVersion::Http11,
+        _ => HttpVersion::Other,
+    };
     let method = request.method().as_str();
     let fields = request.headers().iter();
     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let (headers, negotiated) =
-        respond(method, fields, &[], config).map_err(RequestError::response)?;
-    if !is_from_our_page(request) {
-        return Err(Response::new(403, "only for the page of this server\n"));
-    }
+    let ours = our_origins(request);
+    let ours = ours.each_ref().map(|origin| &origin[..]);
+    let (headers, negotiated) = respond(version, method, fields, &[], Some(&ours), config)
+        .map_err(RequestError::response)?;
     let name = name(request).ok_or_else(|| Response::new(400, "a name, please\n"))?;
     let mut switching = Response::new(101, "");
     switching.headers = headers;
@@ -74,15 +76,12 @@ fn page() -> Response {
     page
 }
 
-/// A browser lets any page connect, with all that it knows of its user, and tells where the page is
-/// from (RFC 6455 §10.2). Others need not tell.
-fn is_from_our_page(request: &Request<Incoming>) -> bool {
-    let field = |name| request.headers().get(name)?.to_str().ok();
-    let Some(origin) = field(ORIGIN) else {
-        return true;
-    };
-    let host = origin.split_once("://").map(|(_, host)| host);
-    host == field(HOST)
+/// Where our page is from. A browser lets any page connect, with all that it knows of its user, and tells
+/// where the page is from (RFC 6455 §10.2).
+fn our_origins(request: &Request<Incoming>) -> [String; 2] {
+    let host = request.headers().get(HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    ["http", "https"].map(|scheme| format!("{scheme}://{host}"))
 }
 
 /// The name that the request asks for: 1 to 32 characters, none of which controls anything.

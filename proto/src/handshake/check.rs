@@ -8,23 +8,30 @@ use super::{
     AnswerError, Headers, Negotiated, RequestError, extensions,
     headers::{Repeated, is_token},
     key,
-    origin::is_authority,
+    origin::{self, is_authority},
 };
 use crate::{Config, Utf8Bytes, deflate};
 
 /// Answers a request that another HTTP server has parsed: the fields of the 101, and what to give to
 /// [`Connection::new`](crate::Connection::new) once it is written.
 ///
-/// The request must be HTTP/1.1, for HTTP/1.0 has no `Upgrade`. `subprotocols` are those that the
-/// server speaks; the first of the client's offers that is among them is picked. Add fields of your
-/// own as you like. On failure send the error's [`response`](RequestError::response) and close.
+/// `subprotocols` are those that the server speaks; the first of the client's offers that is among them
+/// is picked. If there are `origins`, pages of others are refused with 403, as told at
+/// [`Incoming::origin_allowed`](super::Incoming::origin_allowed). Add fields of your own as you like. On
+/// failure send the error's [`response`](RequestError::response) and close.
 pub fn respond<'a>(
+    version: HttpVersion,
     method: &str,
     fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     subprotocols: &[&str],
+    origins: Option<&[&str]>,
     config: &Config,
 ) -> Result<(Headers, Negotiated), RequestError> {
-    check_method(method)?;
+    match version {
+        HttpVersion::Http11 => check_method(method)?,
+        HttpVersion::Http10 => return Err(RequestError::Http10),
+        HttpVersion::Other => return Err(RequestError::Version),
+    }
     let mut headers = Headers::new();
     for (name, value) in fields {
         if headers.len() >= config.max_head_fields {
@@ -39,8 +46,30 @@ pub fn respond<'a>(
         pushed.map_err(|_| RequestError::Syntax)?;
     }
     let accept = check_headers(&headers)?;
+    if origins.is_some_and(|origins| !origin_allowed(&headers, origins)) {
+        return Err(RequestError::ForeignOrigin);
+    }
     let subprotocol = pick(&headers, subprotocols).map(ToOwned::to_owned);
     Ok(switch(accept, subprotocol, &headers, config))
+}
+
+/// The version of HTTP that a request is written in, as another server tells it (see [`respond`]).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum HttpVersion {
+    /// HTTP/1.0, which has no `Upgrade`.
+    Http10,
+    /// HTTP/1.1. §4.2.1, item 1: "An HTTP/1.1 or higher GET request".
+    Http11,
+    /// Before, and behind: what has no `Upgrade` either, as HTTP/2 and HTTP/3.
+    Other,
+}
+
+/// Whether `headers` tell no origin, or one of `origins`.
+pub(super) fn origin_allowed(headers: &Headers, origins: &[&str]) -> bool {
+    let origin = headers.get("Origin");
+    origin.is_none_or(|origin| {
+        core::str::from_utf8(origin).is_ok_and(|origin| origin::is_listed(origin, origins))
+    })
 }
 
 /// §4.1: "The method of the request MUST be GET"; methods have a case.

@@ -130,12 +130,15 @@ pub enum RequestError {
     Extensions,
     /// 400: `Origin` is repeated, or not text.
     Origin,
+    /// 403: the page that asks is from an origin that is not let in (RFC 6455 §10.2).
+    ForeignOrigin,
 }
 
 impl RequestError {
     /// The status that tells the client.
     pub const fn status(self) -> u16 {
         match self {
+            Self::ForeignOrigin => 403,
             Self::Method => 405,
             Self::TargetTooLong => 414,
             Self::Expectation => 417,
@@ -156,8 +159,10 @@ impl RequestError {
             // RFC 9110 §15.5.6: "MUST generate an Allow header field in a 405 response".
             405 => headers.set("Allow", "GET"),
             426 => {
-                // RFC 9110 §15.5.22: "MUST send an Upgrade header field in a 426 response".
+                // RFC 9110 §15.5.22: "MUST send an Upgrade header field in a 426 response"; §7.8: who does "MUST
+                // also send an "Upgrade" connection option".
                 headers.set("Upgrade", "websocket");
+                headers.set("Connection", "Upgrade");
                 // §4.4: "MUST respond with a |Sec-WebSocket-Version| header field".
                 headers.set("Sec-WebSocket-Version", "13");
             }
@@ -190,6 +195,7 @@ impl fmt::Display for RequestError {
             Self::Subprotocol => "the request's Sec-WebSocket-Protocol is not valid",
             Self::Extensions => "the request's Sec-WebSocket-Extensions is not valid",
             Self::Origin => "the request does not have one valid Origin field",
+            Self::ForeignOrigin => "the request is from a page of an origin that is not let in",
         })
     }
 }

@@ -5,8 +5,18 @@ use alloc::borrow::ToOwned;
 use ::http::{self, HeaderMap, HeaderName, HeaderValue, header::HOST};
 use bytes::Bytes;
 
-use super::{Headers, OfferError, Request, Response};
+use super::{Headers, HttpVersion, OfferError, Request, Response};
 use crate::Utf8Bytes;
+
+impl From<http::Version> for HttpVersion {
+    fn from(version: http::Version) -> Self {
+        match version {
+            http::Version::HTTP_10 => Self::Http10,
+            http::Version::HTTP_11 => Self::Http11,
+            _ => Self::Other,
+        }
+    }
+}
 
 impl From<HeaderMap> for Headers {
     fn from(map: HeaderMap) -> Self {

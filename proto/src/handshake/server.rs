@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     AnswerError, Exchange, HandshakeError, Headers, Request, RequestError, Response,
-    check::{check_extra, check_headers, check_method, pick, switch},
+    check::{check_extra, check_headers, check_method, origin_allowed, pick, switch},
     exchange::Rest,
     head::{Found, Head},
     origin,
@@ -192,9 +192,7 @@ impl Incoming {
     /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for
     /// certain sites SHOULD verify the |Origin|"; refuse with 403.
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
-        self.request
-            .origin()
-            .is_none_or(|origin| origin::is_listed(origin, origins))
+        origin_allowed(self.request.headers(), origins)
     }
 
     /// The first of the client's offers that is in `supported`; give it to [`accept`](Self::accept).

@@ -1,6 +1,6 @@
 //! From and to the types of the `http` crate.
 
-use bowline_proto::handshake::{Headers, OfferError};
+use bowline_proto::handshake::{Headers, HttpVersion, OfferError};
 use bytes::Bytes;
 
 use super::*;
@@ -43,6 +43,20 @@ fn requests() {
         .body(())
         .unwrap();
     assert_eq!(ours(two).unwrap_err(), OfferError::Host);
+}
+
+#[test]
+fn versions() {
+    use http::Version;
+    for (theirs, ours) in [
+        (Version::HTTP_09, HttpVersion::Other),
+        (Version::HTTP_10, HttpVersion::Http10),
+        (Version::HTTP_11, HttpVersion::Http11),
+        (Version::HTTP_2, HttpVersion::Other),
+        (Version::HTTP_3, HttpVersion::Other),
+    ] {
+        assert_eq!(HttpVersion::from(theirs), ours);
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Each option of the handshake, and that it is heeded.
 
-use bowline_proto::handshake::{Headers, OfferError, RequestError, ResponseError, respond};
+use bowline_proto::handshake::{
+    Headers, HttpVersion, OfferError, RequestError, ResponseError, respond,
+};
 
 use super::*;
 
@@ -135,7 +137,7 @@ fn max_head_line() {
         let fields = REQUEST.trim_end().lines().skip(1);
         let fields = fields.filter_map(|line| line.split_once(": "));
         let fields = fields.map(|(name, value)| (name, value.as_bytes()));
-        let responded = respond("GET", fields, &[], &config).map(|_| ());
+        let responded = respond(HttpVersion::Http11, "GET", fields, &[], None, &config).map(|_| ());
         match spare {
             0 => assert_eq!(responded, Ok(())),
             _ => assert_eq!(responded, Err(RequestError::FieldTooLong)),
@@ -165,7 +167,8 @@ fn max_head_fields() {
         config.max_head_fields = 5 - spare;
         let (_, result) = serve_with(config.clone(), &[REQUEST.as_bytes()], usize::MAX);
         let fields = [("Host", &b"a"[..]); 5];
-        let responded = respond("GET", fields, &[], &config).unwrap_err();
+        let responded =
+            respond(HttpVersion::Http11, "GET", fields, &[], None, &config).unwrap_err();
         match spare {
             0 => assert!(result.unwrap().is_some() && responded == RequestError::Host),
             _ => {

@@ -69,6 +69,22 @@ fn s4_4_a_426_names_the_protocol_and_its_version() {
     }
 }
 
+/// As another server sends it, which does not end its connection: "A sender of Upgrade MUST also send an
+/// "Upgrade" connection option in the Connection header field".
+#[test]
+fn rfc9110_s7_8_an_upgrade_goes_with_its_connection_option() {
+    for error in [RequestError::NoUpgrade, RequestError::WebSocketVersion] {
+        let headers = error.response().headers;
+        assert_eq!(headers.get("Upgrade"), Some(&b"websocket"[..]));
+        assert_eq!(headers.get("Connection"), Some(&b"Upgrade"[..]));
+    }
+    let headers = RequestError::Method.response().headers;
+    assert_eq!(
+        (headers.get("Upgrade"), headers.get("Connection")),
+        (None, None)
+    );
+}
+
 #[test]
 fn s4_2_2_an_application_refuses_with_an_answer_of_its_own() {
     let mut response = Response::new(403, "no");

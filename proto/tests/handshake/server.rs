@@ -2,7 +2,7 @@
 
 use bowline_proto::{
     Lost, RecvError,
-    handshake::{AnswerError, HandshakeError, Headers, RequestError, respond},
+    handshake::{AnswerError, HandshakeError, Headers, HttpVersion, RequestError, respond},
 };
 use proptest::prelude::*;
 
@@ -273,31 +273,47 @@ fn the_end_of_the_transport_behind_the_request_is_known_to_the_connection() {
     }
 }
 
-/// What another HTTP server would hand over: the method and the fields.
-fn parsed(request: &str) -> Option<(&str, Vec<Field<'_>>)> {
+/// What another HTTP server would hand over: the version, the method and the fields.
+fn parsed(request: &str) -> Option<(HttpVersion, &str, Vec<Field<'_>>)> {
     let (head, _) = request.split_once("\r\n\r\n")?;
     let (start, fields) = head.split_once("\r\n")?;
     let fields = fields.split("\r\n").map(|line| {
         let (name, value) = line.split_once(':')?;
         Some((name, bytes(value.trim_matches([' ', '\t']))))
     });
-    Some((start.split(' ').next()?, fields.collect::<Option<_>>()?))
+    let version = match start.rsplit(' ').next()? {
+        "HTTP/1.0" => HttpVersion::Http10,
+        "HTTP/1.1" => HttpVersion::Http11,
+        _ => HttpVersion::Other,
+    };
+    let method = start.split(' ').next()?;
+    Some((version, method, fields.collect::<Option<_>>()?))
 }
 
 type Field<'a> = (&'a str, Vec<u8>);
 
 fn respond_to(request: &str, subprotocols: &[&str]) -> Option<Result<Headers, RequestError>> {
-    let (method, fields) = parsed(request)?;
+    respond_if(request, subprotocols, None)
+}
+
+fn respond_if(
+    request: &str,
+    subprotocols: &[&str],
+    origins: Option<&[&str]>,
+) -> Option<Result<Headers, RequestError>> {
+    let (version, method, fields) = parsed(request)?;
     let fields = fields.iter().map(|(name, value)| (*name, &value[..]));
     Some(
-        respond(method, fields, subprotocols, &config()).map(|(headers, negotiated)| {
-            let picked = headers.get("Sec-WebSocket-Protocol");
-            assert_eq!(
-                picked,
-                negotiated.subprotocol.as_ref().map(|name| name.as_bytes())
-            );
-            headers
-        }),
+        respond(version, method, fields, subprotocols, origins, &config()).map(
+            |(headers, negotiated)| {
+                let picked = headers.get("Sec-WebSocket-Protocol");
+                assert_eq!(
+                    picked,
+                    negotiated.subprotocol.as_ref().map(|name| name.as_bytes())
+                );
+                headers
+            },
+        ),
     )
 }
 
@@ -309,7 +325,7 @@ fn respond_decides_as_the_machine_does() {
         // What the other server has checked, or has limits of its own for.
         if matches!(
             expected,
-            Syntax | Version | Http10 | Target | TargetTooLong | HeadTooLarge
+            Syntax | Version | Target | TargetTooLong | HeadTooLarge
         ) {
             continue;
         }
@@ -343,4 +359,49 @@ fn s4_2_2_respond_writes_the_101() {
         3,
         "none in common"
     );
+}
+
+/// Who has parsed it may have taken HTTP/1.0, as hyper does.
+#[test]
+fn rfc9110_s7_8_respond_refuses_http_1_0_and_what_is_no_1_1() {
+    for (version, error) in [
+        ("HTTP/1.0", RequestError::Http10),
+        ("HTTP/0.9", RequestError::Version),
+        ("HTTP/2.0", RequestError::Version),
+    ] {
+        let request = REQUEST.replacen("HTTP/1.1", version, 1);
+        assert_eq!(respond_to(&request, &[]), Some(Err(error)), "{version}");
+    }
+}
+
+#[test]
+fn s10_2_respond_lets_pages_in_by_their_origin() {
+    let ours = ["https://a.test", "http://b.test:81"];
+    for (origin, allowed) in [
+        ("", true),
+        ("Origin: https://a.test", true),
+        ("Origin: HTTPS://A.test:443", true),
+        ("Origin: http://b.test:81", true),
+        ("Origin: http://a.test", false),
+        ("Origin: http://b.test", false),
+        ("Origin: https://a.test.evil", false),
+        ("Origin: null", false),
+        ("Origin: nonsense", false),
+    ] {
+        let request = match origin {
+            "" => REQUEST.to_owned(),
+            origin => with(REQUEST, origin),
+        };
+        let answered = respond_if(&request, &[], Some(&ours)).unwrap();
+        match allowed {
+            true => assert!(answered.is_ok(), "{origin}"),
+            false => assert_eq!(answered, Err(RequestError::ForeignOrigin), "{origin}"),
+        }
+        assert!(respond_if(&request, &[], None).unwrap().is_ok(), "{origin}");
+        assert_eq!(
+            incoming(&request).origin_allowed(&ours),
+            allowed,
+            "{origin}"
+        );
+    }
 }
