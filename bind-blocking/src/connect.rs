@@ -1,5 +1,5 @@
 use std::{
-    io,
+    future, io,
     net::{SocketAddr, TcpStream, ToSocketAddrs},
     sync::mpsc,
     thread,
@@ -26,6 +26,9 @@ use crate::{Clock, MaybeTls, Transport, WebSocket, run::Runner};
 /// # Ok(()) }
 /// ```
 ///
+/// The addresses of a name are tried one after the other. One that does not answer gets an equal share of
+/// the time that is left, so that the others are tried as well.
+///
 /// The name is looked up in a thread of its own, because nothing can interrupt that; after the deadline
 /// nobody waits for it any more.
 ///
@@ -37,8 +40,8 @@ use crate::{Clock, MaybeTls, Transport, WebSocket, run::Runner};
 pub fn connect(
     to: impl Into<Connect>,
 ) -> Result<(WebSocket<MaybeTls<TcpStream>>, Response), ConnectError> {
-    open(Clock::default(), to.into(), |to, deadline| {
-        let stream = dial(to, deadline)?;
+    open(Clock::default(), to.into(), async |to, deadline| {
+        let stream = dial(look_up(to, deadline)?, deadline).await?;
         stream.set_nodelay(to.nodelay)?;
         Ok(stream)
     })
@@ -54,18 +57,18 @@ pub fn connect_over<S: Transport>(
     stream: S,
     to: impl Into<Connect>,
 ) -> Result<(WebSocket<MaybeTls<S>>, Response), ConnectError> {
-    open(stream.clock(), to.into(), |_, _| Ok(stream))
+    open(stream.clock(), to.into(), async |_, _| Ok(stream))
 }
 
 fn open<S: Transport>(
     clock: Clock,
     to: Connect,
-    stream: impl FnOnce(&Destination, &Deadline) -> Result<S, ConnectError>,
+    stream: impl AsyncFnOnce(&Destination, &Deadline) -> Result<S, ConnectError>,
 ) -> Result<(WebSocket<MaybeTls<S>>, Response), ConnectError> {
     let runner = Runner::new(clock.clone());
     let connected = bind::connect(to, clock.clone(), async |to| {
         let deadline = Deadline::new(clock, &to);
-        let stream = secure(&to, &deadline, || stream(&to, &deadline))?;
+        let stream = secure(&to, &deadline, stream(&to, &deadline)).await?;
         Ok(runner.over(stream, &to.config))
     });
     let (inner, response) = runner.run(connected)?;
@@ -80,8 +83,7 @@ struct Deadline {
 
 impl Deadline {
     fn new(clock: Clock, to: &Destination) -> Self {
-        let after = to.config.handshake_timeout;
-        let at = after.and_then(|after| clock.now().checked_add(after));
+        let at = to.deadline(clock.now());
         Self { clock, at }
     }
 
@@ -98,32 +100,26 @@ impl Deadline {
     }
 }
 
-fn dial(to: &Destination, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
-    let addrs = match to.addr() {
-        Some(addr) => vec![addr],
-        None => {
-            let name = (to.host.to_string(), to.port);
-            look_up(deadline, move || Ok(name.to_socket_addrs()?.collect()))?
-        }
-    };
-    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in addrs {
-        let connected = match deadline.left()? {
-            Some(left) => TcpStream::connect_timeout(&addr, left),
-            None => TcpStream::connect(addr),
-        };
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(why) => error = why,
-        }
+fn look_up(to: &Destination, deadline: &Deadline) -> Result<Vec<SocketAddr>, ConnectError> {
+    if let Some(addr) = to.addr() {
+        return Ok(vec![addr]);
     }
-    // Rather that the time is over than that the last address did not answer in it.
-    deadline.left()?;
-    Err(error.into())
+    let name = (to.host.to_string(), to.port);
+    ask(deadline, move || Ok(name.to_socket_addrs()?.collect()))
+}
+
+async fn dial(addrs: Vec<SocketAddr>, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
+    bind::dial(addrs, deadline.clock.clone(), deadline.at, |addr, time| {
+        future::ready(match time {
+            Some(time) => TcpStream::connect_timeout(&addr, time),
+            None => TcpStream::connect(addr),
+        })
+    })
+    .await
 }
 
 /// Leaves `resolve` to itself at the deadline, because nothing can interrupt it.
-fn look_up(
+fn ask(
     deadline: &Deadline,
     resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
 ) -> Result<Vec<SocketAddr>, ConnectError> {
@@ -142,16 +138,16 @@ fn look_up(
 }
 
 #[cfg(feature = "tls")]
-fn secure<S: Transport>(
+async fn secure<S: Transport>(
     to: &Destination,
     deadline: &Deadline,
-    stream: impl FnOnce() -> Result<S, ConnectError>,
+    stream: impl Future<Output = Result<S, ConnectError>>,
 ) -> Result<MaybeTls<S>, ConnectError> {
     if !to.tls {
-        return Ok(MaybeTls::Plain(stream()?));
+        return Ok(MaybeTls::Plain(stream.await?));
     }
     let (config, name) = (to.client_config()?, to.server_name()?);
-    let tls = crate::Tls::client(stream()?, config, name)?;
+    let tls = crate::Tls::client(stream.await?, config, name)?;
     loop {
         let left = deadline.left()?;
         tls.set_read_timeout(left)?;
@@ -165,16 +161,19 @@ fn secure<S: Transport>(
 }
 
 #[cfg(not(feature = "tls"))]
-fn secure<S: Transport>(
+async fn secure<S: Transport>(
     _: &Destination,
     _: &Deadline,
-    stream: impl FnOnce() -> Result<S, ConnectError>,
+    stream: impl Future<Output = Result<S, ConnectError>>,
 ) -> Result<MaybeTls<S>, ConnectError> {
-    Ok(MaybeTls::Plain(stream()?))
+    Ok(MaybeTls::Plain(stream.await?))
 }
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use std::{iter, net::TcpListener};
+
     use super::*;
 
     #[test]
@@ -183,12 +182,42 @@ mod tests {
         let at = clock.now().checked_add(Duration::from_millis(20));
         let deadline = Deadline { clock, at };
         let (hang, hangs) = mpsc::channel::<()>();
-        let found = look_up(&deadline, move || {
+        let found = ask(&deadline, move || {
             let _ = hangs.recv();
             Ok(Vec::new())
         });
         assert!(matches!(found, Err(ConnectError::TimedOut)));
         // It was still waiting.
         assert!(hang.send(()).is_ok());
+    }
+
+    /// An address that answers nothing: as many connections wait there as may. What it returns first keeps
+    /// it so.
+    #[cfg(target_os = "linux")]
+    fn black_hole() -> (impl Sized, SocketAddr) {
+        use socket2::{Domain, Socket, Type};
+
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        let connect = || TcpStream::connect_timeout(&addr, Duration::from_millis(100));
+        let waiting = iter::from_fn(|| connect().ok()).collect::<Vec<_>>();
+        ((listener, waiting), addr)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_others() {
+        let (_hole, first) = black_hole();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let second = listener.local_addr().unwrap();
+        let clock = Clock::default();
+        let at = clock.now().checked_add(Duration::from_secs(1));
+        let runner = Runner::<TcpStream>::new(clock.clone());
+        let stream = runner.run(dial(vec![first, second], &Deadline { clock, at }));
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), second);
     }
 }

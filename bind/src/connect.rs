@@ -3,7 +3,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use proto::{
-    Config, EntropyError, Utf8Bytes,
+    Config, EntropyError, Instant, Utf8Bytes,
     handshake::{HandshakeError, InvalidHeader, OfferError, Request, Response},
 };
 use url::{Host, Url};
@@ -219,6 +219,12 @@ impl Destination {
             Host::Ipv4(address) => Some((*address, self.port).into()),
             Host::Ipv6(address) => Some((*address, self.port).into()),
         }
+    }
+
+    /// When all has to be done that begins `now`.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        let after = self.config.handshake_timeout;
+        after.and_then(|after| now.checked_add(after))
     }
 }
 

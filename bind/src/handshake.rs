@@ -91,9 +91,10 @@ where
         let to = to.into().prepare()?;
         let started = timer.now();
         let mut client = Client::new(to.request.clone(), &to.config, started)?;
-        let after = to.config.handshake_timeout;
-        let deadline = after.and_then(|after| started.checked_add(after));
-        let io = within(transport(to), timer.clone(), deadline).await?;
+        let deadline = to.deadline(started);
+        let io = within(transport(to), timer.clone(), deadline)
+            .await
+            .unwrap_or(Err(ConnectError::TimedOut))?;
         let mut link = Link::new(io, timer);
         loop {
             match client.poll() {
@@ -117,18 +118,16 @@ where
     .await
 }
 
-/// What `step` comes to, before `deadline`.
-async fn within<U, T: Timer>(
-    step: impl Future<Output = Result<U, ConnectError>>,
+/// What `step` comes to; `None` if that is not before `deadline`.
+pub(crate) async fn within<U, T: Timer>(
+    step: impl Future<Output = U>,
     mut timer: T,
     deadline: Option<Instant>,
-) -> Result<U, ConnectError> {
+) -> Option<U> {
     let mut step = pin!(step);
     poll_fn(|cx| match (step.as_mut().poll(cx), deadline) {
-        (Poll::Pending, Some(deadline)) => timer
-            .poll_until(cx, deadline)
-            .map(|()| Err(ConnectError::TimedOut)),
-        (polled, _) => polled,
+        (Poll::Pending, Some(deadline)) => timer.poll_until(cx, deadline).map(|()| None),
+        (polled, _) => polled.map(Some),
     })
     .await
 }

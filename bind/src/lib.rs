@@ -5,6 +5,7 @@
 //! is in [`proto`]; what is here knows of waiting, of wakers and of time, and of no rule of the protocol.
 
 mod connect;
+mod dial;
 mod driver;
 mod error;
 #[cfg(feature = "futures")]
@@ -23,6 +24,7 @@ mod wakers;
 mod write_half;
 
 pub use connect::{Connect, ConnectError, Destination, UrlError, config};
+pub use dial::dial;
 pub use error::{Error, TrySendError};
 pub use handshake::{Incoming, NotAccepted, accept, accept_any, connect};
 pub use io::{PeerAddr, Read, Timer, Write};
