@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use bind::proto::{Negotiated, handshake::HandshakeError};
+use bind::proto::{Lost, Negotiated, handshake::HandshakeError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Clock, Config, Incoming, Io, Role, WebSocket};
+use crate::{Clock, Config, Incoming, Io, Role, WebSocket, io::in_runtime};
 
 /// Reads the request of a client that has connected, to be accepted or refused.
 ///
@@ -31,12 +31,22 @@ use crate::{Clock, Config, Incoming, Io, Role, WebSocket};
 ///
 /// [`HandshakeError::Request`] if the client's request is not a valid opening handshake;
 /// [`HandshakeError::TimedOut`] if it is not complete within
-/// [`handshake_timeout`](Config::handshake_timeout).
+/// [`handshake_timeout`](Config::handshake_timeout); [`HandshakeError::Lost`] outside of a runtime, if
+/// there is such a deadline.
+///
+/// # Panics
+///
+/// On a runtime without timers; see [Runtimes](crate#runtimes).
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: &Arc<Config>,
 ) -> impl Future<Output = Result<Incoming<S>, HandshakeError>> {
-    bind::accept(Io(stream), config, Clock::new())
+    let timed = config.handshake_timeout.is_some();
+    let accepted = bind::accept(Io(stream), config, Clock::new());
+    async move {
+        may_wait(timed)?;
+        accepted.await
+    }
 }
 
 /// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
@@ -44,11 +54,27 @@ pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 /// # Errors
 ///
 /// As [`accept`].
+///
+/// # Panics
+///
+/// As [`accept`].
 pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: &Arc<Config>,
 ) -> impl Future<Output = Result<WebSocket<S>, HandshakeError>> {
-    bind::accept_any(Io(stream), config, Clock::new())
+    let timed = config.handshake_timeout.is_some();
+    let accepted = bind::accept_any(Io(stream), config, Clock::new());
+    async move {
+        may_wait(timed)?;
+        accepted.await
+    }
+}
+
+fn may_wait(timed: bool) -> Result<(), HandshakeError> {
+    if timed && in_runtime().is_err() {
+        return Err(HandshakeError::Lost(Lost::Failed));
+    }
+    Ok(())
 }
 
 /// A WebSocket whose opening handshake somebody else has done: as a server with [`respond`], or as a

@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpStream, lookup_host},
 };
 
-use crate::{Clock, MaybeTls, WebSocket, tls::Security};
+use crate::{Clock, MaybeTls, WebSocket, io::in_runtime, tls::Security};
 
 /// Connects to a URL, or as a [`Connect`] says.
 ///
@@ -33,11 +33,16 @@ use crate::{Clock, MaybeTls, WebSocket, tls::Security};
 ///
 /// See [`ConnectError`]. [`ConnectError::TimedOut`] if name resolution, TCP, TLS and the opening
 /// handshake together take longer than
-/// [`handshake_timeout`](crate::Config::handshake_timeout).
+/// [`handshake_timeout`](crate::Config::handshake_timeout). [`ConnectError::Io`] outside of a runtime.
+///
+/// # Panics
+///
+/// On a runtime without I/O or without timers; see [Runtimes](crate#runtimes).
 pub async fn connect(
     to: impl Into<Connect>,
 ) -> Result<(WebSocket<MaybeTls<TcpStream>>, Response), ConnectError> {
     bind::connect(to, Clock::new(), async |to| {
+        in_runtime()?;
         let deadline = to.deadline(Clock::new().now());
         let security = Security::new(&to).await?;
         let stream = dial(look_up(&to).await?, deadline).await?;
@@ -55,11 +60,19 @@ pub async fn connect(
 /// # Errors
 ///
 /// As [`connect`].
+///
+/// # Panics
+///
+/// On a runtime without timers; see [Runtimes](crate#runtimes).
 pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     to: impl Into<Connect>,
 ) -> Result<(WebSocket<MaybeTls<S>>, Response), ConnectError> {
     bind::connect(to, Clock::new(), async |to| {
+        // Reading the roots of the platform wants one too.
+        if to.tls || to.config.handshake_timeout.is_some() {
+            in_runtime()?;
+        }
         Security::new(&to).await?.secure(stream).await
     })
     .await

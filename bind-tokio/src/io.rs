@@ -13,6 +13,7 @@ use bind::{PeerAddr, Read, Timer, Write, proto::Instant};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    runtime::Handle,
     time::{self, Sleep},
 };
 
@@ -75,6 +76,11 @@ impl PeerAddr for Io<TcpStream> {
     }
 }
 
+/// Fails outside of a runtime, where nothing can be waited for: tokio would panic.
+pub(crate) fn in_runtime() -> io::Result<()> {
+    Handle::try_current().map(drop).map_err(io::Error::other)
+}
+
 /// Where this clock begins: before any runtime whose clock was stopped by a test.
 static EPOCH: LazyLock<time::Instant> = LazyLock::new(|| {
     let now = std::time::Instant::now();
@@ -112,6 +118,13 @@ impl Clock {
             .get_or_insert_with(|| Box::pin(time::sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
+        }
+        if sleep.is_elapsed() {
+            if deadline <= time::Instant::now() {
+                return Poll::Ready(());
+            }
+            // Its runtime has ended, and to poll it would panic. The one that polls us has timers as well.
+            sleep.set(time::sleep_until(deadline));
         }
         // Out of its budget of work, a task would not be registered, and the next call would not know.
         pin!(tokio::task::unconstrained(sleep)).poll(cx)

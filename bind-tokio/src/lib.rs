@@ -53,6 +53,18 @@
 //!   then on. `closed()` tells how it ended.
 //! * A socket that is dropped ends without a Close; [`close`](bind::WebSocket::close) it.
 //!
+//! # Runtimes
+//!
+//! No task is spawned, and a transport of your own may be any that has the traits of tokio. But deadlines, and
+//! [`Config`] has some by default, are kept by the timers of the runtime that polls: build it with `enable_all`, or
+//! `enable_time`, and `enable_io` for [`connect`].
+//!
+//! * Without timers the first call that has to wait for a deadline panics, and without I/O [`connect`] does: tokio does
+//!   not tell beforehand. Outside of a runtime [`connect`], [`connect_over`], [`accept`] and [`accept_any`] return an error, and
+//!   a call of a socket that has to wait for a deadline panics.
+//! * A socket may move to another runtime and outlive the first: its deadlines go along. Tokio's `TcpStream` does not; once
+//!   its runtime has ended it fails, and the call with it, by [`Error::Lost`].
+//!
 //! # Features
 //!
 //! | feature | |

@@ -1,0 +1,73 @@
+//! Executors that end before their sockets do, and none at all.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use bowline_smol::{
+    Config, Deadline, Error, MaybeTls, Message, WebSocket, accept_any, config, connect,
+};
+use smol::{
+    Executor, Timer,
+    future::FutureExt,
+    net::{TcpListener, TcpStream},
+};
+
+/// A client whose executor has ended, as its thread has, after it waited there and so set a timer, and its
+/// server.
+fn ended(config: Config) -> (WebSocket<MaybeTls<TcpStream>>, WebSocket<TcpStream>) {
+    let work = async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let to = bowline_smol::Connect::new(format!("ws://localhost:{port}/")).config(config);
+        let served = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let config = Arc::new(bowline_smol::config());
+            accept_any(stream, &config).await.unwrap()
+        };
+        let (connected, server) = smol::future::zip(connect(to), served).await;
+        let mut client = connected.unwrap().0;
+        let nothing = async {
+            Timer::after(Duration::from_millis(1)).await;
+            Ok(None)
+        };
+        assert_eq!(client.recv().or(nothing).await.unwrap(), None);
+        (client, server)
+    };
+    let first = thread::spawn(|| {
+        let executor = Executor::new();
+        let task = executor.spawn(work);
+        smol::block_on(executor.run(task))
+    });
+    first.join().unwrap()
+}
+
+#[test]
+fn a_socket_outlives_its_executor() {
+    let (mut client, mut server) = ended(config());
+    let second = Executor::new();
+    let task = second.spawn(async move {
+        client.send("to another executor").await.unwrap();
+        let answer = client.recv().await.unwrap();
+        client.close(None).await.unwrap();
+        answer
+    });
+    let serve = async {
+        while let Some(message) = server.recv().await.unwrap() {
+            server.feed(message).await.unwrap();
+        }
+    };
+    let (answer, ()) = smol::block_on(second.run(smol::future::zip(task, serve)));
+    assert_eq!(answer, Some(Message::from("to another executor")));
+}
+
+#[test]
+fn the_deadlines_of_a_socket_outlive_its_executor() {
+    let mut config = config();
+    config.keep_alive = Some(Duration::from_millis(20));
+    config.pong_timeout = Some(Duration::from_millis(20));
+    // Nobody answers its Pings.
+    let (mut client, _server) = ended(config);
+    match smol::block_on(client.recv()) {
+        Err(Error::TimedOut(Deadline::Pong)) => {}
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,202 @@
+//! Runtimes that lack something, or have ended.
+
+use std::{
+    io,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bowline_tokio::{
+    Config, Connect, ConnectError, Deadline, Error, HandshakeError, Lost, MaybeTls, Message,
+    Negotiated, Role, WebSocket, accept, accept_any, config, connect, connect_over, from_parts,
+};
+use tokio::{
+    io::{DuplexStream, duplex},
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What `future` comes to, outside of a runtime; it does not have to wait.
+fn outside<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+#[track_caller]
+fn lacks_a_runtime<T>(result: Result<T, ConnectError>) {
+    match result {
+        Err(ConnectError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::Other),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it has connected"),
+    }
+}
+
+#[test]
+fn connecting_outside_of_a_runtime_is_an_error() {
+    lacks_a_runtime(outside(connect("ws://127.0.0.1:1/")));
+    lacks_a_runtime(outside(connect("ws://localhost:1/")));
+    #[cfg(feature = "tls")]
+    lacks_a_runtime(outside(connect("wss://localhost:1/")));
+    let mut config = config();
+    config.handshake_timeout = None;
+    lacks_a_runtime(outside(connect(
+        Connect::new("ws://127.0.0.1:1/").config(config),
+    )));
+    lacks_a_runtime(outside(connect_over(duplex(1).0, "ws://a.test/")));
+    #[cfg(feature = "tls")]
+    lacks_a_runtime(outside(connect_over(duplex(1).0, "wss://a.test/")));
+}
+
+#[test]
+fn accepting_outside_of_a_runtime_is_an_error() {
+    let config = Arc::new(config());
+    let (_client, server) = duplex(1);
+    let error = outside(accept(server, &config)).unwrap_err();
+    assert_eq!(error, HandshakeError::Lost(Lost::Failed));
+    let (_client, server) = duplex(1);
+    let error = outside(accept_any(server, &config)).unwrap_err();
+    assert_eq!(error, HandshakeError::Lost(Lost::Failed));
+}
+
+#[test]
+fn without_deadlines_no_runtime_is_needed() {
+    let mut config = config();
+    for deadline in [
+        &mut config.handshake_timeout,
+        &mut config.close_timeout,
+        &mut config.keep_alive,
+        &mut config.pong_timeout,
+        &mut config.write_timeout,
+    ] {
+        *deadline = None;
+    }
+    let config = Arc::new(config);
+    let (near, far) = duplex(1 << 16);
+    let mut connecting = pin!(connect_over(
+        near,
+        Connect::new("ws://a.test/").config(config.clone()),
+    ));
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(connecting.as_mut().poll(cx).is_pending());
+    let mut server = outside(accept_any(far, &config)).unwrap();
+    let (mut client, _) = outside(connecting).unwrap();
+    outside(client.send("over a duplex")).unwrap();
+    let message = outside(server.recv()).unwrap();
+    assert_eq!(message, Some(Message::from("over a duplex")));
+}
+
+#[test]
+#[should_panic = "timers are disabled"]
+fn tokio_does_not_tell_whether_there_are_timers() {
+    let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let _ = runtime.block_on(connect(url));
+}
+
+#[test]
+#[should_panic = "IO is disabled"]
+fn tokio_does_not_tell_whether_there_is_io() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let _ = runtime.block_on(connect("ws://127.0.0.1:1/"));
+}
+
+/// A client whose runtime has ended after it waited there, and so set a timer, and its server.
+fn ended() -> (WebSocket<MaybeTls<TcpStream>>, WebSocket<TcpStream>) {
+    let first = runtime();
+    let (mut client, server) = first.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let config = Arc::new(config());
+        let served = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            accept_any(stream, &config).await.unwrap()
+        };
+        let (connected, server) = tokio::join!(connect(url), served);
+        (connected.unwrap().0, server)
+    });
+    first.block_on(async { waits(client.recv()).await });
+    (client, server)
+}
+
+async fn waits(future: impl Future) {
+    assert!(timeout(Duration::from_millis(1), future).await.is_err());
+}
+
+#[track_caller]
+fn is_lost<T>(result: Result<T, Error>) {
+    match result {
+        Err(Error::Lost(_)) => {}
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("nothing is wrong"),
+    }
+}
+
+#[test]
+fn a_socket_whose_runtime_has_ended_is_lost() {
+    let second = runtime();
+    let (mut client, _server) = ended();
+    is_lost(second.block_on(client.recv()));
+    let (mut client, _server) = ended();
+    is_lost(second.block_on(client.close(None)));
+    let (mut reader, _writer) = ended().0.split();
+    is_lost(second.block_on(reader.recv()));
+    // Nobody has to wait for that.
+    let (mut client, _server) = ended();
+    is_lost(outside(client.recv()));
+}
+
+/// A client over `near` that waits in a runtime of its own, which then ends.
+fn waited_elsewhere(near: DuplexStream, config: Config) -> WebSocket<DuplexStream> {
+    let config = Arc::new(config);
+    let negotiated = Negotiated::default();
+    let mut client = from_parts(near, &[], negotiated, Role::Client, &config);
+    runtime().block_on(waits(client.recv()));
+    client
+}
+
+#[test]
+fn the_deadlines_of_a_socket_go_along_to_another_runtime() {
+    let second = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    // The deadline is the same in both.
+    let (near, _far) = duplex(1 << 16);
+    let mut client = waited_elsewhere(near, config());
+    match second.block_on(client.recv()) {
+        Err(Error::TimedOut(Deadline::Pong)) => {}
+        other => panic!("{other:?}"),
+    }
+    // It is another one.
+    let (near, _far) = duplex(1 << 16);
+    let mut client = waited_elsewhere(near, config());
+    match second.block_on(client.close(None)) {
+        Err(Error::TimedOut(Deadline::Close)) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_deadline_that_passed_between_two_runtimes_has_passed() {
+    let (near, _far) = duplex(1 << 16);
+    let mut config = config();
+    config.keep_alive = Some(Duration::from_millis(20));
+    config.pong_timeout = Some(Duration::from_millis(20));
+    let mut client = waited_elsewhere(near, config);
+    std::thread::sleep(Duration::from_millis(30));
+    match runtime().block_on(client.recv()) {
+        Err(Error::TimedOut(Deadline::Pong)) => {}
+        other => panic!("{other:?}"),
+    }
+}
