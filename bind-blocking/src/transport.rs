@@ -34,7 +34,8 @@ pub trait Transport {
     /// How long a read may wait; `None` for ever.
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// How long a write may wait.
+    /// How long a write may wait. Called before the first read and the first write; a socket of the system
+    /// that does not block is made to.
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Ends one direction or both. [`Shutdown::Both`] wakes whoever is blocked in a read or write.
@@ -75,6 +76,9 @@ macro_rules! socket {
             }
 
             fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                // One that does not block would not wait at all. Some systems hand it out from a listener
+                // that does not block.
+                self.set_nonblocking(false)?;
                 Self::set_write_timeout(self, timeout)
             }
 

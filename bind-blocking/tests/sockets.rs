@@ -1,9 +1,15 @@
 //! Over sockets of the system.
 
 use std::{
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Barrier, mpsc},
+    io,
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
+    time::Duration,
 };
 
 use bowline_blocking::{
@@ -56,7 +62,7 @@ fn one_deadline_is_for_all_of_it() {
     let port = listener.local_addr().unwrap().port();
     for scheme in ["ws", "wss"] {
         let mut config = config();
-        config.handshake_timeout = Some(std::time::Duration::from_millis(50));
+        config.handshake_timeout = Some(Duration::from_millis(50));
         let to = Connect::new(format!("{scheme}://127.0.0.1:{port}/")).config(config);
         match connect(to) {
             Err(ConnectError::TimedOut) => {}
@@ -85,12 +91,82 @@ fn a_unix_stream_is_a_transport() {
     serving.join().unwrap();
 }
 
+/// Counts what it is asked to read.
+struct Counted<S>(S, AtomicUsize);
+
+impl<S: Transport> Transport for Counted<S> {
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.read(buf)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+}
+
+/// Two sockets over streams that do not block. Each waits for the other for a while, and reads no more often
+/// than something may have come.
+fn wait_without_spinning<S: Transport + Send + Sync + 'static>(near: S, far: S) {
+    const WHILE: Duration = Duration::from_millis(200);
+    let [near, far] = [near, far].map(|end| Arc::new(Counted(end, AtomicUsize::new(0))));
+    let reads = [near.clone(), far.clone()];
+    let serving = thread::spawn(move || {
+        // The client waits in its handshake.
+        thread::sleep(WHILE);
+        let mut socket = accept_any(far, &Arc::new(config())).unwrap();
+        let message = socket.recv().unwrap().unwrap();
+        socket.send(message).unwrap();
+        assert_eq!(socket.recv().unwrap(), None);
+    });
+    let (mut socket, _) = connect_over(near, "ws://a.test/").unwrap();
+    thread::sleep(WHILE);
+    socket.send("after a while").unwrap();
+    assert_eq!(socket.recv().unwrap(), Some("after a while".into()));
+    socket.close(None).unwrap();
+    serving.join().unwrap();
+    for end in reads {
+        let reads = end.1.load(Ordering::Relaxed);
+        assert!(reads < 50, "{reads} reads");
+    }
+}
+
+/// On macOS and Windows a listener that does not block hands out such streams.
+#[test]
+fn a_stream_that_does_not_block_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    wait_without_spinning(near, far);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_stream_that_does_not_block_is_waited_for() {
+    let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    wait_without_spinning(near, far);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_large_message_is_read_straight_into_its_memory() {
-    use std::{
-        cell::Cell, io, net::Shutdown, ops::Range, os::unix::net::UnixStream, time::Duration,
-    };
+    use std::{cell::Cell, ops::Range, os::unix::net::UnixStream};
 
     /// Remembers where the last read was to put its bytes.
     struct Seen(UnixStream, Cell<Range<usize>>);
