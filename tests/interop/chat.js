@@ -3,8 +3,8 @@
 // usage: node chat.js PROGRAM SCREENSHOT
 //
 // The page's side of the contract is its element ids: #name and #join (or ?name=X joins at once), #text
-// and #send, #messages, #online, #status (`open`, `closed 1001 clean`), #buffered, #leave; and
-// `window.socket`. Prints `pass NAME` or `FAIL NAME: why` for every check, and `end` after the last.
+// and #send, #messages (of which one's own are `.own`, and what nobody said `.notice`), #online, #status (`open`,
+// `closed 1001 clean`), #waiting around #buffered, #leave; and `window.socket`. Prints `pass NAME` or `FAIL NAME: why` for every check, and `end` after the last.
 'use strict';
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
@@ -85,6 +85,10 @@ async function say(page, line) {
 
 const hears = (page, line) =>
   page.waitForFunction((l) => [...document.querySelectorAll('#messages > *')].some((m) => m.textContent.includes(l)), line);
+
+// What is in the list and was said, and whether it is shown as one's own.
+const said = (page) => page.evaluate(() => [...document.querySelectorAll('#messages > :not(.notice)')]
+  .map((m) => [m.querySelector('span').textContent, m.classList.contains('own')]));
 
 // Notes in `window.parts` which parts of a flood arrive, whole, in the order in which they do.
 const listen = (page) => page.evaluate((filler) => {
@@ -176,11 +180,59 @@ async function main() {
       assert.equal(await ada.locator('#bold').count(), 0);
     });
     await ada.screenshot({ path: screenshot });
+    await check('it fits a screen of 360 pixels', async () => {
+      const wide = ada.viewportSize();
+      await ada.setViewportSize({ width: 360, height: 640 });
+      const [page, hint, room] = await ada.evaluate(() => {
+        const input = document.querySelector('#text');
+        const style = getComputedStyle(input);
+        const pen = document.createElement('canvas').getContext('2d');
+        pen.font = style.font;
+        return [document.documentElement.scrollWidth, pen.measureText(input.placeholder).width,
+          input.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)];
+      });
+      await ada.setViewportSize(wide);
+      assert.ok(page <= 360, `the page is ${page} pixels wide`);
+      assert.ok(hint <= room, `the placeholder takes ${hint} pixels of ${room}`);
+      return `${Math.round(hint)} of ${Math.round(room)}`;
+    });
     await check('leaving closes with 1000, clean', async () => {
       await bob.click('#leave');
       await shows(bob, '#status', 'closed 1000 clean');
       await shows(ada, '#online', '1');
       await bob.context().close();
+    });
+
+    await check('two of one name are told apart', async () => {
+      const [one, other] = [await open('?name=anna'), await open('?name=anna')];
+      for (const page of [one, other]) await shows(page, '#online', '3');
+      await say(one, 'from the one anna');
+      await say(other, 'from the other anna');
+      for (const page of [one, other, ada]) await hears(page, 'anna: from the other anna');
+      const last = async (page) => (await said(page)).slice(-2);
+      assert.deepEqual(await last(one), [['from the one anna', true], ['from the other anna', false]]);
+      assert.deepEqual(await last(other), [['from the one anna', false], ['from the other anna', true]]);
+      assert.deepEqual(await last(ada), [['from the one anna', false], ['from the other anna', false]]);
+      for (const page of [one, other]) await page.context().close();
+      await shows(ada, '#online', '1');
+    });
+    await check('who comes late sees the last 20 messages, and who comes again sees none twice', async () => {
+      const lines = Array.from({ length: 21 }, (_, i) => `line ${i}`);
+      for (const line of lines) await say(ada, line);
+      await hears(ada, 'ada: line 20');
+      const late = await open('?name=late');
+      await shows(late, '#online', '2');
+      assert.deepEqual(await said(late), lines.slice(1).map((line) => [line, false]));
+      await late.click('#leave');
+      await shows(late, '#status', 'closed 1000 clean');
+      await hears(late, 'You have left.');
+      await say(ada, 'while late was away');
+      await late.click('#join');
+      await hears(late, 'ada: while late was away');
+      await shows(late, '#online', '2');
+      assert.deepEqual((await said(late)).map(([line]) => line), [...lines.slice(1), 'while late was away']);
+      await late.context().close();
+      await shows(ada, '#online', '1');
     });
 
     bob = await open('?name=bob');
@@ -197,7 +249,18 @@ async function main() {
       assert.ok(left > PART, `the stuck tab has read: only ${left} octets are on their way`);
       return `${Date.now() - started} ms, ${left} octets on their way to the third`;
     });
-    await check('bufferedAmount is back at 0', () => shows(ada, '#buffered', '0'));
+    await check('bufferedAmount is back at 0, and no longer shown', async () => {
+      await shows(ada, '#buffered', '0');
+      await ada.waitForSelector('#waiting', { state: 'hidden' });
+    });
+    await check('it is shown while something waits', async () => {
+      // Of the page's own socket, which then tells the truth again.
+      await ada.evaluate(() => Object.defineProperty(window.socket, 'bufferedAmount', { value: 5, configurable: true }));
+      await ada.waitForSelector('#waiting', { state: 'visible' });
+      assert.match(await text(ada, '#waiting'), /^5 bytes wait/);
+      await ada.evaluate(() => { delete window.socket.bufferedAmount; });
+      await ada.waitForSelector('#waiting', { state: 'hidden' });
+    });
     await check('talk goes on beside the stuck tab', async () => {
       await say(bob, 'still there?');
       await hears(ada, 'bob: still there?');
@@ -234,6 +297,30 @@ async function main() {
     await check('its end closes with 1001, clean', async () => {
       await shows(ada, '#status', 'closed 1001 clean');
       await shows(bob, '#status', 'closed 1001 clean');
+    });
+    await check('a server that is not there is told in words', async () => {
+      await hears(ada, 'The server has closed the connection: the server stops.');
+      assert.equal(await text(ada, '#join'), 'Join again');
+      await ada.click('#join');
+      await hears(ada, 'The server cannot be reached.');
+      await shows(ada, '#status', 'closed 1006 unclean');
+    });
+    const again = await startServer(port);
+    await check('one that is there again can be joined again', async () => {
+      const before = (await said(ada)).length;
+      await ada.click('#join');
+      await shows(ada, '#status', 'open');
+      await shows(ada, '#online', '1');
+      await say(ada, 'to the new server');
+      await hears(ada, 'ada: to the new server');
+      const lines = await said(ada);
+      assert.deepEqual([lines.length, lines.at(-1)], [before + 1, ['to the new server', true]]);
+    });
+    again.server.kill('SIGKILL');
+    await check('a connection that is lost is told in words', async () => {
+      await hears(ada, 'The connection was lost.');
+      await shows(ada, '#status', 'closed 1006 unclean');
+      assert.ok(await ada.locator('#join').isVisible());
     });
     await check('the page asks nobody else', () => assert.deepEqual(strangers, []));
     await check('the page throws nothing', () => assert.deepEqual(errors, []));

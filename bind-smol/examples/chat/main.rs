@@ -16,7 +16,6 @@ use hyper::{
     service::service_fn,
     upgrade::OnUpgrade,
 };
-use serde_json::json;
 use smol::{
     Executor, Timer,
     channel::{self, Receiver},
@@ -175,9 +174,7 @@ impl Chat {
                     return socket.close(frame).await;
                 }
                 Next::Message(message) => match message? {
-                    Some(Message::Text(text)) => {
-                        self.room.tell(json!({ "from": name, "text": &*text }));
-                    }
+                    Some(Message::Text(text)) => seat.say(&text),
                     Some(Message::Binary(_)) => {
                         let frame = goodbye(CloseCode::UNSUPPORTED_DATA, "text only");
                         return socket.close(frame).await;

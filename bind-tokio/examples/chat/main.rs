@@ -16,7 +16,6 @@ use hyper::{
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
     select, signal,
@@ -161,10 +160,7 @@ impl Chat {
                 },
                 // Also writes what was fed, answers pings and keeps time.
                 message = socket.recv() => match message? {
-                    Some(Message::Text(text)) => {
-                        let line = json!({ "from": name, "text": &*text });
-                        self.room.tell(line);
-                    }
+                    Some(Message::Text(text)) => seat.say(&text),
                     Some(Message::Binary(_)) => {
                         let frame = goodbye(CloseCode::UNSUPPORTED_DATA, "text only");
                         return socket.close(frame).await;
