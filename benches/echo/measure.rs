@@ -44,6 +44,7 @@ impl Measure {
             Self::Upgrade => upgrades(server).map(value),
             Self::Idle(compression) => idle(server, compression).map(value),
             Self::SystemCalls(load) => system_calls(server, &load).map(value),
+            Self::Switches(load) => switches(server, &load).map(value),
             Self::Instructions(load) => instructions(server, &load).map(value),
         }
     }
@@ -125,6 +126,16 @@ fn system_calls(server: &Server, load: &Load) -> io::Result<f64> {
         Ok(())
     })?;
     Ok(calls as f64 / messages as f64)
+}
+
+fn switches(server: &Server, load: &Load) -> io::Result<f64> {
+    let process = start(server, load.compression, &[])?;
+    let mut generator = Generator::connect(process.addr, load, server.kind == Kind::Raw)?;
+    warm_up(&mut generator, load)?;
+    let before = process.switches()?;
+    let answered = generator.run(Enough::At(Instant::now() + MEASURED))?;
+    let switches = process.switches()? - before;
+    Ok(switches as f64 * 1e3 / answered.messages as f64)
 }
 
 /// The difference between two runs, so that what a server does once falls out.

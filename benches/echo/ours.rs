@@ -6,7 +6,7 @@ use bowline_tokio::{Config, Deflate};
 
 use crate::{
     frames::Takeover,
-    servers::{on_smol, on_threads, on_tokio},
+    servers::{on_smol, on_smol_in_turns, on_threads, on_tokio},
 };
 
 type Ended = Result<(), Box<dyn Error + Send + Sync>>;
@@ -27,16 +27,23 @@ pub(crate) fn tokio(listener: TcpListener, compression: Option<Takeover>) -> io:
 
 pub(crate) fn smol(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
     let config = Arc::new(with(bowline_smol::config(), compression));
-    on_smol(listener, move |stream| {
-        let config = config.clone();
-        async move {
-            let mut socket = bowline_smol::accept_any(stream, &config).await?;
-            while let Some(message) = socket.recv().await? {
-                socket.feed(message).await?;
-            }
-            Ended::Ok(())
-        }
-    })
+    on_smol(listener, move |stream| echo_on_smol(stream, config.clone()))
+}
+
+pub(crate) fn smol_in_turns(
+    listener: TcpListener,
+    compression: Option<Takeover>,
+) -> io::Result<()> {
+    let config = Arc::new(with(bowline_smol::config(), compression));
+    on_smol_in_turns(listener, move |stream| echo_on_smol(stream, config.clone()))
+}
+
+async fn echo_on_smol(stream: smol::net::TcpStream, config: Arc<Config>) -> Ended {
+    let mut socket = bowline_smol::accept_any(stream, &config).await?;
+    while let Some(message) = socket.recv().await? {
+        socket.feed(message).await?;
+    }
+    Ok(())
 }
 
 pub(crate) fn blocking(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {

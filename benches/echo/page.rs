@@ -119,6 +119,12 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
             Measure::SystemCalls(_) | Measure::Instructions(_)
         )
     });
+    report.paragraph(
+        "For each thousand messages: how often a thread of the server makes room for another thread, or for          another process that wants its core. On smol async-io has a thread of its own, which looks at the sockets as well; with a loop of          its own the server's thread does it after every 8 tasks, and not only after 200 (see the crate docs of `bowline-smol`).",
+    );
+    table(&mut report, servers, measured, |row| {
+        matches!(row.measure, Measure::Switches(_))
+    });
     reasons(&mut report, servers, measured);
     for name in [
         "50x16 B, depth 1",

@@ -79,6 +79,21 @@ impl Process {
         Ok(pages * rustix::param::page_size() as u64)
     }
 
+    /// How often its threads made room for another, and were made to.
+    pub(crate) fn switches(&self) -> io::Result<u64> {
+        let mut switches = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let status = fs::read_to_string(thread?.path().join("status"))?;
+            let counts = status
+                .lines()
+                .filter_map(|line| line.split_once("ctxt_switches:"));
+            switches += counts
+                .filter_map(|(_, count)| count.trim().parse::<u64>().ok())
+                .sum::<u64>();
+        }
+        Ok(switches)
+    }
+
     /// System calls while `work` is done, counted by `perf`.
     pub(crate) fn system_calls(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
         let pid = self.child.id().to_string();

@@ -19,6 +19,8 @@ pub(crate) enum Measure {
     Idle(Option<Takeover>),
     /// System calls of the server for a message.
     SystemCalls(Load),
+    /// How often a thread of the server makes room for another, in a thousand messages.
+    Switches(Load),
     /// Instructions of the server for a message, without those of the system.
     Instructions(Load),
 }
@@ -112,6 +114,16 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[("bowline-tokio", 0.04)],
     },
     Row {
+        name: "switches, 200x512 B deflate, takeover",
+        measure: Measure::Switches(deflated(true)),
+        goals: &[],
+    },
+    Row {
+        name: "switches, 200x512 B deflate, no takeover",
+        measure: Measure::Switches(deflated(false)),
+        goals: &[],
+    },
+    Row {
         name: "instructions, 1x16 B, depth 1",
         measure: Measure::Instructions(text(1, 16, 1)),
         goals: &[("bowline-tokio", 2400.0)],
@@ -143,9 +155,10 @@ const fn deflated(takeover: Takeover) -> Load {
 impl Measure {
     pub(crate) fn compression(self) -> Option<Takeover> {
         match self {
-            Self::Cpu(load) | Self::SystemCalls(load) | Self::Instructions(load) => {
-                load.compression
-            }
+            Self::Cpu(load)
+            | Self::SystemCalls(load)
+            | Self::Switches(load)
+            | Self::Instructions(load) => load.compression,
             Self::Idle(compression) => compression,
             Self::Upgrade => None,
         }
@@ -155,7 +168,7 @@ impl Measure {
     pub(crate) fn rounds(self) -> usize {
         match self {
             Self::Cpu(load) if load.compression.is_none() => 5,
-            Self::Cpu(_) | Self::Upgrade => 3,
+            Self::Cpu(_) | Self::Upgrade | Self::Switches(_) => 3,
             Self::Idle(_) | Self::SystemCalls(_) | Self::Instructions(_) => 1,
         }
     }

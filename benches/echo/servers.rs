@@ -70,6 +70,11 @@ pub(crate) fn all() -> Vec<Server> {
         Server::new("bowline-tokio", (Tokio, Ours, Full), ours::tokio),
         Server::new("smol, TCP only", (Smol, Raw, None), floor::smol),
         Server::new("bowline-smol", (Smol, Ours, Full), ours::smol),
+        Server::new(
+            "bowline-smol, own loop",
+            (Smol, Ours, Full),
+            ours::smol_in_turns,
+        ),
         Server::new("blocking, TCP only", (Blocking, Raw, None), floor::blocking),
         Server::new("bowline-blocking", (Blocking, Ours, Full), ours::blocking),
     ];
@@ -98,20 +103,52 @@ where
     })
 }
 
+/// Each connection is a task of one thread, which looks at the sockets when no task can go on, or after 200.
 pub(crate) fn on_smol<E, F>(listener: TcpListener, echo: E) -> io::Result<()>
 where
     E: Fn(smol::net::TcpStream) -> F,
     F: Future<Output: Send> + Send + 'static,
 {
     let executor = Arc::new(smol::Executor::new());
-    smol::block_on(executor.run(async {
-        let listener: smol::net::TcpListener = smol::Async::new(listener)?.into();
+    smol::block_on(executor.run(listen(listener, &executor, echo)))
+}
+
+/// The same, but that it looks at the sockets after a few tasks: the crate docs of `bowline-smol` tell why.
+pub(crate) fn on_smol_in_turns<E, F>(listener: TcpListener, echo: E) -> io::Result<()>
+where
+    E: Fn(smol::net::TcpStream) -> F,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let executor = Arc::new(smol::Executor::new());
+    let turns = async {
         loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            executor.spawn(echo(stream)).detach();
+            for _ in 0..TURN {
+                executor.tick().await;
+            }
+            smol::future::yield_now().await;
         }
-    }))
+    };
+    smol::block_on(smol::future::or(listen(listener, &executor, echo), turns))
+}
+
+/// Tasks between two looks at the sockets.
+const TURN: usize = 8;
+
+async fn listen<E, F>(
+    listener: TcpListener,
+    executor: &smol::Executor<'static>,
+    echo: E,
+) -> io::Result<()>
+where
+    E: Fn(smol::net::TcpStream) -> F,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let listener: smol::net::TcpListener = smol::Async::new(listener)?.into();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        executor.spawn(echo(stream)).detach();
+    }
 }
 
 /// Each connection has a thread.

@@ -4,11 +4,12 @@
 //! threads serve, one by default. `DEFLATE=1` agrees to compression. `MODE` may be `simple` or `batch`;
 //! there is one loop for both.
 
-use std::{error::Error, future::pending, sync::Arc, thread};
+use std::{error::Error, sync::Arc, thread};
 
 use bowline_smol::{self as bowline, Config, accept_any};
 use smol::{
     Executor, block_on,
+    future::{FutureExt, yield_now},
     net::{TcpListener, TcpStream},
 };
 
@@ -24,9 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let executor = Arc::new(Executor::new());
     for _ in 1..arguments.threads {
         let executor = executor.clone();
-        thread::spawn(move || block_on(executor.run(pending::<()>())));
+        thread::spawn(move || block_on(turns::<()>(&executor)));
     }
-    block_on(executor.run(async {
+    let listen = async {
         let listener = TcpListener::bind(arguments.addr).await?;
         println!("listening on {}", listener.local_addr()?);
         loop {
@@ -35,7 +36,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             let served = executor.spawn(echo(stream, arguments.config.clone()));
             served.detach();
         }
-    }))
+    };
+    block_on(listen.or(turns(&executor)))
+}
+
+/// Runs tasks, and looks at the sockets after every few of them; the crate docs tell why.
+async fn turns<T>(executor: &Executor<'_>) -> T {
+    loop {
+        for _ in 0..8 {
+            executor.tick().await;
+        }
+        yield_now().await;
+    }
 }
 
 async fn echo(stream: TcpStream, config: Arc<Config>) -> Ended {

@@ -65,6 +65,31 @@
 //! has broken the protocol, may so have to wait for `close_timeout` until it sees the end.
 //! `smol::net::TcpStream` has no such fault, and is made `From` an `Async<TcpStream>`.
 //!
+//! ## The thread that looks at the sockets
+//!
+//! A thread in `smol::block_on` (`async_io::block_on`) looks at its sockets when its future waits. With
+//! `Executor::run` as the future that is when no task can go on, or after 200 of them: with tasks of 30 µs,
+//! such as a message of 512 bytes that is compressed with context takeover takes, after 6 ms. async-io has a thread of its own for
+//! such cases, which looks 50 µs after the last look, and then interrupts the executor's thread again and again: a server of 200
+//! connections on one core came to 100 to 250 switches between threads for each thousand messages, on tokio to 10, and
+//! a message took up to twice as long; on two cores, of which the clients needed one, a third longer. A loop of your own,
+//! which looks after every 8 tasks, came to 20, and took as long as tokio:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # let executor = Arc::new(smol::Executor::<'static>::new());
+//! smol::block_on(async {
+//!     loop {
+//!         for _ in 0..8 {
+//!             executor.tick().await;
+//!         }
+//!         smol::future::yield_now().await;
+//!     }
+//! });
+//! ```
+//!
+//! Each look is three system calls, so small messages are no faster by it.
+//!
 //! # Features
 //!
 //! | feature | |
