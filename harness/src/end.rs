@@ -563,6 +563,9 @@ impl End {
             if let Some(payload) = tx.poll_ping() {
                 rx.handle_ping_left(payload);
             }
+            if tx.is_closed() {
+                rx.handle_close_sent();
+            }
         }
     }
 

@@ -180,6 +180,17 @@ impl Closed {
     pub const NO_STATUS: u16 = 1005;
     /// "1006 … the connection was closed abnormally" (RFC 6455 §7.4.1).
     pub const ABNORMAL: u16 = 1006;
+
+    /// The end of a connection whose peer sent no Close.
+    pub fn abnormal(initiator: Initiator, cause: Option<RecvError>) -> Self {
+        Self {
+            code: Self::ABNORMAL,
+            reason: Utf8Bytes::default(),
+            initiator,
+            clean: false,
+            cause,
+        }
+    }
 }
 
 impl fmt::Display for Closed {

@@ -109,6 +109,9 @@ impl Connection {
         if let Some(payload) = self.tx.poll_ping() {
             self.rx.handle_ping_left(payload);
         }
+        if self.tx.is_closed() {
+            self.rx.handle_close_sent();
+        }
     }
 
     /// Time has passed: call it when [`poll_timeout`](Self::poll_timeout) says so, after one more
@@ -250,10 +253,11 @@ impl Connection {
 
     /// The two directions, to be driven apart.
     ///
-    /// Whoever drives the receiver hands on four things: [`Receiver::poll_control`] to
+    /// The driver of the receiver hands on five things: [`Receiver::poll_control`] to
     /// [`Sender::handle_control`]; [`Sender::poll_ping`] to [`Receiver::handle_ping_left`]; the end
-    /// of either (a `handle_timeout` that fails, [`Sender::end`]) to the other's `handle_end`; and a
-    /// Close that the sender began to [`Receiver::handle_closing`].
+    /// of either (a `handle_timeout` that fails, [`Sender::end`]) to the other's `handle_end`; a
+    /// Close that the sender began to [`Receiver::handle_closing`]; and that this Close has left
+    /// ([`Sender::is_closed`]) to [`Receiver::handle_close_sent`].
     pub fn split(self) -> (Receiver, Sender) {
         (self.rx, self.tx)
     }
@@ -261,6 +265,9 @@ impl Connection {
     fn settle(&mut self) {
         if let Some(control) = self.rx.poll_control() {
             self.tx.handle_control(control);
+        }
+        if self.tx.is_closed() {
+            self.rx.handle_close_sent();
         }
         if let Some(end) = self.rx.end() {
             self.tx.handle_end(end);

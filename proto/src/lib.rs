@@ -203,3 +203,11 @@ pub use recv::{Receiver, RecvBuf};
 pub use send::{Sender, Transmit};
 pub use time::Instant;
 pub use utf8::{InvalidUtf8, Utf8Bytes};
+
+/// Gives back the memory that this thread keeps for messages to come. A binding whose threads wait calls
+/// this before one of them waits for long.
+#[cfg(feature = "std")]
+#[doc(hidden)]
+pub fn release_thread_memory() {
+    recv::release_thread_memory();
+}

@@ -22,6 +22,8 @@ use ending::{Ending, Phase};
 use input::Input;
 pub use input::RecvBuf;
 use partial::{Partial, Pull};
+#[cfg(feature = "std")]
+pub(crate) use spare::release as release_thread_memory;
 use timers::Timers;
 
 /// The receiving half of a [`Connection`](crate::Connection).
@@ -124,7 +126,11 @@ impl Receiver {
         if self.phase == Phase::Done {
             None
         } else {
-            self.timers.poll_timeout()
+            let timers = self.timers.poll_timeout();
+            match self.linger_timeout() {
+                Some(linger) => Some(timers.map_or(linger, |at| at.min(linger))),
+                None => timers,
+            }
         }
     }
 
@@ -135,10 +141,10 @@ impl Receiver {
         if self.phase == Phase::Done {
             return Ok(());
         }
-        let Some(deadline) =
-            self.timers
-                .handle_timeout(&self.config, now, self.drained, &mut self.owed)
-        else {
+        let passed = self
+            .timers
+            .handle_timeout(&self.config, now, self.drained, &mut self.owed);
+        let Some(deadline) = self.end_linger(now).or(passed) else {
             return Ok(());
         };
         let error = RecvError::TimedOut(deadline);
@@ -212,6 +218,20 @@ impl Receiver {
         self.poll(Pull::Chunks)
     }
 
+    /// Takes back chunks of the message that is under way: all that [`poll_chunk`](Self::poll_chunk) gave of
+    /// it, in order, and none of which the application has seen. So the message still belongs to the method
+    /// that the application calls next.
+    pub fn put_back(&mut self, chunk: Chunk) {
+        if let Some(partial) = &mut self.partial {
+            partial.put_back(chunk);
+        }
+    }
+
+    /// Limits, deadlines and policy.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Whether there was no event because a compressed message is skipped, in steps: nothing can be
     /// read yet, so ask for the next event again, and do not wait for the transport.
     #[inline]
@@ -279,8 +299,7 @@ impl Receiver {
                     return Err(error.into());
                 }
             },
-            // §7.1.1, §1.4: "discards any further data received".
-            Phase::Draining | Phase::Drained | Phase::Done => self.input.clear(),
+            Phase::Draining | Phase::Drained | Phase::Done => self.discard_input(),
         }
         if let Some(end) = self.ending.as_mut().and_then(|it| it.end.take()) {
             self.finish(end)?;

@@ -2,8 +2,12 @@
 
 use alloc::string::ToString;
 
+use core::time::Duration;
+
 use super::Receiver;
-use crate::{CloseCode, CloseFrame, Closed, Initiator, Lost, RecvError, Role};
+use crate::{
+    CloseCode, CloseFrame, Closed, Deadline, Initiator, Instant, Lost, RecvError, Role, time::Timer,
+};
 
 /// What is known of the end, once that has begun.
 #[derive(Default)]
@@ -16,6 +20,23 @@ pub(super) struct Ending {
     pub(super) close: Option<Option<CloseFrame>>,
     pub(super) initiator: Option<Initiator>,
     pub(super) cause: Option<RecvError>,
+    /// A server's wait for the end of the transport, once both Closes are over.
+    linger: Option<Linger>,
+}
+
+/// How long, and for how many bytes, a server still reads after both Closes.
+///
+/// RFC 6455 §7.1.1: the server "MUST close the TCP connection immediately". It ends its own direction at
+/// once; to end the transport while bytes are on their way would be answered by a reset.
+struct Linger {
+    timer: Timer,
+    /// How many bytes may still be discarded.
+    remaining: usize,
+}
+
+impl Linger {
+    const TIME: Duration = Duration::from_secs(1);
+    const BYTES: usize = 64 << 10;
 }
 
 /// How far the receiving direction has come.
@@ -47,6 +68,54 @@ impl Receiver {
     pub fn handle_closing(&mut self) {
         self.ending().initiator.get_or_insert(Initiator::Local);
         self.timers.handle_closing(&self.config);
+    }
+
+    /// Our Close has left. Once the peer's Close has come as well, a server gives the peer a second to end
+    /// the transport, or [`close_timeout`](crate::Config::close_timeout) if that is less, and discards no
+    /// more than 64 KiB meanwhile (RFC 6455 §7.1.1).
+    pub fn handle_close_sent(&mut self) {
+        if self.role == Role::Server
+            && let Some(ending) = &mut self.ending
+            && ending.close.is_some()
+        {
+            ending.linger.get_or_insert(Linger {
+                timer: Timer::DUE,
+                remaining: Linger::BYTES,
+            });
+        }
+    }
+
+    /// When the wait for the end of the transport is over.
+    #[inline]
+    pub(super) fn linger_timeout(&self) -> Option<Instant> {
+        let linger = self.ending.as_ref()?.linger.as_ref()?;
+        linger.timer.at()
+    }
+
+    /// The deadline of closing, if the wait for the end of the transport is over.
+    pub(super) fn end_linger(&mut self, now: Instant) -> Option<Deadline> {
+        let time = self.config.close_timeout;
+        let time = time.map_or(Linger::TIME, |time| time.min(Linger::TIME));
+        let linger = self.ending.as_mut()?.linger.as_mut()?;
+        let is_over = linger.timer.is_over(now, Some(time));
+        is_over.then(|| {
+            linger.timer = Timer::OFF;
+            Deadline::Close
+        })
+    }
+
+    /// §7.1.1, §1.4: "discards any further data received".
+    pub(super) fn discard_input(&mut self) {
+        let len = self.input.bytes().len();
+        self.input.clear();
+        if self.phase == Phase::Draining
+            && let Some(linger) = self.ending.as_mut().and_then(|it| it.linger.as_mut())
+        {
+            linger.remaining = linger.remaining.saturating_sub(len);
+            if linger.remaining == 0 {
+                self.phase = Phase::Drained;
+            }
+        }
     }
 
     /// Whether the transport has nothing more to deliver that would matter. What the peer is owed may
@@ -90,10 +159,10 @@ impl Receiver {
         }
     }
 
-    /// How the connection ended, where `sent` tells whether our Close has left; `None` before
-    /// [`is_done`](Self::is_done).
+    /// How the connection ended, as far as that is known, where `sent` says whether our Close has left;
+    /// `None` before the peer's Close was received, or the transport has ended.
     pub fn closed(&self, sent: bool) -> Option<Closed> {
-        if !self.is_drained() {
+        if !self.is_drained() && !self.is_closed() {
             return None;
         }
         let ending = self.ending.as_ref()?;

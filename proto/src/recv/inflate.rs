@@ -25,6 +25,7 @@ impl Partial {
 
     /// Takes more of the frame from `input`, inflates and checks it. Tells how much of `input` it took:
     /// all, or enough for a chunk, or for a step of skipping.
+    #[inline(never)] // What is not compressed needs no stack for this.
     pub(super) fn inflate(
         &mut self,
         input: &[u8],

@@ -141,6 +141,15 @@ impl Partial {
         self.pull
     }
 
+    /// Puts a chunk back that the application has not seen, after those that were put back before: until it
+    /// sees one, the message belongs to no method.
+    pub(super) fn put_back(&mut self, chunk: Chunk) {
+        if self.pull == Pull::Chunks {
+            self.blocks.push(chunk.data.into_bytes().into());
+            self.delivered = false;
+        }
+    }
+
     /// Whether a step of skipping is done, and what has come is not at its end.
     pub(super) fn is_skipping(&self) -> bool {
         self.more && self.pull == Pull::Skip

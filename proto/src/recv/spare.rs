@@ -108,6 +108,12 @@ pub(super) fn share(body: Vec<u8>, start: usize) -> Bytes {
     shared.slice(start..)
 }
 
+/// Gives back what this thread keeps.
+#[cfg(feature = "std")]
+pub(crate) fn release() {
+    kept::release();
+}
+
 /// Without threads to ask about, nothing is kept.
 #[cfg(not(feature = "std"))]
 mod kept {
@@ -198,6 +204,11 @@ mod kept {
 
     pub(super) fn share(body: Vec<u8>) -> Bytes {
         Bytes::from_owner(Spare(body))
+    }
+
+    pub(super) fn release() {
+        // A thread that ends gives it back anyway.
+        let _ = OWN.try_with(|kept| kept.replace(Kept::new(LOCAL)));
     }
 
     /// A message's memory.

@@ -139,9 +139,26 @@ fn cl_037_a_server_ends_the_transport_first() {
     assert!(client.conn.wants_shutdown());
     assert_clean(&client, Initiator::Local);
 
-    // A server does not wait for ever for the client to end its direction.
-    server.wait(Duration::from_secs(5));
+    // A server gives the client a second to end its direction.
+    server.wait(Duration::from_millis(900));
+    assert_eq!(server.conn.state(), State::Closing);
+    server.wait(Duration::from_millis(100));
     assert_clean(&server, Initiator::Local);
+
+    // It waits no longer than for the closing handshake.
+    let hasty = config(|config| config.close_timeout = Some(Duration::from_millis(300)));
+    let mut server = End::new(Role::Server, &hasty);
+    peer_closes(&mut server);
+    server.wait(Duration::from_millis(300));
+    assert_clean(&server, Initiator::Peer);
+
+    // It discards no more than 64 KiB.
+    let mut server = End::with_defaults(Role::Server);
+    peer_closes(&mut server);
+    server.feed(&[0; (64 << 10) - 1]);
+    assert_eq!(server.conn.state(), State::Closing);
+    server.feed(&[0]);
+    assert_clean(&server, Initiator::Peer);
 }
 
 fn cl_038_data_after_our_close_is_bounded_by_the_deadline() {
