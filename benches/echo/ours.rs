@@ -25,6 +25,22 @@ pub(crate) fn tokio(listener: TcpListener, compression: Option<Takeover>) -> io:
     })
 }
 
+/// Both halves in one task, as an application has them that sends from elsewhere as well.
+pub(crate) fn tokio_split(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
+    let config = Arc::new(with(bowline_tokio::config(), compression));
+    on_tokio(listener, move |stream| {
+        let config = config.clone();
+        async move {
+            let socket = bowline_tokio::accept_any(stream, &config).await?;
+            let (mut reader, writer) = socket.split();
+            while let Some(message) = reader.recv().await? {
+                writer.feed(message).await?;
+            }
+            Ended::Ok(())
+        }
+    })
+}
+
 pub(crate) fn smol(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
     let config = Arc::new(with(bowline_smol::config(), compression));
     on_smol(listener, move |stream| echo_on_smol(stream, config.clone()))

@@ -68,6 +68,11 @@ pub(crate) fn all() -> Vec<Server> {
         Server::new("tokio, TCP only", (Tokio, Raw, None), floor::tokio),
         Server::new("tokio, least frames", (Tokio, Least, None), floor::frames),
         Server::new("bowline-tokio", (Tokio, Ours, Full), ours::tokio),
+        Server::new(
+            "bowline-tokio, split",
+            (Tokio, Ours, Full),
+            ours::tokio_split,
+        ),
         Server::new("smol, TCP only", (Smol, Raw, None), floor::smol),
         Server::new("bowline-smol", (Smol, Ours, Full), ours::smol),
         Server::new(

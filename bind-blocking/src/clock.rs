@@ -73,14 +73,18 @@ impl Timer for Clock {
         }
     }
 
+    /// A deadline has come once the transport was asked after it. The process may have been stopped, or the
+    /// thread away, for longer than the deadline.
     fn poll_until(&mut self, _: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        if deadline <= self.now() {
-            return Poll::Ready(());
-        }
+        let mut come = Poll::Pending;
         Wants::note(|wants| {
-            wants.until = Some(wants.until.map_or(deadline, |until| until.min(deadline)));
+            if wants.asked.is_some_and(|asked| asked >= deadline) {
+                come = Poll::Ready(());
+            } else {
+                wants.until = Some(wants.until.map_or(deadline, |until| until.min(deadline)));
+            }
         });
-        Poll::Pending
+        come
     }
 }
 
@@ -123,8 +127,12 @@ pub(crate) struct Wants {
     pub(crate) until: Option<Instant>,
     /// Something to read.
     pub(crate) read: bool,
-    /// Whoever polls says that one read may wait.
+    /// When the thread last began to read and write what was to be done.
+    asked: Option<Instant>,
+    /// The thread that polls allows one read to wait.
     may_wait: Option<MayWait>,
+    /// A future is polled.
+    polling: bool,
 }
 
 /// How long something may wait; `None` for ever.
@@ -133,7 +141,7 @@ pub(crate) type MayWait = Option<Duration>;
 thread_local! {
     /// Of this thread, which polls one future at a time.
     static WANTS: Cell<Wants> = const {
-        Cell::new(Wants { until: None, read: false, may_wait: None })
+        Cell::new(Wants { until: None, read: false, asked: None, may_wait: None, polling: false })
     };
 }
 
@@ -153,15 +161,23 @@ impl Wants {
         may_wait
     }
 
-    /// Polls `future`, whose first read may wait as told, and what it wants then.
+    /// Whether this thread polls a future.
+    pub(crate) fn is_polling() -> bool {
+        WANTS.with(|cell| cell.get().polling)
+    }
+
+    /// Polls `future`, and returns what it wants then. Its first read may wait as `may_wait` says.
     pub(crate) fn poll<F: Future>(
         future: Pin<&mut F>,
         waker: &Waker,
         may_wait: Option<MayWait>,
+        asked: Option<Instant>,
     ) -> (Poll<F::Output>, Self) {
         WANTS.with(|cell| {
             cell.set(Self {
                 may_wait,
+                asked,
+                polling: true,
                 ..Self::default()
             });
         });

@@ -46,6 +46,10 @@ impl<S: Transport> Transport for MaybeTls<S> {
         either!(self, stream => stream.read(buf))
     }
 
+    fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        either!(self, stream => stream.read_now(buf))
+    }
+
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         either!(self, stream => stream.write(bytes))
     }

@@ -16,7 +16,7 @@ use bind::{
 use crate::{
     Clock, PeerAddr, Transport,
     clock::{MayWait, Signal, Wants},
-    reading::Reading,
+    reading::{PATIENCE, Reading, Receiving, release_thread_memory},
     sync::AtomicBool,
     writing::Writing,
 };
@@ -36,6 +36,10 @@ pub(crate) struct Pipe<S> {
     writing: Writing,
     /// Several threads use it.
     shared: AtomicBool,
+    /// The driver has dropped its end.
+    dropped: AtomicBool,
+    /// No read half exists: writers read what has come before they send.
+    reader_gone: AtomicBool,
     /// How long one that reads may be unaware of what another does.
     look: Option<Duration>,
 }
@@ -48,41 +52,112 @@ impl<S: Transport> Pipe<S> {
             reading: Reading::default(),
             writing: Writing::default(),
             shared: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
+            reader_gone: AtomicBool::new(false),
             look: config.close_timeout,
             transport,
         };
         if let Err(error) = pipe.transport.set_write_timeout(Some(SLICE)) {
+            pipe.writing.fail(error.kind().into());
             pipe.reading.fail(error);
-            pipe.writing.fail();
         }
         pipe
     }
 
+    /// Waits to be woken until a time, but not for long before what the thread keeps was given back.
+    fn park(&self, signal: &Signal, until: Option<Instant>, now: Instant) {
+        // Whoever reads in slices of time wakes all that are here after each.
+        if !self.reading.is_quiet() {
+            let soon = now.checked_add(PATIENCE);
+            let soon = [soon, until].into_iter().flatten().min();
+            self.clock.park(soon);
+            if signal.is_set() || soon == until {
+                return;
+            }
+        }
+        release_thread_memory();
+        self.clock.park(until);
+    }
+
     /// Does one thing of those that are to be done before the call can go on, or waits until another
-    /// thread has. If that is a read, and there is no other thread, the driver is to do it: for so long.
-    pub(crate) fn wait(&self, signal: &Signal, wants: Wants, turns: &mut Turns) -> Option<MayWait> {
+    /// thread has. If that is a read, and there is no other thread, the driver is to do it: the value says
+    /// for how long it may wait.
+    pub(crate) fn wait(
+        &self,
+        signal: &Arc<Signal>,
+        wants: Wants,
+        now: Instant,
+        turns: &mut Turns,
+    ) -> Option<MayWait> {
         if signal.is_set() {
             return None;
         }
-        let read = wants.read && !self.reading.is_busy();
-        match (read, self.writing.is_free()) {
+        let part = turns.part;
+        let may_read = || wants.read && self.reading.is_free(part);
+        if wants.until.is_some_and(|until| until <= now) {
+            self.ask(may_read());
+            return None;
+        }
+        match (may_read(), self.writing.is_free()) {
             (false, false) => {
-                let may_read = || wants.read && !self.reading.is_busy();
-                self.writing.park(may_read, || self.clock.park(wants.until));
+                let may_read = || wants.read && self.reading.is_free_or_wakes(part, signal);
+                self.writing
+                    .park(may_read, || self.park(signal, wants.until, now));
+            }
+            // A thread that waits for output is to be there when the one that writes leaves.
+            (true, false) if part != Part::Receives && !self.writing.is_empty() => {
+                self.writing.stand_by(|| self.read(Some(SLICE)));
             }
             (true, false) if self.is_shared() => {
-                let left = self.left(wants.until);
+                let left = left(wants.until, now);
                 self.read([left, self.look].into_iter().flatten().min());
             }
-            (true, false) => return Some(self.left(wants.until)),
-            (false, true) => {
-                while !self.write() && self.left(wants.until) != Some(Duration::ZERO) {}
+            // The driver's memory is not to be held for long.
+            (true, false) if self.reading.is_quiet() => {
+                self.read(left(wants.until, now));
             }
+            (true, false) => return Some(left(wants.until, now)),
+            (false, true) => self.writing.stand_by(|| {
+                let goes_on = || !signal.is_set() && !may_read() && !self.is_late(wants);
+                let mut patience = Patience::default();
+                while !self.write() && goes_on() {
+                    patience.waited(SLICE);
+                }
+            }),
             // Both, for a peer may read nothing before it is read from.
-            (true, true) if turns.reads => turns.took(self.read(Some(SLICE))),
-            (true, true) => turns.took(self.write()),
+            (true, true) => self.writing.stand_by(|| {
+                let goes_on = || {
+                    let both = may_read() && self.writing.is_free();
+                    both && !signal.is_set() && !self.is_late(wants)
+                };
+                let mut patience = Patience::default();
+                while !turns.take(|| self.read(Some(SLICE)), || self.write()) && goes_on() {
+                    patience.waited(SLICE);
+                }
+            }),
         }
         None
+    }
+
+    /// Whether the first deadline has passed.
+    fn is_late(&self, wants: Wants) -> bool {
+        wants.until.is_some_and(|until| until <= self.clock.now())
+    }
+
+    /// A deadline has passed: the transport is asked once more, without waiting, before that is judged.
+    fn ask(&self, reads: bool) {
+        if self.writing.is_free() {
+            self.write();
+        }
+        if reads {
+            self.reading.read_now(&self.transport);
+        }
+    }
+
+    /// A thread is in a call that receives: until the value is dropped, threads that send leave reading to
+    /// it.
+    pub(crate) fn receive(&self) -> Receiving<'_> {
+        self.reading.receive()
     }
 
     /// Whether something was written, or there is nothing to write. Blocks for a slice of time.
@@ -100,6 +175,31 @@ impl<S: Transport> Pipe<S> {
         self.shared.store(true, Ordering::Relaxed);
     }
 
+    /// Ends the transport, if the driver has dropped its end in a poll. Returns whether it has.
+    pub(crate) fn end_if_dropped(&self) -> bool {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if dropped && self.dropped.swap(false, Ordering::Relaxed) {
+            self.end();
+        }
+        dropped
+    }
+
+    fn end(&self) {
+        // TLS says that it ends. That waits for two slices of time at most: a signal may cut one of them short.
+        for _ in 0..2 {
+            if self.writing.is_ending() {
+                self.write();
+            }
+        }
+        // A failure is ignored: the connection is over.
+        let _ = self.transport.shutdown(Shutdown::Both);
+    }
+
+    /// The read half is gone.
+    pub(crate) fn reader_gone(&self) {
+        self.reader_gone.store(true, Ordering::Relaxed);
+    }
+
     fn is_shared(&self) -> bool {
         self.shared.load(Ordering::Relaxed)
     }
@@ -107,16 +207,40 @@ impl<S: Transport> Pipe<S> {
     fn read(&self, time: MayWait) -> bool {
         self.reading.read(&self.transport, time)
     }
+}
 
-    fn left(&self, until: Option<Instant>) -> Option<Duration> {
-        let now = self.clock.now().since_epoch();
-        until.map(|until| until.since_epoch().saturating_sub(now))
+/// How long a thread has waited in vain, and kept what it has for the next time.
+#[derive(Default)]
+struct Patience(Duration);
+
+impl Patience {
+    fn waited(&mut self, time: Duration) {
+        self.0 = self.0.saturating_add(time);
+        if self.0 >= PATIENCE {
+            release_thread_memory();
+        }
     }
 }
 
+/// The time until a deadline.
+fn left(until: Option<Instant>, now: Instant) -> Option<Duration> {
+    until.map(|until| until.saturating_duration_since(now))
+}
+
+/// The part that a thread takes in reading while its call waits.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Part {
+    /// It waits for input, or is the only thread.
+    Receives,
+    /// It waits for the end, and reads though another thread may be in a call that receives.
+    Closes,
+    /// It waits for output, and leaves reading to a thread that is in a call that receives.
+    Sends,
+}
+
 /// Whose turn it is when there is something to read and something to write.
-#[derive(Default)]
 pub(crate) struct Turns {
+    part: Part,
     reads: bool,
     taken: u8,
 }
@@ -125,11 +249,22 @@ impl Turns {
     /// So often at most in a row.
     const MAX: u8 = 16;
 
-    fn took(&mut self, moved: bool) {
+    pub(crate) const fn new(part: Part) -> Self {
+        Self {
+            part,
+            reads: false,
+            taken: 0,
+        }
+    }
+
+    /// Reads or writes. Returns whether something came of it.
+    fn take(&mut self, read: impl FnOnce() -> bool, write: impl FnOnce() -> bool) -> bool {
+        let moved = if self.reads { read() } else { write() };
         self.taken += 1;
         if !moved || self.taken >= Self::MAX {
             (self.reads, self.taken) = (!self.reads, 0);
         }
+        moved
     }
 }
 
@@ -147,6 +282,9 @@ impl<S: Transport> Deref for Io<S> {
 impl<S: Transport> Read for Io<S> {
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let pipe = &*self.0;
+        if pipe.reader_gone.load(Ordering::Relaxed) {
+            pipe.reading.look(&pipe.transport, &pipe.clock);
+        }
         // The peer may wait for what is to be written.
         let may_wait = Wants::may_wait().filter(|_| !pipe.writing.is_free());
         pipe.reading.poll_read(&pipe.transport, buf, may_wait)
@@ -208,14 +346,14 @@ impl<S: Transport + PeerAddr> bind::PeerAddr for Io<S> {
     }
 }
 
+/// A thread that drops it in a poll may hold the lock of the socket, and ends the transport after the poll.
 impl<S: Transport> Drop for Io<S> {
     fn drop(&mut self) {
-        // TLS says that it ends. That waits for a slice of time at most.
-        if self.0.writing.is_ending() {
-            self.0.write();
+        if Wants::is_polling() && Arc::strong_count(&self.0) > 1 {
+            self.0.dropped.store(true, Ordering::Relaxed);
+        } else {
+            self.0.end();
         }
-        // The peer learns of it or not: there is nobody to tell of a failure.
-        let _ = self.0.transport.shutdown(Shutdown::Both);
     }
 }
 
@@ -262,7 +400,9 @@ mod tests {
 
     fn reads(io: &mut Io<Stuck>, may_wait: Option<MayWait>) -> bool {
         let read = pin!(poll_fn(|cx| io.poll_read(cx, &mut [0])));
-        Wants::poll(read, Waker::noop(), may_wait).0.is_ready()
+        Wants::poll(read, Waker::noop(), may_wait, None)
+            .0
+            .is_ready()
     }
 
     #[test]

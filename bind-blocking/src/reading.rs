@@ -1,23 +1,57 @@
-use std::{cell::Cell, io, sync::PoisonError, task::Poll, time::Duration};
+use std::{
+    cell::Cell,
+    io, mem,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Poll, Wake},
+    time::Duration,
+};
+
+use bind::{Timer, proto::Instant};
 
 use crate::{
-    Transport,
-    clock::{MayWait, Wants},
+    Clock, Transport,
+    clock::{MayWait, Signal, Wants},
+    pipe::Part,
     sync::{Mutex, MutexGuard},
     transport::timed_out,
 };
 
-/// The most that is read at a time, in bytes.
+/// The most that is read at a time in bytes, once a read has filled less.
 const ROOM: usize = 128 << 10;
+/// And before that.
+const FIRST: usize = 8 << 10;
+/// So many bytes are read at a time, into the stack, by a thread that gave back what it kept.
+const LITTLE: usize = 1 << 10;
+
+/// A thread that has waited for so long in vain gives back what it keeps to be used again, and waits on. A
+/// power of two, so that the transport is not told anew for each message of a busy connection.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(64);
 
 thread_local! {
     /// What a thread reads into, kept while it has nothing to say.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// The least size of it.
+    static SIZE: Cell<usize> = const { Cell::new(FIRST) };
+}
+
+/// This thread is about to wait for long: what it keeps to be used again is given back. There may be as many
+/// threads as peers.
+pub(crate) fn release_thread_memory() {
+    BUFFER.take();
+    SIZE.set(FIRST);
+    bind::release_thread_memory();
 }
 
 /// What is on its way from a transport. One thread at a time has the right to read.
 #[derive(Default)]
-pub(crate) struct Reading(Mutex<State>);
+pub(crate) struct Reading {
+    state: Mutex<State>,
+    /// For how long reads have waited since something came, in milliseconds.
+    quiet: AtomicU64,
+}
 
 #[derive(Default)]
 struct State {
@@ -28,8 +62,14 @@ struct State {
     /// There will be nothing more, perhaps for a reason.
     ended: bool,
     error: Option<io::Error>,
-    /// Somebody reads.
+    /// A thread reads.
     busy: bool,
+    /// How many threads are in a call that receives.
+    receiving: usize,
+    /// Threads that wait for the right to read.
+    waiting: Vec<Arc<Signal>>,
+    /// When a thread that sends last read what had come.
+    looked: Option<Instant>,
     /// What the transport was told last.
     timeout: Option<Option<Duration>>,
 }
@@ -51,7 +91,7 @@ impl Reading {
             buf[..len].copy_from_slice(&bytes[..len]);
             state.start += len;
             if state.start == state.end {
-                BUFFER.set(std::mem::take(&mut state.bytes));
+                keep(mem::take(&mut state.bytes));
             }
             return Poll::Ready(Ok(len));
         }
@@ -69,45 +109,105 @@ impl Reading {
         Poll::Pending
     }
 
-    pub(crate) fn is_busy(&self) -> bool {
-        self.state().busy
+    /// Whether a thread that takes this part in reading may read now.
+    pub(crate) fn is_free(&self, part: Part) -> bool {
+        self.state().is_free(part)
     }
 
-    /// Reads once; blocks for `time`, or for ever. Whether something came, the end included.
+    /// As [`is_free`](Self::is_free); if not, `signal` is woken when that may have changed.
+    pub(crate) fn is_free_or_wakes(&self, part: Part, signal: &Arc<Signal>) -> bool {
+        let mut state = self.state();
+        let free = state.is_free(part);
+        if !free && !state.waiting.iter().any(|it| Arc::ptr_eq(it, signal)) {
+            state.waiting.push(signal.clone());
+        }
+        free
+    }
+
+    /// A thread is in a call that receives.
+    pub(crate) fn receive(&self) -> Receiving<'_> {
+        self.state().receiving += 1;
+        Receiving(self)
+    }
+
+    /// Whether nothing has come for so long that a thread that waits on is to keep little.
+    pub(crate) fn is_quiet(&self) -> bool {
+        u128::from(self.quiet.load(Relaxed)) >= PATIENCE.as_millis()
+    }
+
+    /// Reads once; blocks for `time`, or for ever, but not for long before what the thread keeps was given
+    /// back. Returns whether something came, the end included.
     pub(crate) fn read(&self, transport: &impl Transport, time: MayWait) -> bool {
-        if std::mem::replace(&mut self.state().busy, true) {
+        self.read_by(|buf| self.read_into(transport, time, buf))
+    }
+
+    /// Reads what is there, and does not wait.
+    pub(crate) fn read_now(&self, transport: &impl Transport) -> bool {
+        self.read_by(|buf| {
+            // It may be by a timeout.
+            self.state().timeout = None;
+            result(transport.read_now(buf), buf.len())
+        })
+    }
+
+    /// As [`read_now`](Self::read_now), once in a while: it costs a thread that sends several system calls.
+    pub(crate) fn look(&self, transport: &impl Transport, clock: &Clock) {
+        const PERIOD: Duration = Duration::from_millis(8);
+        let now = clock.now();
+        let mut state = self.state();
+        let next = state.looked.and_then(|looked| looked.checked_add(PERIOD));
+        if next.is_some_and(|next| now < next) || state.busy {
+            return;
+        }
+        state.looked = Some(now);
+        drop(state);
+        self.read_now(transport);
+    }
+
+    fn read_by(&self, read: impl FnOnce(&mut [u8]) -> ReadResult) -> bool {
+        let mut state = self.state();
+        if !state.bytes.is_empty() || state.ended {
+            // The driver takes first what another thread has read.
+            return true;
+        }
+        if mem::replace(&mut state.busy, true) {
             return false;
         }
-        let mut buffer = BUFFER.take();
-        if buffer.is_empty() {
-            // Memory that nothing was read into is not touched.
-            buffer = vec![0; ROOM];
-        }
-        let read = self.read_into(transport, time, &mut buffer);
+        drop(state);
+        let (read, mut buffer) = if self.is_quiet() {
+            release_thread_memory();
+            read_little(read)
+        } else {
+            read_much(read)
+        };
         let mut state = self.state();
         state.busy = false;
+        // A thread that found the right to read taken may be the one that goes on.
+        let waiting = mem::take(&mut state.waiting);
+        let came = read.is_some();
         match read {
             Some(Ok(0)) => state.ended = true,
             Some(Ok(len)) => {
                 (state.start, state.end) = (0, len);
-                state.bytes = buffer;
+                state.bytes = mem::take(&mut buffer);
             }
             Some(Err(error)) => state.fail(error),
-            None => {
-                BUFFER.set(buffer);
-                return false;
-            }
+            None => {}
         }
-        true
+        drop(state);
+        keep(buffer);
+        waiting.into_iter().for_each(Wake::wake);
+        came
     }
 
-    /// What one read gives that waits for `time`, or for ever; `None` if nothing came.
-    fn read_into(
-        &self,
-        transport: &impl Transport,
-        time: MayWait,
-        buf: &mut [u8],
-    ) -> Option<io::Result<usize>> {
+    /// What one read gives that waits for `time`, or for ever, but not for long before it is quiet; `None` if
+    /// nothing came.
+    fn read_into(&self, transport: &impl Transport, time: MayWait, buf: &mut [u8]) -> ReadResult {
+        let time = if self.is_quiet() {
+            time
+        } else {
+            Some(time.map_or(PATIENCE, |time| time.min(PATIENCE)))
+        };
         let timeout = time.map(rounded);
         let told = self.state().timeout.replace(timeout);
         let set = if told == Some(timeout) {
@@ -115,10 +215,19 @@ impl Reading {
         } else {
             transport.set_read_timeout(timeout)
         };
-        match set.and_then(|()| transport.read(buf)) {
-            Err(error) if timed_out(&error) => None,
-            read => Some(read.map(|len| len.min(buf.len()))),
-        }
+        let room = buf.len();
+        let read = result(set.and_then(|()| transport.read(buf)), room);
+        // Nobody else has the right to read.
+        let quiet = match (&read, timeout) {
+            (Some(_), _) => 0,
+            (None, timeout) => {
+                let waited = timeout.unwrap_or_default().as_millis();
+                let quiet = self.quiet.load(Relaxed);
+                quiet.saturating_add(u64::try_from(waited).unwrap_or(u64::MAX))
+            }
+        };
+        self.quiet.store(quiet, Relaxed);
+        read
     }
 
     /// There will be nothing to read.
@@ -127,14 +236,75 @@ impl Reading {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn is_free(&self, part: Part) -> bool {
+        !self.busy && (part != Part::Sends || self.receiving == 0)
+    }
+
     fn fail(&mut self, error: io::Error) {
         self.ended = true;
         self.error = Some(error);
+    }
+}
+
+/// A thread is in a call that receives. Dropped, others may have to read instead.
+pub(crate) struct Receiving<'a>(&'a Reading);
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.receiving -= 1;
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(Wake::wake);
+    }
+}
+
+type ReadResult = Option<io::Result<usize>>;
+
+/// Keeps what was read into for the next read of this thread, unless it is too small.
+fn keep(buffer: Vec<u8>) {
+    if buffer.len() >= SIZE.get() {
+        BUFFER.set(buffer);
+    }
+}
+
+/// A read into memory of this thread, and that memory.
+fn read_much(read: impl FnOnce(&mut [u8]) -> ReadResult) -> (ReadResult, Vec<u8>) {
+    let mut buffer = BUFFER.take();
+    let size = SIZE.get();
+    if buffer.len() < size {
+        buffer = vec![0; size];
+    }
+    let read = read(&mut buffer);
+    if matches!(read, Some(Ok(len)) if len == buffer.len()) {
+        // There may be more.
+        SIZE.set(ROOM);
+    }
+    (read, buffer)
+}
+
+/// A read into the stack, of which a thread has some anyway, and what came.
+#[inline(never)]
+fn read_little(read: impl FnOnce(&mut [u8]) -> ReadResult) -> (ReadResult, Vec<u8>) {
+    let mut little = [0; LITTLE];
+    let read = read(&mut little);
+    let came = match read {
+        Some(Ok(len)) => little[..len].to_vec(),
+        _ => Vec::new(),
+    };
+    (read, came)
+}
+
+/// What a read has come to, in a buffer of `room` bytes; `None` if nothing came in time.
+fn result(read: io::Result<usize>, room: usize) -> ReadResult {
+    match read {
+        Err(error) if timed_out(&error) => None,
+        read => Some(read.map(|len| len.min(room))),
     }
 }
 

@@ -4,12 +4,12 @@ use std::{
     task::{Poll, Waker},
 };
 
-use bind::proto::Config;
+use bind::{Timer, proto::Config};
 
 use crate::{
     Clock, Io, Transport,
     clock::Wants,
-    pipe::{Pipe, Turns},
+    pipe::{Part, Pipe, Turns},
 };
 
 /// Waits in this thread for what the driver does.
@@ -41,29 +41,56 @@ impl<S: Transport> Runner<S> {
         &self.clock
     }
 
-    /// What `future` comes to. What is owed to the peer then is written, unless that blocks.
+    /// Runs `future` to its end. What is owed to the peer then is written, unless that blocks.
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
+        self.run_as(Part::Receives, future)
+    }
+
+    /// As [`run`](Self::run), for the call of a read half.
+    pub(crate) fn receive<F: Future>(&self, future: F) -> F::Output {
+        let pipe = self.pipe();
+        let _receiving = pipe.as_ref().map(|pipe| pipe.receive());
+        self.run(future)
+    }
+
+    /// As [`run`](Self::run), for a call that closes.
+    pub(crate) fn close<F: Future>(&self, future: F) -> F::Output {
+        self.run_as(Part::Closes, future)
+    }
+
+    /// As [`run`](Self::run), for the other calls of a write half.
+    pub(crate) fn send<F: Future>(&self, future: F) -> F::Output {
+        self.run_as(Part::Sends, future)
+    }
+
+    fn run_as<F: Future>(&self, part: Part, future: F) -> F::Output {
         let mut future = pin!(future);
         let signal = self.clock.signal();
         let waker = Waker::from(signal.clone());
-        let mut turns = Turns::default();
-        let mut may_wait = None;
+        let mut turns = Turns::new(part);
+        let (mut may_wait, mut asked) = (None, None);
+        // Held meanwhile, so that the transport is not ended in a poll, under a lock.
+        let mut pipe = self.pipe();
         loop {
             signal.reset();
-            let (polled, wants) = Wants::poll(future.as_mut(), &waker, may_wait.take());
-            match (polled, self.pipe()) {
-                (Poll::Pending, Some(pipe)) => may_wait = pipe.wait(&signal, wants, &mut turns),
-                (Poll::Pending, None) => self.clock.park(wants.until),
-                (Poll::Ready(output), _) => {
-                    self.write();
-                    return output;
-                }
+            let (polled, wants) = Wants::poll(future.as_mut(), &waker, may_wait.take(), asked);
+            pipe = pipe.or_else(|| self.pipe());
+            pipe = pipe.filter(|pipe| !pipe.end_if_dropped());
+            if let Poll::Ready(output) = polled {
+                self.write();
+                return output;
+            }
+            let now = self.clock.now();
+            asked = Some(now);
+            match &pipe {
+                Some(pipe) => may_wait = pipe.wait(&signal, wants, now, &mut turns),
+                None => self.clock.park(wants.until),
             }
         }
     }
 
-    /// Writes what the driver has put out, if nobody else does, for as long as that does not block. The
-    /// rest is left to others; whether there are none.
+    /// Writes what the driver has put out, unless another thread does, for as long as that does not block.
+    /// Leaves the rest to other threads. Returns whether there are none.
     pub(crate) fn write(&self) -> bool {
         self.pipe().is_some_and(|pipe| {
             pipe.write();
@@ -80,6 +107,13 @@ impl<S: Transport> Runner<S> {
     pub(crate) fn share(&self) {
         if let Some(pipe) = self.pipe() {
             pipe.share();
+        }
+    }
+
+    /// The read half is gone.
+    pub(crate) fn reader_gone(&self) {
+        if let Some(pipe) = self.pipe() {
+            pipe.reader_gone();
         }
     }
 

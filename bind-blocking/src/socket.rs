@@ -18,6 +18,8 @@ use crate::{
 /// long as the peer answers the keep-alive Pings, and for ever if those are turned off.
 ///
 /// Dropped, the socket ends the transport without a Close; [`close`](Self::close) it to part in peace.
+///
+/// What every call returns after every end is in the table of [`bind::WebSocket`].
 pub struct WebSocket<S: Transport> {
     inner: bind::WebSocket<Io<S>, Clock>,
     runner: Runner<S>,
@@ -185,7 +187,8 @@ impl<S: Transport> WebSocket<S> {
         self.inner.abort();
     }
 
-    /// How the connection ended; `None` before it has.
+    /// How the connection ended, as far as that is known: from when a call has received the peer's Close, or
+    /// has met another end. `clean` is not known before our Close has left.
     pub fn closed(&self) -> Option<&Closed> {
         self.inner.closed()
     }

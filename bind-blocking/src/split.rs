@@ -9,7 +9,13 @@ use crate::{Clock, Error, Io, Streaming, Transport, TrySendError, run::Runner};
 /// The receiving direction of a [`WebSocket`](crate::WebSocket).
 ///
 /// **Keep receiving**: [`recv`](Self::recv) also answers Pings, keeps time and completes the closing
-/// handshake. Dropped, the write halves go on, but nobody does that any more.
+/// handshake. An application that wants no messages calls [`drain`](Self::drain) in a thread of its own.
+///
+/// While no thread is in a call of this half, only the calls of the write half do anything: while one of
+/// them waits for output it receives, and keeps one event for the next `recv`;
+/// [`close`](WriteHalf::close) receives until the end. Between calls no Ping is answered and no deadline is
+/// judged. The same holds once this half is dropped; then each call of the write half first reads what has
+/// come, answers it and discards it, every 8 ms at the most.
 pub struct ReadHalf<S: Transport> {
     inner: bind::ReadHalf<Io<S>, Clock>,
     runner: Runner<S>,
@@ -26,7 +32,7 @@ impl<S: Transport> ReadHalf<S> {
     ///
     /// Exactly one, if the connection ends in another way than by a Close; then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.runner.run(self.inner.recv())
+        self.runner.receive(self.inner.recv())
     }
 
     /// The next message, Ping, Pong or Close; see
@@ -36,7 +42,7 @@ impl<S: Transport> ReadHalf<S> {
     ///
     /// As [`recv`](Self::recv).
     pub fn recv_event(&mut self) -> Result<Option<Event>, Error> {
-        self.runner.run(self.inner.recv_event())
+        self.runner.receive(self.inner.recv_event())
     }
 
     /// The next piece of a message; see [`WebSocket::recv_chunk`](crate::WebSocket::recv_chunk).
@@ -45,10 +51,22 @@ impl<S: Transport> ReadHalf<S> {
     ///
     /// As [`recv`](Self::recv).
     pub fn recv_chunk(&mut self) -> Result<Option<Chunk>, Error> {
-        self.runner.run(self.inner.recv_chunk())
+        self.runner.receive(self.inner.recv_chunk())
     }
 
-    /// How the connection ended; `None` before it has.
+    /// Receives until the end and discards all messages, for an application that only sends: Pings are
+    /// answered, deadlines are judged, and the write half learns at once when the connection has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn drain(mut self) -> Result<(), Error> {
+        while self.recv_chunk()?.is_some() {}
+        Ok(())
+    }
+
+    /// How the connection ended, as far as that is known; see
+    /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.inner.closed()
     }
@@ -56,6 +74,12 @@ impl<S: Transport> ReadHalf<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
+    }
+}
+
+impl<S: Transport> Drop for ReadHalf<S> {
+    fn drop(&mut self) {
+        self.runner.reader_gone();
     }
 }
 
@@ -70,6 +94,10 @@ impl<S: Transport> fmt::Debug for ReadHalf<S> {
 ///
 /// One thread at a time writes, and writes what the others have queued as well. The last one dropped
 /// ends nothing: the read half goes on.
+///
+/// **The read half has to be received from.** While it is not, Pings are answered and the end of the
+/// connection is noticed only during calls of this half that wait; once it is dropped, at the beginning of
+/// each call. An application that wants no messages calls [`ReadHalf::drain`] in a thread of its own.
 pub struct WriteHalf<S: Transport> {
     inner: bind::WriteHalf<Io<S>, Clock>,
     runner: Runner<S>,
@@ -123,7 +151,7 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// As [`send`](Self::send).
     pub fn feed(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
-        self.runner.run(self.inner.feed(message))?;
+        self.runner.send(self.inner.feed(message))?;
         self.write_rest();
         Ok(())
     }
@@ -135,9 +163,7 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// [`TrySendError::Full`] gives the message back.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
-        let sent = self.inner.try_send(message);
-        self.runner.write();
-        sent
+        self.runner.send(async { self.inner.try_send(message) })
     }
 
     /// Writes and flushes what was queued before this call.
@@ -168,16 +194,21 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     /// Runs the whole closing handshake, and ends the transport, within
-    /// [`close_timeout`](crate::Config::close_timeout), whether or not somebody receives; one who is
-    /// blocked in `recv` is set free. What the peer still sends goes to the read half, or is discarded
-    /// if that is gone.
+    /// [`close_timeout`](crate::Config::close_timeout), whether or not a thread receives; one that is
+    /// blocked in `recv` returns.
+    ///
+    /// The messages that the peer still sends are kept for the read half, up to the one that passes 64 KiB,
+    /// or 128 of them. The rest is discarded, and then `recv` returns what was kept and `None`. To lose
+    /// nothing, use [`finish`](Self::finish) and receive until `None`.
     ///
     /// # Errors
     ///
     /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if the
     /// connection ended so.
     pub fn close(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.run(self.inner.close(frame))
+        let closed = self.runner.close(self.inner.close(frame));
+        self.write_left();
+        closed
     }
 
     /// Sends a Close; the read half goes on to receive until `None`. If the peer does not answer, it
@@ -192,10 +223,12 @@ impl<S: Transport> WriteHalf<S> {
 
     /// Ends the connection and the transport at once, without a Close.
     pub fn abort(&self) {
-        self.inner.abort();
+        self.runner.send(async { self.inner.abort() });
     }
 
-    /// How the connection ended; `None` before the read half has seen it.
+    /// How the connection ended, as far as that is known; see
+    /// [`WebSocket::closed`](crate::WebSocket::closed). It is known once a call of either half has met the
+    /// end.
     pub fn closed(&self) -> Option<Closed> {
         self.inner.closed()
     }
@@ -206,23 +239,27 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
-        let output = self.runner.run(future);
-        if self.runner.is_left() {
-            self.write_rest();
-        }
+        let output = self.runner.send(future);
+        self.write_left();
         output
     }
 
-    /// Writes what there is, until somebody else does: one who is blocked in `recv` cannot.
+    fn write_left(&self) {
+        if self.runner.is_left() {
+            self.write_rest();
+        }
+    }
+
+    /// Writes what there is, until another thread does: one that is blocked in `recv` cannot.
     pub(crate) fn write_rest(&self) {
         loop {
             let mut flush = pin!(self.inner.flush_all());
-            self.runner.run(poll_fn(|cx| {
-                // Whoever queued it learns what became of it.
+            self.runner.send(poll_fn(|cx| {
+                // The call that queued it reports what became of it.
                 let done = flush.as_mut().poll(cx).is_ready() || !self.runner.is_left();
                 if done { Poll::Ready(()) } else { Poll::Pending }
             }));
-            // The reader may have put an answer here, and left it to us, while we tried for the last time.
+            // The reader may have put an answer here, and left it to this thread, during the last try.
             if !self.runner.is_left() {
                 return;
             }

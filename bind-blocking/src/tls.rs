@@ -19,6 +19,8 @@ use crate::{
 
 /// How much is read from the transport at a time, in bytes: about a record.
 const READ: usize = 16 << 10;
+/// And while the session is not there yet.
+const SHAKE: usize = 4 << 10;
 
 /// A transport by TLS.
 ///
@@ -80,24 +82,29 @@ impl<S: Transport> Tls<S> {
         if !self.session().tls.is_handshaking() {
             return Ok(true);
         }
-        if self.receive()? == 0 {
+        if self.receive(&mut [0; SHAKE], S::read)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(false)
     }
 
-    /// Receives from the transport, once; how much, before it is decrypted.
-    fn receive(&self) -> io::Result<usize> {
-        let mut bytes = [0; READ];
-        let len = self.stream.read(&mut bytes)?.min(READ);
+    /// Receives from the transport, once, by way of `buf`, so that a thread that waits needs no memory of its
+    /// own for that. Returns how much, before it is decrypted.
+    fn receive(
+        &self,
+        buf: &mut [u8],
+        read: impl FnOnce(&S, &mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let most = buf.len().min(READ);
+        let buf = &mut buf[..most];
+        let len = read(&self.stream, buf)?.min(most);
         let mut session = self.session();
         let shaking = session.tls.is_handshaking();
         if len == 0 {
             // The session knows whether that is the end, or cut off.
             session.tls.read_tls(&mut io::empty())?;
         }
-        session.received.extend_from_slice(&bytes[..len]);
-        let decrypted = session.decrypt();
+        let decrypted = session.decrypt_next(&buf[..len]);
         drop(session);
         if shaking {
             // Our part of the handshake, or what is wrong with the peer's.
@@ -148,16 +155,41 @@ impl<S> Tls<S> {
 impl Session {
     /// Decrypts what was received, as far as there is room for it.
     fn decrypt(&mut self) -> io::Result<()> {
-        while !self.received.is_empty() && self.tls.wants_read() {
-            let mut rest = &self.received[..];
-            self.tls.read_tls(&mut rest)?;
-            let taken = self.received.len() - rest.len();
-            self.received.drain(..taken);
-            self.tls
-                .process_new_packets()
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        // Nothing is kept for what may come later.
+        let mut received = std::mem::take(&mut self.received);
+        let (taken, decrypted) = self.decrypt_from(&received);
+        if taken < received.len() {
+            received.drain(..taken);
+            self.received = received;
         }
-        Ok(())
+        decrypted
+    }
+
+    /// As [`decrypt`](Self::decrypt), with what comes after that.
+    fn decrypt_next(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.received.is_empty() {
+            self.received.extend_from_slice(bytes);
+            return self.decrypt();
+        }
+        let (taken, decrypted) = self.decrypt_from(bytes);
+        self.received.extend_from_slice(&bytes[taken..]);
+        decrypted
+    }
+
+    /// How much of `bytes` was taken.
+    fn decrypt_from(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
+        let mut rest = bytes;
+        let mut decrypt = || {
+            while !rest.is_empty() && self.tls.wants_read() {
+                self.tls.read_tls(&mut rest)?;
+                self.tls
+                    .process_new_packets()
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            }
+            Ok(())
+        };
+        let decrypted = decrypt();
+        (bytes.len() - rest.len(), decrypted)
     }
 
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -177,8 +209,18 @@ impl<S: Transport> Transport for Tls<S> {
         if self.session().tls.is_handshaking() {
             self.handshake()?;
         } else {
-            self.receive()?;
+            self.receive(buf, S::read)?;
         }
+        self.session().read(buf)
+    }
+
+    fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.session().read(buf);
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+        self.receive(buf, S::read_now)?;
         self.session().read(buf)
     }
 

@@ -16,6 +16,13 @@ pub trait Transport {
     /// Reads what is there, or waits for it; zero bytes mean the end.
     fn read(&self, buf: &mut [u8]) -> io::Result<usize>;
 
+    /// Reads what is there, and does not wait; [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing.
+    /// Unless it is implemented, this waits for a millisecond. It may change the read timeout.
+    fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.set_read_timeout(Some(Duration::from_millis(1)))?;
+        self.read(buf)
+    }
+
     /// Writes from the front of `bytes`, which are some.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
@@ -61,6 +68,15 @@ macro_rules! socket {
                 io::Read::read(&mut &*self, buf)
             }
 
+            /// A write of another thread that begins meanwhile fails with `WouldBlock`, which is as good as
+            /// one that took too long.
+            fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.set_nonblocking(true)?;
+                let read = io::Read::read(&mut &*self, buf);
+                self.set_nonblocking(false)?;
+                read
+            }
+
             #[inline]
             fn write(&self, bytes: &[u8]) -> io::Result<usize> {
                 io::Write::write(&mut &*self, bytes)
@@ -102,6 +118,10 @@ impl PeerAddr for TcpStream {
 impl<S: Transport + ?Sized> Transport for Arc<S> {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         (**self).read(buf)
+    }
+
+    fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        (**self).read_now(buf)
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {

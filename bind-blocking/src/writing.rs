@@ -31,9 +31,9 @@ struct State {
     busy: bool,
     /// The transport took nothing the last time.
     stuck: bool,
-    /// How many threads wait to be woken.
+    /// How many threads will write what is left here.
     parked: usize,
-    /// Of those.
+    /// Wakes one of them.
     waker: Option<Waker>,
 }
 
@@ -176,14 +176,26 @@ impl Writing {
 
     /// Waits by `park`, as long as others have the right to do what there is to do.
     pub(crate) fn park(&self, may_go_on: impl FnOnce() -> bool, park: impl FnOnce()) {
-        let mut state = self.state();
+        let state = self.state();
         if state.is_free() || may_go_on() {
             return;
         }
-        state.parked += 1;
         drop(state);
-        park();
+        self.stand_by(park);
+    }
+
+    /// Meanwhile this thread counts as one that will write what others leave here.
+    pub(crate) fn stand_by<U>(&self, meanwhile: impl FnOnce() -> U) -> U {
+        self.state().parked += 1;
+        let value = meanwhile();
         self.state().parked -= 1;
+        value
+    }
+
+    /// Whether nothing is to be written, and no thread writes.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state();
+        !state.has_bytes() && !state.busy
     }
 
     /// A thread that writes no longer leaves what is here to those who wait, who are woken for it.
@@ -200,8 +212,8 @@ impl Writing {
     }
 
     /// Nothing will be written.
-    pub(crate) fn fail(&self) {
-        self.state().fail(None);
+    pub(crate) fn fail(&self, error: io::Error) {
+        self.state().fail(Some(error));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

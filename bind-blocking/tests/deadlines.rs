@@ -205,7 +205,43 @@ fn without_deadlines_a_call_waits_for_ever() {
     let mut server = socket(b, Role::Server, &config);
     server.send("at last").unwrap();
     assert_eq!(receiving.join(), Some(Message::from("at last")));
-    assert_eq!(calls.lock().unwrap().reads, 1);
+    // For as long as the thread keeps what it has, and then for ever.
+    assert_eq!(calls.lock().unwrap().reads, 2);
+}
+
+/// Little is read at first by a thread that has waited for long.
+#[test]
+fn what_comes_after_long_is_received_whole_and_at_once() {
+    for splits in [false, true] {
+        let world = World::new();
+        let (a, b) = world.pipe(1 << 20);
+        let calls = a.calls.clone();
+        let config = Arc::new(config());
+        let mut client = socket(a, Role::Client, &config);
+        let inside = world.clone();
+        let receiving = world.spawn(move || {
+            let mut received = Vec::new();
+            let mut note = |message: Option<Message>| received.push((inside.now(), message));
+            if splits {
+                let (mut receiver, _sender) = client.split();
+                (0..6).for_each(|_| note(receiver.recv().unwrap()));
+            } else {
+                (0..6).for_each(|_| note(client.recv().unwrap()));
+            }
+            received
+        });
+        let mut server = socket(b, Role::Server, &config);
+        let mut sent = Vec::new();
+        for len in [1, 1000, 1020, 5000, 100_000, 500_000] {
+            world.sleep(3 * SECOND);
+            let message = Message::from(vec![len as u8; len]);
+            sent.push((world.now(), Some(message.clone())));
+            server.send(message).unwrap();
+        }
+        assert!(receiving.join() == sent);
+        let reads = calls.lock().unwrap().reads;
+        assert!(reads < 60, "{reads}");
+    }
 }
 
 #[test]

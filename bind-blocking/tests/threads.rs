@@ -483,7 +483,7 @@ fn a_transport_that_cannot_time_out_is_lost() {
     let (a, _b) = world.pipe(4096);
     a.calls.lock().unwrap().fault = Some((1, Fault::Error(io::ErrorKind::Unsupported)));
     let mut client = socket(a, Role::Client, &Arc::new(config()));
-    assert!(matches!(client.send("text"), Err(Error::Send(_))));
+    assert!(matches!(client.send("text"), Err(Error::Lost(_))));
     match client.recv() {
         Err(Error::Lost(error)) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
         other => panic!("{other:?}"),

@@ -1,8 +1,8 @@
 //! The one loop that every waiting call runs.
 
 use std::{
-    fmt, io, mem,
-    task::{Context, Poll, ready},
+    fmt, mem,
+    task::{Context, Poll, Waker, ready},
 };
 
 use proto::{Chunk, Event, Message, Receiver};
@@ -13,8 +13,12 @@ use crate::{
 };
 
 mod loan;
+mod parked;
 mod steps;
 
+pub(crate) use loan::release as release_loan;
+pub(crate) use parked::Call;
+use parked::Parked;
 use steps::tell;
 
 /// After so many bytes without waiting, other tasks get a turn.
@@ -22,11 +26,15 @@ const MAX_BYTES: u16 = u16::MAX;
 
 /// Lends out the sending direction: directly, or from under a lock.
 pub(crate) trait Access<S> {
+    /// Calls `f` with the context for the transport.
     fn with<U>(
         &mut self,
         cx: &mut Context<'_>,
         f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
     ) -> U;
+
+    /// The waker of the task that polls, where `cx` may have one that wakes others as well.
+    fn own<'a>(&'a self, cx: &'a Context<'_>) -> &'a Waker;
 }
 
 impl<S> Access<S> for &mut Output<S> {
@@ -38,27 +46,56 @@ impl<S> Access<S> for &mut Output<S> {
     ) -> U {
         f(self, cx)
     }
+
+    fn own<'a>(&'a self, cx: &'a Context<'_>) -> &'a Waker {
+        cx.waker()
+    }
+}
+
+/// The sending direction of a socket that is not split, and that several tasks may poll.
+pub(crate) struct Unsplit<'a, S> {
+    pub(crate) output: &'a mut Output<S>,
+    /// The waker of the task that polls, if several may.
+    pub(crate) own: Option<&'a Waker>,
+}
+
+impl<S> Access<S> for Unsplit<'_, S> {
+    #[inline]
+    fn with<U>(
+        &mut self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
+    ) -> U {
+        f(self.output, cx)
+    }
+
+    fn own<'a>(&'a self, cx: &'a Context<'_>) -> &'a Waker {
+        self.own.unwrap_or_else(|| cx.waker())
+    }
 }
 
 /// The receiving direction of a socket.
 pub(crate) struct Input<T> {
     rx: Receiver,
     timer: T,
-    /// What came while somebody waited for output; pulled as `pull` says.
-    parked: Option<Box<Event<Chunk>>>,
+    /// Events that came while a call waited for something else.
+    parked: Option<Box<Parked>>,
     /// How the application receives.
     pull: Pull,
-    /// The chunk before was not the last of its message.
+    /// The application is in the middle of a message that it receives in chunks.
     inside: bool,
-    /// What will be reported when the connection has ended.
+    /// The error to report when the connection has ended.
     failed: Option<Box<Error>>,
-    io_error: Option<io::Error>,
     events: u8,
     bytes: u16,
     /// It keeps the loan, and is counted.
     keeps: bool,
+    /// The loan is too small to be lent again.
+    outgrown: bool,
     /// A read was tried just now, and there was nothing.
     has_read: bool,
+    /// The last poll stopped because it was time for other tasks.
+    yields: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -74,53 +111,9 @@ pub(crate) enum Pass {
     Ended,
 }
 
-impl<T: Timer> Input<T> {
-    pub(crate) fn new(rx: Receiver, timer: T) -> Self {
-        Self {
-            rx,
-            timer,
-            parked: None,
-            pull: Pull::Messages,
-            inside: false,
-            failed: None,
-            io_error: None,
-            events: 0,
-            bytes: 0,
-            keeps: false,
-            has_read: false,
-        }
-    }
-
-    pub(crate) fn timer(&self) -> &T {
-        &self.timer
-    }
-
+impl<T> Input<T> {
     pub(crate) fn rx(&self) -> &Receiver {
         &self.rx
-    }
-
-    /// The next whole message. Most are small, come whole in one read and need no answer: for those there is
-    /// a short way.
-    #[inline]
-    pub(crate) fn poll_message<S: Read + Write>(
-        &mut self,
-        output: &mut impl Access<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.next_small() {
-            return Poll::Ready(Ok(Some(message)));
-        }
-        let reads = self.parked.is_none() && !self.is_tired() && self.rx.is_resting();
-        if reads && self.poll_read(output, cx, true).is_ready() {
-            if let Some(message) = self.next_small() {
-                self.keep_or_give_back();
-                return Poll::Ready(Ok(Some(message)));
-            }
-        } else if reads {
-            self.has_read = true;
-        }
-        let polled = ready!(self.poll_data(Pull::Messages, output, cx));
-        Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
     }
 
     /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would
@@ -135,6 +128,56 @@ impl<T: Timer> Input<T> {
         self.events += 1;
         Some(message)
     }
+}
+
+impl<T: Timer> Input<T> {
+    pub(crate) fn new(rx: Receiver, timer: T) -> Self {
+        Self {
+            rx,
+            timer,
+            parked: None,
+            pull: Pull::Messages,
+            inside: false,
+            failed: None,
+            events: 0,
+            bytes: 0,
+            keeps: false,
+            outgrown: false,
+            has_read: false,
+            yields: false,
+        }
+    }
+
+    pub(crate) fn timer(&self) -> &T {
+        &self.timer
+    }
+
+    /// Whether the last poll was pending because it was time for other tasks: it has woken its own task, and
+    /// may not have asked the transport.
+    pub(crate) fn yields(&self) -> bool {
+        self.yields
+    }
+
+    /// The next whole message, where [`next_small`](Self::next_small) has given none. Most are small, come whole
+    /// in one read and need no answer: for those there is a short way.
+    #[inline]
+    pub(crate) fn poll_message<S: Read + Write>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        let reads = self.parked.is_none() && !self.is_tired() && self.rx.is_resting();
+        if reads && self.poll_read(output, cx, true).is_ready() {
+            if let Some(message) = self.next_small() {
+                self.keep_or_give_back();
+                return Poll::Ready(Ok(Some(message)));
+            }
+        } else if reads {
+            self.has_read = true;
+        }
+        let polled = ready!(self.poll_data(Pull::Messages, output, cx));
+        Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
+    }
 
     /// Whether it is time for other tasks.
     fn is_tired(&self) -> bool {
@@ -148,28 +191,37 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event<Chunk>>, Error>> {
-        let pulled = mem::replace(&mut self.pull, pull);
-        if let Some(event) = self.parked.take() {
-            // A message belongs to the method that first saw it: the rest of one that came in chunks
-            // is skipped by those who want it whole.
-            let whole = match &*event {
-                Event::Data(chunk) => !mem::replace(&mut self.inside, !chunk.fin) && chunk.fin,
-                _ => true,
+        self.pull = pull;
+        while let Some(event) = self.unpark() {
+            let event = match event {
+                Event::Data(chunk) if pull == Pull::Messages => self.whole(chunk).map(Event::Data),
+                Event::Data(chunk) => {
+                    self.inside = !chunk.fin;
+                    Some(Event::Data(chunk))
+                }
+                event => Some(event),
             };
-            if whole || pull == Pull::Chunks || pulled == Pull::Messages {
-                return Poll::Ready(Ok(Some(*event)));
+            if event.is_some() {
+                return Poll::Ready(Ok(event));
             }
         }
-        match self.run(output, cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Pass::Event(event)) => {
-                if let Event::Data(chunk) = &event {
-                    self.inside = !chunk.fin;
+        if pull == Pull::Messages {
+            self.inside = false;
+        }
+        loop {
+            match ready!(self.run(Call::Receives, output, cx)) {
+                // It comes after a gap.
+                Pass::Event(_) if self.is_lossy() => {}
+                Pass::Event(event) => {
+                    if let Event::Data(chunk) = &event {
+                        self.inside = !chunk.fin;
+                    }
+                    return Poll::Ready(Ok(Some(event)));
                 }
-                Poll::Ready(Ok(Some(event)))
-            }
-            Poll::Ready(Pass::Ended) => {
-                Poll::Ready(self.failed.take().map_or(Ok(None), |error| Err(*error)))
+                Pass::Ended => {
+                    let failed = self.failed.take();
+                    return Poll::Ready(failed.map_or(Ok(None), |error| Err(*error)));
+                }
             }
         }
     }
@@ -190,29 +242,32 @@ impl<T: Timer> Input<T> {
         }
     }
 
-    /// Reads, answers and keeps time while somebody waits for output; keeps one event.
+    /// Reads, answers and keeps time while a call waits for output, or closes. Of the events that come,
+    /// it keeps as many as `call` asks for. Ready after each event, and once the connection has ended.
     pub(crate) fn poll_output<S: Read + Write>(
         &mut self,
+        call: Call,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        match self.run(output, cx) {
-            Poll::Ready(Pass::Event(event)) => {
-                self.parked = Some(Box::new(event));
-                Poll::Ready(())
-            }
-            Poll::Ready(Pass::Ended) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
+        if call == Call::Discards {
+            self.discard();
         }
+        if let Pass::Event(event) = ready!(self.run(call, output, cx)) {
+            self.park(call, event);
+        }
+        Poll::Ready(())
     }
 
-    /// Runs the connection until there is an event that nobody has, or the end.
+    /// Runs the connection until there is an event, or the end.
     fn run<S: Read + Write>(
         &mut self,
+        call: Call,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
-        let polled = self.poll(output, cx);
+        self.yields = false;
+        let polled = self.poll(call, output, cx);
         if polled.is_pending() {
             self.give_back();
             (self.events, self.bytes) = (0, 0);
@@ -224,15 +279,17 @@ impl<T: Timer> Input<T> {
 
     fn poll<S: Read + Write>(
         &mut self,
+        call: Call,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
-        let mut rested = true;
+        let mut rested = call == Call::Receives;
         let mut has_read = mem::take(&mut self.has_read);
+        let holds = self.is_full(call);
         loop {
             // What was read is taken before others have their turn, while it is near and the loan is here.
             if !has_read
-                && self.parked.is_none()
+                && !holds
                 && self.events < MAX_EVENTS
                 && let Some(event) = self.next_event(output, cx)
             {
@@ -240,7 +297,7 @@ impl<T: Timer> Input<T> {
                 return Poll::Ready(Pass::Event(event));
             }
             let tired = self.is_tired();
-            let reads = self.parked.is_none() && !tired;
+            let reads = !holds && !tired;
             // What is there already is answered together.
             if !mem::take(&mut has_read)
                 && reads
@@ -268,18 +325,18 @@ impl<T: Timer> Input<T> {
             if self.poll_time(output, cx, write) || moved {
                 continue;
             }
-            if tired && self.parked.is_none() {
-                cx.waker().wake_by_ref();
+            if tired && !holds {
+                self.yields = true;
+                output.own(cx).wake_by_ref();
             }
             return Poll::Pending;
         }
     }
 
-    /// Ends the connection at once.
-    pub(crate) fn abort<S>(&mut self, output: &mut Output<S>) {
+    /// The connection was ended at once, on purpose.
+    pub(crate) fn abort(&mut self) {
         self.rx.abort();
         self.parked = None;
-        output.finish(self.rx.closed(output.tx.is_closed()));
     }
 }
 

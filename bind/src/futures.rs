@@ -14,7 +14,8 @@ use futures_sink::Sink;
 use proto::{CloseCode, CloseFrame, Message};
 
 use crate::{
-    Error, Read, ReadHalf, Timer, WebSocket, Write, WriteHalf, output::Output, shared::Waiter,
+    Error, Read, ReadHalf, Timer, WebSocket, Write, WriteHalf, driver::Call, output::Output,
+    shared::Waiter, wakers::Key,
 };
 
 /// As [`recv`](WebSocket::recv).
@@ -22,7 +23,8 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
     type Item = Result<Message, Error>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_recv(cx).map(Result::transpose)
+        let this = self.get_mut().with_lanes();
+        this.poll_recv(Key::STREAM, cx).map(Result::transpose)
     }
 }
 
@@ -40,26 +42,29 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WebSocket<S, T
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut()
-            .poll_output(cx, |output, cx| output.poll_queue(cx, |_| Ok(())))
+        let this = self.get_mut().with_lanes();
+        this.poll_output(Key::SINK, cx, |output, cx| {
+            output.poll_queue(cx, |_| Ok(()))
+        })
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        let output = &mut self.get_mut().output;
-        let sent = output.tx.send(message);
-        sent.map_err(|error| output.refuse(error))
+        self.get_mut().with_output(|output, _| {
+            let sent = output.tx.send(message);
+            sent.map_err(|error| output.refuse(error))
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let this = self.get_mut();
-        let count = this.output.tx.accepted();
-        this.poll_output(cx, |output, cx| output.poll_left(cx, count))
+        let this = self.get_mut().with_lanes();
+        let count = this.accepted();
+        this.poll_output(Key::SINK, cx, |output, cx| output.poll_left(cx, count))
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let this = self.get_mut();
-        this.output.tx.close(Some(normal()));
-        this.poll_output(cx, Output::poll_all)
+        let this = self.get_mut().with_lanes();
+        this.begin_close(Some(normal()));
+        this.poll_output(Key::SINK, cx, Output::poll_all)
     }
 }
 
@@ -76,7 +81,7 @@ impl<S: Read + Write, T: Timer> Sending<S, T> {
     /// Ready when what was held back is queued, and there is room for more.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let (key, item) = (self.waiter.key(), &mut self.item);
-        self.waiter.poll(cx, |output, cx| {
+        self.waiter.poll(cx, Call::Sends, |output, cx| {
             if output.holds_back(key) {
                 return Poll::Pending;
             }
@@ -124,7 +129,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WriteHalf<S, T
             ready!(sending.poll_ready(cx))?;
         }
         let count = &mut sending.count;
-        let left = sending.waiter.poll(cx, |output, cx| {
+        let left = sending.waiter.poll(cx, Call::Sends, |output, cx| {
             let count = *count.get_or_insert(output.tx.accepted());
             output.poll_left(cx, count)
         });
@@ -139,7 +144,9 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WriteHalf<S, T
             ready!(this.sending().poll_ready(cx))?;
         }
         this.begin_close(Some(normal()));
-        this.sending().waiter.poll(cx, Output::poll_all)
+        this.sending()
+            .waiter
+            .poll(cx, Call::Sends, Output::poll_all)
     }
 }
 

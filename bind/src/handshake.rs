@@ -19,7 +19,9 @@ use proto::{
     },
 };
 
-use crate::{Connect, ConnectError, Destination, Read, Timer, WebSocket, Write, error::lost};
+use crate::{
+    Connect, ConnectError, Destination, Read, Timer, WebSocket, Write, error::lost, wakers::Key,
+};
 
 /// Reads the request of a client that has connected.
 ///
@@ -103,8 +105,11 @@ where
                     return Ok((socket, response));
                 }
                 Ok(None) => link.serve(client.exchange()).await,
-                Err(HandshakeError::TimedOut) => return Err(ConnectError::TimedOut),
                 Err(error) => {
+                    link.shut_down().await;
+                    if error == HandshakeError::TimedOut {
+                        return Err(ConnectError::TimedOut);
+                    }
                     // By TLS 1.3 a server tells so late that it does not trust us.
                     #[cfg(feature = "tls")]
                     if let Some(error @ ConnectError::Tls(_)) = link.error.map(ConnectError::from) {
@@ -286,7 +291,7 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
     async fn open(self: Box<Self>, connection: Connection) -> WebSocket<S, T> {
         let Self { io, timer, .. } = *self;
         let mut socket = WebSocket::new(connection, io, timer);
-        poll_fn(|cx| socket.poll_output(cx, |output, cx| output.poll(cx))).await;
+        poll_fn(|cx| socket.poll_output(Key::METHOD, cx, |output, cx| output.poll(cx))).await;
         socket
     }
 
@@ -305,6 +310,15 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
                 0
             };
             polled
+        })
+        .await;
+    }
+
+    /// Ends our direction, if the transport takes that now: TLS says so (RFC 8446 §6.1).
+    async fn shut_down(&mut self) {
+        poll_fn(|cx| {
+            let _ = self.io.poll_shutdown(cx);
+            Poll::Ready(())
         })
         .await;
     }

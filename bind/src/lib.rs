@@ -12,6 +12,7 @@ mod error;
 mod futures;
 mod handshake;
 mod io;
+mod lanes;
 mod output;
 mod read_half;
 mod shared;
@@ -33,6 +34,15 @@ pub use read_half::ReadHalf;
 pub use socket::WebSocket;
 pub use streaming::{Owner, Streaming};
 pub use write_half::WriteHalf;
+
+/// Gives back the memory that this thread keeps for the sockets it runs. A binding whose threads wait calls
+/// this before one of them waits for long.
+#[doc(hidden)]
+pub fn release_thread_memory() {
+    driver::release_loan();
+    output::release_loan();
+    proto::release_thread_memory();
+}
 
 /// What every binding exports beside its own.
 pub mod api {

@@ -2,16 +2,20 @@
 
 use std::{
     fmt, io,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
 };
 
-use proto::{CloseCode, Closed, Deadline, Lost, Outgoing, RecvError, SendError, Sender};
+use proto::{CloseCode, Closed, Deadline, Initiator, Lost, Outgoing, RecvError, SendError, Sender};
 
 use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
 
+mod blocked;
 mod loan;
 mod write;
 
+use blocked::Blocked;
+pub(crate) use loan::release as release_loan;
 pub(crate) use write::write;
 
 /// After so many events, in or out, other tasks get a turn.
@@ -23,12 +27,18 @@ pub(crate) struct Output<S> {
     pub(crate) tx: Sender,
     /// `None` once the connection has ended.
     pub(crate) io: Option<S>,
-    /// How the connection ended, for those who cannot see the receiver.
+    /// How the connection ended, as far as that is known: a write error, or the peer's Close, is known
+    /// before all was received.
     pub(crate) closed: Option<Box<Closed>>,
+    /// The transport took nothing the last time.
+    blocked: Option<Arc<Blocked>>,
+    /// The last flush did not end.
+    flush_waits: bool,
     /// The transport may hold something back.
     unflushed: bool,
     shut_down: bool,
-    pub(crate) error: Option<io::Error>,
+    /// The first error of the transport.
+    error: Option<io::Error>,
     /// Who waits for room, first come first served.
     turns: Option<Box<Turns>>,
     /// A guard owns the outgoing message.
@@ -52,12 +62,13 @@ pub(crate) struct Output<S> {
 struct Turns(Vec<Key>);
 
 /// What those who wait for output wait for.
-#[derive(PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Seen {
     flushed: u64,
     waiting: bool,
     full: bool,
     closing: bool,
+    closed: bool,
     ended: bool,
     turn: Option<Key>,
     guarded: bool,
@@ -70,6 +81,8 @@ impl<S> Output<S> {
             tx,
             io: Some(io),
             closed: None,
+            blocked: None,
+            flush_waits: false,
             unflushed: false,
             shut_down: false,
             error: None,
@@ -90,41 +103,41 @@ impl<S> Output<S> {
             waiting: self.tx.accepted() > self.tx.flushed(),
             full: self.tx.is_full(),
             closing: self.tx.is_closing(),
-            ended: self.io.is_none() || self.closed.is_some(),
+            closed: self.closed.is_some(),
+            ended: self.io.is_none(),
             turn: self.first_turn(),
             guarded: self.guarded,
             reader_gone: self.reader_gone,
         }
     }
 
-    /// The connection has ended as told: the transport is dropped.
+    /// The connection has ended as `closed` says: the transport is dropped.
     pub(crate) fn finish(&mut self, closed: Option<Closed>) {
-        if self.closed.is_none() {
+        if let Some(closed) = closed {
             #[cfg(feature = "tracing")]
-            if let Some(closed) = &closed {
-                tracing::debug!(%closed, "websocket ended");
-            }
-            self.closed = closed.map(Box::new);
+            tracing::debug!(%closed, "websocket ended");
+            self.closed = Some(Box::new(closed));
         }
-        self.end(RecvError::Lost(Lost::Eof));
-    }
-
-    /// Ends the transport at once.
-    pub(crate) fn end(&mut self, end: RecvError) {
-        self.tx.handle_end(end);
+        self.tx.handle_end(RecvError::Lost(Lost::Eof));
         self.io = None;
     }
 
-    /// Ends the transport at a deadline, which is no failure if both Closes have gone: the peer has
-    /// only left the transport open.
-    pub(crate) fn time_out(&mut self, deadline: Deadline) -> Result<(), Error> {
-        if self.peer_closed && self.tx.is_closed() {
-            self.end(RecvError::Lost(Lost::Eof));
-            return Ok(());
-        }
-        let end = RecvError::TimedOut(deadline);
-        self.end(end);
-        Err(end.into())
+    /// The connection fails for this reason. The first reason stays, unless a Close of the peer turns up.
+    pub(crate) fn note(&mut self, cause: RecvError) {
+        let by_peer = matches!(cause, RecvError::Lost(_)) && !self.tx.is_closing();
+        let initiator = if by_peer {
+            Initiator::Peer
+        } else {
+            Initiator::Local
+        };
+        self.closed
+            .get_or_insert_with(|| Box::new(Closed::abnormal(initiator, Some(cause))));
+    }
+
+    /// The transport has failed, or is given up: nothing can be sent any more.
+    pub(crate) fn fail(&mut self, end: RecvError) {
+        self.note(end);
+        self.tx.handle_end(end);
     }
 
     /// Whether our direction is to end, and the peer will see that when the transport is dropped.
@@ -140,15 +153,22 @@ impl<S> Output<S> {
         self.writes = 0;
     }
 
+    /// A new call asks the transport, though it took nothing before and has not woken us since.
+    pub(crate) fn retry(&mut self) {
+        if !self.flush_waits {
+            self.blocked = None;
+        }
+    }
+
     /// Pending, and woken, when it is time for other tasks: a transport that takes everything lets nobody
     /// wait. To be called once whenever a task runs.
-    pub(crate) fn poll_rest(&mut self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_rest(&mut self, own: &Waker) -> Poll<()> {
         self.rested();
         self.asked = (self.asked + 1) % MAX_EVENTS;
         if self.asked > 0 {
             return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        own.wake_by_ref();
         Poll::Pending
     }
 
@@ -169,16 +189,48 @@ impl<S> Output<S> {
         self.tx.is_closed() || self.tx.end().is_some()
     }
 
+    /// Whether a Close went both ways.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.clean)
+    }
+
     /// Whether neither we nor the transport have begun to end the connection.
     pub(crate) fn is_open(&self) -> bool {
         !self.aborted && !self.tx.is_closing()
     }
 
-    /// Why a message cannot be sent: the end of the connection explains more than that it is closed.
+    /// Why a message cannot be sent: what ended the connection explains more than that it is closed.
     pub(crate) fn refuse(&self, error: SendError) -> Error {
-        match (error, self.tx.end()) {
-            (SendError::Closed, Some(end @ RecvError::TimedOut(_))) => end.into(),
+        match (error, self.failure()) {
+            (SendError::Closed, Some(failure)) => failure,
             (error, _) => error.into(),
+        }
+    }
+
+    /// What ended the connection, if no Close did.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        let cause = self.closed.as_ref().and_then(|closed| closed.cause);
+        let cause = cause.or_else(|| {
+            let end = self.tx.end();
+            end.filter(|end| !matches!(end, RecvError::Lost(_)))
+        })?;
+        Some(match (cause, &self.error) {
+            (RecvError::Lost(_), Some(error)) => Error::Lost(copy(error)),
+            (cause, _) => cause.into(),
+        })
+    }
+
+    /// What `recv` reports: as [`failure`](Self::failure), with the error of the transport itself.
+    pub(crate) fn report(&mut self, cause: RecvError) -> Error {
+        match (cause, self.error.take()) {
+            (RecvError::Lost(_), Some(error)) => {
+                self.error = Some(copy(&error));
+                Error::Lost(error)
+            }
+            (cause, error) => {
+                self.error = error;
+                cause.into()
+            }
         }
     }
 
@@ -215,41 +267,101 @@ impl<S> Output<S> {
         }
     }
 
-    fn fail(&mut self, error: io::Error) {
-        self.tx.handle_end(RecvError::Lost(lost(&error)));
+    fn fail_by(&mut self, error: io::Error) {
+        let end = RecvError::Lost(lost(&error));
         self.error.get_or_insert(error);
+        self.fail(end);
+    }
+}
+
+/// The same error once more, for another call.
+fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 
 impl<S: Read + Write> Output<S> {
-    /// Reads, or tells how the transport has ended, and with which error of it. One that cannot be written to
-    /// still has what the peer sent before, and no more.
-    #[inline]
+    /// Reads, or returns how the transport has ended. One that cannot be written to still has what the
+    /// peer sent before, and no more. The first cause that was known stays: a reset that a write has met
+    /// looks like an EOF to the reads after it.
+    #[inline(always)]
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut [u8],
-    ) -> Poll<Result<usize, (RecvError, Option<io::Error>)>> {
+    ) -> Poll<Result<usize, RecvError>> {
         let Some(io) = &mut self.io else {
             let end = self.tx.end().unwrap_or(RecvError::Lost(Lost::Failed));
-            return Poll::Ready(Err((end, None)));
+            return Poll::Ready(Err(end));
         };
-        match io.poll_read(cx, buf) {
-            Poll::Ready(Ok(len)) => Poll::Ready(Ok(len)),
-            Poll::Ready(Err(error)) => {
-                Poll::Ready(Err((RecvError::Lost(lost(&error)), Some(error))))
-            }
+        let polled = if self.blocked.is_none() {
+            io.poll_read(cx, buf)
+        } else {
+            Blocked::with(&self.blocked, cx, |cx| io.poll_read(cx, buf))
+        };
+        match polled {
+            Poll::Ready(Ok(len @ 1..)) => Poll::Ready(Ok(len)),
+            Poll::Pending if !self.peer_closed && self.tx.end().is_none() => Poll::Pending,
+            polled => self.read_end(polled),
+        }
+    }
+
+    /// How the transport has ended, if it has; `polled` is what a read without bytes came to.
+    #[cold]
+    fn read_end(&mut self, polled: Poll<io::Result<usize>>) -> Poll<Result<usize, RecvError>> {
+        let end = match polled {
             // Nothing more is to come, and the peer waits for the end.
-            Poll::Pending if self.peer_closed && self.ends_when_dropped() => Poll::Ready(Ok(0)),
-            Poll::Pending => match self.tx.end() {
-                Some(end) => Poll::Ready(Err((end, self.error.take()))),
-                None => Poll::Pending,
-            },
+            Poll::Pending if self.peer_closed && self.ends_when_dropped() => Some(Lost::Eof),
+            Poll::Pending => None,
+            Poll::Ready(Ok(_)) => Some(Lost::Eof),
+            Poll::Ready(Err(error)) => {
+                let lost = lost(&error);
+                if self.tx.end().is_none() {
+                    self.error.get_or_insert(error);
+                }
+                Some(lost)
+            }
+        };
+        match (self.tx.end(), end) {
+            (Some(end), _) => Poll::Ready(Err(end)),
+            (None, Some(lost)) => Poll::Ready(Err(RecvError::Lost(lost))),
+            (None, None) => Poll::Pending,
         }
     }
 }
 
 impl<S: Write> Output<S> {
+    /// Ends the transport because a deadline has passed. That is no failure once both Closes are over:
+    /// then the peer has only left the transport open.
+    pub(crate) fn time_out(&mut self, cx: &mut Context<'_>, deadline: Deadline) {
+        match deadline {
+            // The transport has given no sign of life, or takes nothing.
+            Deadline::Pong | Deadline::Write => {}
+            _ => drop(self.poll_shutdown(cx)),
+        }
+        if self.peer_closed && self.tx.is_closed() {
+            self.tx.handle_end(RecvError::Lost(Lost::Eof));
+        } else {
+            self.fail(RecvError::TimedOut(deadline));
+        }
+        self.io = None;
+    }
+
+    /// Ends the transport at once, on purpose. TLS still says that it ends (RFC 8446 §6.1), if the
+    /// transport takes that now.
+    pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
+        if self.io.is_some() {
+            self.aborted = true;
+            self.closed
+                .get_or_insert_with(|| Box::new(Closed::abnormal(Initiator::Local, None)));
+            let _ = self.poll_shutdown(cx);
+        }
+        self.tx.handle_end(RecvError::Lost(Lost::Failed));
+        self.io = None;
+    }
+
     /// Whether there is room to queue; writes if there is none at first. A Close makes room for an
     /// error.
     fn make_room(&mut self, cx: &mut Context<'_>) -> bool {
@@ -300,6 +412,7 @@ impl<S: Write> Output<S> {
         message: Outgoing,
     ) -> Result<(), TrySendError> {
         self.rested();
+        self.retry();
         if !self.make_room(cx) || self.guarded || self.turns.is_some() {
             return Err(TrySendError::Full(message));
         }
@@ -331,10 +444,8 @@ impl<S: Write> Output<S> {
     /// Ready when all has left, our Close too if there is one, or never will.
     pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll(cx));
-        Poll::Ready(match self.tx.end() {
-            Some(end @ RecvError::TimedOut(_)) => Err(end.into()),
-            _ => Ok(()),
-        })
+        let failure = self.failure().filter(|_| !self.tx.is_closed());
+        Poll::Ready(failure.map_or(Ok(()), Err))
     }
 }
 

@@ -17,22 +17,28 @@ use crate::{
 
 /// The receiving direction of a [`WebSocket`](crate::WebSocket).
 ///
-/// **Keep receiving**: a pending [`recv`](Self::recv) also answers Pings, keeps time, writes what the
-/// other half has queued, and completes the closing handshake. Dropped, the write halves go on, but
-/// nobody does that any more.
+/// **Call receiving**: a pending [`recv`](Self::recv) also answers Pings, keeps time, writes what the
+/// other half has queued, and completes the closing handshake. An application that wants no messages calls
+/// [`drain`](Self::drain) in a task of its own.
+///
+/// Without a pending call of this half, only the calls of the write half do anything: while one of them
+/// waits for output it receives, and keeps one event for the next `recv`;
+/// [`close`](crate::WriteHalf::close) receives until the end. Between calls no Ping is answered and no
+/// deadline is judged. The same holds once this half is dropped; then each call of the write half first
+/// reads what has come, answers it and discards it.
 pub struct ReadHalf<S, T> {
-    input: Input<T>,
     shared: Arc<Shared<S, T>>,
-    key: Key,
 }
 
 impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
-    pub(crate) fn new(input: Input<T>, shared: Arc<Shared<S, T>>) -> Self {
-        let key = shared.wakers().enter();
-        Self { input, shared, key }
+    pub(crate) fn new(shared: Arc<Shared<S, T>>) -> Self {
+        Self { shared }
     }
 
     /// The next message; see [`WebSocket::recv`](crate::WebSocket::recv). Cancel-safe.
+    ///
+    /// After [`WriteHalf::close`](crate::WriteHalf::close) it returns what was received before that
+    /// discarded something, and then `None`.
     ///
     /// # Errors
     ///
@@ -48,15 +54,12 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
     ///
     /// As [`recv`](Self::recv).
     pub async fn recv_event(&mut self) -> Result<Option<Event>, Error> {
-        let output = &mut Reader {
-            shared: &self.shared,
-            key: self.key,
-        };
-        Ok(
-            poll_fn(|cx| self.input.poll_event(Pull::Messages, output, cx))
-                .await?
-                .map(|event| event.map(|chunk| chunk.data)),
-        )
+        let event = poll_fn(|cx| {
+            self.poll(cx, |input, output, cx| {
+                input.poll_event(Pull::Messages, output, cx)
+            })
+        });
+        Ok(event.await?.map(|event| event.map(|chunk| chunk.data)))
     }
 
     /// The next piece of a message; see [`WebSocket::recv_chunk`](crate::WebSocket::recv_chunk).
@@ -66,38 +69,68 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
     ///
     /// As [`recv`](Self::recv).
     pub async fn recv_chunk(&mut self) -> Result<Option<Chunk>, Error> {
-        let output = &mut Reader {
-            shared: &self.shared,
-            key: self.key,
-        };
-        poll_fn(|cx| self.input.poll_data(Pull::Chunks, output, cx)).await
+        poll_fn(|cx| {
+            self.poll(cx, |input, output, cx| {
+                input.poll_data(Pull::Chunks, output, cx)
+            })
+        })
+        .await
     }
 
-    /// How the connection ended; `None` before it has.
+    /// Receives until the end and discards all messages, for an application that only sends: Pings are
+    /// answered, deadlines are judged, and the write half learns at once when the connection has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub async fn drain(mut self) -> Result<(), Error> {
+        while self.recv_chunk().await?.is_some() {}
+        Ok(())
+    }
+
+    /// How the connection ended, as far as that is known; see
+    /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.shared.lock().closed.as_deref().cloned()
     }
 
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
-        self.input.rx().latency()
+        self.shared.latency()
     }
 
     pub(crate) fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        let output = &mut Reader {
-            shared: &self.shared,
-            key: self.key,
-        };
-        self.input.poll_message(output, cx)
+        if let Some(message) = self.shared.next_small() {
+            return Poll::Ready(Ok(Some(message)));
+        }
+        self.poll(cx, |input, output, cx| input.poll_message(output, cx))
+    }
+
+    /// While this half waits, its waker is at its place, so that writers leave receiving to it.
+    fn poll<U>(
+        &self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut Input<T>, &mut Reader<'_, S, T>, &mut Context<'_>) -> Poll<U>,
+    ) -> Poll<U> {
+        self.shared.wakers().register(Key::READER, cx.waker());
+        let (me, own) = (Some(Key::READER), cx.waker());
+        let polled = self.shared.with_input(me, own, |input, output, cx| {
+            let polled = f(input, output, cx);
+            if polled.is_ready() || input.yields() {
+                self.shared.reader_goes();
+            }
+            polled
+        });
+        polled.unwrap_or(Poll::Pending)
     }
 }
 
 impl<S, T> Drop for ReadHalf<S, T> {
     fn drop(&mut self) {
-        self.shared.wakers().leave(self.key);
+        self.shared.reader_goes();
         self.shared
             .with(None, |output, _| output.reader_gone = true);
     }
@@ -105,9 +138,6 @@ impl<S, T> Drop for ReadHalf<S, T> {
 
 impl<S, T> fmt::Debug for ReadHalf<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadHalf")
-            .field("input", &self.input)
-            .field("shared", &self.shared)
-            .finish()
+        f.debug_tuple("ReadHalf").field(&self.shared).finish()
     }
 }

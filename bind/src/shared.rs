@@ -2,39 +2,64 @@ use std::{
     fmt, mem,
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use proto::{Deadline, Instant, RecvError};
+use proto::{Deadline, Instant, Message};
 
 use crate::{
     Read, Timer, Write,
-    driver::Access,
+    driver::{Access, Call, Input},
     output::Output,
     sync::{Mutex, MutexGuard},
     wakers::{Key, Wakers},
 };
 
-/// What the halves share: the sending direction and the transport.
+/// What the halves share: both directions and the transport.
 ///
-/// The lock is held to queue and for one poll of the transport that does not block; never while
-/// somebody waits, and never while parsing.
+/// The lock of the output is held to queue and for one poll of the transport that does not block; never
+/// while a call waits, and never while parsing.
 pub(crate) struct Shared<S, T> {
     output: Mutex<Output<S>>,
+    seat: Mutex<Seat<T>>,
     wakers: Arc<Wakers>,
-    /// [`Wakers`], as the transport sees them.
+    /// [`Wakers`], as the transport and the clock see them.
     joint: Waker,
-    /// To be cloned by those who wait.
+    /// To be cloned by the calls that wait.
     timer: T,
 }
 
+/// The place of the receiving direction.
+///
+/// A call takes it out, uses it without a lock, and puts it back. No call waits for it: one that finds the
+/// seat empty is woken when it is filled again. Only a small message is taken from it where it is, which is
+/// cheaper than to take it out, and takes no longer than to look at 4 KiB.
+struct Seat<T> {
+    input: Option<Box<Input<T>>>,
+    /// A call has found it empty.
+    wanted: bool,
+    /// A call that waits for output has left receiving to the read half.
+    relies: bool,
+    latency: Option<Duration>,
+}
+
 impl<S, T> Shared<S, T> {
-    pub(crate) fn new(output: Output<S>, timer: T) -> Self {
-        let wakers = Arc::new(Wakers::default());
+    pub(crate) fn new(output: Output<S>, input: Input<T>) -> Self
+    where
+        T: Timer,
+    {
+        let wakers = Arc::new(Wakers::with_places(1));
         Self {
             joint: Waker::from(wakers.clone()),
             output: Mutex::new(output),
+            timer: input.timer().clone(),
+            seat: Mutex::new(Seat {
+                latency: input.rx().latency(),
+                input: Some(Box::new(input)),
+                wanted: false,
+                relies: false,
+            }),
             wakers,
-            timer,
         }
     }
 
@@ -62,6 +87,82 @@ impl<S, T> Shared<S, T> {
     pub(crate) fn wakers(&self) -> &Wakers {
         &self.wakers
     }
+
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.seat().latency
+    }
+
+    /// The next of many small messages that came in one read; see [`Input::next_small`].
+    #[inline]
+    pub(crate) fn next_small(&self) -> Option<Message> {
+        self.seat().input.as_mut()?.next_small()
+    }
+
+    /// Uses the receiving direction; `None` if another call does. The waker of the caller has to be at its
+    /// place before: it is woken when that call is done.
+    pub(crate) fn with_input<U>(
+        &self,
+        me: Option<Key>,
+        own: &Waker,
+        f: impl FnOnce(&mut Input<T>, &mut Reader<'_, S, T>, &mut Context<'_>) -> U,
+    ) -> Option<U> {
+        let mut seat = self.seat();
+        let Some(input) = seat.input.take() else {
+            seat.wanted |= me.is_some();
+            return None;
+        };
+        drop(seat);
+        let mut taken = Taken {
+            shared: self,
+            me,
+            parked: input.parked(),
+            input: Some(input),
+        };
+        let input = taken.input.as_mut()?;
+        let shared = self;
+        let mut output = Reader { shared, me, own };
+        let cx = &mut Context::from_waker(&self.joint);
+        Some(f(input, &mut output, cx))
+    }
+
+    /// Whether the read half waits. If so, it wakes the caller when it no longer does.
+    fn relies_on_reader(&self) -> bool {
+        let mut seat = self.seat();
+        let waits = self.wakers.is_waiting(Key::READER);
+        seat.relies |= waits;
+        waits
+    }
+
+    /// The read half waits no more: it has an event, or has to let other tasks run.
+    pub(crate) fn reader_goes(&self) {
+        let mut seat = self.seat();
+        self.wakers.clear(Key::READER);
+        let relied = mem::take(&mut seat.relies);
+        drop(seat);
+        if relied {
+            self.wakers.wake_others(None);
+        }
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat<T>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Read + Write, T: Timer> Shared<S, T> {
+    /// While no read half exists: reads what has come, and discards it. Takes no more than other tasks can
+    /// wait for; `false` if there may be more.
+    pub(crate) fn discard(&self, me: Option<Key>, own: &Waker) -> bool {
+        let discarded = self.with_input(me, own, |input, output, cx| {
+            while input.poll_output(Call::Discards, output, cx).is_ready() {
+                if self.lock().io.is_none() {
+                    return true;
+                }
+            }
+            !input.yields()
+        });
+        discarded.unwrap_or(true)
+    }
 }
 
 impl<S, T> fmt::Debug for Shared<S, T> {
@@ -70,30 +171,71 @@ impl<S, T> fmt::Debug for Shared<S, T> {
     }
 }
 
-/// The reader's way to the sending direction.
+/// The receiving direction, out of its seat. Dropped, it goes back, although the call may have panicked.
+struct Taken<'a, S, T> {
+    shared: &'a Shared<S, T>,
+    me: Option<Key>,
+    /// How many events were kept in it.
+    parked: usize,
+    input: Option<Box<Input<T>>>,
+}
+
+impl<S, T> Drop for Taken<'_, S, T> {
+    fn drop(&mut self) {
+        let Some(input) = self.input.take() else {
+            return;
+        };
+        // The application has something to take, or there is room again.
+        let changed = input.parked() != self.parked;
+        let mut seat = self.shared.seat();
+        seat.latency = input.rx().latency();
+        seat.input = Some(input);
+        let wanted = mem::take(&mut seat.wanted);
+        drop(seat);
+        if wanted || changed {
+            self.shared.wakers.wake_others(self.me);
+        }
+    }
+}
+
+/// The way from the receiving direction to the sending direction.
 pub(crate) struct Reader<'a, S, T> {
-    pub(crate) shared: &'a Shared<S, T>,
-    pub(crate) key: Key,
+    shared: &'a Shared<S, T>,
+    me: Option<Key>,
+    own: &'a Waker,
 }
 
 impl<S, T> Access<S> for Reader<'_, S, T> {
     fn with<U>(
         &mut self,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
         f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
     ) -> U {
-        self.shared.wakers.register(self.key, cx.waker());
-        self.shared.with(Some(self.key), f)
+        self.shared.with(self.me, f)
+    }
+
+    fn own<'a>(&'a self, _: &'a Context<'_>) -> &'a Waker {
+        self.own
     }
 }
 
-/// Somebody who waits for output. Has a place among the wakers, and watches the write deadline by a
-/// timer of its own, made when it first waits.
+/// A call that waits for output. It has a place among the wakers, and watches the write deadline by a
+/// timer of its own, made when it first waits. While it waits it also receives, unless the read half does.
 pub(crate) struct Waiter<S, T> {
     shared: Arc<Shared<S, T>>,
     key: Key,
     timer: Option<T>,
     waited: bool,
+}
+
+/// How a call goes on after a look at the output.
+enum Look<U> {
+    Done(U),
+    Waits,
+    /// It is time for other tasks.
+    Yields,
+    /// No read half exists, so this call reads first.
+    Discards,
 }
 
 impl<S: Read + Write, T: Timer> Waiter<S, T> {
@@ -110,45 +252,112 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
         self.key
     }
 
-    /// Waits for `done`.
+    /// Waits for `done`, and receives meanwhile; `call` says what becomes of the events.
     pub(crate) fn poll<U>(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: Call,
+        mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
+    ) -> Poll<U> {
+        self.shared.wakers.register(self.key, cx.waker());
+        let own = cx.waker();
+        let (begins, mut first) = (!self.waited, true);
+        let mut call = call;
+        let look = self.look(cx, |output, joint| {
+            if mem::take(&mut first) {
+                if begins {
+                    output.retry();
+                }
+                if output.poll_rest(own).is_pending() {
+                    return Look::Yields;
+                }
+            }
+            if output.reader_gone {
+                return Look::Discards;
+            }
+            match done(output, joint) {
+                Poll::Ready(value) => Look::Done(value),
+                Poll::Pending => Look::Waits,
+            }
+        });
+        let mut look = match look {
+            Look::Done(value) => return Poll::Ready(value),
+            Look::Yields => return Poll::Pending,
+            Look::Waits => self.may_receive(call),
+            Look::Discards => {
+                call = Call::Discards;
+                let all = self.shared.discard(Some(self.key), own);
+                if let Poll::Ready(value) = self.poll_output(cx, &mut done) {
+                    return Poll::Ready(value);
+                }
+                all
+            }
+        };
+        let shared = self.shared.clone();
+        while look {
+            let received = shared.with_input(Some(self.key), own, |input, output, cx| {
+                input.poll_output(call, output, cx).is_ready()
+            });
+            look = received == Some(true) && shared.lock().io.is_some();
+            // What the call waits for may have happened meanwhile, and nothing else would wake it for that.
+            if let Poll::Ready(value) = self.poll_output(cx, &mut done) {
+                return Poll::Ready(value);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Whether a call that waits has to receive. A closing one always does: the answer that it waits for may
+    /// be the next event, and the read half may not come back.
+    fn may_receive(&self, call: Call) -> bool {
+        call == Call::Closes || !self.shared.relies_on_reader()
+    }
+
+    fn poll_output<U>(
         &mut self,
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
-        self.shared.wakers.register(self.key, cx.waker());
-        let mut rested = true;
+        let look = self.look(cx, |output, joint| match done(output, joint) {
+            Poll::Ready(value) => Look::Done(value),
+            Poll::Pending => Look::Waits,
+        });
+        match look {
+            Look::Done(value) => Poll::Ready(value),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Looks at the output, and once more if that waits and the write deadline has passed.
+    fn look<U>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Look<U>,
+    ) -> Look<U> {
         loop {
-            let (polled, deadline) = self.shared.with(Some(self.key), |output, joint| {
-                if mem::take(&mut rested) && output.poll_rest(cx).is_pending() {
-                    return (Poll::Pending, None);
-                }
-                (done(output, joint), output.tx.poll_timeout())
+            let (looked, deadline) = self.shared.with(Some(self.key), |output, joint| {
+                (look(output, joint), output.tx.poll_timeout())
             });
-            self.waited |= polled.is_pending();
-            let (Poll::Pending, Some(deadline)) = (&polled, deadline) else {
-                return polled;
+            self.waited |= !matches!(looked, Look::Done(_));
+            let (Look::Waits, Some(deadline)) = (&looked, deadline) else {
+                return looked;
             };
             if !self.is_over(cx, deadline) {
-                return Poll::Pending;
+                return looked;
             }
-            let now = self.now();
-            self.shared.with(Some(self.key), |output, _| {
+            let now = self.shared.timer.now();
+            self.shared.with(Some(self.key), |output, joint| {
                 if output.tx.handle_timeout(now).is_err() {
-                    output.end(RecvError::TimedOut(Deadline::Write));
+                    output.time_out(joint, Deadline::Write);
                 }
             });
         }
     }
 
     /// Whether `deadline` has come; asks the timer only if it may lie ahead.
-    pub(crate) fn is_over(&mut self, cx: &mut Context<'_>, deadline: Instant) -> bool {
+    fn is_over(&mut self, cx: &mut Context<'_>, deadline: Instant) -> bool {
         let timer = self.timer.get_or_insert_with(|| self.shared.timer.clone());
         deadline <= Instant::EPOCH || timer.poll_until(cx, deadline).is_ready()
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        self.shared.timer.now()
     }
 }
 

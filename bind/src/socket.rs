@@ -15,14 +15,16 @@ use proto::{
 
 use crate::{
     Error, PeerAddr, Read, ReadHalf, Streaming, Timer, TrySendError, Write, WriteHalf,
-    driver::{Input, Pull},
+    driver::{Access, Call, Input, Pull, Unsplit},
+    lanes::Lanes,
     output::Output,
     shared::Shared,
+    wakers::Key,
 };
 
 /// A WebSocket over a transport.
 ///
-/// **Keep receiving.** A pending [`recv`](Self::recv) also answers Pings, sends keep-alive Pings,
+/// **Call receiving.** A pending [`recv`](Self::recv) also answers Pings, sends keep-alive Pings,
 /// judges deadlines and completes the closing handshake; nothing else does while you wait for
 /// something of your own.
 ///
@@ -31,10 +33,21 @@ use crate::{
 ///
 /// Dropped, the socket ends the transport without a Close; [`close`](Self::close) it to part in
 /// peace.
+///
+/// # After the end
+///
+/// In this table `None` stands for `Ok(None)`, `Closed` for [`Error::Send`] with [`SendError::Closed`], and
+/// the other names for variants of [`Error`]. Of several causes the first that was known is reported.
+/// `flush` fails if a message that was queued before will never be sent; in the row of `write_timeout` there
+/// is one. The codes in the first rows are examples.
+///
+#[doc = include_str!("ends.md")]
 pub struct WebSocket<S, T> {
     input: Input<T>,
-    pub(crate) output: Output<S>,
+    output: Output<S>,
     subprotocol: Option<Box<Utf8Bytes>>,
+    /// Once it was used as a `Stream` or a `Sink`, which two tasks may poll.
+    lanes: Option<Box<Lanes>>,
 }
 
 impl<S: PeerAddr, T> WebSocket<S, T> {
@@ -60,6 +73,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
             input: Input::new(rx, timer),
             output: Output::new(tx, io),
             subprotocol: subprotocol.map(Box::new),
+            lanes: None,
         }
     }
 
@@ -73,15 +87,18 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
     /// [`Error::Protocol`] comes after the peer was told.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
-        poll_fn(|cx| self.poll_recv(cx))
+        poll_fn(|cx| self.poll_recv(Key::METHOD, cx))
     }
 
     /// Like [`recv`](Self::recv), and tells of Pings, Pongs and the Close too. All are answered
     /// already. Cancel-safe.
     pub async fn recv_event(&mut self) -> Result<Option<Event>, Error> {
-        let output = &mut &mut self.output;
-        let event = poll_fn(|cx| self.input.poll_event(Pull::Messages, output, cx)).await?;
-        Ok(event.map(|event| event.map(|chunk| chunk.data)))
+        let event = poll_fn(|cx| {
+            self.poll_lane(Key::METHOD, cx, |input, output, cx| {
+                input.poll_event(Pull::Messages, output, cx)
+            })
+        });
+        Ok(event.await?.map(|event| event.map(|chunk| chunk.data)))
     }
 
     /// The next piece of a message, as soon as it is there; text is cut between characters only.
@@ -94,8 +111,12 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// As [`recv`](Self::recv).
     pub async fn recv_chunk(&mut self) -> Result<Option<Chunk>, Error> {
-        let output = &mut &mut self.output;
-        poll_fn(|cx| self.input.poll_data(Pull::Chunks, output, cx)).await
+        poll_fn(|cx| {
+            self.poll_lane(Key::METHOD, cx, |input, output, cx| {
+                input.poll_data(Pull::Chunks, output, cx)
+            })
+        })
+        .await
     }
 
     /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).
@@ -156,7 +177,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
                 message = None;
                 return Poll::Ready(Ok(()));
             }
-            self.poll_queue(cx, &mut message, Sender::send)
+            self.poll_queue(Key::METHOD, cx, &mut message, Sender::send)
         })
     }
 
@@ -171,7 +192,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// nothing.
     #[inline]
     pub fn send_small(&mut self, message: &Outgoing) -> bool {
-        self.output.send_small(message)
+        // The tasks of the lanes wait for what this changes.
+        self.lanes.is_none() && self.output.send_small(message)
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
@@ -181,8 +203,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// [`TrySendError::Full`] gives the message back.
     pub fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
-        let cx = &mut Context::from_waker(Waker::noop());
-        self.output.try_send(cx, message.into())
+        self.with_output(|output, cx| output.try_send(cx, message.into()))
     }
 
     /// Writes and flushes what was queued before this call. Cancel-safe.
@@ -192,7 +213,8 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     /// As [`send`](Self::send), if a message that was queued will never be sent.
     pub async fn flush(&mut self) -> Result<(), Error> {
         let count = self.output.tx.accepted();
-        poll_fn(|cx| self.poll_output(cx, |output, cx| output.poll_left(cx, count))).await
+        poll_fn(|cx| self.poll_output(Key::METHOD, cx, |output, cx| output.poll_left(cx, count)))
+            .await
     }
 
     /// Sends a Ping. Not needed to keep the connection alive:
@@ -220,7 +242,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// Those of [`recv`](Self::recv), unless that has reported them.
     pub async fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.output.tx.close(frame.into());
+        self.begin_close(frame.into());
         while self.recv_chunk().await?.is_some() {}
         Ok(())
     }
@@ -232,23 +254,25 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     ///
     /// [`Error::TimedOut`] if the peer takes no output.
     pub async fn finish(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.output.tx.close(frame.into());
-        poll_fn(|cx| self.poll_output(cx, Output::poll_all)).await
+        self.begin_close(frame.into());
+        poll_fn(|cx| self.poll_output(Key::METHOD, cx, Output::poll_all)).await
     }
 
     /// Ends the connection and the transport at once, without a Close.
     pub fn abort(&mut self) {
-        self.input.abort(&mut self.output);
+        self.input.abort();
+        self.with_output(Output::abort);
     }
 
-    /// How the connection ended; `None` before it has.
+    /// How the connection ended, as far as that is known: from when a call has received the peer's Close, or
+    /// has met another end. `clean` is not known before our Close has left.
     pub fn closed(&self) -> Option<&Closed> {
         self.output.closed.as_deref()
     }
 
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
-        if self.output.closed.is_some() {
+        if self.output.io.is_none() {
             State::Closed
         } else if self.input.rx().is_closing() || self.output.tx.is_closing() {
             State::Closing
@@ -275,43 +299,48 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 
     /// The two directions, to be used by two tasks, or more: the write half is `Clone`.
     pub fn split(self) -> (ReadHalf<S, T>, WriteHalf<S, T>) {
-        let shared = Arc::new(Shared::new(self.output, self.input.timer().clone()));
-        (
-            ReadHalf::new(self.input, shared.clone()),
-            WriteHalf::new(shared),
-        )
+        let shared = Arc::new(Shared::new(self.output, self.input));
+        (ReadHalf::new(shared.clone()), WriteHalf::new(shared))
     }
 
     pub(crate) fn poll_recv(
         &mut self,
+        lane: Key,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        self.input.poll_message(&mut &mut self.output, cx)
+        if let Some(message) = self.input.next_small() {
+            return Poll::Ready(Ok(Some(message)));
+        }
+        if self.lanes.is_none() {
+            return self.input.poll_message(&mut &mut self.output, cx);
+        }
+        self.poll_lane(lane, cx, |input, output, cx| input.poll_message(output, cx))
     }
 
     /// Waits for `done`, and reads, answers and keeps time meanwhile.
     pub(crate) fn poll_output<U>(
         &mut self,
+        lane: Key,
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Output<S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
-        if self.output.poll_rest(cx).is_pending() {
-            self.input.give_back();
-            return Poll::Pending;
-        }
-        loop {
-            if let Poll::Ready(value) = done(&mut self.output, cx) {
-                return Poll::Ready(value);
+        self.poll_lane(lane, cx, |input, output, cx| {
+            let own = output.own.unwrap_or_else(|| cx.waker());
+            if output.output.poll_rest(own).is_pending() {
+                input.give_back();
+                return Poll::Pending;
             }
-            if self
-                .input
-                .poll_output(&mut &mut self.output, cx)
-                .is_pending()
-            {
-                // What was waited for may have happened meanwhile, and nobody would wake us for it.
-                return done(&mut self.output, cx);
+            loop {
+                if let Poll::Ready(value) = output.with(cx, &mut done) {
+                    return Poll::Ready(value);
+                }
+                if input.poll_output(Call::Sends, output, cx).is_pending() {
+                    // What was waited for may have happened meanwhile, and nothing else would wake this
+                    // task for it.
+                    return output.with(cx, done);
+                }
             }
-        }
+        })
     }
 
     pub(crate) async fn queue<M>(
@@ -320,22 +349,85 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         let mut item = Some(item);
-        poll_fn(|cx| self.poll_queue(cx, &mut item, &queue)).await
+        poll_fn(|cx| self.poll_queue(Key::METHOD, cx, &mut item, &queue)).await
     }
 
-    fn poll_queue<M>(
+    pub(crate) fn poll_queue<M>(
         &mut self,
+        lane: Key,
         cx: &mut Context<'_>,
         item: &mut Option<M>,
         queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
     ) -> Poll<Result<(), Error>> {
-        self.poll_output(cx, |output, cx| {
+        self.poll_output(lane, cx, |output, cx| {
             output.poll_queue(cx, |tx| item.take().map_or(Ok(()), |item| queue(tx, item)))
         })
     }
 
+    pub(crate) fn begin_close(&mut self, frame: Option<CloseFrame>) {
+        self.with_output(|output, _| output.tx.close(frame));
+    }
+
     pub(crate) fn release(&mut self) {
-        self.output.release();
+        self.with_output(|output, _| output.release());
+    }
+
+    /// Polls both directions for a task, and wakes the tasks of the other lanes if that changed what they
+    /// wait for.
+    #[inline]
+    fn poll_lane<U>(
+        &mut self,
+        lane: Key,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut Input<T>, &mut Unsplit<'_, S>, &mut Context<'_>) -> Poll<U>,
+    ) -> Poll<U> {
+        let own = cx.waker();
+        let joint = match &mut self.lanes {
+            None => None,
+            Some(lanes) => {
+                let seen = (self.output.seen(), self.input.parked());
+                Some(lanes.enter(lane, own, seen))
+            }
+        };
+        let mut output = Unsplit {
+            output: &mut self.output,
+            own: joint.map(|_| own),
+        };
+        let cx = &mut Context::from_waker(joint.unwrap_or(own));
+        let polled = f(&mut self.input, &mut output, cx);
+        if let Some(lanes) = &mut self.lanes {
+            let seen = (self.output.seen(), self.input.parked());
+            lanes.leave(lane, polled.is_ready(), seen);
+        }
+        polled
+    }
+
+    /// Uses the sending direction for a call that does not wait.
+    pub(crate) fn with_output<U>(
+        &mut self,
+        f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
+    ) -> U {
+        let Some(lanes) = &self.lanes else {
+            return f(&mut self.output, &mut Context::from_waker(Waker::noop()));
+        };
+        let seen = self.output.seen();
+        let value = f(&mut self.output, &mut Context::from_waker(lanes.joint()));
+        if self.output.seen() != seen {
+            lanes.joint().wake_by_ref();
+        }
+        value
+    }
+
+    /// From now on two tasks may poll it.
+    #[cfg(feature = "futures")]
+    pub(crate) fn with_lanes(&mut self) -> &mut Self {
+        self.lanes.get_or_insert_default();
+        self
+    }
+
+    #[cfg(feature = "futures")]
+    pub(crate) fn accepted(&self) -> u64 {
+        self.output.tx.accepted()
     }
 }
 

@@ -5,10 +5,10 @@ use std::{
 
 use crate::sync::{Mutex, MutexGuard};
 
-/// Everybody who waits on one socket. A transport remembers one waker for each direction, and
-/// whoever polls it last would take the place of the others; so it is given this one, which wakes
-/// all.
-#[derive(Debug, Default)]
+/// The wakers of all tasks that wait on one socket. A transport remembers one waker for each direction,
+/// and so does a clock: the last task to poll it would take the place of the others. So both are given
+/// this one, which wakes all.
+#[derive(Debug)]
 pub(crate) struct Wakers(Mutex<Vec<Slot>>);
 
 #[derive(Debug, Default)]
@@ -21,7 +21,29 @@ struct Slot {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Key(usize);
 
+impl Key {
+    /// The place of the read half.
+    pub(crate) const READER: Self = Self(0);
+    /// The places of a socket that is not split: one for each direction as a trait, one for its methods.
+    #[cfg(feature = "futures")]
+    pub(crate) const STREAM: Self = Self(0);
+    #[cfg(feature = "futures")]
+    pub(crate) const SINK: Self = Self(1);
+    pub(crate) const METHOD: Self = Self(2);
+}
+
 impl Wakers {
+    /// Wakers whose first places are always taken.
+    pub(crate) fn with_places(count: usize) -> Self {
+        let place = || Slot {
+            taken: true,
+            waker: None,
+        };
+        Self(Mutex::new(
+            std::iter::repeat_with(place).take(count).collect(),
+        ))
+    }
+
     /// A place that keeps what is put there until [`leave`](Self::leave).
     pub(crate) fn enter(&self) -> Key {
         let mut slots = self.slots();
@@ -49,6 +71,16 @@ impl Wakers {
             Some(known) => known.clone_from(waker),
             None => *slot = Some(waker.clone()),
         }
+    }
+
+    /// Wakes the task at this place no more.
+    pub(crate) fn clear(&self, Key(key): Key) {
+        self.slots()[key].waker = None;
+    }
+
+    /// Whether a task at this place waits, and has not been woken since it was polled.
+    pub(crate) fn is_waiting(&self, Key(key): Key) -> bool {
+        self.slots()[key].waker.is_some()
     }
 
     /// Wakes all but the one who asks.

@@ -2,16 +2,14 @@ use std::{
     fmt,
     future::poll_fn,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Poll, Waker, ready},
 };
 
-use proto::{
-    Chunk, CloseFrame, Closed, ControlPayload, Deadline, Instant, Kind, Outgoing, RecvError,
-    SendError, Sender, State,
-};
+use proto::{Chunk, CloseFrame, Closed, ControlPayload, Kind, Outgoing, SendError, Sender, State};
 
 use crate::{
     Error, Read, Streaming, Timer, TrySendError, Write,
+    driver::Call,
     output::Output,
     shared::{Shared, Waiter},
 };
@@ -20,6 +18,11 @@ use crate::{
 /// from as many tasks as you like.
 ///
 /// All methods are cancel-safe. The last one dropped ends nothing: the read half goes on.
+///
+/// **The read half has to be received from.** While it is not, Pings are answered and the end of the
+/// connection is noticed only during calls of this half that wait; once it is dropped, at the beginning of
+/// each call. An application that wants no messages calls [`drain`](crate::ReadHalf::drain) in a task of
+/// its own.
 pub struct WriteHalf<S, T> {
     pub(crate) shared: Arc<Shared<S, T>>,
     /// What a `Sink` keeps between its calls.
@@ -86,7 +89,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     pub async fn stream(&self, kind: Kind) -> Result<Streaming<&Self>, Error> {
         let mut waiter = Waiter::new(&self.shared);
         poll_fn(|cx| {
-            waiter.poll(cx, |output, _| {
+            waiter.poll(cx, Call::Sends, |output, _| {
                 if output.tx.is_closing() {
                     return Poll::Ready(Err(output.refuse(SendError::Closed)));
                 }
@@ -124,6 +127,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     ///
     /// [`TrySendError::Full`] gives the message back.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
+        self.look();
         self.shared
             .with(None, |output, cx| output.try_send(cx, message.into()))
     }
@@ -136,7 +140,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     pub async fn flush(&self) -> Result<(), Error> {
         let count = self.shared.lock().tx.accepted();
         let mut waiter = Waiter::new(&self.shared);
-        poll_fn(|cx| waiter.poll(cx, |output, cx| output.poll_left(cx, count))).await
+        poll_fn(|cx| waiter.poll(cx, Call::Sends, |output, cx| output.poll_left(cx, count))).await
     }
 
     /// Writes and flushes all that there is, what the reader owes the peer as well: for a binding whose
@@ -147,7 +151,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     /// [`Error::TimedOut`] if the peer takes no output.
     pub async fn flush_all(&self) -> Result<(), Error> {
         let mut waiter = Waiter::new(&self.shared);
-        poll_fn(|cx| waiter.poll(cx, Output::poll_all)).await
+        poll_fn(|cx| waiter.poll(cx, Call::Sends, Output::poll_all)).await
     }
 
     /// Sends a Ping; see [`WebSocket::ping`](crate::WebSocket::ping). Cancel-safe as
@@ -183,9 +187,12 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     }
 
     /// Runs the whole closing handshake, and ends the transport, within
-    /// [`close_timeout`](proto::Config::close_timeout), whether or not somebody receives. What the
-    /// peer still sends goes to the read half, or is discarded if that is gone. Cancel-safe: dropped,
-    /// the Close stays queued.
+    /// [`close_timeout`](proto::Config::close_timeout), whether or not the read half receives.
+    ///
+    /// The messages that the peer still sends are kept for the read half, up to the one that passes 64 KiB,
+    /// or 128 of them. The rest is discarded, and then `recv` returns what was kept and `None`. To lose
+    /// nothing, use [`finish`](Self::finish) and receive until `None`. Cancel-safe: dropped, the Close
+    /// stays queued.
     ///
     /// # Errors
     ///
@@ -194,9 +201,19 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     pub async fn close(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
         self.begin_close(frame.into());
         let mut waiter = Waiter::new(&self.shared);
-        let after = self.shared.lock().tx.config().close_timeout;
-        let deadline = after.and_then(|after| waiter.now().checked_add(after));
-        poll_fn(|cx| self.poll_close(cx, &mut waiter, deadline)).await
+        poll_fn(|cx| {
+            waiter.poll(cx, Call::Closes, |output, cx| {
+                let _ = output.poll(cx);
+                if output.io.is_some() {
+                    return Poll::Pending;
+                }
+                Poll::Ready(match output.failure() {
+                    Some(failure) if !output.is_clean() => Err(failure),
+                    _ => Ok(()),
+                })
+            })
+        })
+        .await
     }
 
     /// Sends a Close; the read half goes on to receive until `None`. Cancel-safe: dropped, the Close
@@ -212,13 +229,12 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
 
     /// Ends the connection and the transport at once, without a Close.
     pub fn abort(&self) {
-        self.shared.with(None, |output, _| {
-            output.aborted = true;
-            output.end(RecvError::Lost(proto::Lost::Failed));
-        });
+        self.shared.with(None, |output, cx| output.abort(cx));
     }
 
-    /// How the connection ended; `None` before the read half has seen it.
+    /// How the connection ended, as far as that is known; see
+    /// [`WebSocket::closed`](crate::WebSocket::closed). It is known once a call of either half has met the
+    /// end.
     pub fn closed(&self) -> Option<Closed> {
         self.shared.lock().closed.as_deref().cloned()
     }
@@ -250,7 +266,16 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         self.shared.with(None, |output, _| output.release());
     }
 
+    /// For a call that does not wait, or queues before it does: if no read half exists, what has come is read
+    /// first.
+    fn look(&self) {
+        if self.shared.lock().reader_gone {
+            self.shared.discard(None, Waker::noop());
+        }
+    }
+
     pub(crate) fn begin_close(&self, frame: Option<CloseFrame>) {
+        self.look();
         self.shared.with(None, |output, _| output.tx.close(frame));
     }
 
@@ -267,7 +292,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
         let mut waiter = Waiter::new(&self.shared);
         let key = waiter.key();
         poll_fn(|cx| {
-            waiter.poll(cx, |output, cx| {
+            waiter.poll(cx, Call::Sends, |output, cx| {
                 if item.is_some() {
                     if what == What::Data && output.holds_back(key) {
                         return Poll::Pending;
@@ -284,41 +309,6 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
             })
         })
         .await
-    }
-
-    fn poll_close(
-        &self,
-        cx: &mut Context<'_>,
-        waiter: &mut Waiter<S, T>,
-        deadline: Option<Instant>,
-    ) -> Poll<Result<(), Error>> {
-        let polled = waiter.poll(cx, |output, cx| {
-            let _ = output.poll(cx);
-            if output.reader_gone && output.tx.is_closed() {
-                output.poll_discard(cx);
-            }
-            match (&output.closed, &output.io) {
-                (Some(closed), _) => Poll::Ready(match closed.cause {
-                    Some(cause) if !closed.clean => Err(cause.into()),
-                    _ => Ok(()),
-                }),
-                (None, None) => Poll::Ready(match output.tx.end() {
-                    Some(end @ RecvError::TimedOut(_)) => Err(end.into()),
-                    _ => Ok(()),
-                }),
-                (None, Some(_)) => Poll::Pending,
-            }
-        });
-        if polled.is_pending()
-            && let Some(deadline) = deadline
-            && waiter.is_over(cx, deadline)
-        {
-            let ended = self
-                .shared
-                .with(None, |output, _| output.time_out(Deadline::Close));
-            return Poll::Ready(ended);
-        }
-        polled
     }
 }
 

@@ -8,7 +8,7 @@ use bowline_bind::{
     Error,
     proto::{
         Chunk, CloseCode, CloseFrame, ControlPayload, Deadline, Event, Initiator, Kind, Message,
-        ProtocolError, Role, SendError, State,
+        ProtocolError, Role, State,
     },
 };
 use support::*;
@@ -153,7 +153,10 @@ fn a_protocol_error_while_send_waits_fails_the_send_and_is_told_by_recv() {
     });
     world.block_on(async move {
         let error = client.send(vec![0; 200_000]).await.unwrap_err();
-        assert!(matches!(error, Error::Send(SendError::Closed)), "{error:?}");
+        assert!(
+            matches!(error, Error::Protocol(ProtocolError::Opcode(3))),
+            "{error:?}"
+        );
         let error = client.recv().await.unwrap_err();
         assert!(
             matches!(error, Error::Protocol(ProtocolError::Opcode(3))),
@@ -319,6 +322,70 @@ fn a_transport_that_half_closes_is_read_until_the_peer_ends_it() {
 }
 
 /// CL-043: a reset behind the closing handshake does not turn success into an error.
+/// §7.1.1: a server ends the transport, and reads no longer than it has to for no reset to eat its end.
+#[test]
+fn a_server_does_not_wait_for_a_client_that_leaves_the_transport_open() {
+    let close = frame(0x88, &[]);
+    for (input, timeout, waits) in [
+        (vec![], Some(5000), 1000),
+        (vec![], Some(300), 300),
+        (vec![], None, 1000),
+        (vec![0; 65_535], Some(5000), 1000),
+        (vec![0; 300_000], Some(5000), 0),
+    ] {
+        for split in [false, true] {
+            let world = World::default();
+            let (end, peer) = pipe(1 << 20);
+            let mut patient = config();
+            patient.close_timeout = timeout.map(Duration::from_millis);
+            let mut server = socket(&world, end, Role::Server, patient);
+            let mut masked = close.clone();
+            masked[1] |= 0x80;
+            masked.extend([0; 4]);
+            peer.outgoing.borrow_mut().push(&masked);
+            peer.outgoing.borrow_mut().push(&input);
+            world.block_on(async move {
+                if split {
+                    let (_reader, writer) = server.split();
+                    writer.close(None).await.unwrap();
+                    assert!(writer.closed().unwrap().clean);
+                } else {
+                    assert_eq!(server.recv().await.unwrap(), None);
+                    assert!(server.closed().unwrap().clean);
+                }
+                assert!(peer.incoming.borrow().shut_down, "ended in order");
+                drop(peer);
+            });
+            assert_eq!(world.now(), Duration::from_millis(waits), "{}", input.len());
+        }
+    }
+}
+
+/// A transport that still works is ended in order, so that TLS says that it ends (RFC 8446 §6.1).
+#[test]
+fn a_transport_that_works_is_shut_down_before_it_is_dropped() {
+    for end in ["close_timeout", "abort", "abort of a half", "pong_timeout"] {
+        let world = World::default();
+        let (near, peer) = pipe(1 << 20);
+        let mut client = socket(&world, near, Role::Client, config());
+        world.block_on(async move {
+            match end {
+                "close_timeout" => {
+                    // The server answers, and leaves the transport open.
+                    peer.outgoing.borrow_mut().push(&frame(0x88, &[]));
+                    client.close(None).await.unwrap();
+                }
+                "abort" => client.abort(),
+                "abort of a half" => client.split().1.abort(),
+                _ => assert!(client.recv().await.is_err()),
+            }
+            let lane = peer.incoming.borrow();
+            assert!(lane.closed, "{end}: it was dropped");
+            assert_eq!(lane.shut_down, end != "pong_timeout", "{end}");
+        });
+    }
+}
+
 #[test]
 fn a_reset_behind_both_closes_is_a_clean_end() {
     let world = World::default();
@@ -350,10 +417,10 @@ fn the_error_of_the_transport_is_kept() {
         }
         assert!(matches!(reader.recv().await, Ok(None)));
         assert_eq!(writer.closed(), reader.closed());
-        assert!(matches!(
-            writer.send("late").await,
-            Err(Error::Send(SendError::Closed))
-        ));
+        match writer.send("late").await {
+            Err(Error::Lost(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+            other => panic!("{other:?}"),
+        }
         assert_eq!(writer.state(), State::Closed);
         drop(peer);
     });

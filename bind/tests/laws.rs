@@ -287,6 +287,78 @@ fn law_6_an_unsplit_writer_is_cut_as_well() {
     });
 }
 
+/// Some sockets try to write whenever they are asked, and the kernel takes a little that it has not announced.
+/// At the deadline that is no progress.
+#[test]
+fn law_6_what_a_transport_takes_because_the_deadline_asks_is_no_progress() {
+    for (split, receives) in [(false, false), (true, false), (true, true)] {
+        let world = World::default();
+        let (client, server) = pair(&world, 10, config());
+        let lane = client.get_ref().unwrap().outgoing.clone();
+        let clock = world.clone();
+        world.spawn(async move {
+            clock.sleep(Duration::from_millis(19_999)).await;
+            lane.borrow_mut().set_capacity_silently(100);
+            clock.sleep(Duration::from_secs(10)).await;
+            drop(server);
+        });
+        let now = world.clone();
+        let check = move |error: Error| {
+            assert!(
+                matches!(error, Error::TimedOut(Deadline::Write)),
+                "{error:?}"
+            );
+            assert_eq!(now.now(), Duration::from_secs(20), "split: {split}");
+        };
+        if !split {
+            let mut client = client;
+            world.spawn(async move { check(client.send(big(1000)).await.unwrap_err()) });
+            world.run();
+            continue;
+        }
+        let (mut reader, writer) = client.split();
+        world.spawn(async move {
+            if receives {
+                let error = reader.recv().await.unwrap_err();
+                assert!(
+                    matches!(error, Error::TimedOut(Deadline::Write)),
+                    "{error:?}"
+                );
+            }
+            std::mem::forget(reader);
+        });
+        world.spawn(async move { check(writer.send(big(1000)).await.unwrap_err()) });
+        world.run();
+    }
+}
+
+/// The process may have been stopped for longer than the deadline: what the peer has taken meanwhile counts.
+#[test]
+fn law_6_a_writer_that_was_not_run_asks_before_the_deadline_is_judged() {
+    for split in [false, true] {
+        let world = World::default();
+        let (mut client, server) = pair(&world, 10, config());
+        let lane = client.get_ref().unwrap().outgoing.clone();
+        let clock = world.clone();
+        world.spawn(async move {
+            clock.sleep(Duration::from_secs(1)).await;
+            // Nothing runs for a minute, and the peer, which is elsewhere, has read everything by then.
+            clock.pass(Duration::from_secs(60));
+            lane.borrow_mut().set_capacity(10_000);
+            clock.sleep(Duration::from_secs(1)).await;
+            drop(server);
+        });
+        world.block_on(async move {
+            if split {
+                let (_reader, writer) = client.split();
+                writer.send(big(1000)).await.unwrap();
+            } else {
+                client.send(big(1000)).await.unwrap();
+            }
+        });
+    }
+}
+
 #[test]
 fn law_6_progress_keeps_a_slow_writer_alive() {
     let world = World::default();

@@ -5,7 +5,7 @@
 //! every thread blocked, which fails the test. Nothing here has deadlines that could save it.
 //!
 //! ```sh
-//! RUSTFLAGS='--cfg shuttle' cargo test -p bowline-bind --test schedules --target-dir target/shuttle
+//! RUSTFLAGS='--cfg shuttle' cargo test -p bowline-bind --features futures --test schedules --target-dir target/shuttle
 //! SCHEDULES=1000000 SEED=1 RUSTFLAGS='--cfg shuttle' cargo test …
 //! ```
 #![cfg(shuttle)]
@@ -440,4 +440,117 @@ fn a_close_and_an_abort_free_all_who_wait() {
     }
     schedules(|| ended(false));
     schedules(|| ended(true));
+}
+
+/// A writer that left receiving to the reader takes it over when that one has its message.
+#[test]
+fn a_writer_goes_on_when_the_reader_has_left() {
+    schedules(|| {
+        let (client, mut server) = pair(16);
+        let long = |number: u8| Message::from(vec![number; 40]);
+        let peer = thread::spawn(move || {
+            block_on(async {
+                server.send(long(1)).await.unwrap();
+                // Of this nothing is left to the reader.
+                server.send(long(2)).await.unwrap();
+                let mut received = Vec::new();
+                while let Ok(Some(message)) = server.recv().await {
+                    received.push(message);
+                }
+                received
+            })
+        });
+        let (mut reader, writer) = client.split();
+        let reading = thread::spawn(move || {
+            assert_eq!(block_on(reader.recv()).unwrap(), Some(long(1)));
+            reader
+        });
+        let writing = sending(&writer, 1);
+        writing.join().unwrap();
+        let reader = reading.join().unwrap();
+        block_on(writer.finish(bye())).unwrap();
+        assert_eq!(drain(reader), 1);
+        check(&peer.join().unwrap(), &[1], &[0, 1]);
+    });
+}
+
+/// The answer is read by the thread that comes first, and the messages before it reach the reader in order.
+#[test]
+fn a_close_beside_a_reader() {
+    fn closed(leaves: bool) {
+        let (client, server) = pair(16);
+        let peer = thread::spawn(move || echo(server));
+        let (mut reader, writer) = client.split();
+        sending(&writer, 1).join().unwrap();
+        let reading = thread::spawn(move || {
+            block_on(async {
+                let mut received = Vec::new();
+                while let Ok(Some(message)) = reader.recv().await {
+                    received.push(message);
+                    if leaves {
+                        break;
+                    }
+                }
+                (received, reader)
+            })
+        });
+        block_on(writer.close(bye())).unwrap();
+        let (mut received, mut reader) = reading.join().unwrap();
+        while let Ok(Some(message)) = block_on(reader.recv()) {
+            received.push(message);
+        }
+        let sent = [message(1, 0), message(1, 1)];
+        assert!(sent.starts_with(&received), "{received:?}");
+        peer.join().unwrap();
+    }
+    schedules(|| closed(true));
+    schedules(|| closed(false));
+}
+
+/// Two threads poll one socket by its traits: neither takes the other's place at the transport.
+#[cfg(feature = "futures")]
+#[test]
+fn a_stream_and_a_sink_of_one_socket() {
+    use std::{future::poll_fn, pin::Pin};
+
+    use futures_core::Stream;
+    use futures_sink::Sink;
+
+    schedules(|| {
+        let (client, server) = pair(16);
+        let peer = thread::spawn(move || echo(server));
+        let client = Arc::new(Mutex::new(client));
+        let receiving = client.clone();
+        let reading = thread::spawn(move || {
+            block_on(async {
+                let mut count = 0;
+                loop {
+                    let next =
+                        poll_fn(|cx| Pin::new(&mut *receiving.lock().unwrap()).poll_next(cx)).await;
+                    match next {
+                        Some(Ok(_)) => count += 1,
+                        _ => return count,
+                    }
+                }
+            })
+        });
+        block_on(async {
+            for number in 0..3 {
+                poll_fn(|cx| Pin::new(&mut *client.lock().unwrap()).poll_ready(cx))
+                    .await
+                    .unwrap();
+                Pin::new(&mut *client.lock().unwrap())
+                    .start_send(message(1, number))
+                    .unwrap();
+                poll_fn(|cx| Pin::new(&mut *client.lock().unwrap()).poll_flush(cx))
+                    .await
+                    .unwrap();
+            }
+            poll_fn(|cx| Sink::poll_close(Pin::new(&mut *client.lock().unwrap()), cx))
+                .await
+                .unwrap();
+        });
+        assert!(reading.join().unwrap() <= 3);
+        check(&peer.join().unwrap(), &[1], &[0, 1, 2]);
+    });
 }

@@ -1,6 +1,9 @@
 //! Peers that a test plays by hand, byte by byte. A deadline that does not come lets its test hang.
 
-use std::time::Duration;
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
 
 use ::tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,7 +14,7 @@ use ::tokio::{
 use bind::{
     Error,
     proto::{
-        Chunk, Deadline, Kind, Message, Negotiated, Outgoing, Role, SendError,
+        Chunk, Deadline, Kind, Lost, Message, Negotiated, Outgoing, RecvError, Role, SendError,
         deflate::{Agreed, Deflate},
         handshake::{HandshakeError, RequestError, Response},
     },
@@ -30,6 +33,9 @@ for_each_binding! {
     a_message_that_takes_too_long_fails_the_connection,
     a_server_ends_the_transport_behind_its_answer,
     a_server_that_leaves_the_transport_open_is_not_waited_for,
+    a_client_that_leaves_the_transport_open_is_not_waited_for,
+    a_reset_is_not_the_callers_fault,
+    a_peer_that_is_stopped_is_cut,
     what_opts_out_of_compression_is_plain_on_the_wire,
 }
 
@@ -181,6 +187,86 @@ async fn a_server_ends_the_transport_behind_its_answer<B: Binding>() {
 
 /// RFC 6455 §7.1.1: a client "SHOULD wait for the server to close the connection", and not for ever.
 /// Both Closes have gone, so that is no failure of anybody.
+/// RFC 6455 §7.1.1, with no deadline that could do it instead.
+async fn a_client_that_leaves_the_transport_open_is_not_waited_for<B: Binding>() {
+    for split in [false, true] {
+        let (mut near, far) = tcp().await;
+        let never = with(|config| config.close_timeout = None);
+        let far = far.into_std().unwrap();
+        let mut server = B::from_parts(far, &[], Negotiated::default(), Role::Server, &never);
+        near.write_all(b"\x88\x80\0\0\0\0").await.unwrap();
+        if split {
+            let (_read, write) = server.split();
+            write.close(None).await.unwrap();
+            assert!(write.closed().unwrap().clean);
+        } else {
+            assert_eq!(server.recv().await.unwrap(), None);
+            assert!(server.closed().unwrap().clean);
+        }
+        let mut out = Vec::new();
+        near.read_to_end(&mut out).await.unwrap();
+        assert_eq!(out, b"\x88\x00");
+    }
+}
+
+/// It is the transport that is lost, whichever call meets that first.
+async fn a_reset_is_not_the_callers_fault<B: Binding>() {
+    for split in [false, true] {
+        for sends in [false, true] {
+            let (near, far) = tcp().await;
+            let far = far.into_std().unwrap();
+            let mut server =
+                B::from_parts(far, &[], Negotiated::default(), Role::Server, &defaults());
+            near.set_zero_linger().unwrap();
+            drop(near);
+            sleep(Duration::from_millis(20)).await;
+            let check = |error: Error| match error {
+                Error::Lost(error) => assert_ne!(error.kind(), ErrorKind::UnexpectedEof),
+                other => panic!("{other:?}, split: {split}, sends: {sends}"),
+            };
+            let closed = if split {
+                let (mut read, write) = server.split();
+                if sends {
+                    check(write.send("x").await.unwrap_err());
+                    assert!(write.closed().is_some());
+                }
+                check(read.recv().await.unwrap_err());
+                check(write.send("x").await.unwrap_err());
+                read.closed()
+            } else {
+                if sends {
+                    check(server.send("x").await.unwrap_err());
+                    assert!(server.closed().is_some());
+                }
+                check(server.recv().await.unwrap_err());
+                check(server.send("x").await.unwrap_err());
+                server.closed()
+            };
+            let cause = closed.unwrap().cause;
+            assert_eq!(cause, Some(RecvError::Lost(Lost::Reset)));
+        }
+    }
+}
+
+/// How long that takes is printed: the kernel takes a little now and then, which is no progress.
+async fn a_peer_that_is_stopped_is_cut<B: Binding>() {
+    let (near, far) = tcp().await;
+    let config = with(|config| {
+        config.write_timeout = Some(Duration::from_secs(1));
+        config.keep_alive = None;
+    });
+    let far = far.into_std().unwrap();
+    let mut server = B::from_parts(far, &[], Negotiated::default(), Role::Server, &config);
+    let began = Instant::now();
+    let error = server.send(vec![0; 64 << 20]).await.unwrap_err();
+    assert!(
+        matches!(error, Error::TimedOut(Deadline::Write)),
+        "{error:?}"
+    );
+    println!("write_timeout of 1 s: cut after {:?}", began.elapsed());
+    drop(near);
+}
+
 async fn a_server_that_leaves_the_transport_open_is_not_waited_for<B: Binding>() {
     let config = with(|config| config.close_timeout = SHORT);
     let connected = async || {

@@ -2,23 +2,28 @@
 
 use std::time::Duration;
 
-use ::tokio::spawn;
+use ::tokio::{spawn, time::sleep};
 use bind::{
     Error,
     proto::{
-        CloseCode, CloseFrame, Closed, Event, Initiator, Message, RecvError, SendError, State,
+        CloseCode, CloseFrame, Closed, ControlPayload, Event, Initiator, Message, RecvError,
+        SendError, State,
     },
 };
 
 use crate::{
     binding::{ReadHalf, Socket, Wire, WriteHalf},
-    support::{both, defaults, pair, with},
+    support::{both, defaults, pair, roomy, with},
 };
 
 for_each_wire! {
     either_side_closes,
     both_close_at_once,
     a_write_half_closes_while_the_other_half_receives,
+    a_write_half_closes_while_the_other_half_is_idle,
+    a_write_half_closes_in_the_loop_of_the_other_half,
+    a_write_half_alone_answers_and_learns_of_the_end,
+    two_split_ends_send_before_they_receive,
     what_was_under_way_is_received_behind_a_finish,
     what_was_to_be_sent_is_finished_before_the_answer,
     nothing_is_sent_behind_a_close,
@@ -100,6 +105,91 @@ async fn a_write_half_closes_while_the_other_half_receives<W: Wire>() {
     run(client, server).await;
     let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
     run(server, client).await;
+}
+
+async fn a_write_half_closes_while_the_other_half_is_idle<W: Wire>() {
+    async fn run(closing: impl Socket, mut closed: impl Socket) {
+        for number in 0..5 {
+            closed.send(number.to_string()).await.unwrap();
+        }
+        let answering = spawn(async move { closed.recv().await.unwrap() });
+        let (mut read, write) = closing.split();
+        write.close(bye()).await.unwrap();
+        check_clean(&write.closed().unwrap(), Initiator::Local);
+        assert_eq!(answering.await.unwrap(), None);
+        for number in 0..5 {
+            let received = read.recv().await.unwrap();
+            assert_eq!(received, Some(Message::from(number.to_string())));
+        }
+        assert_eq!(read.recv().await.unwrap(), None);
+    }
+    let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
+    run(client, server).await;
+    let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
+    run(server, client).await;
+}
+
+async fn a_write_half_closes_in_the_loop_of_the_other_half<W: Wire>() {
+    async fn run(closing: impl Socket, mut closed: impl Socket) {
+        closed.send("bad").await.unwrap();
+        let answering = spawn(async move { closed.recv().await.unwrap() });
+        let (mut read, write) = closing.split();
+        while read.recv().await.unwrap().is_some() {
+            write.close(bye()).await.unwrap();
+        }
+        check_clean(&read.closed().unwrap(), Initiator::Local);
+        assert_eq!(answering.await.unwrap(), None);
+    }
+    let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
+    run(client, server).await;
+    let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
+    run(server, client).await;
+}
+
+/// The peer pings until it has its Pongs, and closes; all the while this end only sends.
+async fn a_write_half_alone_answers_and_learns_of_the_end<W: Wire>() {
+    async fn run(sending: impl Socket, mut pinging: impl Socket) {
+        let (read, write) = sending.split();
+        drop(read);
+        let pinging = spawn(async move {
+            for number in 0..10_u8 {
+                let payload = ControlPayload::new(vec![number]).unwrap();
+                pinging.ping(payload.clone()).await.unwrap();
+                while pinging.recv_event().await.unwrap() != Some(Event::Pong(payload.clone())) {}
+            }
+            pinging.close(bye()).await.unwrap();
+        });
+        let error = loop {
+            match write.send("news").await {
+                Ok(()) => sleep(Duration::from_millis(5)).await,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Send(SendError::Closed)), "{error:?}");
+        let closed = write.closed().unwrap();
+        assert_eq!((closed.code, closed.initiator), (4000, Initiator::Peer));
+        write.close(None).await.unwrap();
+        pinging.await.unwrap();
+    }
+    let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
+    run(client, server).await;
+    let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
+    run(server, client).await;
+}
+
+/// More than the system keeps for them, in one task each.
+async fn two_split_ends_send_before_they_receive<W: Wire>() {
+    const LEN: usize = 16 << 20;
+    async fn run(socket: impl Socket) {
+        let (mut read, write) = socket.split();
+        write.send(vec![7; LEN]).await.unwrap();
+        assert_eq!(read.recv().await.unwrap().unwrap().len(), LEN);
+        // A Close of one would end what the other still sends.
+        write.send("done").await.unwrap();
+        assert_eq!(read.recv().await.unwrap(), Some("done".into()));
+    }
+    let (client, server) = pair::<W, W>(&roomy(), &roomy()).await;
+    both(run(client), run(server)).await;
 }
 
 async fn what_was_under_way_is_received_behind_a_finish<W: Wire>() {

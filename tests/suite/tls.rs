@@ -1,21 +1,26 @@
 //! `wss://`: who is trusted, what is offered, and how messages become records.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use ::tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     spawn,
     task::JoinHandle,
 };
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bind::{Connect, ConnectError, UrlError, proto::Message};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::{ClientConfig, ServerConfig, server::Acceptor};
+use sha1::{Digest, Sha1};
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::{
     binding::{Binding, Socket},
     certificates::{authority, client_config, params, server_config, trusting, with_certificate},
-    support::{accepted, dial, echo, listen, roomy, serve, serve_raw, tcp},
+    support::{accepted, dial, echo, field, listen, read_head, roomy, serve, serve_raw, tcp, with},
 };
 
 for_each_binding! {
@@ -25,6 +30,8 @@ for_each_binding! {
     a_server_without_tls_is_an_error,
     only_http_1_1_is_offered,
     a_small_message_is_one_record,
+    a_client_says_that_it_ends_though_the_server_leaves_tcp_open,
+    a_client_says_that_it_ends_when_it_is_refused,
 }
 
 /// Serves one connection by TLS; gives a `wss://` URL, and what HTTP was received, if any.
@@ -264,4 +271,54 @@ async fn a_small_message_is_one_record<B: Binding>() {
         server.recv().await.unwrap();
     }
     assert_eq!(records(&from_client.lock().unwrap()), [APPLICATION_DATA]);
+}
+
+/// A server by hand: it answers the request with `answer`, then the Close if one comes, and leaves the transport
+/// open. Returns whether TLS was ended in order (RFC 8446 §6.1).
+async fn left_open(answer: fn(&str) -> String) -> (String, ClientConfig, JoinHandle<bool>) {
+    let issuer = authority("ours");
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(params(&["localhost"]), &issuer)));
+    let (url, served) = serve_raw(async move |stream| {
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        let head = read_head(&mut stream).await;
+        stream.write_all(answer(&head).as_bytes()).await.unwrap();
+        let mut received = [0; 100];
+        loop {
+            match stream.read(&mut received).await {
+                Ok(0) => return true,
+                Ok(_) => stream.write_all(&[0x88, 0]).await.unwrap(),
+                Err(_) => return false,
+            }
+        }
+    })
+    .await;
+    let port = url.trim_end_matches('/').rsplit(':').next().unwrap();
+    let url = format!("wss://localhost:{port}/");
+    (url, client_config(&issuer), served)
+}
+
+async fn a_client_says_that_it_ends_though_the_server_leaves_tcp_open<B: Binding>() {
+    let (url, tls, served) = left_open(|head| {
+        let key = field(head, "Sec-WebSocket-Key").unwrap();
+        let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+        let accept = BASE64_STANDARD.encode(digest);
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        )
+    })
+    .await;
+    let hasty = with(|config| config.close_timeout = Some(Duration::from_millis(200)));
+    let to = Connect::new(url).tls(tls).config(hasty);
+    let (mut client, _) = B::connect(to).await.unwrap();
+    client.close(None).await.unwrap();
+    assert!(client.closed().unwrap().clean);
+    assert!(served.await.unwrap(), "cut off");
+}
+
+async fn a_client_says_that_it_ends_when_it_is_refused<B: Binding>() {
+    let (url, tls, served) =
+        left_open(|_| "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+    assert!(B::connect(Connect::new(url).tls(tls)).await.is_err());
+    assert!(served.await.unwrap(), "cut off");
 }

@@ -315,8 +315,8 @@ impl End {
     }
 }
 
-impl Transport for End {
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+impl End {
+    fn read_until(&self, buf: &mut [u8], until: Option<Duration>) -> io::Result<usize> {
         let fault = self.call(|calls| calls.reads += 1)?;
         let most = match fault {
             Some(Fault::Zero) => return Ok(0),
@@ -324,7 +324,7 @@ impl Transport for End {
             Some(_) => 1,
             None => buf.len(),
         };
-        let read = self.world.block(self.until(&self.read_timeout), |state| {
+        let read = self.world.block(until, |state| {
             let lane = &mut state.lanes[self.reads];
             let len = lane.bytes.len().min(most);
             if len == 0 {
@@ -336,6 +336,16 @@ impl Transport for End {
             Some(len)
         });
         read.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Transport for End {
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_until(buf, self.until(&self.read_timeout))
+    }
+
+    fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_until(buf, Some(self.world.now()))
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {

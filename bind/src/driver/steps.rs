@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use proto::{Chunk, Event, Instant, Receiver, RecvError};
 
 use super::{Access, Input, Pass, Pull};
-use crate::{Error, Read, Timer, Write, output::Output};
+use crate::{Read, Timer, Write, output::Output};
 
 impl<T: Timer> Input<T> {
     /// What was received and not polled.
@@ -14,7 +14,7 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Option<Event<Chunk>> {
-        let event = match self.pull {
+        let event = match self.next_pull() {
             Pull::Chunks => self.rx.poll_chunk(),
             Pull::Messages => {
                 let event = self.rx.poll_event();
@@ -32,10 +32,10 @@ impl<T: Timer> Input<T> {
             });
         }
         event.unwrap_or_else(|error| {
-            let error = match (error, self.io_error.take()) {
-                (RecvError::Lost(_), Some(error)) => Error::Lost(error),
-                (error, _) => error.into(),
-            };
+            let error = output.with(cx, |output, _| {
+                output.note(error);
+                output.report(error)
+            });
             #[cfg(feature = "tracing")]
             tracing::debug!(%error, "websocket failed");
             self.failed.get_or_insert_with(|| Box::new(error));
@@ -60,6 +60,7 @@ impl<T: Timer> Input<T> {
             self.events += 1;
             return Poll::Ready(());
         };
+        let room = buf.len();
         let read = output.with(cx, |output, cx| {
             if open && !output.is_open() {
                 return Poll::Pending;
@@ -67,22 +68,21 @@ impl<T: Timer> Input<T> {
             output.poll_read(cx, buf)
         });
         match ready!(read) {
-            Ok(0) => self.rx.handle_eof(),
             Ok(len) => {
                 let more = u16::try_from(len).unwrap_or(u16::MAX);
                 self.bytes = self.bytes.saturating_add(more);
                 self.rx.handle_input(len);
+                if len == room {
+                    self.filled(room);
+                }
             }
-            Err((end, error)) => {
-                self.io_error = self.io_error.take().or(error);
-                self.rx.handle_end(end);
-            }
+            Err(end) => self.rx.handle_end(end),
         }
         Poll::Ready(())
     }
 
     /// Whether a deadline came, that of writing (`write`) or one of receiving.
-    pub(super) fn poll_time<S>(
+    pub(super) fn poll_time<S: Write>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
@@ -100,15 +100,15 @@ impl<T: Timer> Input<T> {
         let result = self.rx.handle_timeout(now);
         let control = self.rx.poll_control();
         let rx = &mut self.rx;
-        output.with(cx, |output, _| {
+        output.with(cx, |output, cx| {
             if let Err(deadline) = result {
-                // The receiver tells of it.
-                let _ = output.time_out(deadline);
+                output.time_out(cx, deadline);
             }
             if let Some(control) = control {
                 output.tx.handle_control(control);
             }
             if let Err(deadline) = output.tx.handle_timeout(now) {
+                output.fail(RecvError::TimedOut(deadline));
                 rx.handle_end(RecvError::TimedOut(deadline));
             }
         });
@@ -139,8 +139,14 @@ pub(super) fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
     }
     if output.tx.is_closing() && output.tx.end().is_none() {
         rx.handle_closing();
+        if output.tx.is_closed() {
+            rx.handle_close_sent();
+        }
     }
-    output.peer_closed = rx.is_closed();
+    if rx.is_closed() && !output.peer_closed {
+        output.peer_closed = true;
+        output.closed = rx.closed(output.tx.is_closed()).map(Box::new);
+    }
     output.wants_shutdown = rx.wants_shutdown();
     if output.aborted {
         rx.abort();

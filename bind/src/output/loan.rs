@@ -24,3 +24,8 @@ impl<S> Output<S> {
         }
     }
 }
+
+/// Gives back what this thread lends.
+pub(crate) fn release() {
+    POOL.take();
+}

@@ -6,10 +6,10 @@ use std::{
 };
 
 use bytes::Buf;
-use proto::{Lost, RecvError, Transmit};
+use proto::Transmit;
 
-use super::{MAX_WRITES, Output};
-use crate::{Read, Write};
+use super::{MAX_WRITES, Output, blocked::Blocked};
+use crate::Write;
 
 impl<S: Write> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
@@ -19,10 +19,7 @@ impl<S: Write> Output<S> {
             self.give_back();
             return Poll::Ready(());
         }
-        if self.io.is_none() {
-            self.tx.handle_end(RecvError::Lost(Lost::Failed));
-        }
-        if self.tx.end().is_some() {
+        if self.io.is_none() || self.tx.end().is_some() {
             return Poll::Ready(());
         }
         let polled = self.write_and_flush(cx);
@@ -30,7 +27,7 @@ impl<S: Write> Output<S> {
         match polled {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
-                self.fail(error);
+                self.fail_by(error);
                 return Poll::Ready(());
             }
             Poll::Pending => self.tx.handle_sent(!self.unflushed),
@@ -50,10 +47,18 @@ impl<S: Write> Output<S> {
         // What the transport held back goes first, so that a flush does not wait for what was queued
         // after it.
         ready!(self.flush(cx))?;
-        let written = self.write(cx)?;
-        // What the transport did take has left, whatever waits behind it.
-        ready!(self.flush(cx))?;
-        written.map(Ok)
+        loop {
+            let written = self.write(cx)?;
+            if !self.unflushed {
+                return written.map(Ok);
+            }
+            // What the transport did take has left, whatever waits after it.
+            ready!(self.flush(cx))?;
+            if written.is_ready() || self.writes >= MAX_WRITES {
+                return written.map(Ok);
+            }
+            // A flush may make a transport forget that a write waits, so that is asked for again.
+        }
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -69,7 +74,9 @@ impl<S: Write> Output<S> {
             let (Some(io), Some(transmit)) = (&mut self.io, self.tx.transmit()) else {
                 return Poll::Ready(Ok(()));
             };
-            ready!(write(io, cx, transmit))?;
+            ready!(Blocked::ask(&mut self.blocked, cx, |cx| write(
+                io, cx, transmit
+            )))?;
             self.unflushed = true;
             self.writes += 1;
             self.give_back();
@@ -84,28 +91,37 @@ impl<S: Write> Output<S> {
         if let Some(io) = &mut self.io
             && self.unflushed
         {
-            ready!(io.poll_flush(cx))?;
+            if self.blocked.is_some() {
+                ready!(self.flush_blocked(cx))?;
+            } else {
+                let flushed = Blocked::ask(&mut self.blocked, cx, |cx| io.poll_flush(cx));
+                self.flush_waits = flushed.is_pending();
+                ready!(flushed)?;
+            }
             self.unflushed = false;
             self.tx.handle_sent(true);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Without a receiver: ends our direction, and the transport when the peer has ended its own.
-    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>)
-    where
-        S: Read,
-    {
-        let _ = self.poll_shutdown(cx);
-        let drop = self.ends_when_dropped();
-        let mut scrap = [0; 4096];
-        while let Some(io) = &mut self.io {
-            match io.poll_read(cx, &mut scrap) {
-                Poll::Ready(Ok(len)) if len > 0 => {}
-                Poll::Pending if !drop => return,
-                _ => self.end(RecvError::Lost(Lost::Eof)),
-            }
+    /// What a transport has taken leaves, though it takes no more.
+    #[cold]
+    fn flush_blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(io) = &mut self.io else {
+            return Poll::Ready(Ok(()));
+        };
+        let flushed = if self.flush_waits {
+            Blocked::ask(&mut self.blocked, cx, |cx| io.poll_flush(cx))
+        } else {
+            Blocked::with(&self.blocked, cx, |cx| io.poll_flush(cx))
+        };
+        self.flush_waits = flushed.is_pending();
+        if let Some(blocked) = &self.blocked
+            && !self.flush_waits
+        {
+            blocked.ask_again();
         }
+        flushed
     }
 
     /// Ends our direction of the transport.
@@ -113,8 +129,8 @@ impl<S: Write> Output<S> {
         if let Some(io) = &mut self.io
             && !self.shut_down
         {
-            // The peer learns of it or not: there is nobody to tell of a failure.
-            let _ = ready!(io.poll_shutdown(cx));
+            // A failure is ignored: the connection is over, and the peer finds out in another way.
+            let _ = ready!(Blocked::with(&self.blocked, cx, |cx| io.poll_shutdown(cx)));
             self.shut_down = true;
         }
         Poll::Ready(())

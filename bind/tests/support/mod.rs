@@ -251,6 +251,8 @@ pub struct Lane {
     bytes: VecDeque<u8>,
     capacity: usize,
     pub closed: bool,
+    /// It was ended in order, before it was dropped.
+    pub shut_down: bool,
     pub reset: bool,
     /// What was ever written.
     pub written: Vec<u8>,
@@ -445,6 +447,7 @@ impl Write for End {
         if !self.half_closes {
             return self.poll_empty(cx).map(Ok);
         }
+        self.outgoing.borrow_mut().shut_down = true;
         self.outgoing.borrow_mut().close();
         Poll::Ready(Ok(()))
     }

@@ -149,6 +149,13 @@ impl Transport for End {
         })
     }
 
+    fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.call(Call::Read, |inner, most| {
+            let most = most.min(buf.len());
+            inner.read_now(&mut buf[..most])
+        })
+    }
+
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.call(Call::Write, |inner, most| {
             inner.write(&bytes[..most.min(bytes.len())])

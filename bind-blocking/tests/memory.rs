@@ -1,0 +1,181 @@
+//! What a thread keeps on the heap that waits for a long time, whatever a peer has sent to it before.
+//!
+//! ```sh
+//! cargo test -p bowline-blocking --all-features --test memory -- --nocapture
+//! ```
+//!
+//! What is resident besides, the stack and what the allocator does not give back, is measured by the example
+//! `idle_threads`.
+
+use std::{
+    alloc::System,
+    io::Write,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bowline_blocking::{Message, Negotiated, Role, Transport, WebSocket, config, from_parts};
+use cap::Cap;
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Threads of each case.
+const COUNT: usize = 20;
+/// For each of them, its socket included.
+const BOUND: i64 = 8 << 10;
+
+/// Messages of so many bytes, which are received before the first of them is dropped.
+const CASES: [(&str, usize, usize); 6] = [
+    ("nothing", 0, 0),
+    ("100 bytes", 1, 100),
+    ("1 MiB", 1, 1 << 20),
+    ("100 KB", 1, 100_000),
+    ("40 x 16 KiB", 40, 16 << 10),
+    ("2 x 255 KB, read late", 2, 255_000),
+];
+
+/// A thread that receives.
+struct Case {
+    messages: usize,
+    len: usize,
+    does: Does,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Does {
+    /// It receives more.
+    Receives,
+    /// It receives more by a read half.
+    Splits,
+    /// It sends, and another thread has the right to write.
+    Sends,
+}
+
+/// One test, for the allocator counts for the whole process.
+#[test]
+fn a_thread_that_waits_for_long_keeps_8_kib_at_the_most() {
+    let mut over = Vec::new();
+    for does in [Does::Receives, Does::Splits, Does::Sends] {
+        for (name, messages, len) in CASES {
+            let case = Case {
+                messages,
+                len,
+                does,
+            };
+            // What all threads share is there from then on.
+            held(&case, 1, i64::MAX);
+            let held = held(&case, COUNT, BOUND);
+            println!("{does:?}, after {name}: {held}");
+            if held > BOUND {
+                over.push((does, name, held));
+            }
+        }
+    }
+    assert!(over.is_empty(), "{over:?}");
+}
+
+/// Bytes on the heap for each of `count` threads, when they have waited for long: until they are no more than
+/// `bound`, or five seconds.
+fn held(case: &Case, count: usize, bound: i64) -> i64 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let frame = frame(case.len);
+    let stuck = (case.does == Does::Sends).then(|| stuck(&listener, addr));
+    let mut peers = Vec::with_capacity(count);
+    let mut threads = Vec::with_capacity(count);
+    let (received, all_received) = mpsc::sync_channel(count);
+    let before = allocated();
+    for _ in 0..count {
+        let mut peer = TcpStream::connect(addr).unwrap();
+        let stream = listener.accept().unwrap().0;
+        let (messages, does, received) = (case.messages, case.does, received.clone());
+        let sender = stuck.as_ref().map(|(sender, ..)| sender.clone());
+        threads.push(thread::spawn(move || {
+            let mut socket = socket(stream);
+            let done = || received.send(()).unwrap();
+            match (does, sender) {
+                (Does::Receives, _) => {
+                    receive(messages, || socket.recv().unwrap());
+                    done();
+                    while let Ok(Some(_)) = socket.recv() {}
+                }
+                (Does::Splits, _) => {
+                    let (mut receiver, _sender) = socket.split();
+                    receive(messages, || receiver.recv().unwrap());
+                    done();
+                    while let Ok(Some(_)) = receiver.recv() {}
+                }
+                (Does::Sends, sender) => {
+                    receive(messages, || socket.recv().unwrap());
+                    done();
+                    let _ = sender.unwrap().send("a word");
+                }
+            }
+        }));
+        for _ in 0..messages {
+            peer.write_all(&frame).unwrap();
+        }
+        all_received.recv().unwrap();
+        peers.push(peer);
+    }
+    let each = || (allocated() - before) / count as i64;
+    let began = Instant::now();
+    while each() > bound && began.elapsed() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    // They still wait. One that writes wakes them now and then, and then they need some for a moment.
+    let mut least = each();
+    for _ in 0..10 {
+        thread::sleep(Duration::from_millis(10));
+        least = least.min(each());
+    }
+    drop((peers, stuck));
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    least
+}
+
+/// A sender of a socket whose peer reads nothing, and a thread that writes to it and has the right to.
+fn stuck(
+    listener: &TcpListener,
+    addr: SocketAddr,
+) -> (bowline_blocking::WriteHalf<TcpStream>, TcpStream) {
+    let peer = TcpStream::connect(addr).unwrap();
+    let (_receiver, sender) = socket(listener.accept().unwrap().0).split();
+    let writer = sender.clone();
+    thread::spawn(move || writer.send(vec![0; 64 << 20]));
+    while sender.try_send("").is_ok() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    (sender, peer)
+}
+
+fn receive(count: usize, mut next: impl FnMut() -> Option<Message>) {
+    let messages: Vec<Message> = (0..count).map_while(|_| next()).collect();
+    assert_eq!(messages.len(), count);
+}
+
+fn socket<S: Transport>(stream: S) -> WebSocket<S> {
+    let config = Arc::new(config());
+    from_parts(stream, &[], Negotiated::default(), Role::Server, &config)
+}
+
+/// A masked binary frame.
+fn frame(len: usize) -> Vec<u8> {
+    let mut frame = match len {
+        ..126 => vec![0x82, 0x80 | len as u8],
+        126..65_536 => [&[0x82, 0xFE][..], &(len as u16).to_be_bytes()].concat(),
+        _ => [&[0x82, 0xFF][..], &(len as u64).to_be_bytes()].concat(),
+    };
+    frame.extend_from_slice(&[0; 4]);
+    frame.resize(frame.len() + len, 7);
+    frame
+}
+
+fn allocated() -> i64 {
+    ALLOCATOR.allocated() as i64
+}

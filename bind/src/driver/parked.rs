@@ -1,0 +1,172 @@
+//! Events that came while a call waited for something else than an event.
+
+use std::{collections::VecDeque, mem};
+
+use proto::{Chunk, Event, Message};
+
+use super::{Input, Pull};
+
+/// What the call does that runs the loop, and so what becomes of the events that come.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Call {
+    /// It takes the next event.
+    Receives,
+    /// It waits for output: one event is kept, and nothing more is received until the application takes it.
+    Sends,
+    /// It waits for the end: some events are kept, and all after them are discarded.
+    Closes,
+    /// No read half exists: all events are discarded.
+    Discards,
+}
+
+/// How much is kept while a connection closes: the event that passes one of the bounds is the last.
+const MAX_BYTES: usize = 64 << 10;
+const MAX_EVENTS: usize = 128;
+
+#[derive(Default)]
+pub(super) struct Parked {
+    /// In the order in which they came.
+    events: VecDeque<Event<Chunk>>,
+    /// How many bytes of data they have.
+    bytes: usize,
+    /// An event was discarded, and so are all that come after it.
+    lossy: bool,
+}
+
+impl Parked {
+    fn goes_on_in_chunks(&self) -> bool {
+        let unfinished = |event: &Event<Chunk>| matches!(event, Event::Data(chunk) if !chunk.fin);
+        self.lossy || self.events.back().is_some_and(unfinished)
+    }
+}
+
+impl<T> Input<T> {
+    /// The first of the events that were kept.
+    pub(super) fn unpark(&mut self) -> Option<Event<Chunk>> {
+        let parked = self.parked.as_mut()?;
+        let event = parked.events.pop_front();
+        if let Some(Event::Data(chunk)) = &event {
+            parked.bytes -= chunk.data.len();
+        }
+        self.tidy();
+        event
+    }
+
+    /// Gives the memory back once no event is kept.
+    fn tidy(&mut self) {
+        if let Some(parked) = &mut self.parked
+            && parked.events.is_empty()
+        {
+            if parked.lossy {
+                parked.events = VecDeque::new();
+            } else {
+                self.parked = None;
+            }
+        }
+    }
+
+    /// The message that begins with `chunk`, the first that was kept. A message belongs to the method by which
+    /// the application first sees it: one that it has begun in chunks is skipped; of one that it has not
+    /// seen, the chunks that were kept are put together, and if the end is missing, put back.
+    pub(super) fn whole(&mut self, chunk: Chunk) -> Option<Chunk> {
+        if mem::replace(&mut self.inside, !chunk.fin) {
+            return None;
+        }
+        let mut chunks = vec![chunk];
+        while let Some(last) = chunks.last()
+            && !last.fin
+        {
+            match self.unpark_chunk() {
+                Some(next) => chunks.push(next),
+                None => break,
+            }
+        }
+        if chunks.last().is_some_and(|last| last.fin) {
+            self.inside = false;
+            return self.join(chunks);
+        }
+        if !self.is_lossy() {
+            self.inside = false;
+            chunks.into_iter().for_each(|chunk| self.rx.put_back(chunk));
+        }
+        None
+    }
+
+    /// One message of all its chunks; none if it is beyond the limit of what is assembled.
+    fn join(&self, mut chunks: Vec<Chunk>) -> Option<Chunk> {
+        if chunks.len() == 1 {
+            return chunks.pop();
+        }
+        let len: usize = chunks.iter().map(|chunk| chunk.data.len()).sum();
+        if len > self.rx.config().max_message_size {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(len);
+        for chunk in &chunks {
+            bytes.extend_from_slice(chunk.data.as_bytes());
+        }
+        let data = match chunks.first()?.data {
+            Message::Text(_) => Message::Text(String::from_utf8(bytes).ok()?.into()),
+            Message::Binary(_) => Message::Binary(bytes.into()),
+        };
+        Some(Chunk { data, fin: true })
+    }
+
+    /// The next chunk that was kept, whatever control frames came before it.
+    fn unpark_chunk(&mut self) -> Option<Chunk> {
+        let parked = self.parked.as_mut()?;
+        let is_data = |event: &Event<Chunk>| matches!(event, Event::Data(_));
+        let index = parked.events.iter().position(is_data)?;
+        let Some(Event::Data(chunk)) = parked.events.remove(index) else {
+            return None;
+        };
+        parked.bytes -= chunk.data.len();
+        self.tidy();
+        Some(chunk)
+    }
+
+    pub(super) fn park(&mut self, call: Call, event: Event<Chunk>) {
+        let parked = self.parked.get_or_insert_default();
+        if parked.lossy {
+            return;
+        }
+        if let Event::Data(chunk) = &event {
+            parked.bytes += chunk.data.len();
+        }
+        parked.events.push_back(event);
+        parked.lossy =
+            call == Call::Closes && (parked.bytes > MAX_BYTES || parked.events.len() >= MAX_EVENTS);
+    }
+
+    /// Nothing is received any more by the application.
+    pub(super) fn discard(&mut self) {
+        if !self.is_lossy() {
+            let parked = self.parked.insert(Box::default());
+            parked.lossy = true;
+        }
+    }
+
+    /// How many events are kept. It changes when there is something for the application, or room again.
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.as_ref().map_or(0, |parked| parked.events.len())
+    }
+
+    /// Whether what comes next has to wait for the application.
+    pub(super) fn is_full(&self, call: Call) -> bool {
+        call == Call::Sends && self.parked.as_ref().is_some_and(|parked| !parked.lossy)
+    }
+
+    pub(super) fn is_lossy(&self) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.lossy)
+    }
+
+    /// How the next event is pulled. Nothing is assembled to be discarded, and a message whose first chunks
+    /// are kept goes on in chunks.
+    #[inline]
+    pub(super) fn next_pull(&self) -> Pull {
+        match &self.parked {
+            Some(parked) if parked.goes_on_in_chunks() => Pull::Chunks,
+            _ => self.pull,
+        }
+    }
+}
