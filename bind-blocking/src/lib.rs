@@ -44,7 +44,8 @@
 //! # Rules
 //!
 //! * **Keep receiving.** `recv` answers Pings, keeps the connection alive and completes the closing
-//!   handshake.
+//!   handshake. An application that only sends splits the socket, and calls [`drain`](ReadHalf::drain) in a
+//!   thread of its own.
 //! * **No call waits without a bound**: each ends with one of the deadlines of [`Config`], unless you
 //!   turn that off.
 //! * **The socket's timeouts are ours** once it was given away: `set_read_timeout` is how a call looks at

@@ -66,7 +66,7 @@ impl<S: Transport> Pipe<S> {
 
     /// Waits to be woken until a time, but not for long before what the thread keeps was given back.
     fn park(&self, signal: &Signal, until: Option<Instant>, now: Instant) {
-        // Whoever reads in slices of time wakes all that are here after each.
+        // A thread that reads in slices of time wakes all that are here after each.
         if !self.reading.is_quiet() {
             let soon = now.checked_add(PATIENCE);
             let soon = [soon, until].into_iter().flatten().min();

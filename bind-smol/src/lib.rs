@@ -45,7 +45,8 @@
 //! # Rules
 //!
 //! * **Keep receiving.** A pending `recv` answers Pings, keeps the connection alive and completes the
-//!   closing handshake.
+//!   closing handshake. An application that only sends splits the socket, and calls
+//!   [`drain`](bind::ReadHalf::drain) in a task of its own.
 //! * **Everything is cancel-safe**, so `race` and `or` are fine; each method tells what dropping its
 //!   future means. The opening handshake is the exception: dropped, it drops the transport.
 //! * **Answer by `feed`** in a loop of `recv`: what is queued leaves before `recv` waits, so the answers to

@@ -280,7 +280,7 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
                 Poll::Pending => Look::Waits,
             }
         });
-        let mut look = match look {
+        let mut receives = match look {
             Look::Done(value) => return Poll::Ready(value),
             Look::Yields => return Poll::Pending,
             Look::Waits => self.may_receive(call),
@@ -294,11 +294,11 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
             }
         };
         let shared = self.shared.clone();
-        while look {
+        while receives {
             let received = shared.with_input(Some(self.key), own, |input, output, cx| {
                 input.poll_output(call, output, cx).is_ready()
             });
-            look = received == Some(true) && shared.lock().io.is_some();
+            receives = received == Some(true) && shared.lock().io.is_some();
             // What the call waits for may have happened meanwhile, and nothing else would wake it for that.
             if let Poll::Ready(value) = self.poll_output(cx, &mut done) {
                 return Poll::Ready(value);
