@@ -109,8 +109,13 @@ impl<S: Transport> Pipe<S> {
                 self.writing.stand_by(|| self.read(Some(SLICE)));
             }
             (true, false) if self.is_shared() => {
-                let left = left(wants.until, now);
-                self.read([left, self.look].into_iter().flatten().min());
+                let time = [left(wants.until, now), self.look];
+                let read = || self.read(time.into_iter().flatten().min());
+                if turns.is_on_duty {
+                    self.writing.off_duty(read);
+                } else {
+                    read();
+                }
             }
             // The driver's memory is not to be held for long.
             (true, false) if self.reading.is_quiet() => {
@@ -227,6 +232,22 @@ fn left(until: Option<Instant>, now: Instant) -> Option<Duration> {
     until.map(|until| until.saturating_duration_since(now))
 }
 
+/// A thread is in a call that writes what others leave to it. It looks after that when it leaves the call.
+pub(crate) struct Duty<S: Transport>(Arc<Pipe<S>>);
+
+impl<S: Transport> Duty<S> {
+    pub(crate) fn new(pipe: Arc<Pipe<S>>) -> Self {
+        pipe.writing.enter();
+        Self(pipe)
+    }
+}
+
+impl<S: Transport> Drop for Duty<S> {
+    fn drop(&mut self) {
+        self.0.writing.leave();
+    }
+}
+
 /// The part that a thread takes in reading while its call waits.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Part {
@@ -241,6 +262,8 @@ pub(crate) enum Part {
 /// Whose turn it is when there is something to read and something to write.
 pub(crate) struct Turns {
     part: Part,
+    /// Other threads leave to this one what is to be written.
+    pub(crate) is_on_duty: bool,
     reads: bool,
     taken: u8,
 }
@@ -252,6 +275,7 @@ impl Turns {
     pub(crate) const fn new(part: Part) -> Self {
         Self {
             part,
+            is_on_duty: false,
             reads: false,
             taken: 0,
         }

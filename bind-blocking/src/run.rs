@@ -9,7 +9,7 @@ use bind::{Timer, proto::Config};
 use crate::{
     Clock, Io, Transport,
     clock::Wants,
-    pipe::{Part, Pipe, Turns},
+    pipe::{Duty, Part, Pipe, Turns},
 };
 
 /// Waits in this thread for what the driver does.
@@ -43,7 +43,7 @@ impl<S: Transport> Runner<S> {
 
     /// Runs `future` to its end. What is owed to the peer then is written, unless that blocks.
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
-        self.run_as(Part::Receives, future)
+        self.run_as(Part::Receives, false, future)
     }
 
     /// As [`run`](Self::run), for the call of a read half.
@@ -55,15 +55,21 @@ impl<S: Transport> Runner<S> {
 
     /// As [`run`](Self::run), for a call that closes.
     pub(crate) fn close<F: Future>(&self, future: F) -> F::Output {
-        self.run_as(Part::Closes, future)
+        self.run_as(Part::Closes, true, future)
     }
 
     /// As [`run`](Self::run), for the other calls of a write half.
     pub(crate) fn send<F: Future>(&self, future: F) -> F::Output {
-        self.run_as(Part::Sends, future)
+        self.run_as(Part::Sends, true, future)
     }
 
-    fn run_as<F: Future>(&self, part: Part, future: F) -> F::Output {
+    /// As [`send`](Self::send), to write what no other thread will.
+    pub(crate) fn write_rest<F: Future>(&self, future: F) -> F::Output {
+        self.run_as(Part::Sends, false, future)
+    }
+
+    /// Where the thread `is_on_duty`, others may leave to it what is to be written, once the call waits.
+    fn run_as<F: Future>(&self, part: Part, is_on_duty: bool, future: F) -> F::Output {
         let mut future = pin!(future);
         let signal = self.clock.signal();
         let waker = Waker::from(signal.clone());
@@ -71,14 +77,20 @@ impl<S: Transport> Runner<S> {
         let (mut may_wait, mut asked) = (None, None);
         // Held meanwhile, so that the transport is not ended in a poll, under a lock.
         let mut pipe = self.pipe();
+        let mut duty = None;
         loop {
             signal.reset();
             let (polled, wants) = Wants::poll(future.as_mut(), &waker, may_wait.take(), asked);
             pipe = pipe.or_else(|| self.pipe());
             pipe = pipe.filter(|pipe| !pipe.end_if_dropped());
             if let Poll::Ready(output) = polled {
+                drop(duty);
                 self.write();
                 return output;
+            }
+            if is_on_duty && duty.is_none() {
+                duty = pipe.clone().map(Duty::new);
+                turns.is_on_duty = duty.is_some();
             }
             let now = self.clock.now();
             asked = Some(now);
@@ -93,8 +105,10 @@ impl<S: Transport> Runner<S> {
     /// Leaves the rest to other threads. Returns whether there are none.
     pub(crate) fn write(&self) -> bool {
         self.pipe().is_some_and(|pipe| {
-            pipe.write();
-            pipe.hand_over()
+            pipe.hand_over() && {
+                pipe.write();
+                pipe.hand_over()
+            }
         })
     }
 

@@ -254,7 +254,7 @@ impl<S: Transport> WriteHalf<S> {
     pub(crate) fn write_rest(&self) {
         loop {
             let mut flush = pin!(self.inner.flush_all());
-            self.runner.send(poll_fn(|cx| {
+            self.runner.write_rest(poll_fn(|cx| {
                 // The call that queued it reports what became of it.
                 let done = flush.as_mut().poll(cx).is_ready() || !self.runner.is_left();
                 if done { Poll::Ready(()) } else { Poll::Pending }

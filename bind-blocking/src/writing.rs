@@ -186,10 +186,26 @@ impl Writing {
 
     /// Meanwhile this thread counts as one that will write what others leave here.
     pub(crate) fn stand_by<U>(&self, meanwhile: impl FnOnce() -> U) -> U {
-        self.state().parked += 1;
+        self.enter();
         let value = meanwhile();
-        self.state().parked -= 1;
+        self.leave();
         value
+    }
+
+    /// Meanwhile this thread, which counts as one that will write, cannot.
+    pub(crate) fn off_duty<U>(&self, meanwhile: impl FnOnce() -> U) -> U {
+        self.leave();
+        let value = meanwhile();
+        self.enter();
+        value
+    }
+
+    pub(crate) fn enter(&self) {
+        self.state().parked += 1;
+    }
+
+    pub(crate) fn leave(&self) {
+        self.state().parked -= 1;
     }
 
     /// Whether nothing is to be written, and no thread writes.
