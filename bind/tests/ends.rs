@@ -60,6 +60,15 @@ fn done(result: &Result<(), Error>) -> String {
 }
 
 impl Client {
+    fn new(socket: Socket, split: bool) -> Self {
+        if split {
+            let (reader, writer) = socket.split();
+            Self::Halves(reader, writer)
+        } else {
+            Self::Whole(Box::new(socket))
+        }
+    }
+
     async fn recv(&mut self, call: usize) -> String {
         let received = match call % 3 {
             0 => read!(self, it => it.recv()).map(|it| it.is_some()),
@@ -177,12 +186,7 @@ fn row(end: &'static str, split: bool) -> Vec<String> {
         let (near, peer) = pipe(1 << 20);
         let client = socket(&world, near, Role::Client, patient(end));
         world.block_on(async move {
-            let mut client = if split {
-                let (reader, writer) = client.split();
-                Client::Halves(reader, writer)
-            } else {
-                Client::Whole(Box::new(client))
-            };
+            let mut client = Client::new(client, split);
             prepare(end, &mut client, &peer).await;
             let cell = call.call(&mut client).await;
             drop(peer);
@@ -329,12 +333,7 @@ fn a_send_that_meets_the_end_reports_it() {
         let (near, peer) = pipe(1 << 20);
         let client = socket(&world, near, Role::Client, patient(""));
         world.block_on(async move {
-            let mut client = if split {
-                let (reader, writer) = client.split();
-                Client::Halves(reader, writer)
-            } else {
-                Client::Whole(Box::new(client))
-            };
+            let mut client = Client::new(client, split);
             prepare("the transport was reset", &mut client, &peer).await;
             // Writes meet a broken pipe, and the read after it an EOF: the first cause stays.
             peer.outgoing.borrow_mut().reset = false;
