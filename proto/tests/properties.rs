@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use bowline_proto::{
-    Event, Kind, Message, RecvError, Role,
+    Config, Event, Kind, Message, RecvError, Role,
     frame::{Header, OpCode},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -193,10 +195,51 @@ proptest! {
 
 // ---- What a stream of octets means, however it is cut -------------------------------------------
 
+/// The limits of an endpoint's configuration, each drawn by itself, so that ignoring one of them shows.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    frame: Option<u64>,
+    message: usize,
+    stream: u64,
+}
+
+impl Limits {
+    /// The limit of a message that is pulled whole, or piece by piece.
+    fn whole(self, chunks: bool) -> u64 {
+        if chunks {
+            self.stream
+        } else {
+            self.message as u64
+        }
+    }
+
+    fn config(self) -> Arc<Config> {
+        config(|config| {
+            config.max_frame_size = self.frame;
+            config.max_message_size = self.message;
+            config.max_stream_size = self.stream;
+        })
+    }
+}
+
+/// The defaults as often as not, else limits that small frames reach.
+fn limits() -> impl Strategy<Value = Limits> {
+    let small = || prop_oneof![0..4_u16, 0..20_u16, 100..300_u16];
+    let frame = prop_oneof![Just(None), small().prop_map(|max| Some(max.into()))];
+    let message = prop_oneof![Just(1 << 20), small().prop_map_into::<usize>()];
+    let stream = prop_oneof![Just(u64::MAX), small().prop_map_into::<u64>()];
+    (frame, message, stream).prop_map(|(frame, message, stream)| Limits {
+        frame,
+        message,
+        stream,
+    })
+}
+
 /// What an endpoint makes of all these octets, with the end of the transport behind them. Written
-/// from RFC 6455 for octets that are all there, so that it is simple.
-fn meaning(mut rest: &[u8], role: Role) -> (Vec<Event>, Outcome) {
-    const MAX: u64 = 1 << 20;
+/// from RFC 6455 for octets that are all there, so that it is simple. `limits` are the largest frame and
+/// the largest message.
+fn meaning(mut rest: &[u8], role: Role, limits: (Option<u64>, u64)) -> (Vec<Event>, Outcome) {
+    let (max_frame, max_message) = limits;
     let mut events = Vec::new();
     let mut begun: Option<(Kind, Vec<u8>)> = None;
     let lost = |events| (events, Outcome::Lost);
@@ -250,7 +293,8 @@ fn meaning(mut rest: &[u8], role: Role) -> (Vec<Event>, Outcome) {
         let before = begun
             .as_ref()
             .map_or(0, |(_, gathered)| gathered.len() as u64);
-        if !control && (len > MAX || before + len > MAX) {
+        let total = before.saturating_add(len);
+        if !control && (max_frame.is_some_and(|max| len > max) || total > max_message) {
             return (events, Outcome::Failed(1009));
         }
         let there = rest.len().min(usize::try_from(len).unwrap());
@@ -438,9 +482,7 @@ fn garbage(role: Role) -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Reads `bytes` in `parts`, one after the other and from the start again, then the end.
-fn heard(bytes: &[u8], role: Role, way: Way, chunks: bool, parts: &[usize]) -> Node {
-    let mut node = Node::new(role, way, &config(|_| {}));
-    node.chunks = chunks;
+fn hear(node: &mut Node, bytes: &[u8], parts: &[usize]) {
     node.wire.extend(bytes);
     for part in parts.iter().cycle() {
         if node.wire.is_empty() || !node.read(*part) {
@@ -449,17 +491,19 @@ fn heard(bytes: &[u8], role: Role, way: Way, chunks: bool, parts: &[usize]) -> N
     }
     node.eof = true;
     while node.read(usize::MAX) && !node.wire.is_empty() {}
-    node
 }
 
-/// All ways, whole and in `parts`, must come to the same, which is what the RFC says.
-fn assert_invariant(bytes: &[u8], role: Role, parts: &[usize]) {
-    let (events, outcome) = meaning(bytes, role);
-    let mut error = None;
-    for way in WAYS {
-        for chunks in [false, true] {
+/// All ways, whole and in `parts`, must come to the same, which is what the RFC and the limits say.
+fn assert_invariant(bytes: &[u8], role: Role, limits: Limits, parts: &[usize]) {
+    let config = limits.config();
+    for chunks in [false, true] {
+        let (events, outcome) = meaning(bytes, role, (limits.frame, limits.whole(chunks)));
+        let mut error = None;
+        for way in WAYS {
             for parts in [parts, &[usize::MAX]] {
-                let mut node = heard(bytes, role, way, chunks, parts);
+                let mut node = Node::new(role, way, &config);
+                node.chunks = chunks;
+                hear(&mut node, bytes, parts);
                 let how = format!("{way:?}, chunks: {chunks}, parts: {parts:?}");
                 let mut got = node.events();
                 let failed = got.pop_if(|event| event.is_err()).map(Result::unwrap_err);
@@ -499,18 +543,20 @@ proptest! {
     fn a_conversation_means_the_same_however_it_is_cut(
         role in role(),
         frames in conversation(500),
+        limits in limits(),
         parts in small_parts(),
     ) {
-        assert_invariant(&wire(&frames, other(role)), role, &parts);
+        assert_invariant(&wire(&frames, other(role)), role, limits, &parts);
     }
 
     #[test]
     fn a_long_conversation_means_the_same_however_it_is_cut(
         role in role(),
         frames in conversation(70_000),
+        limits in limits(),
         parts in large_parts(),
     ) {
-        assert_invariant(&wire(&frames, other(role)), role, &parts);
+        assert_invariant(&wire(&frames, other(role)), role, limits, &parts);
     }
 }
 
@@ -521,19 +567,21 @@ proptest! {
     fn a_damaged_conversation_means_the_same_however_it_is_cut(
         role in role(),
         frames in conversation(150),
+        limits in limits(),
         damages in vec(damage(), 1..4),
         parts in small_parts(),
     ) {
         let bytes = wire(&frames, other(role));
-        assert_invariant(&damaged(bytes, &damages), role, &parts);
+        assert_invariant(&damaged(bytes, &damages), role, limits, &parts);
     }
 
     #[test]
     fn garbage_means_the_same_however_it_is_cut(
         (role, bytes) in role().prop_flat_map(|role| (Just(role), garbage(role))),
+        limits in limits(),
         parts in small_parts(),
     ) {
-        assert_invariant(&bytes, role, &parts);
+        assert_invariant(&bytes, role, limits, &parts);
     }
 
     /// Whoever asks for messages and for pieces in any order loses no control frame, and the end is
@@ -542,10 +590,15 @@ proptest! {
     fn pull_methods_in_any_order_come_to_the_same_end(
         (role, bytes) in role().prop_flat_map(|role| (Just(role), garbage(role))),
         parts in small_parts(),
+        limits in limits(),
         asks in vec(any::<bool>(), 1..8),
     ) {
-        let (events, outcome) = meaning(&bytes, role);
-        let mut end = End::new(role);
+        // Which of the other two limits holds depends on who pulled; the model connection tells that.
+        let (events, outcome) = meaning(&bytes, role, (limits.frame, u64::MAX));
+        let mut end = End::with(role, |config| {
+            config.max_frame_size = limits.frame;
+            config.max_message_size = usize::MAX;
+        });
         let mut asks = asks.iter().cycle();
         let mut parts = parts.iter().cycle();
         let mut rest = &bytes[..];
