@@ -13,7 +13,9 @@ use std::{
 
 use allocation_counter::measure;
 use bowline_benches::{Report, is_whole, median};
-use bowline_tokio::{Config, Negotiated, Prepared, TrySendError, WebSocket, config, from_upgraded};
+use bowline_tokio::{
+    Config, Io, Negotiated, Prepared, TrySendError, WebSocket, config, from_upgraded,
+};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -48,7 +50,7 @@ trait Broadcast {
 }
 
 struct Ours {
-    sockets: Vec<WebSocket<Transport>>,
+    sockets: Vec<WebSocket<Io<Transport>>>,
     config: Arc<Config>,
 }
 

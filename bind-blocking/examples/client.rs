@@ -3,10 +3,10 @@
 //! Sends each line of its input as text and prints what arrives. Ends with the input, or when the
 //! server closes; succeeds only after a clean close. `--insecure` trusts any certificate.
 
-use std::{error::Error, io, net::TcpStream, thread};
+use std::{error::Error, io, thread};
 
 use bowline_blocking::{
-    self as bowline, CloseCode, CloseFrame, Closed, MaybeTls, Message, SendError, WriteHalf,
+    self as bowline, ClientStream, CloseCode, CloseFrame, Closed, Message, SendError, WriteHalf,
     connect,
 };
 
@@ -48,7 +48,7 @@ fn run() -> Result<Closed, Box<dyn Error>> {
     receiver.closed().ok_or_else(|| "not closed".into())
 }
 
-fn send_lines(sender: &WriteHalf<MaybeTls<TcpStream>>) -> Result<(), bowline::Error> {
+fn send_lines(sender: &WriteHalf<ClientStream>) -> Result<(), bowline::Error> {
     for line in io::stdin().lines() {
         sender.send(line.map_err(bowline::Error::Lost)?)?;
     }

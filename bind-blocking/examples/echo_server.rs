@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bowline_blocking::{self as bowline, Config, Tls, Transport, accept_any, rustls::ServerConfig};
+use bowline_blocking::{self as bowline, Config, accept_tls, rustls::ServerConfig};
 
 use arguments::Arguments;
 
@@ -51,14 +51,7 @@ fn serve(
     config: &Arc<Config>,
 ) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
-    match tls {
-        Some(tls) => echo(Tls::server(stream, tls)?, config),
-        None => echo(stream, config),
-    }
-}
-
-fn echo<S: Transport>(stream: S, config: &Arc<Config>) -> Result<(), Box<dyn Error>> {
-    let mut socket = accept_any(stream, config)?;
+    let mut socket = accept_tls(stream, tls, config)?.open();
     while let Some(message) = socket.recv()? {
         // What is queued leaves before `recv` waits, many messages at once.
         socket.feed(message)?;

@@ -5,7 +5,7 @@ use bind::proto::{
     handshake::{AnswerError, HandshakeError, Headers, Request, Response},
 };
 
-use crate::{Clock, Io, Transport, WebSocket, run::Runner};
+use crate::{BlockingTransport, Io, MaybeTls, Transport, WebSocket, run::Runner};
 
 /// Reads the request of a client that has connected, to be accepted or refused.
 ///
@@ -34,14 +34,32 @@ use crate::{Clock, Io, Transport, WebSocket, run::Runner};
 /// [`HandshakeError::TimedOut`] if it is not complete within
 /// [`handshake_timeout`](Config::handshake_timeout), however busily the client sends;
 /// [`HandshakeError::Lost`] if the transport fails.
-pub fn accept<S: Transport>(
+pub fn accept<S: BlockingTransport>(
     stream: S,
     config: &Arc<Config>,
-) -> Result<Incoming<S>, HandshakeError> {
+) -> Result<Incoming<Io<S>>, HandshakeError> {
     let runner = Runner::new(stream.clock());
-    let clock = runner.clock().clone();
     let io = runner.over(stream, config);
-    let inner = runner.run(bind::accept(io, config, clock))?;
+    let inner = runner.run(bind::accept(io, config))?;
+    Ok(Incoming { inner, runner })
+}
+
+/// Runs the handshake of TLS with a client that has connected, if there is a configuration for it, and reads
+/// the client's request as [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) is the deadline of
+/// both together.
+///
+/// # Errors
+///
+/// As [`accept`]. [`HandshakeError::Lost`] if TLS fails, of which the client was told.
+#[cfg(feature = "tls")]
+pub fn accept_tls<S: BlockingTransport>(
+    stream: S,
+    tls: Option<Arc<bind::rustls::ServerConfig>>,
+    config: &Arc<Config>,
+) -> Result<Incoming<MaybeTls<Io<S>>>, HandshakeError> {
+    let runner = Runner::new(stream.clock());
+    let io = runner.over(stream, config);
+    let inner = runner.run(bind::accept_tls(io, tls, config))?;
     Ok(Incoming { inner, runner })
 }
 
@@ -50,10 +68,10 @@ pub fn accept<S: Transport>(
 /// # Errors
 ///
 /// As [`accept`].
-pub fn accept_any<S: Transport>(
+pub fn accept_any<S: BlockingTransport>(
     stream: S,
     config: &Arc<Config>,
-) -> Result<WebSocket<S>, HandshakeError> {
+) -> Result<WebSocket<Io<S>>, HandshakeError> {
     Ok(accept(stream, config)?.open())
 }
 
@@ -64,26 +82,25 @@ pub fn accept_any<S: Transport>(
 /// the connection with it.
 ///
 /// [`respond`]: crate::respond
-pub fn from_parts<S: Transport>(
+pub fn from_parts<S: BlockingTransport>(
     stream: S,
     leftover: &[u8],
     negotiated: Negotiated,
     role: Role,
     config: &Arc<Config>,
-) -> WebSocket<S> {
+) -> WebSocket<Io<S>> {
     let runner = Runner::new(stream.clock());
-    let clock = runner.clock().clone();
     let io = runner.over(stream, config);
-    let inner = bind::WebSocket::from_parts(io, leftover, negotiated, role, config, clock);
+    let inner = bind::WebSocket::from_parts(io, leftover, negotiated, role, config);
     WebSocket::new(inner, runner)
 }
 
 /// A WebSocket of a server, on a connection that the HTTP server which hosts it has upgraded.
-pub fn from_upgraded<S: Transport>(
+pub fn from_upgraded<S: BlockingTransport>(
     stream: S,
     negotiated: Negotiated,
     config: &Arc<Config>,
-) -> WebSocket<S> {
+) -> WebSocket<Io<S>> {
     from_parts(stream, &[], negotiated, Role::Server, config)
 }
 
@@ -92,8 +109,8 @@ pub fn from_upgraded<S: Transport>(
 /// Meanwhile nothing is read or written, and no deadline runs. Dropped, the client gets no answer.
 #[must_use = "the client waits for an answer"]
 pub struct Incoming<S: Transport> {
-    inner: bind::Incoming<Io<S>, Clock>,
-    runner: Runner<S>,
+    inner: bind::Incoming<S>,
+    runner: Runner,
 }
 
 impl<S: Transport> Incoming<S> {

@@ -11,7 +11,7 @@ use bind::{Timer, proto::Instant};
 
 use crate::sync::{AtomicBool, Thread, thread, thread_local};
 
-/// The time by which a [`Transport`](crate::Transport) waits: that of the system, or a test's.
+/// The time by which a [`BlockingTransport`](crate::Transport) waits: that of the system, or a test's.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<dyn Time>>);
 

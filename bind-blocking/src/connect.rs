@@ -1,17 +1,19 @@
 use std::{
-    future, io,
+    future::{self, Ready},
+    io,
     net::{SocketAddr, TcpStream, ToSocketAddrs},
-    sync::mpsc,
+    pin::Pin,
+    task::{Context, Poll},
     thread,
     time::Duration,
 };
 
 use bind::{
-    Connect, ConnectError, Destination, Timer,
-    proto::{Instant, handshake::Response},
+    Connect, ConnectError, InThread, Network, Runtime, in_thread,
+    proto::{Config, handshake::Response},
 };
 
-use crate::{Clock, MaybeTls, Transport, WebSocket, run::Runner};
+use crate::{BlockingTransport, ClientStream, Clock, Io, MaybeTls, WebSocket, run::Runner};
 
 /// Connects to a URL, or as a [`Connect`] says.
 ///
@@ -39,12 +41,10 @@ use crate::{Clock, MaybeTls, Transport, WebSocket, run::Runner};
 /// [`handshake_timeout`](crate::Config::handshake_timeout).
 pub fn connect(
     to: impl Into<Connect>,
-) -> Result<(WebSocket<MaybeTls<TcpStream>>, Response), ConnectError> {
-    open(Clock::default(), to.into(), async |to, deadline| {
-        let stream = dial(look_up(to, deadline)?, deadline).await?;
-        stream.set_nodelay(to.nodelay)?;
-        Ok(stream)
-    })
+) -> Result<(WebSocket<ClientStream>, Response), ConnectError> {
+    let threads = Threads::default();
+    let (inner, response) = threads.0.run(bind::connect(&threads, to))?;
+    Ok((WebSocket::new(inner, threads.0), response))
 }
 
 /// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
@@ -53,171 +53,144 @@ pub fn connect(
 /// # Errors
 ///
 /// As [`connect`].
-pub fn connect_over<S: Transport>(
+pub fn connect_over<S: BlockingTransport>(
     stream: S,
     to: impl Into<Connect>,
-) -> Result<(WebSocket<MaybeTls<S>>, Response), ConnectError> {
-    open(stream.clock(), to.into(), async |_, _| Ok(stream))
+) -> Result<Over<S>, ConnectError> {
+    let threads = Threads(Runner::new(stream.clock()));
+    let over = |config: &Config| threads.0.over(stream, config);
+    let (inner, response) = threads.0.run(bind::connect_over(&threads, over, to))?;
+    Ok((WebSocket::new(inner, threads.0), response))
 }
 
-fn open<S: Transport>(
-    clock: Clock,
-    to: Connect,
-    stream: impl AsyncFnOnce(&Destination, &Deadline) -> Result<S, ConnectError>,
-) -> Result<(WebSocket<MaybeTls<S>>, Response), ConnectError> {
-    let runner = Runner::new(clock.clone());
-    let connected = bind::connect(to, clock.clone(), async |to| {
-        let deadline = Deadline::new(clock, &to);
-        let stream = secure(&to, &deadline, stream(&to, &deadline)).await?;
-        Ok(runner.over(stream, &to.config))
-    });
-    let (inner, response) = runner.run(connected)?;
-    Ok((WebSocket::new(inner, runner), response))
+/// A socket over TLS or not, as the URL has asked, and what the server has answered.
+type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
+
+/// Threads that block, and sockets of the system.
+#[derive(Debug)]
+pub struct Threads(Runner);
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self(Runner::new(Clock::default()))
+    }
 }
 
-/// When all has to be done.
-struct Deadline {
-    clock: Clock,
-    at: Option<Instant>,
-}
+impl Network for Threads {
+    type Clock = Clock;
+    type Stream = Io<TcpStream>;
+    type Resolving = Resolving;
+    type Connecting = Ready<io::Result<Io<TcpStream>>>;
 
-impl Deadline {
-    fn new(clock: Clock, to: &Destination) -> Self {
-        let at = to.deadline(clock.now());
-        Self { clock, at }
+    fn clock(&self) -> Clock {
+        self.0.clock().clone()
     }
 
-    /// How long there is still to wait.
-    fn left(&self) -> Result<Option<Duration>, ConnectError> {
-        let Some(at) = self.at else {
-            return Ok(None);
+    /// It is done in a thread of its own, for nothing can interrupt it.
+    fn resolve(&self, host: String, port: u16) -> Resolving {
+        Resolving(in_thread(move || {
+            (host, port).to_socket_addrs().map(Iterator::collect)
+        }))
+    }
+
+    /// It blocks.
+    fn connect(
+        &self,
+        addr: SocketAddr,
+        nodelay: bool,
+        config: &Config,
+        time: Option<Duration>,
+    ) -> Self::Connecting {
+        let connect = || {
+            let stream = match time {
+                Some(time) => TcpStream::connect_timeout(&addr, time),
+                None => TcpStream::connect(addr),
+            }?;
+            stream.set_nodelay(nodelay)?;
+            Ok(self.0.over(stream, config))
         };
-        let now = self.clock.now().since_epoch();
-        match at.since_epoch().checked_sub(now) {
-            Some(left) if !left.is_zero() => Ok(Some(left)),
-            _ => Err(ConnectError::TimedOut),
-        }
+        future::ready(connect())
     }
 }
 
-fn look_up(to: &Destination, deadline: &Deadline) -> Result<Vec<SocketAddr>, ConnectError> {
-    if let Some(addr) = to.addr() {
-        return Ok(vec![addr]);
-    }
-    let name = (to.host.to_string(), to.port);
-    ask(deadline, move || Ok(name.to_socket_addrs()?.collect()))
-}
+/// The addresses of a name that is being looked up.
+#[derive(Debug)]
+pub struct Resolving(InThread<io::Result<Vec<SocketAddr>>>);
 
-async fn dial(addrs: Vec<SocketAddr>, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
-    bind::dial(addrs, deadline.clock.clone(), deadline.at, |addr, time| {
-        future::ready(match time {
-            Some(time) => TcpStream::connect_timeout(&addr, time),
-            None => TcpStream::connect(addr),
-        })
-    })
-    .await
-}
+impl Future for Resolving {
+    type Output = io::Result<Vec<SocketAddr>>;
 
-/// Leaves `resolve` to itself at the deadline, because nothing can interrupt it.
-fn ask(
-    deadline: &Deadline,
-    resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
-) -> Result<Vec<SocketAddr>, ConnectError> {
-    let (answer, answered) = mpsc::channel();
-    thread::Builder::new().spawn(move || {
-        // Nobody may wait for it any more.
-        let _ = answer.send(resolve());
-    })?;
-    let addrs = match deadline.left()? {
-        Some(left) => answered
-            .recv_timeout(left)
-            .map_err(|_| ConnectError::TimedOut)?,
-        None => answered.recv().map_err(io::Error::other)?,
-    };
-    Ok(addrs?)
-}
-
-#[cfg(feature = "tls")]
-async fn secure<S: Transport>(
-    to: &Destination,
-    deadline: &Deadline,
-    stream: impl Future<Output = Result<S, ConnectError>>,
-) -> Result<MaybeTls<S>, ConnectError> {
-    if !to.tls {
-        return Ok(MaybeTls::Plain(stream.await?));
-    }
-    let (config, name) = (to.client_config()?, to.server_name()?);
-    let tls = crate::Tls::client(stream.await?, config, name)?;
-    loop {
-        let left = deadline.left()?;
-        tls.set_read_timeout(left)?;
-        tls.set_write_timeout(left)?;
-        match tls.handshake() {
-            Ok(true) => return Ok(MaybeTls::Tls(Box::new(tls))),
-            Err(error) if !crate::transport::timed_out(&error) => return Err(error.into()),
-            _ => {}
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer?)
     }
 }
 
-#[cfg(not(feature = "tls"))]
-async fn secure<S: Transport>(
-    _: &Destination,
-    _: &Deadline,
-    stream: impl Future<Output = Result<S, ConnectError>>,
-) -> Result<MaybeTls<S>, ConnectError> {
-    Ok(MaybeTls::Plain(stream.await?))
+impl Runtime for Threads {
+    /// A task is a thread. One that cannot be begun is dropped.
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        let clock = self.0.clock().clone();
+        let _ = thread::Builder::new().spawn(move || Runner::new(clock).run(task));
+    }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
-    #[cfg(target_os = "linux")]
     use std::{iter, net::TcpListener};
 
     use super::*;
 
-    #[test]
-    fn a_look_up_that_hangs_is_left_to_itself() {
-        let clock = Clock::default();
-        let at = clock.now().checked_add(Duration::from_millis(20));
-        let deadline = Deadline { clock, at };
-        let (hang, hangs) = mpsc::channel::<()>();
-        let found = ask(&deadline, move || {
-            let _ = hangs.recv();
-            Ok(Vec::new())
-        });
-        assert!(matches!(found, Err(ConnectError::TimedOut)));
-        // It was still waiting.
-        assert!(hang.send(()).is_ok());
+    /// Finds these addresses whatever the name is.
+    struct Named<'a>(&'a Threads, Vec<SocketAddr>);
+
+    impl Network for Named<'_> {
+        type Clock = Clock;
+        type Stream = Io<TcpStream>;
+        type Resolving = Ready<io::Result<Vec<SocketAddr>>>;
+        type Connecting = Ready<io::Result<Io<TcpStream>>>;
+
+        fn clock(&self) -> Clock {
+            self.0.clock()
+        }
+
+        fn resolve(&self, _: String, _: u16) -> Self::Resolving {
+            future::ready(Ok(self.1.clone()))
+        }
+
+        fn connect(
+            &self,
+            addr: SocketAddr,
+            nodelay: bool,
+            config: &Config,
+            time: Option<Duration>,
+        ) -> Self::Connecting {
+            self.0.connect(addr, nodelay, config, time)
+        }
     }
 
-    /// An address that answers nothing: as many connections wait there as may. What it returns first keeps
-    /// it so.
-    #[cfg(target_os = "linux")]
-    fn black_hole() -> (impl Sized, SocketAddr) {
-        use socket2::{Domain, Socket, Type};
-
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        listener
-            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-            .unwrap();
-        listener.listen(0).unwrap();
-        let addr = listener.local_addr().unwrap().as_socket().unwrap();
-        let connect = || TcpStream::connect_timeout(&addr, Duration::from_millis(100));
-        let waiting = iter::from_fn(|| connect().ok()).collect::<Vec<_>>();
-        ((listener, waiting), addr)
-    }
-
-    #[cfg(target_os = "linux")]
+    /// The first address answers nothing: as many connections wait there as may.
     #[test]
     fn an_address_that_does_not_answer_leaves_time_for_the_others() {
-        let (_hole, first) = black_hole();
+        use socket2::{Domain, Socket, Type};
+
+        let hole = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        hole.bind(&any.into()).unwrap();
+        hole.listen(0).unwrap();
+        let first = hole.local_addr().unwrap().as_socket().unwrap();
+        let connect = || TcpStream::connect_timeout(&first, Duration::from_millis(100));
+        let _waiting = iter::from_fn(|| connect().ok()).collect::<Vec<_>>();
+
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let second = listener.local_addr().unwrap();
-        let clock = Clock::default();
-        let at = clock.now().checked_add(Duration::from_secs(1));
-        let runner = Runner::<TcpStream>::new(clock.clone());
-        let stream = runner.run(dial(vec![first, second], &Deadline { clock, at }));
-        assert_eq!(stream.unwrap().peer_addr().unwrap(), second);
+        let leaves = thread::spawn(move || drop(listener.accept().unwrap()));
+        let mut config = crate::config();
+        config.handshake_timeout = Some(Duration::from_secs(1));
+        let to = Connect::new("ws://a.test/").config(config);
+        let threads = Threads::default();
+        let network = Named(&threads, vec![first, second]);
+        let connected = threads.0.run(bind::connect(&network, to));
+        // It was reached, and left.
+        assert!(matches!(connected, Err(ConnectError::Handshake(_))));
+        leaves.join().unwrap();
     }
 }

@@ -38,8 +38,8 @@
 //!
 //! Beyond these: [`Connect`] for fields, credentials and TLS of a client; [`accept`] to look at a
 //! request before it is answered; [`from_upgraded`] and [`respond`] below an HTTP server;
-//! [`WebSocket::split`] to send and receive in different threads; [`Tls::server`] for a server by TLS;
-//! [`Config`] for limits and deadlines; [`Transport`] for a transport of your own.
+//! [`WebSocket::split`] to send and receive in different threads; [`accept_tls`] for a server by TLS;
+//! [`Config`] for limits and deadlines; [`BlockingTransport`] for a transport of your own.
 //!
 //! # Rules
 //!
@@ -68,7 +68,6 @@
 mod accept;
 mod clock;
 mod connect;
-mod maybe_tls;
 mod pipe;
 mod reading;
 mod run;
@@ -76,23 +75,23 @@ mod socket;
 mod split;
 mod streaming;
 mod sync;
-#[cfg(feature = "tls")]
-mod tls;
 mod transport;
 mod writing;
 
+#[cfg(feature = "tls")]
+pub use accept::accept_tls;
 pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts, from_upgraded};
 #[doc(inline)]
 pub use bind::api::*;
-pub use clock::{Clock, Time};
-pub use connect::{connect, connect_over};
-pub use maybe_tls::MaybeTls;
-pub(crate) use pipe::Io;
 #[cfg(feature = "tls")]
-pub use rustls;
+pub use bind::rustls;
+pub use clock::{Clock, Time};
+pub use connect::{Resolving, Threads, connect, connect_over};
+pub use pipe::Io;
 pub use socket::WebSocket;
 pub use split::{ReadHalf, WriteHalf};
 pub use streaming::Streaming;
-#[cfg(feature = "tls")]
-pub use tls::Tls;
-pub use transport::{PeerAddr, Transport};
+pub use transport::BlockingTransport;
+
+/// The transport of a client: TCP, by TLS if the URL has asked for it.
+pub type ClientStream = MaybeTls<Io<std::net::TcpStream>>;

@@ -9,12 +9,12 @@ use std::{
 };
 
 use bind::{
-    Read, Timer, Write,
+    Timer, Transport,
     proto::{Config, Instant},
 };
 
 use crate::{
-    Clock, PeerAddr, Transport,
+    BlockingTransport, Clock,
     clock::{MayWait, Signal, Wants},
     reading::{PATIENCE, Reading, Receiving, release_thread_memory},
     sync::AtomicBool,
@@ -29,8 +29,7 @@ const SLICE: Duration = Duration::from_millis(8);
 ///
 /// The driver takes from `reading` and puts into `writing`, and does not block. Threads that wait do the
 /// rest, outside of all locks. A socket that was not split has no lock: its driver reads and writes by itself.
-pub(crate) struct Pipe<S> {
-    transport: S,
+pub(crate) struct Pipe<S: ?Sized> {
     clock: Clock,
     reading: Reading,
     writing: Writing,
@@ -42,9 +41,10 @@ pub(crate) struct Pipe<S> {
     reader_gone: AtomicBool,
     /// How long one that reads may be unaware of what another does.
     look: Option<Duration>,
+    transport: S,
 }
 
-impl<S: Transport> Pipe<S> {
+impl<S: BlockingTransport> Pipe<S> {
     /// A transport whose writes cannot time out is as good as lost.
     pub(crate) fn new(transport: S, config: &Config) -> Self {
         let pipe = Self {
@@ -63,7 +63,9 @@ impl<S: Transport> Pipe<S> {
         }
         pipe
     }
+}
 
+impl<S: BlockingTransport + ?Sized> Pipe<S> {
     /// Waits to be woken until a time, but not for long before what the thread keeps was given back.
     fn park(&self, signal: &Signal, until: Option<Instant>, now: Instant) {
         // A thread that reads in slices of time wakes all that are here after each.
@@ -233,16 +235,16 @@ fn left(until: Option<Instant>, now: Instant) -> Option<Duration> {
 }
 
 /// A thread is in a call that writes what others leave to it. It looks after that when it leaves the call.
-pub(crate) struct Duty<S: Transport>(Arc<Pipe<S>>);
+pub(crate) struct Duty(Arc<Pipe<dyn BlockingTransport>>);
 
-impl<S: Transport> Duty<S> {
-    pub(crate) fn new(pipe: Arc<Pipe<S>>) -> Self {
+impl Duty {
+    pub(crate) fn new(pipe: Arc<Pipe<dyn BlockingTransport>>) -> Self {
         pipe.writing.enter();
         Self(pipe)
     }
 }
 
-impl<S: Transport> Drop for Duty<S> {
+impl Drop for Duty {
     fn drop(&mut self) {
         self.0.writing.leave();
     }
@@ -292,10 +294,10 @@ impl Turns {
     }
 }
 
-/// The driver's end of a [`Pipe`]. Dropped, it ends the transport.
-pub(crate) struct Io<S: Transport>(pub(crate) Arc<Pipe<S>>);
+/// A blocking transport as a socket uses it. Dropped, it ends the transport.
+pub struct Io<S: BlockingTransport>(pub(crate) Arc<Pipe<S>>);
 
-impl<S: Transport> Deref for Io<S> {
+impl<S: BlockingTransport> Deref for Io<S> {
     type Target = S;
 
     fn deref(&self) -> &S {
@@ -303,7 +305,13 @@ impl<S: Transport> Deref for Io<S> {
     }
 }
 
-impl<S: Transport> Read for Io<S> {
+impl<S: BlockingTransport> Transport for Io<S> {
+    type Clock = Clock;
+
+    fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let pipe = &*self.0;
         if pipe.reader_gone.load(Ordering::Relaxed) {
@@ -313,9 +321,7 @@ impl<S: Transport> Read for Io<S> {
         let may_wait = Wants::may_wait().filter(|_| !pipe.writing.is_free());
         pipe.reading.poll_read(&pipe.transport, buf, may_wait)
     }
-}
 
-impl<S: Transport> Write for Io<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
@@ -359,19 +365,13 @@ impl<S: Transport> Write for Io<S> {
         self.0.writing.poll_end(cx).map(Ok)
     }
 
-    fn half_closes(&self) -> bool {
-        true
-    }
-}
-
-impl<S: Transport + PeerAddr> bind::PeerAddr for Io<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.transport.peer_addr()
     }
 }
 
 /// A thread that drops it in a poll may hold the lock of the socket, and ends the transport after the poll.
-impl<S: Transport> Drop for Io<S> {
+impl<S: BlockingTransport> Drop for Io<S> {
     fn drop(&mut self) {
         if Wants::is_polling() && Arc::strong_count(&self.0) > 1 {
             self.0.dropped.store(true, Ordering::Relaxed);
@@ -381,7 +381,7 @@ impl<S: Transport> Drop for Io<S> {
     }
 }
 
-impl<S: Transport> fmt::Debug for Io<S> {
+impl<S: BlockingTransport> fmt::Debug for Io<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Io").finish_non_exhaustive()
     }
@@ -396,7 +396,7 @@ mod tests {
     /// Has always something to read, and takes nothing unless it is told to.
     struct Stuck(AtomicBool);
 
-    impl Transport for Stuck {
+    impl BlockingTransport for Stuck {
         fn read(&self, _: &mut [u8]) -> io::Result<usize> {
             Ok(1)
         }

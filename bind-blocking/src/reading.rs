@@ -12,7 +12,7 @@ use std::{
 use bind::{Timer, proto::Instant};
 
 use crate::{
-    Clock, Transport,
+    BlockingTransport, Clock,
     clock::{MayWait, Signal, Wants},
     pipe::Part,
     sync::{Mutex, MutexGuard},
@@ -79,7 +79,7 @@ impl Reading {
     /// wait.
     pub(crate) fn poll_read(
         &self,
-        transport: &impl Transport,
+        transport: &(impl BlockingTransport + ?Sized),
         buf: &mut [u8],
         may_wait: Option<MayWait>,
     ) -> Poll<io::Result<usize>> {
@@ -137,12 +137,16 @@ impl Reading {
 
     /// Reads once; blocks for `time`, or for ever, but not for long before what the thread keeps was given
     /// back. Returns whether something came, the end included.
-    pub(crate) fn read(&self, transport: &impl Transport, time: MayWait) -> bool {
+    pub(crate) fn read(
+        &self,
+        transport: &(impl BlockingTransport + ?Sized),
+        time: MayWait,
+    ) -> bool {
         self.read_by(|buf| self.read_into(transport, time, buf))
     }
 
     /// Reads what is there, and does not wait.
-    pub(crate) fn read_now(&self, transport: &impl Transport) -> bool {
+    pub(crate) fn read_now(&self, transport: &(impl BlockingTransport + ?Sized)) -> bool {
         self.read_by(|buf| {
             // It may be by a timeout.
             self.state().timeout = None;
@@ -151,7 +155,7 @@ impl Reading {
     }
 
     /// As [`read_now`](Self::read_now), once in a while: it costs a thread that sends several system calls.
-    pub(crate) fn look(&self, transport: &impl Transport, clock: &Clock) {
+    pub(crate) fn look(&self, transport: &(impl BlockingTransport + ?Sized), clock: &Clock) {
         const PERIOD: Duration = Duration::from_millis(8);
         let now = clock.now();
         let mut state = self.state();
@@ -202,7 +206,12 @@ impl Reading {
 
     /// What one read gives that waits for `time`, or for ever, but not for long before it is quiet; `None` if
     /// nothing came.
-    fn read_into(&self, transport: &impl Transport, time: MayWait, buf: &mut [u8]) -> ReadResult {
+    fn read_into(
+        &self,
+        transport: &(impl BlockingTransport + ?Sized),
+        time: MayWait,
+        buf: &mut [u8],
+    ) -> ReadResult {
         let time = if self.is_quiet() {
             time
         } else {

@@ -7,7 +7,7 @@ use std::{
 use bind::{Timer, proto::Config};
 
 use crate::{
-    Clock, Io, Transport,
+    BlockingTransport, Clock, Io,
     clock::Wants,
     pipe::{Duty, Part, Pipe, Turns},
 };
@@ -16,13 +16,14 @@ use crate::{
 ///
 /// The driver's futures do not block. When one is pending, its thread reads, writes or waits for
 /// another thread, and polls it again.
-pub(crate) struct Runner<S> {
+#[derive(Clone, Debug)]
+pub(crate) struct Runner {
     /// The transport: gone when the driver has dropped its end and nobody waits for it.
-    pipe: OnceLock<Weak<Pipe<S>>>,
+    pipe: OnceLock<Weak<Pipe<dyn BlockingTransport>>>,
     clock: Clock,
 }
 
-impl<S: Transport> Runner<S> {
+impl Runner {
     pub(crate) const fn new(clock: Clock) -> Self {
         Self {
             pipe: OnceLock::new(),
@@ -31,9 +32,10 @@ impl<S: Transport> Runner<S> {
     }
 
     /// Runs what is to come over `transport`.
-    pub(crate) fn over(&self, transport: S, config: &Config) -> Io<S> {
+    pub(crate) fn over<S: BlockingTransport>(&self, transport: S, config: &Config) -> Io<S> {
         let pipe = Arc::new(Pipe::new(transport, config));
-        let _ = self.pipe.set(Arc::downgrade(&pipe));
+        let erased: Arc<Pipe<dyn BlockingTransport>> = pipe.clone();
+        let _ = self.pipe.set(Arc::downgrade(&erased));
         Io(pipe)
     }
 
@@ -131,16 +133,7 @@ impl<S: Transport> Runner<S> {
         }
     }
 
-    fn pipe(&self) -> Option<Arc<Pipe<S>>> {
+    fn pipe(&self) -> Option<Arc<Pipe<dyn BlockingTransport>>> {
         self.pipe.get().and_then(Weak::upgrade)
-    }
-}
-
-impl<S> Clone for Runner<S> {
-    fn clone(&self) -> Self {
-        Self {
-            pipe: self.pipe.clone(),
-            clock: self.clock.clone(),
-        }
     }
 }

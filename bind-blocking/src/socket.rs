@@ -4,10 +4,7 @@ use bind::proto::{
     Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State,
 };
 
-use crate::{
-    Clock, Error, Io, PeerAddr, ReadHalf, Streaming, Transport, TrySendError, WriteHalf,
-    run::Runner,
-};
+use crate::{Error, ReadHalf, Streaming, Transport, TrySendError, WriteHalf, run::Runner};
 
 /// A WebSocket over a blocking transport.
 ///
@@ -21,12 +18,12 @@ use crate::{
 ///
 /// What every call returns after every end is in the table of [`bind::WebSocket`].
 pub struct WebSocket<S: Transport> {
-    inner: bind::WebSocket<Io<S>, Clock>,
-    runner: Runner<S>,
+    inner: bind::WebSocket<S>,
+    runner: Runner,
 }
 
 impl<S: Transport> WebSocket<S> {
-    pub(crate) const fn new(inner: bind::WebSocket<Io<S>, Clock>, runner: Runner<S>) -> Self {
+    pub(crate) const fn new(inner: bind::WebSocket<S>, runner: Runner) -> Self {
         Self { inner, runner }
     }
 
@@ -211,7 +208,7 @@ impl<S: Transport> WebSocket<S> {
     /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing
     /// to it would break the connection; so may changing its timeouts.
     pub fn get_ref(&self) -> Option<&S> {
-        self.inner.get_ref().map(|io| &**io)
+        self.inner.get_ref()
     }
 
     /// The two directions, to be used by two threads, or more: the write half is `Clone`.
@@ -223,15 +220,17 @@ impl<S: Transport> WebSocket<S> {
             WriteHalf::new(write, self.runner),
         )
     }
-}
 
-impl<S: Transport + PeerAddr> WebSocket<S> {
     /// The peer's address.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotConnected`] once the connection has ended.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+    /// [`io::ErrorKind::NotConnected`] once the connection has ended, [`io::ErrorKind::Unsupported`] if the
+    /// transport does not know it.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        S: 'static,
+    {
         self.inner.peer_addr()
     }
 }

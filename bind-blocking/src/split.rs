@@ -4,7 +4,7 @@ use bind::proto::{
     Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State,
 };
 
-use crate::{Clock, Error, Io, Streaming, Transport, TrySendError, run::Runner};
+use crate::{Error, Streaming, Transport, TrySendError, run::Runner};
 
 /// The receiving direction of a [`WebSocket`](crate::WebSocket).
 ///
@@ -17,12 +17,12 @@ use crate::{Clock, Error, Io, Streaming, Transport, TrySendError, run::Runner};
 /// judged. The same holds once this half is dropped; then each call of the write half first reads what has
 /// come, answers it and discards it, every 8 ms at the most.
 pub struct ReadHalf<S: Transport> {
-    inner: bind::ReadHalf<Io<S>, Clock>,
-    runner: Runner<S>,
+    inner: bind::ReadHalf<S>,
+    runner: Runner,
 }
 
 impl<S: Transport> ReadHalf<S> {
-    pub(crate) const fn new(inner: bind::ReadHalf<Io<S>, Clock>, runner: Runner<S>) -> Self {
+    pub(crate) const fn new(inner: bind::ReadHalf<S>, runner: Runner) -> Self {
         Self { inner, runner }
     }
 
@@ -99,8 +99,8 @@ impl<S: Transport> fmt::Debug for ReadHalf<S> {
 /// connection is noticed only during calls of this half that wait; once it is dropped, at the beginning of
 /// each call. An application that wants no messages calls [`ReadHalf::drain`] in a thread of its own.
 pub struct WriteHalf<S: Transport> {
-    inner: bind::WriteHalf<Io<S>, Clock>,
-    runner: Runner<S>,
+    inner: bind::WriteHalf<S>,
+    runner: Runner,
 }
 
 impl<S: Transport> Clone for WriteHalf<S> {
@@ -110,7 +110,7 @@ impl<S: Transport> Clone for WriteHalf<S> {
 }
 
 impl<S: Transport> WriteHalf<S> {
-    pub(crate) const fn new(inner: bind::WriteHalf<Io<S>, Clock>, runner: Runner<S>) -> Self {
+    pub(crate) const fn new(inner: bind::WriteHalf<S>, runner: Runner) -> Self {
         Self { inner, runner }
     }
 

@@ -2,7 +2,7 @@ use std::fmt;
 
 use bind::proto::Outgoing;
 
-use crate::{Clock, Error, Io, Transport, WriteHalf, run::Runner};
+use crate::{Error, Transport, WriteHalf, run::Runner};
 
 /// A message that is sent piece by piece; owns the outgoing message until it is finished.
 ///
@@ -17,27 +17,21 @@ pub struct Streaming<'a, S: Transport> {
 }
 
 enum Inner<'a, S: Transport> {
-    Socket(
-        bind::Streaming<&'a mut bind::WebSocket<Io<S>, Clock>>,
-        &'a Runner<S>,
-    ),
-    Half(
-        bind::Streaming<&'a bind::WriteHalf<Io<S>, Clock>>,
-        &'a WriteHalf<S>,
-    ),
+    Socket(bind::Streaming<&'a mut bind::WebSocket<S>>, &'a Runner),
+    Half(bind::Streaming<&'a bind::WriteHalf<S>>, &'a WriteHalf<S>),
 }
 
 impl<'a, S: Transport> Streaming<'a, S> {
     pub(crate) const fn of_socket(
-        stream: bind::Streaming<&'a mut bind::WebSocket<Io<S>, Clock>>,
-        runner: &'a Runner<S>,
+        stream: bind::Streaming<&'a mut bind::WebSocket<S>>,
+        runner: &'a Runner,
     ) -> Self {
         let inner = Some(Inner::Socket(stream, runner));
         Self { inner }
     }
 
     pub(crate) const fn of_half(
-        stream: bind::Streaming<&'a bind::WriteHalf<Io<S>, Clock>>,
+        stream: bind::Streaming<&'a bind::WriteHalf<S>>,
         half: &'a WriteHalf<S>,
     ) -> Self {
         let inner = Some(Inner::Half(stream, half));

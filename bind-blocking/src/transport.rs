@@ -12,7 +12,7 @@ use crate::Clock;
 /// One thread may read while another writes; there are never two that read, or two that write. A call
 /// that took too long fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
 /// [`TimedOut`](io::ErrorKind::TimedOut).
-pub trait Transport {
+pub trait BlockingTransport: Send + Sync + 'static {
     /// Reads what is there, or waits for it; zero bytes mean the end.
     fn read(&self, buf: &mut [u8]) -> io::Result<usize>;
 
@@ -52,17 +52,20 @@ pub trait Transport {
     fn clock(&self) -> Clock {
         Clock::default()
     }
-}
 
-/// A transport that knows who is at the other end.
-pub trait PeerAddr {
     /// The peer's address.
-    fn peer_addr(&self) -> io::Result<SocketAddr>;
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported) if the transport does not know it.
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 macro_rules! socket {
-    ($socket:ty) => {
-        impl Transport for $socket {
+    ($socket:ty, $peer_addr:expr) => {
+        impl BlockingTransport for $socket {
             #[inline]
             fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
                 io::Read::read(&mut &*self, buf)
@@ -101,21 +104,21 @@ macro_rules! socket {
             fn shutdown(&self, how: Shutdown) -> io::Result<()> {
                 Self::shutdown(self, how)
             }
+
+            fn peer_addr(&self) -> io::Result<SocketAddr> {
+                $peer_addr(self)
+            }
         }
     };
 }
 
-socket!(TcpStream);
+socket!(TcpStream, Self::peer_addr);
 #[cfg(unix)]
-socket!(std::os::unix::net::UnixStream);
+socket!(std::os::unix::net::UnixStream, |_| Err(
+    io::ErrorKind::Unsupported.into()
+));
 
-impl PeerAddr for TcpStream {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Self::peer_addr(self)
-    }
-}
-
-impl<S: Transport + ?Sized> Transport for Arc<S> {
+impl<S: BlockingTransport + ?Sized> BlockingTransport for Arc<S> {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         (**self).read(buf)
     }
@@ -150,6 +153,10 @@ impl<S: Transport + ?Sized> Transport for Arc<S> {
 
     fn clock(&self) -> Clock {
         (**self).clock()
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        (**self).peer_addr()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Transport,
+    BlockingTransport,
     sync::{Mutex, MutexGuard},
     transport::timed_out,
 };
@@ -63,7 +63,7 @@ impl Writing {
     /// it and the transport takes something. Blocks as [`write`](Self::write) does.
     pub(crate) fn write_at_once(
         &self,
-        transport: &impl Transport,
+        transport: &(impl BlockingTransport + ?Sized),
         pieces: &[IoSlice<'_>],
     ) -> Option<io::Result<usize>> {
         let state = self.state();
@@ -131,7 +131,7 @@ impl Writing {
 
     /// Whether something was written, or there is nothing to write. Blocks for as long as the transport
     /// lets a write wait.
-    pub(crate) fn write(&self, transport: &impl Transport) -> bool {
+    pub(crate) fn write(&self, transport: &(impl BlockingTransport + ?Sized)) -> bool {
         let mut state = self.state();
         if !state.is_free() {
             return true;
@@ -267,7 +267,11 @@ impl State {
 }
 
 /// How much of `bytes` the transport took, and whether it has passed all of it on.
-fn write_all(transport: &impl Transport, bytes: &[u8], end: End) -> (usize, io::Result<()>) {
+fn write_all(
+    transport: &(impl BlockingTransport + ?Sized),
+    bytes: &[u8],
+    end: End,
+) -> (usize, io::Result<()>) {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..)
         && !rest.is_empty()
@@ -288,43 +292,46 @@ fn write_all(transport: &impl Transport, bytes: &[u8], end: End) -> (usize, io::
 #[cfg(test)]
 mod tests {
     use std::{
-        cell::{Cell, RefCell},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
         time::Duration,
     };
 
     use super::*;
 
     /// Takes three bytes, then none in time; others put more here meanwhile.
-    struct Slow<'a> {
-        writing: &'a Writing,
-        taken: RefCell<Vec<u8>>,
-        writes: Cell<usize>,
+    struct Slow {
+        writing: Arc<Writing>,
+        taken: Mutex<Vec<u8>>,
+        writes: AtomicUsize,
         /// How often a flush is still to time out.
-        stuck: Cell<usize>,
+        stuck: AtomicUsize,
     }
 
-    impl Transport for Slow<'_> {
+    impl BlockingTransport for Slow {
         fn read(&self, _: &mut [u8]) -> io::Result<usize> {
             Ok(0)
         }
 
         fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-            let writes = self.writes.replace(self.writes.get() + 1);
+            let writes = self.writes.fetch_add(1, Ordering::Relaxed);
             if writes % 2 == 1 {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             if writes == 0 {
-                assert!(put(self.writing, b" and more").is_ready());
+                assert!(put(&self.writing, b" and more").is_ready());
             }
             let len = bytes.len().min(3);
-            self.taken.borrow_mut().extend_from_slice(&bytes[..len]);
+            self.taken.lock().unwrap().extend_from_slice(&bytes[..len]);
             Ok(len)
         }
 
         fn flush(&self) -> io::Result<()> {
-            match self.stuck.get().checked_sub(1) {
-                Some(left) => {
-                    self.stuck.set(left);
+            match self.stuck.load(Ordering::Relaxed).checked_sub(1) {
+                Some(remaining) => {
+                    self.stuck.store(remaining, Ordering::Relaxed);
                     Err(io::ErrorKind::TimedOut.into())
                 }
                 None => Ok(()),
@@ -341,8 +348,8 @@ mod tests {
 
         fn shutdown(&self, how: Shutdown) -> io::Result<()> {
             assert_eq!(how, Shutdown::Write);
-            assert_eq!(self.stuck.get(), 0);
-            assert_eq!(*self.taken.borrow(), b"something and more");
+            assert_eq!(self.stuck.load(Ordering::Relaxed), 0);
+            assert_eq!(*self.taken.lock().unwrap(), b"something and more");
             Ok(())
         }
     }
@@ -358,12 +365,12 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_write_goes_before_what_was_put_meanwhile() {
-        let writing = Writing::default();
+        let writing = Arc::new(Writing::default());
         let transport = Slow {
-            writing: &writing,
-            taken: RefCell::default(),
-            writes: Cell::new(0),
-            stuck: Cell::new(2),
+            writing: writing.clone(),
+            taken: Mutex::default(),
+            writes: AtomicUsize::new(0),
+            stuck: AtomicUsize::new(2),
         };
         assert!(put(&writing, b"something").is_ready());
         assert!(writing.is_free());
@@ -374,9 +381,9 @@ mod tests {
             steps += 1;
             assert!(steps < 100);
         }
-        assert_eq!(*transport.taken.borrow(), b"something and more");
+        assert_eq!(*transport.taken.lock().unwrap(), b"something and more");
         // Flushed, which took three times.
-        assert_eq!(transport.stuck.get(), 0);
+        assert_eq!(transport.stuck.load(Ordering::Relaxed), 0);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(writing.poll_end(cx).is_ready());
         assert!(!writing.is_free() && writing.write(&transport));

@@ -5,7 +5,7 @@ mod support;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    Deadline, Error, Event, HandshakeError, Initiator, Message, Role, Transport, accept,
+    BlockingTransport, Deadline, Error, Event, HandshakeError, Initiator, Message, Role, accept,
 };
 use support::{World, config, pair, socket};
 

@@ -16,7 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bowline_blocking::{Message, Negotiated, Role, Transport, WebSocket, config, from_parts};
+use bowline_blocking::{
+    BlockingTransport, Io, Message, Negotiated, Role, WebSocket, config, from_parts,
+};
 use cap::Cap;
 
 #[global_allocator]
@@ -143,7 +145,7 @@ fn held(case: &Case, count: usize, bound: i64) -> i64 {
 fn stuck(
     listener: &TcpListener,
     addr: SocketAddr,
-) -> (bowline_blocking::WriteHalf<TcpStream>, TcpStream) {
+) -> (bowline_blocking::WriteHalf<Io<TcpStream>>, TcpStream) {
     let peer = TcpStream::connect(addr).unwrap();
     let (_receiver, sender) = socket(listener.accept().unwrap().0).split();
     let writer = sender.clone();
@@ -159,7 +161,7 @@ fn receive(count: usize, mut next: impl FnMut() -> Option<Message>) {
     assert_eq!(messages.len(), count);
 }
 
-fn socket<S: Transport>(stream: S) -> WebSocket<S> {
+fn socket<S: BlockingTransport>(stream: S) -> WebSocket<Io<S>> {
     let config = Arc::new(config());
     from_parts(stream, &[], Negotiated::default(), Role::Server, &config)
 }

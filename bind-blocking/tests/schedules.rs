@@ -15,7 +15,7 @@ mod support;
 use std::{env, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    CloseCode, CloseFrame, ControlPayload, Event, Kind, Message, ReadHalf, Role, WebSocket,
+    CloseCode, CloseFrame, ControlPayload, Event, Io, Kind, Message, ReadHalf, Role, WebSocket,
     WriteHalf,
 };
 use shuttle::{
@@ -46,7 +46,7 @@ fn schedules(test: fn(&World)) {
     shuttle::Runner::new(few, shuttle::Config::default()).run(test);
 }
 
-fn sockets(world: &World, capacity: usize) -> (WebSocket<End>, WebSocket<End>) {
+fn sockets(world: &World, capacity: usize) -> (WebSocket<Io<End>>, WebSocket<Io<End>>) {
     let mut config = config();
     config.send_high_water = 20;
     let config = Arc::new(config);
@@ -67,7 +67,7 @@ fn message(writer: u8, number: u8) -> Message {
 }
 
 /// Receives to the end, and answers each message.
-fn echo(world: &World, mut socket: WebSocket<End>) -> Handle<Vec<Message>> {
+fn echo(world: &World, mut socket: WebSocket<Io<End>>) -> Handle<Vec<Message>> {
     world.spawn(move || {
         let mut received = Vec::new();
         while let Ok(Some(message)) = socket.recv() {
@@ -80,7 +80,7 @@ fn echo(world: &World, mut socket: WebSocket<End>) -> Handle<Vec<Message>> {
 }
 
 /// Receives to the end.
-fn drain(world: &World, mut reader: ReadHalf<End>) -> Handle<usize> {
+fn drain(world: &World, mut reader: ReadHalf<Io<End>>) -> Handle<usize> {
     world.spawn(move || {
         let mut count = 0;
         while let Ok(Some(_)) = reader.recv() {
@@ -90,7 +90,7 @@ fn drain(world: &World, mut reader: ReadHalf<End>) -> Handle<usize> {
     })
 }
 
-fn sending(world: &World, writer: &WriteHalf<End>, number: u8) -> Handle<()> {
+fn sending(world: &World, writer: &WriteHalf<Io<End>>, number: u8) -> Handle<()> {
     let writer = writer.clone();
     world.spawn(move || {
         writer.send(message(number, 0)).unwrap();
@@ -99,7 +99,7 @@ fn sending(world: &World, writer: &WriteHalf<End>, number: u8) -> Handle<()> {
 }
 
 /// Sends a few messages, but none behind the end.
-fn sends_to_the_end(writer: &WriteHalf<End>, number: u8) {
+fn sends_to_the_end(writer: &WriteHalf<Io<End>>, number: u8) {
     (0..4).all(|count| writer.send(message(number, count)).is_ok());
 }
 

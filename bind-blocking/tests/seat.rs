@@ -5,8 +5,8 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    CloseCode, CloseFrame, Config, ControlPayload, Error, Event, Initiator, Message, ReadHalf,
-    Role, SendError, Transport, WriteHalf,
+    BlockingTransport, CloseCode, CloseFrame, Config, ControlPayload, Error, Event, Initiator, Io,
+    Message, ReadHalf, Role, SendError, WriteHalf,
 };
 use support::{End, World, config, pair, socket};
 
@@ -29,7 +29,7 @@ fn texts(count: usize) -> Vec<Message> {
 }
 
 /// Both halves of a client, and a server in a thread that sends `messages` and receives until the end.
-fn served(world: &World, messages: Vec<Message>) -> (ReadHalf<End>, WriteHalf<End>) {
+fn served(world: &World, messages: Vec<Message>) -> (ReadHalf<Io<End>>, WriteHalf<Io<End>>) {
     let (client, mut server) = pair(world, 64 << 10, patient());
     world.spawn(move || {
         for message in messages {
@@ -42,7 +42,7 @@ fn served(world: &World, messages: Vec<Message>) -> (ReadHalf<End>, WriteHalf<En
     client.split()
 }
 
-fn check_closed(writer: &WriteHalf<End>) {
+fn check_closed(writer: &WriteHalf<Io<End>>) {
     let closed = writer.closed().unwrap();
     assert!(closed.clean, "{closed}");
     assert_eq!((closed.code, closed.initiator), (1000, Initiator::Local));

@@ -9,7 +9,8 @@ use std::{
 };
 
 use bowline_blocking::{
-    Clock, Config, Negotiated, Role, Time, Transport, WebSocket, from_parts, proto::Instant,
+    BlockingTransport, Clock, Config, Io, Negotiated, Role, Time, WebSocket, from_parts,
+    proto::Instant,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -57,7 +58,7 @@ struct Script {
     read_timeout: Mutex<Option<Duration>>,
 }
 
-impl Transport for &Script {
+impl BlockingTransport for Script {
     fn read(&self, mut buf: &mut [u8]) -> io::Result<usize> {
         let step = self.reads.lock().unwrap().pop_front();
         match step.unwrap_or(Step::Waits) {
@@ -103,21 +104,21 @@ impl Transport for &Script {
     }
 }
 
-fn script(reads: &[Step], writes: &[Step], input: &[u8]) -> Script {
-    Script {
+fn script(reads: &[Step], writes: &[Step], input: &[u8]) -> Arc<Script> {
+    Arc::new(Script {
         machine: Arc::new(Machine(Mutex::new(1000 * SECOND))),
         reads: Mutex::new(reads.iter().copied().collect()),
         writes: Mutex::new(writes.iter().copied().collect()),
         input: Mutex::new(input.iter().copied().collect()),
         read_timeout: Mutex::default(),
-    }
+    })
 }
 
-fn client(script: &Script, change: impl FnOnce(&mut Config)) -> WebSocket<&Script> {
+fn client(script: &Arc<Script>, change: impl FnOnce(&mut Config)) -> WebSocket<Io<Arc<Script>>> {
     let mut config = bowline_blocking::config();
     change(&mut config);
     from_parts(
-        script,
+        script.clone(),
         &[],
         Negotiated::default(),
         Role::Client,

@@ -5,7 +5,7 @@ mod support;
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    CloseCode, CloseFrame, ControlPayload, Error, Kind, Message, Outgoing, Role, Transport,
+    BlockingTransport, CloseCode, CloseFrame, ControlPayload, Error, Kind, Message, Outgoing, Role,
     TrySendError,
 };
 use support::{Fault, World, config, pair, socket};

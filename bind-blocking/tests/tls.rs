@@ -5,15 +5,15 @@ mod support;
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    Connect, ConnectError, Error, HandshakeError, Lost, Message, Role, Tls, Transport, accept,
-    accept_any, config as system_config, connect_over, proto,
+    BlockingTransport, Connect, ConnectError, Error, HandshakeError, Incoming, Lost, Message,
+    accept_tls, config as system_config, connect_over, proto,
     rustls::{
         ClientConfig, RootCertStore, ServerConfig,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer},
     },
 };
-use support::{End, Fault, World, config, socket};
+use support::{End, Fault, World, config};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,8 +52,8 @@ fn two_split_ends_send_at_once() {
     let (server_config, client_config) = configs();
     let (a, b) = world.pipe(20_000);
     let accepting = world.spawn(move || {
-        let stream = Tls::server(b, server_config).unwrap();
-        accept_any(stream, &Arc::new(config())).unwrap()
+        let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
+        incoming.unwrap().open()
     });
     let (client, _) = connect_over(a, to(client_config)).unwrap();
     let began = world.now();
@@ -130,8 +130,8 @@ fn a_tls_handshake_that_drips_is_not_waited_for() {
         let before = world.now();
         let inside = world.clone();
         let accepting = world.spawn(move || {
-            let stream = Tls::server(b, server_config).unwrap();
-            let error = accept(stream, &Arc::new(waits(!client_waits))).unwrap_err();
+            let config = Arc::new(waits(!client_waits));
+            let error = accept_tls(b, Some(server_config), &config).unwrap_err();
             (error, inside.now())
         });
         let error = connect_over(a, to(client_config).config(waits(client_waits))).unwrap_err();
@@ -154,10 +154,8 @@ fn a_certificate_that_is_not_trusted_is_an_error_of_tls() {
     let world = World::new();
     let ((server_config, _), (_, client_config)) = (configs(), configs());
     let (a, b) = world.pipe(4096);
-    let accepting = world.spawn(move || {
-        let stream = Tls::server(b, server_config).unwrap();
-        accept(stream, &Arc::new(config())).unwrap_err()
-    });
+    let accepting =
+        world.spawn(move || accept_tls(b, Some(server_config), &Arc::new(config())).unwrap_err());
     let error = connect_over(a, to(client_config)).unwrap_err();
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
     assert!(matches!(accepting.join(), HandshakeError::Lost(_)));
@@ -190,8 +188,8 @@ fn an_end_without_close_notify_is_a_loss() {
     let (server_config, client_config) = configs();
     let (a, b) = world.pipe(4096);
     let accepting = world.spawn(move || {
-        let stream = Tls::server(b, server_config).unwrap();
-        let mut socket = accept_any(stream, &Arc::new(config())).unwrap();
+        let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
+        let mut socket = incoming.unwrap().open();
         (socket.recv(), socket.closed().cloned())
     });
     let (client, _) = connect_over(a, to(client_config)).unwrap();
@@ -202,28 +200,6 @@ fn an_end_without_close_notify_is_a_loss() {
         closed.unwrap().cause,
         Some(proto::RecvError::Lost(Lost::Eof))
     );
-}
-
-#[test]
-fn who_closes_says_so_by_tls_too() {
-    let world = World::new();
-    let (server_config, client_config) = configs();
-    let (a, b) = world.pipe(4096);
-    let name = "a.test".try_into().unwrap();
-    let ends = [
-        Arc::new(Tls::client(a, client_config, name).unwrap()),
-        Arc::new(Tls::server(b, server_config).unwrap()),
-    ];
-    let config = Arc::new(config());
-    let mut client = socket(ends[0].clone(), Role::Client, &config);
-    let mut server = socket(ends[1].clone(), Role::Server, &config);
-    let serving = world.spawn(move || server.recv().unwrap());
-    client.close(None).unwrap();
-    assert_eq!(serving.join(), None);
-    for end in ends {
-        // An error, if there was no `close_notify`.
-        assert_eq!(end.read(&mut [0; 100]).unwrap(), 0);
-    }
 }
 
 /// Each call of the transport fails, one after the other.
@@ -246,8 +222,8 @@ fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
             let server_config = server_config.clone();
             let serving = world.spawn(move || {
                 let mut received = Vec::new();
-                let stream = Tls::server(b, server_config).unwrap();
-                let Ok(mut socket) = accept_any(stream, &Arc::new(config())) else {
+                let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
+                let Ok(mut socket) = incoming.map(Incoming::open) else {
                     return (received, false);
                 };
                 loop {

@@ -4,13 +4,11 @@
 //! The first line it prints ends with the address it listens on; port 0 picks a free one. CERT and KEY
 //! are PEM files. `SMOL_THREADS` says how many threads serve, one by default.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
-use bowline_smol::{self as bowline, Config, accept_any, futures_rustls::TlsAcceptor};
+use bowline_smol::{self as bowline, Config, accept_tls, rustls::ServerConfig};
 use smol::{
     Timer,
-    future::FutureExt,
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
 
@@ -23,7 +21,6 @@ type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { addr, config, tls } = Arguments::parse()?;
-    let tls = tls.map(TlsAcceptor::from);
     smol::block_on(async {
         let listener = TcpListener::bind(addr).await?;
         println!("listening on {}", listener.local_addr()?);
@@ -48,20 +45,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, config: &Arc<Config>) -> Ended {
+async fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, config: &Arc<Config>) -> Ended {
     stream.set_nodelay(true)?;
-    let Some(tls) = tls else {
-        return echo(stream, config).await;
-    };
-    let late = async {
-        Timer::after(Duration::from_secs(10)).await;
-        Err(io::ErrorKind::TimedOut.into())
-    };
-    echo(tls.accept(stream).or(late).await?, config).await
-}
-
-async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: S, config: &Arc<Config>) -> Ended {
-    let mut socket = accept_any(stream, config).await?;
+    let mut socket = accept_tls(stream, tls, config).await?.open().await;
     while let Some(message) = socket.recv().await? {
         // What is queued leaves before `recv` waits, many messages at once.
         socket.feed(message).await?;

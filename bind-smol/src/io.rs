@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     future::Future,
     io::{self, IoSlice},
     net::SocketAddr,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use async_net::TcpStream;
-use bind::{PeerAddr, Read, Timer, Write, proto::Instant};
+use bind::{Timer, Transport, proto::Instant};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// A transport of futures-io.
@@ -25,14 +26,18 @@ impl<S> Deref for Io<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Read for Io<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
+    type Clock = Clock;
+
+    fn clock(&self) -> Clock {
+        Clock::new()
+    }
+
     #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
-}
 
-impl<S: AsyncWrite + Unpin> Write for Io<S> {
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
@@ -65,11 +70,17 @@ impl<S: AsyncWrite + Unpin> Write for Io<S> {
     fn half_closes(&self) -> bool {
         false
     }
-}
 
-impl PeerAddr for Io<TcpStream> {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.peer_addr()
+    /// A TCP stream knows its peer.
+    fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        Self: 'static,
+    {
+        let stream: &dyn Any = &self.0;
+        match stream.downcast_ref::<TcpStream>() {
+            Some(stream) => stream.peer_addr(),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 }
 
@@ -123,70 +134,5 @@ impl Timer for Clock {
         // The timer has forgotten it.
         self.armed = None;
         Poll::Ready(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{future::poll_fn, task::Waker, time::Duration};
-
-    use smol::future::FutureExt;
-
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-    const MOMENT: Duration = Duration::from_millis(20);
-
-    /// Ends a test that would wait for an hour.
-    async fn guarded<T>(test: impl Future<Output = T>) -> T {
-        let hang = async {
-            async_io::Timer::after(Duration::from_secs(60)).await;
-            panic!("the test hangs")
-        };
-        test.or(hang).await
-    }
-
-    fn after(clock: &Clock, wait: Duration) -> Instant {
-        clock.now().checked_add(wait).unwrap()
-    }
-
-    /// Whether `deadline` has passed, asked by a task that waits for it.
-    async fn has_passed(clock: &mut Clock, deadline: Instant) -> bool {
-        poll_fn(|cx| Poll::Ready(clock.poll_until(cx, deadline).is_ready())).await
-    }
-
-    #[test]
-    fn a_clock_waits_for_the_deadline_it_was_given_last() {
-        smol::block_on(guarded(async {
-            let mut clock = Clock::new();
-            let far = after(&clock, HOUR);
-            assert!(!has_passed(&mut clock, far).await);
-            for _ in 0..3 {
-                let near = after(&clock, MOMENT);
-                poll_fn(|cx| clock.poll_until(cx, near)).await;
-                assert!(clock.now() >= near);
-                // It has passed for ever.
-                poll_fn(|cx| clock.poll_until(cx, near)).await;
-            }
-            let near = after(&clock, MOMENT);
-            let _ = has_passed(&mut clock, near).await;
-            // A clone waits for its own.
-            let mut clone = clock.clone();
-            assert!(!has_passed(&mut clock, far).await);
-            poll_fn(|cx| clone.poll_until(cx, near)).await;
-            assert!(!has_passed(&mut clock, far).await);
-        }));
-    }
-
-    #[test]
-    fn the_task_that_asked_last_is_woken() {
-        smol::block_on(guarded(async {
-            let mut clock = Clock::new();
-            let near = after(&clock, MOMENT);
-            let mut nobody = Context::from_waker(Waker::noop());
-            let _ = clock.poll_until(&mut nobody, near);
-            poll_fn(|cx| clock.poll_until(cx, near)).await;
-            assert!(clock.now() >= near);
-        }));
     }
 }

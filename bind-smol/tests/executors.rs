@@ -3,7 +3,7 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use bowline_smol::{
-    Config, Deadline, Error, MaybeTls, Message, WebSocket, accept_any, config, connect,
+    ClientStream, Config, Deadline, Error, Io, Message, WebSocket, accept_any, config, connect,
 };
 use smol::{
     Executor, Timer,
@@ -13,7 +13,7 @@ use smol::{
 
 /// A client whose executor has ended, as its thread has, after it waited there and so set a timer, and its
 /// server.
-fn ended(config: Config) -> (WebSocket<MaybeTls<TcpStream>>, WebSocket<TcpStream>) {
+fn ended(config: Config) -> (WebSocket<ClientStream>, WebSocket<Io<TcpStream>>) {
     let work = async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -4,13 +4,12 @@
 //! The first line it prints ends with the address it listens on; port 0 picks a free one. CERT and KEY
 //! are PEM files.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
-use bowline_tokio::{self as bowline, Config, accept_any, tokio_rustls::TlsAcceptor};
+use bowline_tokio::{self as bowline, Io, MaybeTls, WebSocket, accept_tls};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
-    time::{sleep, timeout},
+    net::{TcpListener, TcpStream},
+    time::sleep,
 };
 
 use arguments::Arguments;
@@ -21,7 +20,6 @@ mod arguments;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { addr, config, tls } = Arguments::parse()?;
-    let tls = tls.map(TlsAcceptor::from);
     let listener = TcpListener::bind(addr).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
@@ -38,13 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::spawn(async move {
             let ended = async {
                 stream.set_nodelay(true)?;
-                match tls {
-                    Some(tls) => {
-                        let accepted = timeout(Duration::from_secs(10), tls.accept(stream));
-                        echo(accepted.await??, &config).await
-                    }
-                    None => echo(stream, &config).await,
-                }
+                let incoming = accept_tls(stream, tls, &config).await?;
+                echo(incoming.open().await).await
             };
             if let Err(error) = ended.await {
                 eprintln!("{peer}: {error}");
@@ -53,11 +46,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    config: &Arc<Config>,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut socket = accept_any(stream, config).await?;
+type Socket = WebSocket<MaybeTls<Io<TcpStream>>>;
+
+async fn echo(mut socket: Socket) -> Result<(), Box<dyn Error + Send + Sync>> {
     while let Some(message) = socket.recv().await? {
         // What is queued leaves before `recv` waits, many messages at once.
         socket.feed(message).await?;

@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     future::Future,
     io::{self, IoSlice},
     net::SocketAddr,
@@ -9,11 +10,10 @@ use std::{
     time::Duration,
 };
 
-use bind::{PeerAddr, Read, Timer, Write, proto::Instant};
+use bind::{Timer, Transport, proto::Instant};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    runtime::Handle,
     time::{self, Sleep},
 };
 
@@ -29,16 +29,20 @@ impl<S> Deref for Io<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Read for Io<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
+    type Clock = Clock;
+
+    fn clock(&self) -> Clock {
+        Clock::new()
+    }
+
     #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
         Poll::Ready(Ok(buf.filled().len()))
     }
-}
 
-impl<S: AsyncWrite + Unpin> Write for Io<S> {
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
@@ -65,20 +69,17 @@ impl<S: AsyncWrite + Unpin> Write for Io<S> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
-    fn half_closes(&self) -> bool {
-        true
+    /// A TCP stream knows its peer.
+    fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        Self: 'static,
+    {
+        let stream: &dyn Any = &self.0;
+        match stream.downcast_ref::<TcpStream>() {
+            Some(stream) => stream.peer_addr(),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
-}
-
-impl PeerAddr for Io<TcpStream> {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.peer_addr()
-    }
-}
-
-/// Fails outside of a runtime, where nothing can be waited for: tokio would panic.
-pub(crate) fn in_runtime() -> io::Result<()> {
-    Handle::try_current().map(drop).map_err(io::Error::other)
 }
 
 /// Where this clock begins: before any runtime whose clock was stopped by a test.
@@ -152,54 +153,5 @@ impl Timer for Clock {
             return Poll::Pending;
         }
         self.arm(cx, deadline)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use tokio::sync::Semaphore;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_clock_waits_for_the_deadline_it_was_given_last() {
-        let mut clock = Clock::new();
-        let start = clock.now();
-        let after = |secs| start.checked_add(Duration::from_secs(secs)).unwrap();
-        let early = poll_fn(|cx| Poll::Ready(clock.poll_until(cx, after(5)))).await;
-        assert!(early.is_pending());
-        for secs in [3, 4, 4, 1] {
-            poll_fn(|cx| clock.poll_until(cx, after(secs))).await;
-            assert!(clock.now() >= after(secs));
-            assert!(clock.now() < after(5), "{secs}");
-        }
-        // A clone waits for its own.
-        let mut clone = clock.clone();
-        let (first, second) = (after(7), after(6));
-        tokio::join!(
-            poll_fn(|cx| clock.poll_until(cx, first)),
-            poll_fn(|cx| clone.poll_until(cx, second)),
-        );
-        assert!(clock.now() >= first);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_task_that_has_worked_a_lot_is_woken_all_the_same() {
-        let work = Semaphore::new(usize::MAX >> 4);
-        let mut clock = Clock::new();
-        let deadline = clock.now().checked_add(Duration::from_secs(1)).unwrap();
-        let mut worked = false;
-        let waiting = poll_fn(|cx| {
-            if !worked {
-                // Until the task has used up what it may do in one turn.
-                while pin!(work.acquire()).poll(cx).is_ready() {}
-                worked = true;
-            }
-            clock.poll_until(cx, deadline)
-        });
-        let woken = time::timeout(Duration::from_secs(2), waiting);
-        assert!(woken.await.is_ok());
     }
 }

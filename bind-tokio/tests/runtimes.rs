@@ -9,8 +9,9 @@ use std::{
 };
 
 use bowline_tokio::{
-    Config, Connect, ConnectError, Deadline, Error, HandshakeError, Lost, MaybeTls, Message,
-    Negotiated, Role, WebSocket, accept, accept_any, config, connect, connect_over, from_parts,
+    ClientStream, Config, Connect, ConnectError, Deadline, Error, HandshakeError, Io, Lost,
+    Message, Negotiated, Role, WebSocket, accept, accept_any, config, connect, connect_over,
+    from_parts,
 };
 use tokio::{
     io::{DuplexStream, duplex},
@@ -111,7 +112,7 @@ fn tokio_does_not_tell_whether_there_is_io() {
 }
 
 /// A client whose runtime has ended after it waited there, and so set a timer, and its server.
-fn ended() -> (WebSocket<MaybeTls<TcpStream>>, WebSocket<TcpStream>) {
+fn ended() -> (WebSocket<ClientStream>, WebSocket<Io<TcpStream>>) {
     let first = runtime();
     let (mut client, server) = first.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -156,7 +157,7 @@ fn a_socket_whose_runtime_has_ended_is_lost() {
 }
 
 /// A client over `near` that waits in a runtime of its own, which then ends.
-fn waited_elsewhere(near: DuplexStream, config: Config) -> WebSocket<DuplexStream> {
+fn waited_elsewhere(near: DuplexStream, config: Config) -> WebSocket<Io<DuplexStream>> {
     let config = Arc::new(config);
     let negotiated = Negotiated::default();
     let mut client = from_parts(near, &[], negotiated, Role::Client, &config);

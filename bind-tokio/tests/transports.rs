@@ -11,7 +11,8 @@ use std::{
 };
 
 use bowline_tokio::{
-    HandshakeError, Message, Negotiated, RequestError, Role, WebSocket, accept, config, from_parts,
+    HandshakeError, Io, Message, Negotiated, RequestError, Role, Transport, WebSocket, accept,
+    config, from_parts,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, duplex},
@@ -27,7 +28,7 @@ async fn guarded<F: Future>(test: F) -> F::Output {
 }
 
 /// A client and a server whose opening handshake is done.
-fn open<N, F>(near: N, far: F) -> (WebSocket<N>, WebSocket<F>)
+fn open<N, F>(near: N, far: F) -> (WebSocket<Io<N>>, WebSocket<Io<F>>)
 where
     N: AsyncRead + AsyncWrite + Unpin,
     F: AsyncRead + AsyncWrite + Unpin,
@@ -73,7 +74,7 @@ fn a_socket_is_dropped_behind_its_runtime() {
 /// Neither receives before it has sent, and no buffer between them holds a message.
 #[tokio::test]
 async fn two_that_send_before_they_receive_do_not_wait_for_each_other() {
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<S>) {
+    async fn run<S: Transport>(mut socket: WebSocket<S>) {
         let message = Message::from(vec![1; 1 << 20]);
         socket.send(message.clone()).await.unwrap();
         assert!(socket.recv().await.unwrap() == Some(message));

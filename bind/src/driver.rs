@@ -8,7 +8,7 @@ use std::{
 use proto::{Chunk, Event, Message, Receiver};
 
 use crate::{
-    Error, Read, Timer, Write,
+    Error, Timer, Transport,
     output::{MAX_EVENTS, Output},
 };
 
@@ -161,7 +161,7 @@ impl<T: Timer> Input<T> {
     /// The next whole message, where [`next_small`](Self::next_small) has given none. Most are small, come whole
     /// in one read and need no answer: for those there is a short way.
     #[inline]
-    pub(crate) fn poll_message<S: Read + Write>(
+    pub(crate) fn poll_message<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
@@ -185,7 +185,7 @@ impl<T: Timer> Input<T> {
     }
 
     /// The next event, or `None` once the connection has ended.
-    pub(crate) fn poll_event<S: Read + Write>(
+    pub(crate) fn poll_event<S: Transport>(
         &mut self,
         pull: Pull,
         output: &mut impl Access<S>,
@@ -227,7 +227,7 @@ impl<T: Timer> Input<T> {
     }
 
     /// The next data, whole messages or chunks.
-    pub(crate) fn poll_data<S: Read + Write>(
+    pub(crate) fn poll_data<S: Transport>(
         &mut self,
         pull: Pull,
         output: &mut impl Access<S>,
@@ -244,7 +244,7 @@ impl<T: Timer> Input<T> {
 
     /// Reads, answers and keeps time while a call waits for output, or closes. Of the events that come,
     /// it keeps as many as `call` asks for. Ready after each event, and once the connection has ended.
-    pub(crate) fn poll_output<S: Read + Write>(
+    pub(crate) fn poll_output<S: Transport>(
         &mut self,
         call: Call,
         output: &mut impl Access<S>,
@@ -260,7 +260,7 @@ impl<T: Timer> Input<T> {
     }
 
     /// Runs the connection until there is an event, or the end.
-    fn run<S: Read + Write>(
+    fn run<S: Transport>(
         &mut self,
         call: Call,
         output: &mut impl Access<S>,
@@ -277,7 +277,7 @@ impl<T: Timer> Input<T> {
         polled
     }
 
-    fn poll<S: Read + Write>(
+    fn poll<S: Transport>(
         &mut self,
         call: Call,
         output: &mut impl Access<S>,

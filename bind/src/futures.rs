@@ -14,12 +14,12 @@ use futures_sink::Sink;
 use proto::{CloseCode, CloseFrame, Message};
 
 use crate::{
-    Error, Read, ReadHalf, Timer, WebSocket, Write, WriteHalf, driver::Call, output::Output,
-    shared::Waiter, wakers::Key,
+    Error, ReadHalf, Transport, WebSocket, WriteHalf, driver::Call, output::Output, shared::Waiter,
+    wakers::Key,
 };
 
 /// As [`recv`](WebSocket::recv).
-impl<S: Read + Write + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
+impl<S: Transport + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -29,7 +29,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
 }
 
 /// As [`recv`](ReadHalf::recv).
-impl<S: Read + Write + Unpin, T: Timer + Unpin> Stream for ReadHalf<S, T> {
+impl<S: Transport + Unpin> Stream for ReadHalf<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -38,7 +38,7 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Stream for ReadHalf<S, T> {
 }
 
 /// As [`feed`](WebSocket::feed), [`flush`](WebSocket::flush) and [`finish`](WebSocket::finish).
-impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WebSocket<S, T> {
+impl<S: Transport + Unpin> Sink<Message> for WebSocket<S> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -69,15 +69,15 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WebSocket<S, T
 }
 
 /// What the sink of a write half keeps between its calls.
-pub(crate) struct Sending<S, T> {
-    waiter: Waiter<S, T>,
+pub(crate) struct Sending<S: Transport> {
+    waiter: Waiter<S>,
     /// What could not be queued, because a guard owned the outgoing message.
     item: Option<Message>,
     /// Up to where a flush that has begun goes.
     count: Option<u64>,
 }
 
-impl<S: Read + Write, T: Timer> Sending<S, T> {
+impl<S: Transport> Sending<S> {
     /// Ready when what was held back is queued, and there is room for more.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let (key, item) = (self.waiter.key(), &mut self.item);
@@ -92,7 +92,7 @@ impl<S: Read + Write, T: Timer> Sending<S, T> {
     }
 }
 
-impl<S, T> fmt::Debug for Sending<S, T> {
+impl<S: Transport> fmt::Debug for Sending<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending")
             .field("item", &self.item.is_some())
@@ -101,7 +101,7 @@ impl<S, T> fmt::Debug for Sending<S, T> {
 }
 
 /// As [`feed`](WriteHalf::feed), [`flush`](WriteHalf::flush) and [`finish`](WriteHalf::finish).
-impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WriteHalf<S, T> {
+impl<S: Transport + Unpin> Sink<Message> for WriteHalf<S> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -150,8 +150,8 @@ impl<S: Read + Write + Unpin, T: Timer + Unpin> Sink<Message> for WriteHalf<S, T
     }
 }
 
-impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
-    fn sending(&mut self) -> &mut Sending<S, T> {
+impl<S: Transport> WriteHalf<S> {
+    fn sending(&mut self) -> &mut Sending<S> {
         self.sink.get_or_insert_with(|| {
             Box::new(Sending {
                 waiter: Waiter::new(&self.shared),

@@ -7,21 +7,16 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use proto::{
     Config, Connection, Instant, Lost, Negotiated, Role,
-    handshake::{
-        self, AnswerError, Client, Exchange, HandshakeError, Headers, Request, Response, Server,
-    },
+    handshake::{self, AnswerError, Exchange, HandshakeError, Headers, Request, Response, Server},
 };
 
-use crate::{
-    Connect, ConnectError, Destination, Read, Timer, WebSocket, Write, error::lost, wakers::Key,
-};
+use crate::{Timer, Transport, WebSocket, error::lost, wakers::Key};
 
 /// Reads the request of a client that has connected.
 ///
@@ -34,14 +29,13 @@ use crate::{
 /// [`HandshakeError::Request`] if it is not a valid opening handshake; [`HandshakeError::TimedOut`]
 /// if it is not complete within [`handshake_timeout`](proto::Config::handshake_timeout), however
 /// busily the client sends.
-pub fn accept<S: Read + Write, T: Timer>(
+pub fn accept<S: Transport>(
     io: S,
     config: &Arc<Config>,
-    timer: T,
-) -> impl Future<Output = Result<Incoming<S, T>, HandshakeError>> {
+) -> impl Future<Output = Result<Incoming<S>, HandshakeError>> {
     Box::pin(async move {
-        let mut server = Server::new(config, timer.now());
-        let mut link = Box::new(Link::new(io, timer));
+        let mut server = Server::new(config, io.clock().now());
+        let mut link = Box::new(Link::new(io));
         let error = loop {
             match server.poll() {
                 Ok(Some(incoming)) => {
@@ -64,80 +58,15 @@ pub fn accept<S: Read + Write, T: Timer>(
 /// # Errors
 ///
 /// As [`accept`].
-pub fn accept_any<S: Read + Write, T: Timer>(
+pub fn accept_any<S: Transport>(
     io: S,
     config: &Arc<Config>,
-    timer: T,
-) -> impl Future<Output = Result<WebSocket<S, T>, HandshakeError>> {
-    let incoming = accept(io, config, timer);
+) -> impl Future<Output = Result<WebSocket<S>, HandshakeError>> {
+    let incoming = accept(io, config);
     Box::pin(async move { Ok(incoming.await?.open().await) })
 }
 
-/// Connects as `to` says over what `transport` makes: a binding resolves the name there, connects and
-/// begins TLS. All of it, and the opening handshake, is to be done before one deadline.
-///
-/// All state is in the future: dropped, it drops the transport. So it does on failure.
-///
-/// # Errors
-///
-/// See [`ConnectError`]. Those of the caller come before `transport` is called.
-pub async fn connect<S: Read + Write, T: Timer, F>(
-    to: impl Into<Connect>,
-    timer: T,
-    transport: impl FnOnce(Destination) -> F,
-) -> Result<(WebSocket<S, T>, Response), ConnectError>
-where
-    F: Future<Output = Result<S, ConnectError>>,
-{
-    Box::pin(async move {
-        let to = to.into().prepare()?;
-        let started = timer.now();
-        let mut client = Client::new(to.request.clone(), &to.config, started)?;
-        let deadline = to.deadline(started);
-        let io = within(transport(to), timer.clone(), deadline)
-            .await
-            .unwrap_or(Err(ConnectError::TimedOut))?;
-        let mut link = Link::new(io, timer);
-        loop {
-            match client.poll() {
-                Ok(Some((response, connection))) => {
-                    let socket = WebSocket::new(connection, link.io, link.timer);
-                    return Ok((socket, response));
-                }
-                Ok(None) => link.serve(client.exchange()).await,
-                Err(error) => {
-                    link.shut_down().await;
-                    if error == HandshakeError::TimedOut {
-                        return Err(ConnectError::TimedOut);
-                    }
-                    // By TLS 1.3 a server tells so late that it does not trust us.
-                    #[cfg(feature = "tls")]
-                    if let Some(error @ ConnectError::Tls(_)) = link.error.map(ConnectError::from) {
-                        return Err(error);
-                    }
-                    return Err(error.into());
-                }
-            }
-        }
-    })
-    .await
-}
-
-/// What `step` comes to; `None` if that is not before `deadline`.
-pub(crate) async fn within<U, T: Timer>(
-    step: impl Future<Output = U>,
-    mut timer: T,
-    deadline: Option<Instant>,
-) -> Option<U> {
-    let mut step = pin!(step);
-    poll_fn(|cx| match (step.as_mut().poll(cx), deadline) {
-        (Poll::Pending, Some(deadline)) => timer.poll_until(cx, deadline).map(|()| None),
-        (polled, _) => polled.map(Some),
-    })
-    .await
-}
-
-impl<S: Read + Write, T: Timer> WebSocket<S, T> {
+impl<S: Transport> WebSocket<S> {
     /// A socket whose opening handshake somebody else has done, such as an HTTP server that hosts it
     /// (see [`handshake::respond`]). `leftover` is what was read behind the handshake, at most 64 KiB;
     /// of more, the rest is lost and the connection with it.
@@ -147,13 +76,12 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         negotiated: Negotiated,
         role: Role,
         config: &Arc<Config>,
-        timer: T,
     ) -> Self {
-        let mut connection = Connection::new(role, negotiated, config, timer.now());
+        let mut connection = Connection::new(role, negotiated, config, io.clock().now());
         if connection.receive(leftover) < leftover.len() {
             connection.handle_error(Lost::Failed);
         }
-        Self::new(connection, io, timer)
+        Self::new(connection, io)
     }
 }
 
@@ -161,12 +89,12 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
 ///
 /// Meanwhile nothing is read or written, and no deadline runs. Dropped, the client gets no answer.
 #[must_use = "the client waits for an answer"]
-pub struct Incoming<S, T> {
+pub struct Incoming<S: Transport> {
     incoming: Box<handshake::Incoming>,
-    link: Box<Link<S, T>>,
+    link: Box<Link<S>>,
 }
 
-impl<S: Read + Write, T: Timer> Incoming<S, T> {
+impl<S: Transport> Incoming<S> {
     /// What the client asks for: its target, origin, subprotocols and header fields.
     pub fn request(&self) -> &Request {
         self.incoming.request()
@@ -201,9 +129,9 @@ impl<S: Read + Write, T: Timer> Incoming<S, T> {
         self,
         subprotocol: Option<&str>,
         extra: Headers,
-    ) -> Result<WebSocket<S, T>, NotAccepted<S, T>> {
+    ) -> Result<WebSocket<S>, NotAccepted<S>> {
         let Self { incoming, link } = self;
-        let connection = match incoming.accept(subprotocol, extra, link.timer.now()) {
+        let connection = match incoming.accept(subprotocol, extra, link.clock.now()) {
             Ok(connection) => connection,
             Err(handshake::NotAccepted { error, incoming }) => {
                 let incoming = Box::new(Self { incoming, link });
@@ -215,8 +143,8 @@ impl<S: Read + Write, T: Timer> Incoming<S, T> {
 
     /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
     /// which cannot fail.
-    pub async fn open(self) -> WebSocket<S, T> {
-        let connection = self.incoming.open(self.link.timer.now());
+    pub async fn open(self) -> WebSocket<S> {
+        let connection = self.incoming.open(self.link.clock.now());
         Box::pin(self.link.open(connection)).await
     }
 
@@ -232,38 +160,38 @@ impl<S: Read + Write, T: Timer> Incoming<S, T> {
     }
 }
 
-impl<S, T> fmt::Debug for Incoming<S, T> {
+impl<S: Transport> fmt::Debug for Incoming<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.incoming.fmt(f)
     }
 }
 
 /// The connection was not opened, and nothing was sent: the caller's side.
-pub struct NotAccepted<S, T> {
+pub struct NotAccepted<S: Transport> {
     /// Why.
     pub error: AnswerError,
     /// The request, which still waits for an answer.
-    pub incoming: Box<Incoming<S, T>>,
+    pub incoming: Box<Incoming<S>>,
 }
 
-impl<S, T> fmt::Debug for NotAccepted<S, T> {
+impl<S: Transport> fmt::Debug for NotAccepted<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("NotAccepted").field(&self.error).finish()
     }
 }
 
-impl<S, T> fmt::Display for NotAccepted<S, T> {
+impl<S: Transport> fmt::Display for NotAccepted<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl<S, T> std::error::Error for NotAccepted<S, T> {}
+impl<S: Transport> std::error::Error for NotAccepted<S> {}
 
 /// What a handshake is driven over.
-struct Link<S, T> {
+pub(crate) struct Link<S: Transport> {
     io: S,
-    timer: T,
+    clock: S::Clock,
     /// The transport may hold something back.
     unflushed: bool,
     shut_down: bool,
@@ -272,14 +200,14 @@ struct Link<S, T> {
     passes: u32,
 }
 
-impl<S: Read + Write, T: Timer> Link<S, T> {
+impl<S: Transport> Link<S> {
     /// After so many passes without waiting, other tasks get a turn.
     const MAX_PASSES: u32 = 32;
 
-    const fn new(io: S, timer: T) -> Self {
+    pub(crate) fn new(io: S) -> Self {
         Self {
+            clock: io.clock(),
             io,
-            timer,
             unflushed: false,
             shut_down: false,
             error: None,
@@ -287,16 +215,25 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
         }
     }
 
+    pub(crate) fn into_io(self) -> S {
+        self.io
+    }
+
+    /// The first error of the transport.
+    #[cfg(feature = "tls")]
+    pub(crate) fn into_error(self) -> Option<io::Error> {
+        self.error
+    }
+
     /// A socket whose output begins with the rest of the handshake, once that has left.
-    async fn open(self: Box<Self>, connection: Connection) -> WebSocket<S, T> {
-        let Self { io, timer, .. } = *self;
-        let mut socket = WebSocket::new(connection, io, timer);
+    async fn open(self: Box<Self>, connection: Connection) -> WebSocket<S> {
+        let mut socket = WebSocket::new(connection, self.io);
         poll_fn(|cx| socket.poll_output(Key::METHOD, cx, |output, cx| output.poll(cx))).await;
         socket
     }
 
     /// Serves `exchange` until something happened that its machine has to see.
-    async fn serve(&mut self, exchange: &mut Exchange) {
+    pub(crate) async fn serve(&mut self, exchange: &mut Exchange) {
         poll_fn(|cx| {
             if self.passes >= Self::MAX_PASSES {
                 self.passes = 0;
@@ -315,7 +252,7 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
     }
 
     /// Ends our direction, if the transport takes that now: TLS says so (RFC 8446 §6.1).
-    async fn shut_down(&mut self) {
+    pub(crate) async fn shut_down(&mut self) {
         poll_fn(|cx| {
             let _ = self.io.poll_shutdown(cx);
             Poll::Ready(())
@@ -340,10 +277,10 @@ impl<S: Read + Write, T: Timer> Link<S, T> {
         // No timer is set for what is there already.
         let waits = !moved || self.passes + 1 >= Self::MAX_PASSES;
         let timed = exchange.poll_timeout().is_some_and(|deadline| {
-            deadline <= Instant::EPOCH || waits && self.timer.poll_until(cx, deadline).is_ready()
+            deadline <= Instant::EPOCH || waits && self.clock.poll_until(cx, deadline).is_ready()
         });
         if timed {
-            exchange.handle_timeout(self.timer.now());
+            exchange.handle_timeout(self.clock.now());
         }
         if moved || timed || exchange.is_done() {
             Poll::Ready(())

@@ -1,38 +1,44 @@
-//! The half of Bowline that every binding shares: one driver, written against three small traits.
+//! The half of Bowline that every binding shares: one driver, written against a few small traits.
 //!
-//! `bowline-tokio`, `bowline-smol` and `bowline-blocking` implement [`Read`], [`Write`] and [`Timer`] and
-//! re-export what a user needs of this crate; use one of them, unless you write a binding. The protocol
+//! `bowline-tokio`, `bowline-smol` and `bowline-blocking` implement [`Transport`], [`Timer`], [`Network`] and [`Runtime`]
+//! and re-export what a user needs of this crate; use one of them, unless you write a binding. The protocol
 //! is in [`proto`]; what is here knows of waiting, of wakers and of time, and of no rule of the protocol.
 
-mod connect;
-mod dial;
+mod client;
+mod config;
 mod driver;
 mod error;
 #[cfg(feature = "futures")]
 mod futures;
 mod handshake;
-mod io;
 mod lanes;
 mod output;
 mod read_half;
+mod runtime;
 mod shared;
 mod socket;
 mod streaming;
 mod sync;
-#[cfg(feature = "tls")]
 mod tls;
+mod transport;
 mod wakers;
 mod write_half;
 
-pub use connect::{Connect, ConnectError, Destination, UrlError, config};
-pub use dial::dial;
+pub use client::{Connect, ConnectError, Destination, UrlError, connect, connect_over};
+pub use config::config;
 pub use error::{Error, TrySendError};
-pub use handshake::{Incoming, NotAccepted, accept, accept_any, connect};
-pub use io::{PeerAddr, Read, Timer, Write};
+pub use handshake::{Incoming, NotAccepted, accept, accept_any};
 pub use proto;
 pub use read_half::ReadHalf;
+pub use runtime::{InThread, Network, Runtime, in_thread};
+#[cfg(feature = "tls")]
+pub use rustls;
 pub use socket::WebSocket;
 pub use streaming::{Owner, Streaming};
+pub use tls::MaybeTls;
+#[cfg(feature = "tls")]
+pub use tls::accept_tls;
+pub use transport::{Timer, Transport};
 pub use write_half::WriteHalf;
 
 /// Gives back the memory that this thread keeps for the sockets it runs. A binding whose threads wait calls
@@ -59,5 +65,7 @@ pub mod api {
     #[cfg(feature = "deflate")]
     pub use proto::deflate::Deflate;
 
-    pub use crate::{Connect, ConnectError, Error, TrySendError, UrlError, config};
+    pub use crate::{
+        Connect, ConnectError, Error, MaybeTls, Transport, TrySendError, UrlError, config,
+    };
 }

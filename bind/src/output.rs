@@ -8,7 +8,7 @@ use std::{
 
 use proto::{CloseCode, Closed, Deadline, Initiator, Lost, Outgoing, RecvError, SendError, Sender};
 
-use crate::{Error, Read, TrySendError, Write, error::lost, wakers::Key};
+use crate::{Error, Transport, TrySendError, error::lost, wakers::Key};
 
 mod blocked;
 mod loan;
@@ -143,7 +143,7 @@ impl<S> Output<S> {
     /// Whether our direction is to end, and the peer will see that when the transport is dropped.
     pub(crate) fn ends_when_dropped(&self) -> bool
     where
-        S: Write,
+        S: Transport,
     {
         self.shut_down && self.io.as_ref().is_some_and(|io| !io.half_closes())
     }
@@ -282,7 +282,7 @@ fn copy(error: &io::Error) -> io::Error {
     }
 }
 
-impl<S: Read + Write> Output<S> {
+impl<S: Transport> Output<S> {
     /// Reads, or returns how the transport has ended. One that cannot be written to still has what the
     /// peer sent before, and no more. The first cause that was known stays: a reset that a write has met
     /// looks like an EOF to the reads after it.
@@ -332,7 +332,7 @@ impl<S: Read + Write> Output<S> {
     }
 }
 
-impl<S: Write> Output<S> {
+impl<S: Transport> Output<S> {
     /// Ends the transport because a deadline has passed. That is no failure once both Closes are over:
     /// then the peer has only left the transport open.
     pub(crate) fn time_out(&mut self, cx: &mut Context<'_>, deadline: Deadline) {

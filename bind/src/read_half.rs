@@ -9,7 +9,7 @@ use std::{
 use proto::{Chunk, Closed, Event, Message};
 
 use crate::{
-    Error, Read, Timer, Write,
+    Error, Transport,
     driver::{Input, Pull},
     shared::{Reader, Shared},
     wakers::Key,
@@ -26,12 +26,12 @@ use crate::{
 /// [`close`](crate::WriteHalf::close) receives until the end. Between calls no Ping is answered and no
 /// deadline is judged. The same holds once this half is dropped; then each call of the write half first
 /// reads what has come, answers it and discards it.
-pub struct ReadHalf<S, T> {
-    shared: Arc<Shared<S, T>>,
+pub struct ReadHalf<S: Transport> {
+    shared: Arc<Shared<S>>,
 }
 
-impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
-    pub(crate) fn new(shared: Arc<Shared<S, T>>) -> Self {
+impl<S: Transport> ReadHalf<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
         Self { shared }
     }
 
@@ -113,7 +113,7 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
     fn poll<U>(
         &self,
         cx: &mut Context<'_>,
-        f: impl FnOnce(&mut Input<T>, &mut Reader<'_, S, T>, &mut Context<'_>) -> Poll<U>,
+        f: impl FnOnce(&mut Input<S::Clock>, &mut Reader<'_, S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
         self.shared.wakers().register(Key::READER, cx.waker());
         let (me, own) = (Some(Key::READER), cx.waker());
@@ -128,7 +128,7 @@ impl<S: Read + Write, T: Timer> ReadHalf<S, T> {
     }
 }
 
-impl<S, T> Drop for ReadHalf<S, T> {
+impl<S: Transport> Drop for ReadHalf<S> {
     fn drop(&mut self) {
         self.shared.reader_goes();
         self.shared
@@ -136,7 +136,7 @@ impl<S, T> Drop for ReadHalf<S, T> {
     }
 }
 
-impl<S, T> fmt::Debug for ReadHalf<S, T> {
+impl<S: Transport> fmt::Debug for ReadHalf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ReadHalf").field(&self.shared).finish()
     }

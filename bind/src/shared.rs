@@ -8,7 +8,7 @@ use std::{
 use proto::{Deadline, Instant, Message};
 
 use crate::{
-    Read, Timer, Write,
+    Timer, Transport,
     driver::{Access, Call, Input},
     output::Output,
     sync::{Mutex, MutexGuard},
@@ -19,14 +19,14 @@ use crate::{
 ///
 /// The lock of the output is held to queue and for one poll of the transport that does not block; never
 /// while a call waits, and never while parsing.
-pub(crate) struct Shared<S, T> {
+pub(crate) struct Shared<S: Transport> {
     output: Mutex<Output<S>>,
-    seat: Mutex<Seat<T>>,
+    seat: Mutex<Seat<S::Clock>>,
     wakers: Arc<Wakers>,
     /// [`Wakers`], as the transport and the clock see them.
     joint: Waker,
     /// To be cloned by the calls that wait.
-    timer: T,
+    timer: S::Clock,
 }
 
 /// The place of the receiving direction.
@@ -43,11 +43,8 @@ struct Seat<T> {
     latency: Option<Duration>,
 }
 
-impl<S, T> Shared<S, T> {
-    pub(crate) fn new(output: Output<S>, input: Input<T>) -> Self
-    where
-        T: Timer,
-    {
+impl<S: Transport> Shared<S> {
+    pub(crate) fn new(output: Output<S>, input: Input<S::Clock>) -> Self {
         let wakers = Arc::new(Wakers::with_places(1));
         Self {
             joint: Waker::from(wakers.clone()),
@@ -104,7 +101,7 @@ impl<S, T> Shared<S, T> {
         &self,
         me: Option<Key>,
         own: &Waker,
-        f: impl FnOnce(&mut Input<T>, &mut Reader<'_, S, T>, &mut Context<'_>) -> U,
+        f: impl FnOnce(&mut Input<S::Clock>, &mut Reader<'_, S>, &mut Context<'_>) -> U,
     ) -> Option<U> {
         let mut seat = self.seat();
         let Some(input) = seat.input.take() else {
@@ -144,12 +141,12 @@ impl<S, T> Shared<S, T> {
         }
     }
 
-    fn seat(&self) -> MutexGuard<'_, Seat<T>> {
+    fn seat(&self) -> MutexGuard<'_, Seat<S::Clock>> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<S: Read + Write, T: Timer> Shared<S, T> {
+impl<S: Transport> Shared<S> {
     /// While no read half exists: reads what has come, and discards it. Takes no more than other tasks can
     /// wait for; `false` if there may be more.
     pub(crate) fn discard(&self, me: Option<Key>, own: &Waker) -> bool {
@@ -165,22 +162,22 @@ impl<S: Read + Write, T: Timer> Shared<S, T> {
     }
 }
 
-impl<S, T> fmt::Debug for Shared<S, T> {
+impl<S: Transport> fmt::Debug for Shared<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lock().fmt(f)
     }
 }
 
 /// The receiving direction, out of its seat. Dropped, it goes back, although the call may have panicked.
-struct Taken<'a, S, T> {
-    shared: &'a Shared<S, T>,
+struct Taken<'a, S: Transport> {
+    shared: &'a Shared<S>,
     me: Option<Key>,
     /// How many events were kept in it.
     parked: usize,
-    input: Option<Box<Input<T>>>,
+    input: Option<Box<Input<S::Clock>>>,
 }
 
-impl<S, T> Drop for Taken<'_, S, T> {
+impl<S: Transport> Drop for Taken<'_, S> {
     fn drop(&mut self) {
         let Some(input) = self.input.take() else {
             return;
@@ -199,13 +196,13 @@ impl<S, T> Drop for Taken<'_, S, T> {
 }
 
 /// The way from the receiving direction to the sending direction.
-pub(crate) struct Reader<'a, S, T> {
-    shared: &'a Shared<S, T>,
+pub(crate) struct Reader<'a, S: Transport> {
+    shared: &'a Shared<S>,
     me: Option<Key>,
     own: &'a Waker,
 }
 
-impl<S, T> Access<S> for Reader<'_, S, T> {
+impl<S: Transport> Access<S> for Reader<'_, S> {
     fn with<U>(
         &mut self,
         _: &mut Context<'_>,
@@ -221,10 +218,10 @@ impl<S, T> Access<S> for Reader<'_, S, T> {
 
 /// A call that waits for output. It has a place among the wakers, and watches the write deadline by a
 /// timer of its own, made when it first waits. While it waits it also receives, unless the read half does.
-pub(crate) struct Waiter<S, T> {
-    shared: Arc<Shared<S, T>>,
+pub(crate) struct Waiter<S: Transport> {
+    shared: Arc<Shared<S>>,
     key: Key,
-    timer: Option<T>,
+    timer: Option<S::Clock>,
     waited: bool,
 }
 
@@ -238,8 +235,8 @@ enum Look<U> {
     Discards,
 }
 
-impl<S: Read + Write, T: Timer> Waiter<S, T> {
-    pub(crate) fn new(shared: &Arc<Shared<S, T>>) -> Self {
+impl<S: Transport> Waiter<S> {
+    pub(crate) fn new(shared: &Arc<Shared<S>>) -> Self {
         Self {
             shared: shared.clone(),
             key: shared.wakers.enter(),
@@ -361,7 +358,7 @@ impl<S: Read + Write, T: Timer> Waiter<S, T> {
     }
 }
 
-impl<S, T> Drop for Waiter<S, T> {
+impl<S: Transport> Drop for Waiter<S> {
     fn drop(&mut self) {
         if self.waited {
             let key = self.key;

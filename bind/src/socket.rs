@@ -14,7 +14,7 @@ use proto::{
 };
 
 use crate::{
-    Error, PeerAddr, Read, ReadHalf, Streaming, Timer, TrySendError, Write, WriteHalf,
+    Error, ReadHalf, Streaming, Transport, TrySendError, WriteHalf,
     driver::{Access, Call, Input, Pull, Unsplit},
     lanes::Lanes,
     output::Output,
@@ -42,21 +42,25 @@ use crate::{
 /// is one. The codes in the first rows are examples.
 ///
 #[doc = include_str!("ends.md")]
-pub struct WebSocket<S, T> {
-    input: Input<T>,
+pub struct WebSocket<S: Transport> {
+    input: Input<S::Clock>,
     output: Output<S>,
     subprotocol: Option<Box<Utf8Bytes>>,
     /// Once it was used as a `Stream` or a `Sink`, which two tasks may poll.
     lanes: Option<Box<Lanes>>,
 }
 
-impl<S: PeerAddr, T> WebSocket<S, T> {
+impl<S: Transport> WebSocket<S> {
     /// The peer's address.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotConnected`] once the connection has ended.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+    /// [`io::ErrorKind::NotConnected`] once the connection has ended, [`io::ErrorKind::Unsupported`] if the
+    /// transport does not know it.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        S: 'static,
+    {
         match &self.output.io {
             Some(io) => io.peer_addr(),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -64,13 +68,13 @@ impl<S: PeerAddr, T> WebSocket<S, T> {
     }
 }
 
-impl<S: Read + Write, T: Timer> WebSocket<S, T> {
+impl<S: Transport> WebSocket<S> {
     /// Drives `connection` over `io`.
-    pub fn new(connection: Connection, io: S, timer: T) -> Self {
+    pub fn new(connection: Connection, io: S) -> Self {
         let subprotocol = connection.subprotocol().map(Utf8Bytes::copy_from);
         let (rx, tx) = connection.split();
         Self {
-            input: Input::new(rx, timer),
+            input: Input::new(rx, io.clock()),
             output: Output::new(tx, io),
             subprotocol: subprotocol.map(Box::new),
             lanes: None,
@@ -298,7 +302,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     }
 
     /// The two directions, to be used by two tasks, or more: the write half is `Clone`.
-    pub fn split(self) -> (ReadHalf<S, T>, WriteHalf<S, T>) {
+    pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
         let shared = Arc::new(Shared::new(self.output, self.input));
         (ReadHalf::new(shared.clone()), WriteHalf::new(shared))
     }
@@ -380,7 +384,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
         &mut self,
         lane: Key,
         cx: &mut Context<'_>,
-        f: impl FnOnce(&mut Input<T>, &mut Unsplit<'_, S>, &mut Context<'_>) -> Poll<U>,
+        f: impl FnOnce(&mut Input<S::Clock>, &mut Unsplit<'_, S>, &mut Context<'_>) -> Poll<U>,
     ) -> Poll<U> {
         let own = cx.waker();
         let joint = match &mut self.lanes {
@@ -432,7 +436,7 @@ impl<S: Read + Write, T: Timer> WebSocket<S, T> {
     }
 }
 
-impl<S, T> fmt::Debug for WebSocket<S, T> {
+impl<S: Transport> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
             .field("input", &self.input)

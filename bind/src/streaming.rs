@@ -1,6 +1,6 @@
 use proto::{Chunk, Kind, Message, Outgoing, SendError, Utf8Bytes};
 
-use crate::{Error, Read, Timer, WebSocket, Write, WriteHalf};
+use crate::{Error, Transport, WebSocket, WriteHalf};
 
 /// A message that is sent piece by piece; owns the outgoing message until it is finished.
 ///
@@ -61,11 +61,11 @@ impl<O: Owner> Drop for Streaming<O> {
 /// Where a [`Streaming`] message goes: a socket or its write half.
 pub trait Owner: sealed::Owner {}
 
-impl<S: Read + Write, T: Timer> Owner for &mut WebSocket<S, T> {}
-impl<S: Read + Write, T: Timer> Owner for &WriteHalf<S, T> {}
+impl<S: Transport> Owner for &mut WebSocket<S> {}
+impl<S: Transport> Owner for &WriteHalf<S> {}
 
 pub(crate) mod sealed {
-    use super::{Chunk, Error, Outgoing, Read, Timer, WebSocket, Write, WriteHalf};
+    use super::{Chunk, Error, Outgoing, Transport, WebSocket, WriteHalf};
 
     #[allow(async_fn_in_trait)]
     pub trait Owner {
@@ -73,7 +73,7 @@ pub(crate) mod sealed {
         fn release(&mut self);
     }
 
-    impl<S: Read + Write, T: Timer> Owner for &mut WebSocket<S, T> {
+    impl<S: Transport> Owner for &mut WebSocket<S> {
         async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
             self.send_chunk(chunk).await
         }
@@ -83,7 +83,7 @@ pub(crate) mod sealed {
         }
     }
 
-    impl<S: Read + Write, T: Timer> Owner for &WriteHalf<S, T> {
+    impl<S: Transport> Owner for &WriteHalf<S> {
         async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
             WriteHalf::send_owned(self, chunk).await
         }

@@ -8,7 +8,7 @@ use std::{
 use proto::{Chunk, CloseFrame, Closed, ControlPayload, Kind, Outgoing, SendError, Sender, State};
 
 use crate::{
-    Error, Read, Streaming, Timer, TrySendError, Write,
+    Error, Streaming, Transport, TrySendError,
     driver::Call,
     output::Output,
     shared::{Shared, Waiter},
@@ -23,21 +23,21 @@ use crate::{
 /// connection is noticed only during calls of this half that wait; once it is dropped, at the beginning of
 /// each call. An application that wants no messages calls [`drain`](crate::ReadHalf::drain) in a task of
 /// its own.
-pub struct WriteHalf<S, T> {
-    pub(crate) shared: Arc<Shared<S, T>>,
+pub struct WriteHalf<S: Transport> {
+    pub(crate) shared: Arc<Shared<S>>,
     /// What a `Sink` keeps between its calls.
     #[cfg(feature = "futures")]
-    pub(crate) sink: Option<Box<crate::futures::Sending<S, T>>>,
+    pub(crate) sink: Option<Box<crate::futures::Sending<S>>>,
 }
 
-impl<S, T> Clone for WriteHalf<S, T> {
+impl<S: Transport> Clone for WriteHalf<S> {
     fn clone(&self) -> Self {
         Self::new(self.shared.clone())
     }
 }
 
-impl<S, T> WriteHalf<S, T> {
-    pub(crate) fn new(shared: Arc<Shared<S, T>>) -> Self {
+impl<S: Transport> WriteHalf<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
         Self {
             shared,
             #[cfg(feature = "futures")]
@@ -46,7 +46,7 @@ impl<S, T> WriteHalf<S, T> {
     }
 }
 
-impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
+impl<S: Transport> WriteHalf<S> {
     /// Sends a message; see [`WebSocket::send`](crate::WebSocket::send). Cancel-safe: dropped, the
     /// message was either not queued, or it will be written whole.
     ///
@@ -312,7 +312,7 @@ impl<S: Read + Write, T: Timer> WriteHalf<S, T> {
     }
 }
 
-impl<S, T> fmt::Debug for WriteHalf<S, T> {
+impl<S: Transport> fmt::Debug for WriteHalf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("WriteHalf").field(&self.shared).finish()
     }

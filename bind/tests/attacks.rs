@@ -17,7 +17,7 @@ use std::{
 
 use allocation_counter::{measure, opt_out};
 use bowline_bind::{
-    Error, Read, ReadHalf, Timer, TrySendError, WebSocket, Write, WriteHalf, accept,
+    Error, ReadHalf, Timer, Transport, TrySendError, WebSocket, WriteHalf, accept,
     proto::{
         Config, Connection, Event, Instant, Message, Negotiated, Role,
         deflate::{Agreed, Deflate},
@@ -297,16 +297,20 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-impl Read for Peer {
+impl Transport for Peer {
+    type Clock = Still;
+
+    fn clock(&self) -> Still {
+        Still
+    }
+
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         match (self.says)(buf) {
             0 => Poll::Pending,
             len => Poll::Ready(Ok(len)),
         }
     }
-}
 
-impl Write for Peer {
     fn poll_write(&mut self, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let len = buf.len().min(self.takes);
         self.takes -= len;
@@ -359,8 +363,8 @@ impl Timer for Still {
 // ---- A server's socket --------------------------------------------------------------------------
 
 enum Socket {
-    Whole(Box<WebSocket<Peer, Still>>),
-    Split(Box<(ReadHalf<Peer, Still>, WriteHalf<Peer, Still>)>),
+    Whole(Box<WebSocket<Peer>>),
+    Split(Box<(ReadHalf<Peer>, WriteHalf<Peer>)>),
 }
 
 fn config() -> Config {
@@ -381,7 +385,7 @@ fn connection(config: Config, deflate: Option<Agreed>) -> Connection {
 
 impl Socket {
     fn new(split: bool, peer: Peer, config: Config, deflate: Option<Agreed>) -> Self {
-        let socket = WebSocket::new(connection(config, deflate), peer, Still);
+        let socket = WebSocket::new(connection(config, deflate), peer);
         if split {
             Self::Split(Box::new(socket.split()))
         } else {
@@ -452,7 +456,7 @@ fn half_a_handshake(split: bool) -> u64 {
     let peer = Peer::new(dripped(head.into(), 1));
     let config = Arc::new(config());
     peak(|| {
-        let mut accepting = pin!(accept(peer, &config, Still));
+        let mut accepting = pin!(accept(peer, &config));
         let cx = &mut Context::from_waker(Waker::noop());
         for _ in 0..1000 {
             assert!(accepting.as_mut().poll(cx).is_pending());
@@ -536,7 +540,7 @@ fn writers(split: bool) -> u64 {
     }
     const COUNT: usize = 1000;
     let peer = Peer::new(silence());
-    let socket = WebSocket::new(connection(config(), None), peer, Still);
+    let socket = WebSocket::new(connection(config(), None), peer);
     let (_read, write) = socket.split();
     while poll(write.feed(vec![7; 64 << 10])).is_ready() {}
     let mut waiting: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();

@@ -32,8 +32,8 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 
 /// A client over a pipe whose other end is in the test's hands, and which takes no output.
 fn blocked(world: &World) -> (Socket, End) {
-    let (end, peer) = pipe(0);
-    (socket(world, end, Role::Client, config()), peer)
+    let (end, peer) = pipe(world, 0);
+    (socket(end, Role::Client, config()), peer)
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn no_pong_deadline_is_judged_while_an_event_is_kept() {
     let world = World::default();
     let mut patient = config();
     patient.write_timeout = None;
-    let (end, peer) = pipe(100);
-    let mut client = socket(&world, end, Role::Client, patient);
+    let (end, peer) = pipe(&world, 100);
+    let mut client = socket(end, Role::Client, patient);
     let (clock, now) = (world.clone(), world.clone());
     world.block_on(async move {
         let mut send = Box::pin(client.send(vec![0; 1000]));
@@ -245,10 +245,10 @@ fn a_peer_that_streams_for_ever_does_not_hold_off_the_close_deadline() {
 fn a_transport_that_does_not_half_close_is_dropped_after_both_closes() {
     for (split, receives) in [(false, true), (true, true), (true, false)] {
         let world = World::default();
-        let (mut a, mut b) = pipe(4096);
+        let (mut a, mut b) = pipe(&world, 4096);
         (a.half_closes, b.half_closes) = (false, false);
-        let mut client = socket(&world, a, Role::Client, config());
-        let mut server = socket(&world, b, Role::Server, config());
+        let mut client = socket(a, Role::Client, config());
+        let mut server = socket(b, Role::Server, config());
         world.spawn(async move {
             server.send("to be read before the end").await.unwrap();
             if split {
@@ -279,9 +279,9 @@ fn a_transport_that_does_not_half_close_is_dropped_after_both_closes() {
 #[test]
 fn a_transport_that_does_not_half_close_is_drained_after_a_failure() {
     let world = World::default();
-    let (mut end, peer) = pipe(4096);
+    let (mut end, peer) = pipe(&world, 4096);
     end.half_closes = false;
-    let mut server = socket(&world, end, Role::Server, config());
+    let mut server = socket(end, Role::Server, config());
     // RFC 6455 §5.1: a frame of a client that is not masked.
     peer.outgoing.borrow_mut().push(&frame(0x82, b"plain"));
     let wire = world.clone();
@@ -303,8 +303,8 @@ fn a_transport_that_does_not_half_close_is_drained_after_a_failure() {
 #[test]
 fn a_transport_that_half_closes_is_read_until_the_peer_ends_it() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let mut server = socket(&world, end, Role::Server, config());
+    let (end, peer) = pipe(&world, 4096);
+    let mut server = socket(end, Role::Server, config());
     let wire = world.clone();
     world.spawn(async move {
         peer.outgoing.borrow_mut().push(b"\x88\x80\0\0\0\0");
@@ -335,10 +335,10 @@ fn a_server_does_not_wait_for_a_client_that_leaves_the_transport_open() {
     ] {
         for split in [false, true] {
             let world = World::default();
-            let (end, peer) = pipe(1 << 20);
+            let (end, peer) = pipe(&world, 1 << 20);
             let mut patient = config();
             patient.close_timeout = timeout.map(Duration::from_millis);
-            let mut server = socket(&world, end, Role::Server, patient);
+            let mut server = socket(end, Role::Server, patient);
             let mut masked = close.clone();
             masked[1] |= 0x80;
             masked.extend([0; 4]);
@@ -366,8 +366,8 @@ fn a_server_does_not_wait_for_a_client_that_leaves_the_transport_open() {
 fn a_transport_that_works_is_shut_down_before_it_is_dropped() {
     for end in ["close_timeout", "abort", "abort of a half", "pong_timeout"] {
         let world = World::default();
-        let (near, peer) = pipe(1 << 20);
-        let mut client = socket(&world, near, Role::Client, config());
+        let (near, peer) = pipe(&world, 1 << 20);
+        let mut client = socket(near, Role::Client, config());
         world.block_on(async move {
             match end {
                 "close_timeout" => {
@@ -389,8 +389,8 @@ fn a_transport_that_works_is_shut_down_before_it_is_dropped() {
 #[test]
 fn a_reset_behind_both_closes_is_a_clean_end() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 4096);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing.borrow_mut().push(&frame(0x88, &[3, 232]));
     peer.outgoing.borrow_mut().reset();
     world.block_on(async move {
@@ -403,8 +403,8 @@ fn a_reset_behind_both_closes_is_a_clean_end() {
 #[test]
 fn the_error_of_the_transport_is_kept() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 4096);
+    let client = socket(end, Role::Client, config());
     peer.outgoing.borrow_mut().reset();
     let (mut reader, writer) = client.split();
     world.block_on(async move {
@@ -429,8 +429,8 @@ fn the_error_of_the_transport_is_kept() {
 #[test]
 fn a_reader_is_told_when_a_writer_finds_the_transport_broken() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 4096);
+    let client = socket(end, Role::Client, config());
     let (mut reader, writer) = client.split();
     let done = Rc::new(Cell::new(false));
     let told = done.clone();

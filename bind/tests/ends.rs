@@ -15,8 +15,8 @@ use support::*;
 
 const TABLE: &str = include_str!("../src/ends.md");
 
-type Reader = bowline_bind::ReadHalf<End, Clock>;
-type Writer = bowline_bind::WriteHalf<End, Clock>;
+type Reader = bowline_bind::ReadHalf<End>;
+type Writer = bowline_bind::WriteHalf<End>;
 
 /// A socket, or both its halves.
 enum Client {
@@ -183,8 +183,8 @@ async fn prepare(end: &str, client: &mut Client, peer: &End) {
 fn row(end: &'static str, split: bool) -> Vec<String> {
     let run = |call: Box<dyn AsyncCall>| {
         let world = World::default();
-        let (near, peer) = pipe(1 << 20);
-        let client = socket(&world, near, Role::Client, patient(end));
+        let (near, peer) = pipe(&world, 1 << 20);
+        let client = socket(near, Role::Client, patient(end));
         world.block_on(async move {
             let mut client = Client::new(client, split);
             prepare(end, &mut client, &peer).await;
@@ -330,8 +330,8 @@ fn every_call_after_every_end() {
 fn a_send_that_meets_the_end_reports_it() {
     for split in [false, true] {
         let world = World::default();
-        let (near, peer) = pipe(1 << 20);
-        let client = socket(&world, near, Role::Client, patient(""));
+        let (near, peer) = pipe(&world, 1 << 20);
+        let client = socket(near, Role::Client, patient(""));
         world.block_on(async move {
             let mut client = Client::new(client, split);
             prepare("the transport was reset", &mut client, &peer).await;

@@ -10,10 +10,10 @@ use std::{
 };
 
 use bowline_bind::{
-    Connect, ConnectError, Read, Write, accept, connect,
+    Connect, ConnectError, Transport, accept, connect_over,
     proto::{
         Config, Event, Message,
-        handshake::{HandshakeError, Headers, OfferError, RequestError, Response},
+        handshake::{HandshakeError, Headers, RequestError, Response},
     },
 };
 use support::*;
@@ -26,21 +26,18 @@ fn chat(config: Config) -> Connect {
 fn both_ends_meet_whatever_the_pipe_holds() {
     for capacity in [1, 7, 4096] {
         let world = World::default();
-        let (a, b) = pipe(capacity);
-        let clock = world.clock();
+        let (a, b) = pipe(&world, capacity);
         world.spawn(async move {
-            let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+            let incoming = accept(b, &Arc::new(config())).await.unwrap();
             assert_eq!(incoming.request().target(), "/chat");
             let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
             let message = socket.recv().await.unwrap().unwrap();
             socket.send(message).await.unwrap();
             assert!(socket.recv().await.unwrap().is_none());
         });
-        let clock = world.clock();
+        let net = world.clone();
         world.block_on(async move {
-            let (mut socket, response) = connect(chat(config()), clock, async |_| Ok(a))
-                .await
-                .unwrap();
+            let (mut socket, response) = connect_over(&net, |_| a, chat(config())).await.unwrap();
             assert_eq!(response.status, 101);
             socket.send("echo").await.unwrap();
             assert_eq!(socket.recv().await.unwrap(), Some(Message::from("echo")));
@@ -53,7 +50,7 @@ fn both_ends_meet_whatever_the_pipe_holds() {
 #[test]
 fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
+    let (end, peer) = pipe(&world, 4096);
     let clock = world.clone();
     let lane = peer.outgoing.clone();
     world.spawn_daemon(async move {
@@ -62,7 +59,7 @@ fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
             clock.sleep(Duration::from_secs(1)).await;
         }
     });
-    let (clock, now) = (world.clock(), world.clone());
+    let now = world.clone();
     world.spawn(async move {
         now.sleep(Duration::from_secs(11)).await;
         assert!(
@@ -77,7 +74,7 @@ fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
     });
     let now = world.clone();
     world.block_on(async move {
-        let error = accept(end, &Arc::new(config()), clock).await.unwrap_err();
+        let error = accept(end, &Arc::new(config())).await.unwrap_err();
         assert!(matches!(error, HandshakeError::TimedOut), "{error:?}");
         assert_eq!(
             now.now(),
@@ -93,7 +90,13 @@ struct Torrent {
     request: &'static [u8],
 }
 
-impl Read for Torrent {
+impl Transport for Torrent {
+    type Clock = Clock;
+
+    fn clock(&self) -> Clock {
+        self.world.clock()
+    }
+
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.world.pass(Duration::from_millis(1));
         Poll::Ready(match io::Read::read(&mut self.request, buf) {
@@ -101,9 +104,7 @@ impl Read for Torrent {
             read => read,
         })
     }
-}
 
-impl Write for Torrent {
     fn poll_write(&mut self, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(buf.len()))
     }
@@ -140,11 +141,9 @@ fn a_client_that_streams_for_ever_does_not_hold_off_the_end_of_its_refusal() {
         world: world.clone(),
         request: b"POST / HTTP/1.1\r\n\r\n",
     };
-    let (clock, now) = (world.clock(), world.clone());
+    let now = world.clone();
     world.block_on(async move {
-        let error = accept(torrent, &Arc::new(config()), clock)
-            .await
-            .unwrap_err();
+        let error = accept(torrent, &Arc::new(config())).await.unwrap_err();
         let method = HandshakeError::Request(RequestError::Method);
         assert_eq!(error, method);
         // Once in a while the time is looked at: close_timeout, and a turn.
@@ -157,10 +156,10 @@ fn a_client_that_streams_for_ever_does_not_hold_off_the_end_of_its_refusal() {
 #[test]
 fn a_server_that_says_nothing_is_given_up() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let (clock, now) = (world.clock(), world.clone());
+    let (end, peer) = pipe(&world, 4096);
+    let (net, now) = (world.clone(), world.clone());
     world.block_on(async move {
-        let error = connect(chat(config()), clock, async |_| Ok(end))
+        let error = connect_over(&net, |_| end, chat(config()))
             .await
             .unwrap_err();
         assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
@@ -173,12 +172,12 @@ fn a_server_that_says_nothing_is_given_up() {
 fn a_request_that_cannot_be_written_fails_at_once_unless_the_server_said_why() {
     for said in [&b""[..], b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"] {
         let world = World::default();
-        let (end, peer) = pipe(4096);
+        let (end, peer) = pipe(&world, 4096);
         peer.incoming.borrow_mut().close();
         peer.outgoing.borrow_mut().push(said);
-        let (clock, now) = (world.clock(), world.clone());
+        let (net, now) = (world.clone(), world.clone());
         world.block_on(async move {
-            let error = connect(chat(config()), clock, async |_| Ok(end))
+            let error = connect_over(&net, |_| end, chat(config()))
                 .await
                 .unwrap_err();
             match error.response() {
@@ -195,49 +194,14 @@ fn a_request_that_cannot_be_written_fails_at_once_unless_the_server_said_why() {
     }
 }
 
-/// What a binding does first, as looking up a name, falls under the same deadline.
-#[test]
-fn connecting_has_one_deadline() {
-    for dialled in [3, 30] {
-        let world = World::default();
-        let (end, peer) = pipe(4096);
-        let (clock, slow, now) = (world.clock(), world.clone(), world.clone());
-        world.block_on(async move {
-            let dial = async |_| {
-                slow.sleep(Duration::from_secs(dialled)).await;
-                Ok(end)
-            };
-            let error = connect(chat(config()), clock, dial).await.unwrap_err();
-            assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
-            assert_eq!(now.now(), Duration::from_secs(10));
-            drop(peer);
-        });
-    }
-}
-
-#[test]
-fn what_the_caller_did_wrong_is_told_before_anything_is_done() {
-    let world = World::default();
-    let clock = world.clock();
-    world.block_on(async move {
-        let to = chat(config()).header("Upgrade", "h2c");
-        let dial = async |_| -> Result<End, ConnectError> { panic!("nothing is to be done") };
-        let error = connect(to, clock, dial).await.unwrap_err();
-        assert!(
-            matches!(error, ConnectError::Request(OfferError::Reserved(_))),
-            "{error:?}"
-        );
-    });
-}
-
 #[test]
 fn an_invalid_request_is_answered_before_it_is_reported_and_no_reset_eats_the_answer() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
+    let (end, peer) = pipe(&world, 4096);
     peer.outgoing
         .borrow_mut()
         .push(b"POST / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    let (clock, now) = (world.clock(), world.clone());
+    let now = world.clone();
     world.spawn(async move {
         now.sleep(Duration::from_secs(1)).await;
         assert!(
@@ -254,7 +218,7 @@ fn an_invalid_request_is_answered_before_it_is_reported_and_no_reset_eats_the_an
     });
     let now = world.clone();
     world.block_on(async move {
-        let error = accept(end, &Arc::new(config()), clock).await.unwrap_err();
+        let error = accept(end, &Arc::new(config())).await.unwrap_err();
         assert!(
             matches!(error, HandshakeError::Request(RequestError::Method)),
             "{error:?}"
@@ -266,10 +230,9 @@ fn an_invalid_request_is_answered_before_it_is_reported_and_no_reset_eats_the_an
 #[test]
 fn the_subprotocol_is_known_at_both_ends() {
     let world = World::default();
-    let (a, b) = pipe(4096);
-    let clock = world.clock();
+    let (a, b) = pipe(&world, 4096);
     world.spawn(async move {
-        let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+        let incoming = accept(b, &Arc::new(config())).await.unwrap();
         let picked = incoming
             .pick_subprotocol(&["other", "chat"])
             .map(str::to_owned);
@@ -280,10 +243,10 @@ fn the_subprotocol_is_known_at_both_ends() {
         assert_eq!(socket.subprotocol(), Some("chat"));
         assert!(socket.recv().await.unwrap().is_none());
     });
-    let clock = world.clock();
+    let net = world.clone();
     world.block_on(async move {
         let to = chat(config()).subprotocol("chat");
-        let (mut socket, _) = connect(to, clock, async |_| Ok(a)).await.unwrap();
+        let (mut socket, _) = connect_over(&net, |_| a, to).await.unwrap();
         assert_eq!(socket.subprotocol(), Some("chat"));
         socket.close(None).await.unwrap();
     });
@@ -292,17 +255,14 @@ fn the_subprotocol_is_known_at_both_ends() {
 #[test]
 fn a_refusal_reaches_the_client() {
     let world = World::default();
-    let (a, b) = pipe(10);
-    let clock = world.clock();
+    let (a, b) = pipe(&world, 10);
     world.spawn(async move {
-        let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+        let incoming = accept(b, &Arc::new(config())).await.unwrap();
         incoming.refuse(Response::new(403, "not you")).await;
     });
-    let clock = world.clock();
+    let net = world.clone();
     world.block_on(async move {
-        let error = connect(chat(config()), clock, async |_| Ok(a))
-            .await
-            .unwrap_err();
+        let error = connect_over(&net, |_| a, chat(config())).await.unwrap_err();
         let ConnectError::Handshake(error) = error else {
             panic!("{error:?}")
         };
@@ -319,14 +279,14 @@ fn a_refusal_reaches_the_client() {
 #[test]
 fn a_refusal_is_read_although_the_request_could_not_be_written() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
+    let (end, peer) = pipe(&world, 4096);
     peer.outgoing
         .borrow_mut()
         .push(b"HTTP/1.1 503 \r\nContent-Length: 4\r\n\r\nbusy");
     peer.incoming.borrow_mut().reset();
-    let clock = world.clock();
+    let net = world.clone();
     world.block_on(async move {
-        let error = connect(chat(config()), clock, async |_| Ok(end))
+        let error = connect_over(&net, |_| end, chat(config()))
             .await
             .unwrap_err();
         let ConnectError::Handshake(error) = error else {
@@ -340,10 +300,10 @@ fn a_refusal_is_read_although_the_request_could_not_be_written() {
 #[test]
 fn how_long_the_application_takes_to_decide_is_its_own_affair() {
     let world = World::default();
-    let (a, b) = pipe(4096);
-    let (clock, slow) = (world.clock(), world.clone());
+    let (a, b) = pipe(&world, 4096);
+    let slow = world.clone();
     world.spawn(async move {
-        let incoming = accept(b, &Arc::new(config()), clock).await.unwrap();
+        let incoming = accept(b, &Arc::new(config())).await.unwrap();
         slow.sleep(Duration::from_secs(100)).await;
         let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
         assert!(matches!(
@@ -351,13 +311,11 @@ fn how_long_the_application_takes_to_decide_is_its_own_affair() {
             Some(Event::Close(None))
         ));
     });
-    let clock = world.clock();
+    let net = world.clone();
     world.block_on(async move {
         let mut patient = config();
         patient.handshake_timeout = None;
-        let (mut socket, _) = connect(chat(patient), clock, async |_| Ok(a))
-            .await
-            .unwrap();
+        let (mut socket, _) = connect_over(&net, |_| a, chat(patient)).await.unwrap();
         socket.close(None).await.unwrap();
     });
 }
@@ -365,14 +323,13 @@ fn how_long_the_application_takes_to_decide_is_its_own_affair() {
 #[test]
 fn a_client_that_says_nothing_after_its_request_is_pinged_after_one_period() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
+    let (end, peer) = pipe(&world, 4096);
     peer.outgoing.borrow_mut().push(
         b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
     );
-    let clock = world.clock();
     world.spawn_daemon(async move {
-        let incoming = accept(end, &Arc::new(config()), clock).await.unwrap();
+        let incoming = accept(end, &Arc::new(config())).await.unwrap();
         let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
         let _ = socket.recv().await;
     });

@@ -218,8 +218,8 @@ fn beside_next(call: Call, next_first: bool) {
 fn a_deadline_wakes_both_tasks() {
     for next_last in [true, false] {
         let world = World::default();
-        let (end, peer) = pipe(10);
-        let socket = Locked::new(socket(&world, end, Role::Client, config()));
+        let (end, peer) = pipe(&world, 10);
+        let socket = Locked::new(socket(end, Role::Client, config()));
         socket.start_send(vec![0; 1000].into()).unwrap();
         let (near, clock) = (socket.clone(), world.clone());
         world.spawn(async move {
@@ -252,8 +252,8 @@ fn a_deadline_wakes_both_tasks() {
 #[test]
 fn an_event_that_a_sink_keeps_wakes_the_stream() {
     let world = World::default();
-    let (end, peer) = pipe(0);
-    let socket = Locked::new(socket(&world, end, Role::Client, patient()));
+    let (end, peer) = pipe(&world, 0);
+    let socket = Locked::new(socket(end, Role::Client, patient()));
     socket.start_send(vec![0; 1000].into()).unwrap();
     let near = socket.clone();
     world.spawn(async move {

@@ -111,8 +111,8 @@ fn law_2_a_pending_recv_writes_what_was_fed() {
 #[test]
 fn law_2_a_pong_leaves_although_recv_has_returned_a_message() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 4096);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing
         .borrow_mut()
         .push(&[0x89, 1, b'p', 0x81, 1, b'm']);
@@ -127,8 +127,8 @@ fn law_2_a_pong_leaves_although_recv_has_returned_a_message() {
 #[test]
 fn law_2_recv_event_tells_of_everything() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 4096);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing
         .borrow_mut()
         .push(&[0x89, 0, 0x8A, 1, 7, 0x82, 1, 9, 0x88, 2, 3, 232]);
@@ -442,8 +442,8 @@ fn law_7_a_streamed_message_that_is_dropped_fails_the_connection_with_1011() {
 #[test]
 fn law_8_a_protocol_error_is_reported_after_the_peer_was_told() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let mut server = socket(&world, end, Role::Server, config());
+    let (end, peer) = pipe(&world, 4096);
+    let mut server = socket(end, Role::Server, config());
     peer.outgoing.borrow_mut().push(&[0x81, 1, b'x']); // Not masked.
     let (clock, now) = (world.clone(), world.clone());
     world.spawn(async move {
@@ -532,8 +532,8 @@ fn law_4_latency_is_measured_though_each_pong_is_followed_by_a_ping() {
 #[test]
 fn law_8_eof_and_write_errors_do_not_overtake_what_was_received() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 4096);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing
         .borrow_mut()
         .push(&[0x81, 1, b'a', 0x81, 1, b'b', 0x88, 2, 3, 232]);
@@ -552,8 +552,8 @@ fn law_8_eof_and_write_errors_do_not_overtake_what_was_received() {
 #[test]
 fn law_8_the_end_without_a_close_is_exactly_one_error() {
     let world = World::default();
-    let (end, peer) = pipe(4096);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 4096);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing
         .borrow_mut()
         .push(&[0x81, 1, b'a', 0x81, 5, b'b']);
@@ -739,8 +739,8 @@ fn law_10_dropping_halves() {
 #[test]
 fn law_11_the_driver_yields_after_many_events() {
     let world = World::default();
-    let (end, peer) = pipe(1 << 20);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 1 << 20);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing
         .borrow_mut()
         .push(&[0x81, 1, b'x'].repeat(1000));
@@ -765,8 +765,8 @@ fn law_11_the_driver_yields_after_many_events() {
 fn law_11_the_driver_yields_after_many_sends() {
     for split in [false, true] {
         let world = World::default();
-        let (end, peer) = pipe(1 << 20);
-        let mut client = socket(&world, end, Role::Client, config());
+        let (end, peer) = pipe(&world, 1 << 20);
+        let mut client = socket(end, Role::Client, config());
         world.block_on(async move {
             let mut waits = 0;
             let mut count = |sent: Poll<Result<(), Error>>| {
@@ -822,10 +822,10 @@ fn law_11_the_driver_yields_while_it_skips_a_compressed_message() {
     negotiated.deflate = Some(Agreed { send, recv });
     for closes in [false, true] {
         let world = World::default();
-        let (near, far) = pipe(1 << 30);
+        let (near, far) = pipe(&world, 1 << 30);
         let mut settings = config();
         settings.max_send_size = 8 << 20;
-        let new = |end, role| agreed(&world, end, role, negotiated.clone(), settings.clone());
+        let new = |end, role| agreed(end, role, negotiated.clone(), settings.clone());
         let (mut client, mut server) = (new(near, Role::Client), new(far, Role::Server));
         world.spawn(async move {
             server.send(vec![0; 8 << 20]).await.unwrap();
@@ -860,22 +860,10 @@ fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
     config.max_message_size = 8 << 20;
     for call in ["send", "send of a half", "recv"] {
         let world = World::default();
-        let (near, far) = pipe(1 << 30);
+        let (near, far) = pipe(&world, 1 << 30);
         let sent = near.outgoing.clone();
-        let mut client = agreed(
-            &world,
-            near,
-            Role::Client,
-            negotiated.clone(),
-            config.clone(),
-        );
-        let mut server = agreed(
-            &world,
-            far,
-            Role::Server,
-            negotiated.clone(),
-            config.clone(),
-        );
+        let mut client = agreed(near, Role::Client, negotiated.clone(), config.clone());
+        let mut server = agreed(far, Role::Server, negotiated.clone(), config.clone());
         world.spawn(async move {
             assert_eq!(server.recv().await.unwrap().unwrap().len(), 8 << 20);
             // Who only sends does not wait for it.
@@ -914,9 +902,9 @@ fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
 fn law_11_what_one_call_wrote_keeps_no_other_from_writing() {
     for split in [false, true] {
         let world = World::default();
-        let (end, peer) = pipe(1 << 30);
+        let (end, peer) = pipe(&world, 1 << 30);
         let sent = peer.incoming.clone();
-        let mut client = socket(&world, end, Role::Client, config());
+        let mut client = socket(end, Role::Client, config());
         let large = Message::from(vec![b'a'; 4 << 20]);
         client.try_send(large.clone()).unwrap();
         let first = sent.borrow().writes.len();
@@ -935,8 +923,8 @@ fn law_11_what_one_call_wrote_keeps_no_other_from_writing() {
     }
     // Each Ping is answered by the call that tells of it.
     let world = World::default();
-    let (end, peer) = pipe(1 << 20);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 1 << 20);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing.borrow_mut().push(&[0x89, 0].repeat(20));
     world.block_on(async move {
         for answers in 1..=20 {
@@ -950,8 +938,8 @@ fn law_11_what_one_call_wrote_keeps_no_other_from_writing() {
 #[test]
 fn law_11_the_driver_yields_after_many_bytes() {
     let world = World::default();
-    let (end, peer) = pipe(1 << 20);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 1 << 20);
+    let mut client = socket(end, Role::Client, config());
     let len = 1usize << 20;
     let mut frame = vec![0x82, 127];
     frame.extend((len as u64).to_be_bytes());
@@ -974,9 +962,9 @@ fn law_11_the_driver_yields_after_many_bytes() {
 #[test]
 fn a_transport_that_cannot_write_vectored_gets_gathered_writes() {
     let world = World::default();
-    let (mut end, peer) = pipe(1 << 20);
+    let (mut end, peer) = pipe(&world, 1 << 20);
     end.vectored = false;
-    let mut server = socket(&world, end, Role::Server, config());
+    let mut server = socket(end, Role::Server, config());
     world.block_on(async move {
         server.send("small").await.unwrap();
         assert_eq!(

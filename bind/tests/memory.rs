@@ -22,11 +22,11 @@ fn idle(len: usize) -> usize {
     let sockets = RefCell::new(Vec::with_capacity(MANY));
     let info = measure(|| {
         for _ in 0..MANY {
-            let (end, peer) = pipe(2 << 20);
+            let (end, peer) = pipe(&world, 2 << 20);
             let mut settings = config();
             settings.keep_alive = None;
             settings.max_send_size = 1 << 20;
-            let mut socket = socket(&world, end, Role::Server, settings);
+            let mut socket = socket(end, Role::Server, settings);
             let mut frame = match len {
                 ..126 => vec![0x82, 0x80 | len as u8],
                 126..65_536 => [&[0x82, 0xFE][..], &(len as u16).to_be_bytes()].concat(),
@@ -79,8 +79,8 @@ fn a_socket_that_waits_holds_no_buffer_whatever_it_has_received_and_sent() {
 fn messages_that_came_in_one_read_are_taken_from_where_they_were_read() {
     const LEN: usize = 20_000;
     let world = World::default();
-    let (end, peer) = pipe(2 << 20);
-    let mut socket = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 2 << 20);
+    let mut socket = socket(end, Role::Client, config());
     let head = [&[0x82, 126][..], &(LEN as u16).to_be_bytes()].concat();
     let batch = [head, vec![7; LEN]].concat().repeat(4);
     let mut receive = || {

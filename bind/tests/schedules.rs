@@ -20,7 +20,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Read, ReadHalf, Timer, WebSocket, Write, WriteHalf,
+    ReadHalf, Timer, Transport, WebSocket, WriteHalf,
     proto::{
         CloseCode, CloseFrame, Config, Connection, ControlPayload, EntropyError, Instant, Kind,
         Message, Negotiated, Role,
@@ -92,7 +92,13 @@ fn pipe(capacity: usize) -> (End, End) {
     (end(&x, &y), end(&y, &x))
 }
 
-impl Read for End {
+impl Transport for End {
+    type Clock = Stopped;
+
+    fn clock(&self) -> Stopped {
+        Stopped
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut lane = self.incoming.lock().unwrap();
         let len = lane.bytes.len().min(buf.len());
@@ -108,9 +114,7 @@ impl Read for End {
         writer.into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(len))
     }
-}
 
-impl Write for End {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut lane = self.outgoing.lock().unwrap();
         if lane.ended {
@@ -169,9 +173,9 @@ fn end(lane: &Mutex<Lane>) {
     wakers.into_iter().flatten().for_each(Waker::wake);
 }
 
-type Socket = WebSocket<End, Stopped>;
-type Writer = WriteHalf<End, Stopped>;
-type Reader = ReadHalf<End, Stopped>;
+type Socket = WebSocket<End>;
+type Writer = WriteHalf<End>;
+type Reader = ReadHalf<End>;
 
 fn pair(capacity: usize) -> (Socket, Socket) {
     fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
@@ -185,7 +189,7 @@ fn pair(capacity: usize) -> (Socket, Socket) {
     let (a, b) = pipe(capacity);
     let socket = |end, role| {
         let connection = Connection::new(role, Negotiated::default(), &config, Stopped.now());
-        WebSocket::new(connection, end, Stopped)
+        WebSocket::new(connection, end)
     };
     (socket(a, Role::Client), socket(b, Role::Server))
 }

@@ -13,8 +13,8 @@ use bowline_bind::{
 };
 use support::*;
 
-type Reader = bowline_bind::ReadHalf<End, Clock>;
-type Writer = bowline_bind::WriteHalf<End, Clock>;
+type Reader = bowline_bind::ReadHalf<End>;
+type Writer = bowline_bind::WriteHalf<End>;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -99,8 +99,8 @@ fn close_while_the_read_half_is_kept_and_idle() {
 #[test]
 fn close_when_the_reader_takes_one_message_and_leaves() {
     let world = World::default();
-    let (end, peer) = pipe(1000);
-    let (mut reader, writer) = socket(&world, end, Role::Client, patient()).split();
+    let (end, peer) = pipe(&world, 1000);
+    let (mut reader, writer) = socket(end, Role::Client, patient()).split();
     world.spawn_daemon(async move {
         assert_eq!(reader.recv().await.unwrap(), Some("late".into()));
         std::future::pending::<()>().await;
@@ -182,8 +182,8 @@ fn kept_chunks_belong_to_the_method_that_sees_them_first() {
     };
     for whole in [true, false] {
         let world = World::default();
-        let (end, peer) = pipe(1000);
-        let (mut reader, writer) = socket(&world, end, Role::Client, patient()).split();
+        let (end, peer) = pipe(&world, 1000);
+        let (mut reader, writer) = socket(end, Role::Client, patient()).split();
         let lane = peer.outgoing.clone();
         lane.borrow_mut().push(&begin("first,"));
         world.block_on(async move {
@@ -229,8 +229,8 @@ fn kept_chunks_belong_to_the_method_that_sees_them_first() {
 fn a_chunk_that_a_send_keeps_is_no_beginning_for_recv() {
     for split in [true, false] {
         let world = World::default();
-        let (end, peer) = pipe(0);
-        let mut client = socket(&world, end, Role::Client, patient());
+        let (end, peer) = pipe(&world, 0);
+        let mut client = socket(end, Role::Client, patient());
         let lane = peer.outgoing.clone();
         lane.borrow_mut().push(&[0x81, 1, b'1', 0x01, 1, b'2']);
         world.block_on(async move {
@@ -326,8 +326,8 @@ fn a_writer_without_a_read_half_answers_and_learns_of_the_end() {
 fn every_call_of_a_writer_without_a_read_half_looks_first() {
     for call in 0..8 {
         let world = World::default();
-        let (end, peer) = pipe(1 << 20);
-        let (reader, writer) = socket(&world, end, Role::Client, config()).split();
+        let (end, peer) = pipe(&world, 1 << 20);
+        let (reader, writer) = socket(end, Role::Client, config()).split();
         drop(reader);
         peer.outgoing
             .borrow_mut()
@@ -365,8 +365,8 @@ fn every_call_of_a_writer_without_a_read_half_looks_first() {
 #[test]
 fn a_writer_without_a_read_half_takes_no_more_than_its_share() {
     let world = World::default();
-    let (end, peer) = pipe(1 << 20);
-    let (reader, writer) = socket(&world, end, Role::Client, config()).split();
+    let (end, peer) = pipe(&world, 1 << 20);
+    let (reader, writer) = socket(end, Role::Client, config()).split();
     drop(reader);
     let flood = [0x82, 1, 0].repeat(100_000);
     peer.outgoing.borrow_mut().push(&flood);
@@ -398,8 +398,8 @@ fn a_drained_read_half_answers_and_keeps_time() {
 
     // A peer that has gone silent is noticed.
     let world = World::default();
-    let (end, peer) = pipe(1 << 20);
-    let (reader, writer) = socket(&world, end, Role::Client, config()).split();
+    let (end, peer) = pipe(&world, 1 << 20);
+    let (reader, writer) = socket(end, Role::Client, config()).split();
     world.block_on(async move {
         let error = reader.drain().await.unwrap_err();
         assert!(

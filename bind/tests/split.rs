@@ -14,8 +14,8 @@ use std::{
 use std::{future::poll_fn, pin::Pin};
 
 use bowline_bind::{
-    Error, Read, WebSocket, Write,
-    proto::{Connection, ControlPayload, Deadline, Kind, Message, Negotiated, Role},
+    Error, Transport, WebSocket,
+    proto::{Connection, ControlPayload, Deadline, Instant, Kind, Message, Negotiated, Role},
 };
 use support::*;
 
@@ -216,7 +216,13 @@ struct Knotted {
     flushed: bool,
 }
 
-impl Read for Knotted {
+impl Transport for Knotted {
+    type Clock = Clock;
+
+    fn clock(&self) -> Clock {
+        self.inner.clock()
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.owes.get() % 3 == 1 {
             // Nothing can be read before a byte of room is there to write to.
@@ -225,9 +231,7 @@ impl Read for Knotted {
         self.owes.set(self.owes.get() + 1);
         self.inner.poll_read(cx, buf)
     }
-}
 
-impl Write for Knotted {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.flushed = false;
         self.inner.poll_write(cx, buf)
@@ -265,14 +269,13 @@ impl Write for Knotted {
 #[test]
 fn a_transport_whose_reads_wait_for_writes() {
     let world = World::default();
-    let (a, b) = pipe(64);
+    let (a, b) = pipe(&world, 64);
     let knotted = |inner, role| {
-        let clock = world.clock();
         let connection = Connection::new(
             role,
             Negotiated::default(),
             &Arc::new(config()),
-            bowline_bind::Timer::now(&clock),
+            Instant::EPOCH,
         );
         WebSocket::new(
             connection,
@@ -281,7 +284,6 @@ fn a_transport_whose_reads_wait_for_writes() {
                 owes: Cell::new(0),
                 flushed: true,
             },
-            clock,
         )
     };
     let ends = [knotted(a, Role::Client), knotted(b, Role::Server)];
@@ -314,8 +316,8 @@ fn a_transport_whose_reads_wait_for_writes() {
 #[test]
 fn a_hundred_thousand_pings_to_a_reader_whose_writes_are_blocked() {
     let world = World::default();
-    let (end, peer) = pipe(0);
-    let mut server = socket(&world, end, Role::Server, config());
+    let (end, peer) = pipe(&world, 0);
+    let mut server = socket(end, Role::Server, config());
     peer.outgoing
         .borrow_mut()
         .push(&[0x89, 0x84, 0, 0, 0, 0, b'p', b'i', b'n', b'g'].repeat(100_000));

@@ -10,16 +10,16 @@ use bowline_bind::{
 };
 use support::*;
 
-type Reader = bowline_bind::ReadHalf<End, Clock>;
-type Writer = bowline_bind::WriteHalf<End, Clock>;
+type Reader = bowline_bind::ReadHalf<End>;
+type Writer = bowline_bind::WriteHalf<End>;
 
 /// A split client over a pipe that takes `capacity` bytes, and the other end in the test's hands.
 fn split(world: &World, capacity: usize) -> (Reader, Writer, End) {
-    let (end, peer) = pipe(capacity);
+    let (end, peer) = pipe(world, capacity);
     let mut patient = config();
     patient.write_timeout = None; // No deadline may stand in for a wake-up.
     patient.keep_alive = None;
-    let (reader, writer) = socket(world, end, Role::Client, patient).split();
+    let (reader, writer) = socket(end, Role::Client, patient).split();
     (reader, writer, peer)
 }
 
@@ -225,8 +225,8 @@ fn a_reader_begins_the_close_deadline_of_a_writer_that_only_finished() {
 #[test]
 fn a_write_deadline_ends_the_transport() {
     let world = World::default();
-    let (end, peer) = pipe(0);
-    let (_reader, writer) = socket(&world, end, Role::Client, config()).split();
+    let (end, peer) = pipe(&world, 0);
+    let (_reader, writer) = socket(end, Role::Client, config()).split();
     world.block_on(async move {
         assert!(writer.send("never").await.is_err());
         assert!(peer.incoming.borrow().closed);
@@ -236,8 +236,8 @@ fn a_write_deadline_ends_the_transport() {
 #[test]
 fn the_close_deadline_ends_a_finish_although_an_event_is_kept() {
     let world = World::default();
-    let (end, peer) = pipe(0);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 0);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing.borrow_mut().push(&[0x81, 1, b'x']);
     let now = world.clone();
     world.block_on(async move {
@@ -254,8 +254,8 @@ fn the_close_deadline_ends_a_finish_although_an_event_is_kept() {
 #[test]
 fn a_peer_that_has_ended_its_direction_still_gets_our_close() {
     let world = World::default();
-    let (end, peer) = pipe(0);
-    let mut client = socket(&world, end, Role::Client, config());
+    let (end, peer) = pipe(&world, 0);
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing.borrow_mut().push(&[0x88, 0]);
     peer.outgoing.borrow_mut().close();
     let clock = world.clone();
@@ -274,9 +274,9 @@ fn a_peer_that_has_ended_its_direction_still_gets_our_close() {
 #[test]
 fn a_broken_writer_does_not_overtake_what_takes_several_reads() {
     let world = World::default();
-    let (mut end, peer) = pipe(100);
+    let (mut end, peer) = pipe(&world, 100);
     end.step = 1;
-    let mut client = socket(&world, end, Role::Client, config());
+    let mut client = socket(end, Role::Client, config());
     peer.outgoing
         .borrow_mut()
         .push(&[0x81, 3, b'a', b'b', b'c', 0x88, 0]);
@@ -293,9 +293,9 @@ fn a_broken_writer_does_not_overtake_what_takes_several_reads() {
 #[test]
 fn room_that_appears_while_send_reads() {
     let world = World::default();
-    let (mut end, peer) = pipe(1000);
+    let (mut end, peer) = pipe(&world, 1000);
     end.refuses = true;
-    let mut client = socket(&world, end, Role::Client, config());
+    let mut client = socket(end, Role::Client, config());
     world.block_on(async move {
         client.send("through").await.unwrap();
         drop(peer);

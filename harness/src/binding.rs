@@ -8,7 +8,8 @@ use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Dura
 
 use arbitrary::{Result, Unstructured};
 use bowline_bind::{
-    Connect, Error, Owner, ReadHalf, Streaming, TrySendError, WebSocket, WriteHalf, accept, connect,
+    Connect, Error, Owner, ReadHalf, Streaming, Transport, TrySendError, WebSocket, WriteHalf,
+    accept, connect_over,
 };
 use proto::{
     Config, Connection, ControlPayload, Event, Instant, Message, Negotiated, Role,
@@ -19,7 +20,7 @@ use proto::{
 use self::{
     fickle::Fickle,
     truth::{Sent, Truth},
-    world::{Clock, World, poll_times},
+    world::{World, poll_times},
 };
 
 mod fickle;
@@ -27,8 +28,6 @@ mod truth;
 #[path = "../../bind/tests/support/mod.rs"]
 #[allow(clippy::pedantic, reason = "the driver's tests have it too")]
 mod world;
-
-type Socket = WebSocket<Fickle, Clock>;
 
 /// One input.
 pub fn run(data: &[u8]) {
@@ -57,7 +56,7 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
     }
     let config = Arc::new(config);
 
-    let (mut a, mut b) = world::pipe(*input.choose(&[1 << 16, 16, 100, 1000])?);
+    let (mut a, mut b) = world::pipe(&world, *input.choose(&[1 << 16, 16, 100, 1000])?);
     (a.vectored, b.vectored) = (input.arbitrary()?, input.arbitrary()?);
     (a.half_closes, b.half_closes) = (input.arbitrary()?, input.arbitrary()?);
     let lanes = [a.incoming.clone(), a.outgoing.clone()];
@@ -78,22 +77,24 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
         ]))
     {
         let (world, config, negotiated) = (world.clone(), config.clone(), negotiated.clone());
-        let clock = world.clock();
         world.clone().spawn(async move {
-            let socket = if handshake {
-                open(role, io, clock, &config).await
-            } else {
+            let sides = (side, other);
+            if !handshake {
                 let connection = Connection::new(role, negotiated, &config, Instant::EPOCH);
-                Some(WebSocket::new(connection, io, clock))
-            };
-            let Some(socket) = socket else {
-                side.borrow_mut().ends = 1;
-                return;
-            };
-            if plan.split {
-                split(&world, socket, plan, side, other);
+                let socket = WebSocket::new(connection, io);
+                converse(&world, Some(socket), plan, sides).await;
+            } else if role == Role::Server {
+                let incoming = accept(io, &config).await.ok();
+                let socket = match incoming {
+                    Some(incoming) => incoming.accept(None, Headers::new()).await.ok(),
+                    None => None,
+                };
+                converse(&world, socket, plan, sides).await;
             } else {
-                whole(&world, socket, plan, &side, &other).await;
+                let to = Connect::new("ws://a.test/").config(config.clone());
+                let connected = connect_over(&world, |_| io, to).await.ok();
+                let socket = connected.map(|(socket, _)| socket);
+                converse(&world, socket, plan, sides).await;
             }
         });
     }
@@ -234,19 +235,28 @@ fn script(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(input.bytes(len.min(input.len()))?.to_vec())
 }
 
-/// The opening handshake.
-async fn open(role: Role, io: Fickle, clock: Clock, config: &Arc<Config>) -> Option<Socket> {
-    if role == Role::Server {
-        let incoming = accept(io, config, clock).await.ok()?;
-        return incoming.accept(None, Headers::new()).await.ok();
+/// What one end does, unless its opening handshake has failed.
+async fn converse<S: Transport + 'static>(
+    world: &World,
+    socket: Option<WebSocket<S>>,
+    plan: Plan,
+    (side, other): (Shared, Shared),
+) {
+    match socket {
+        None => side.borrow_mut().ends = 1,
+        Some(socket) if plan.split => split(world, socket, plan, side, other),
+        Some(socket) => whole(world, socket, plan, &side, &other).await,
     }
-    let to = Connect::new("ws://a.test/").config(config.clone());
-    let connected = connect(to, clock, async |_| Ok(io)).await;
-    connected.ok().map(|(socket, _)| socket)
 }
 
 /// One task: says what it has to say, closes, and hears the rest.
-async fn whole(world: &World, socket: Socket, plan: Plan, side: &Shared, other: &Shared) {
+async fn whole<S: Transport>(
+    world: &World,
+    socket: WebSocket<S>,
+    plan: Plan,
+    side: &Shared,
+    other: &Shared,
+) {
     let mut socket = Speaker::Whole(Box::new(socket));
     let mut drops = plan.recv.into_iter();
     for op in &plan.writers[0] {
@@ -291,7 +301,13 @@ async fn whole(world: &World, socket: Socket, plan: Plan, side: &Shared, other: 
 }
 
 /// Three tasks: two that say something, the last of which closes, and one that hears.
-fn split(world: &World, socket: Socket, plan: Plan, side: Shared, other: Shared) {
+fn split<S: Transport + 'static>(
+    world: &World,
+    socket: WebSocket<S>,
+    plan: Plan,
+    side: Shared,
+    other: Shared,
+) {
     let (read, write) = socket.split();
     side.borrow_mut().writers = plan.writers.len();
     for (writer, ops) in plan.writers.into_iter().enumerate() {
@@ -312,7 +328,7 @@ fn split(world: &World, socket: Socket, plan: Plan, side: Shared, other: Shared)
     world.spawn(listen(read, plan.recv, side, other));
 }
 
-async fn listen(mut read: ReadHalf<Fickle, Clock>, drops: Vec<u8>, side: Shared, other: Shared) {
+async fn listen<S: Transport>(mut read: ReadHalf<S>, drops: Vec<u8>, side: Shared, other: Shared) {
     let mut drops = drops.into_iter();
     loop {
         let heard = within(
@@ -360,9 +376,9 @@ fn hear(heard: std::result::Result<Option<Event>, Error>, side: &Shared, other: 
 }
 
 /// Either that can send.
-enum Speaker {
-    Whole(Box<Socket>),
-    Half(WriteHalf<Fickle, Clock>),
+enum Speaker<S: Transport> {
+    Whole(Box<WebSocket<S>>),
+    Half(WriteHalf<S>),
 }
 
 /// The same call on either.
@@ -375,7 +391,13 @@ macro_rules! on {
     };
 }
 
-async fn say(world: &World, speaker: &mut Speaker, op: Op, writer: usize, side: &Shared) {
+async fn say<S: Transport>(
+    world: &World,
+    speaker: &mut Speaker<S>,
+    op: Op,
+    writer: usize,
+    side: &Shared,
+) {
     let message = |text, len| side.borrow_mut().truths[writer].message(writer as u8, text, len);
     let sent = |message, sent| side.borrow_mut().truths[writer].sent(message, sent);
     let left = |was_queued| {

@@ -96,6 +96,7 @@ mod compression;
 mod connect;
 mod cross;
 mod deadlines;
+mod networks;
 mod sinks;
 mod tls;
 mod traffic;

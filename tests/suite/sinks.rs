@@ -23,7 +23,7 @@ for_each_driven! {
     the_error_of_a_closed_sink_is_told,
 }
 
-type SocketOf<D> = WebSocket<<D as Driven>::Stream, <D as Driven>::Timer>;
+type SocketOf<D> = WebSocket<<D as Driven>::Stream>;
 
 async fn pair<D: Driven>() -> (SocketOf<D>, SocketOf<D>) {
     let (near, far) = tcp().await;

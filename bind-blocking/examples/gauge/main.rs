@@ -14,7 +14,7 @@ use std::{
 };
 
 use bowline_blocking::{
-    CloseCode, CloseFrame, Config, Negotiated, Response, TrySendError, Utf8Bytes, WriteHalf,
+    CloseCode, CloseFrame, Config, Io, Negotiated, Response, TrySendError, Utf8Bytes, WriteHalf,
     config, from_parts, proto::Role, respond,
 };
 
@@ -22,7 +22,7 @@ use http::Request;
 
 mod http;
 
-type Page = WriteHalf<TcpStream>;
+type Page = WriteHalf<Io<TcpStream>>;
 
 fn main() -> io::Result<()> {
     let addr = std::env::args().nth(1);

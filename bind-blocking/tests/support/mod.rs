@@ -19,8 +19,8 @@ use std::{
 };
 
 use bowline_blocking::{
-    Clock, Config, EntropyError, Negotiated, Role, Time, Transport, WebSocket, from_parts,
-    proto::Instant,
+    BlockingTransport, Clock, Config, EntropyError, Io, Negotiated, Role, Time, WebSocket,
+    from_parts, proto::Instant,
 };
 #[cfg(shuttle)]
 use shuttle::{
@@ -40,7 +40,11 @@ pub fn config() -> Config {
 }
 
 /// A client and a server, and between them a pipe that holds `capacity` bytes each way.
-pub fn pair(world: &World, capacity: usize, config: Config) -> (WebSocket<End>, WebSocket<End>) {
+pub fn pair(
+    world: &World,
+    capacity: usize,
+    config: Config,
+) -> (WebSocket<Io<End>>, WebSocket<Io<End>>) {
     let (a, b) = world.pipe(capacity);
     let config = Arc::new(config);
     (
@@ -49,7 +53,7 @@ pub fn pair(world: &World, capacity: usize, config: Config) -> (WebSocket<End>, 
     )
 }
 
-pub fn socket<S: Transport>(end: S, role: Role, config: &Arc<Config>) -> WebSocket<S> {
+pub fn socket<S: BlockingTransport>(end: S, role: Role, config: &Arc<Config>) -> WebSocket<Io<S>> {
     from_parts(end, &[], Negotiated::default(), role, config)
 }
 
@@ -339,7 +343,7 @@ impl End {
     }
 }
 
-impl Transport for End {
+impl BlockingTransport for End {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.read_until(buf, self.until(&self.read_timeout))
     }

@@ -6,7 +6,7 @@
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use async_signal::{Signal, Signals};
-use bowline_smol::{self as bowline, CloseCode, Config, Message, Role, WebSocket, from_parts};
+use bowline_smol::{self as bowline, CloseCode, Config, Io, Message, Role, WebSocket, from_parts};
 use http_body_util::Full;
 use hyper::{
     Request, Response,
@@ -33,7 +33,7 @@ mod door;
 #[path = "../../../bind-tokio/examples/chat/room.rs"]
 mod room;
 
-type Socket = WebSocket<TcpStream>;
+type Socket = WebSocket<Io<TcpStream>>;
 
 fn main() -> io::Result<()> {
     let (stop, stopped) = channel::bounded(1);

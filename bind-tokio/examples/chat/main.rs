@@ -5,7 +5,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use bowline_tokio::{self as bowline, CloseCode, Config, Message, WebSocket, from_upgraded};
+use bowline_tokio::{self as bowline, CloseCode, Config, Io, Message, WebSocket, from_upgraded};
 use http_body_util::Full;
 use hyper::{
     Request, Response,
@@ -29,7 +29,7 @@ use room::{Room, Seat};
 mod door;
 mod room;
 
-type Socket = WebSocket<TokioIo<Upgraded>>;
+type Socket = WebSocket<Io<TokioIo<Upgraded>>>;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {

@@ -5,11 +5,11 @@ use std::task::{Context, Poll, ready};
 use proto::{Chunk, Event, Instant, Receiver, RecvError};
 
 use super::{Access, Input, Pass, Pull};
-use crate::{Read, Timer, Write, output::Output};
+use crate::{Timer, Transport, output::Output};
 
 impl<T: Timer> Input<T> {
     /// What was received and not polled.
-    pub(super) fn next_event<S: Write>(
+    pub(super) fn next_event<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
@@ -45,7 +45,7 @@ impl<T: Timer> Input<T> {
 
     /// Ready when something happened. Does not read once we have begun to close, if `open` says so: what
     /// that means for the peer's answer has to be known first.
-    pub(super) fn poll_read<S: Read + Write>(
+    pub(super) fn poll_read<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
@@ -82,7 +82,7 @@ impl<T: Timer> Input<T> {
     }
 
     /// Whether a deadline came, that of writing (`write`) or one of receiving.
-    pub(super) fn poll_time<S: Write>(
+    pub(super) fn poll_time<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
@@ -116,7 +116,7 @@ impl<T: Timer> Input<T> {
     }
 
     /// The end of it all: our direction is ended, and the transport is dropped.
-    pub(super) fn finish<S: Write>(
+    pub(super) fn finish<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,

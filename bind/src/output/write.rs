@@ -9,9 +9,9 @@ use bytes::Buf;
 use proto::Transmit;
 
 use super::{MAX_WRITES, Output, blocked::Blocked};
-use crate::Write;
+use crate::Transport;
 
-impl<S: Write> Output<S> {
+impl<S: Transport> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.io.is_some() && !self.tx.has_output() && !self.unflushed && !self.wants_shutdown {
@@ -138,7 +138,7 @@ impl<S: Write> Output<S> {
 }
 
 /// Offers what is there, once.
-pub(crate) fn write<S: Write>(
+pub(crate) fn write<S: Transport>(
     io: &mut S,
     cx: &mut Context<'_>,
     bytes: &mut Transmit,

@@ -8,8 +8,9 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    future::{Future, poll_fn},
+    future::{Future, Pending, pending, poll_fn},
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     rc::Rc,
     sync::{
@@ -21,11 +22,11 @@ use std::{
 };
 
 use bowline_bind::{
-    Read, Timer, WebSocket, Write,
+    Network, Timer, Transport, WebSocket,
     proto::{Config, Connection, EntropyError, Instant, Negotiated, Role},
 };
 
-pub type Socket = WebSocket<End, Clock>;
+pub type Socket = WebSocket<End>;
 
 pub fn config() -> Config {
     fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
@@ -40,28 +41,22 @@ pub fn config() -> Config {
 
 /// A client and a server, and between them a pipe that holds `capacity` bytes each way.
 pub fn pair(world: &World, capacity: usize, config: Config) -> (Socket, Socket) {
-    let (a, b) = pipe(capacity);
+    let (a, b) = pipe(world, capacity);
     (
-        socket(world, a, Role::Client, config.clone()),
-        socket(world, b, Role::Server, config),
+        socket(a, Role::Client, config.clone()),
+        socket(b, Role::Server, config),
     )
 }
 
-pub fn socket(world: &World, end: End, role: Role, config: Config) -> Socket {
-    agreed(world, end, role, Negotiated::default(), config)
+pub fn socket(end: End, role: Role, config: Config) -> Socket {
+    agreed(end, role, Negotiated::default(), config)
 }
 
 /// A socket whose opening handshake came to `negotiated`.
-pub fn agreed(
-    world: &World,
-    end: End,
-    role: Role,
-    negotiated: Negotiated,
-    config: Config,
-) -> Socket {
-    let clock = world.clock();
-    let connection = Connection::new(role, negotiated, &Arc::new(config), clock.now());
-    WebSocket::new(connection, end, clock)
+pub fn agreed(end: End, role: Role, negotiated: Negotiated, config: Config) -> Socket {
+    let now = end.clock().now();
+    let connection = Connection::new(role, negotiated, &Arc::new(config), now);
+    WebSocket::new(connection, end)
 }
 
 /// Tasks and time.
@@ -263,6 +258,7 @@ pub struct Lane {
 
 /// One end of a pipe.
 pub struct End {
+    world: World,
     pub incoming: Rc<RefCell<Lane>>,
     pub outgoing: Rc<RefCell<Lane>>,
     pub vectored: bool,
@@ -274,7 +270,7 @@ pub struct End {
     pub refuses: bool,
 }
 
-pub fn pipe(capacity: usize) -> (End, End) {
+pub fn pipe(world: &World, capacity: usize) -> (End, End) {
     let lane = || {
         Rc::new(RefCell::new(Lane {
             capacity,
@@ -283,6 +279,7 @@ pub fn pipe(capacity: usize) -> (End, End) {
     };
     let (x, y) = (lane(), lane());
     let end = |incoming: &Rc<RefCell<Lane>>, outgoing: &Rc<RefCell<Lane>>| End {
+        world: world.clone(),
         incoming: incoming.clone(),
         outgoing: outgoing.clone(),
         vectored: true,
@@ -389,7 +386,13 @@ impl End {
     }
 }
 
-impl Read for End {
+impl Transport for End {
+    type Clock = Clock;
+
+    fn clock(&self) -> Clock {
+        self.world.clock()
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         assert!(!buf.is_empty(), "an empty read looks like the end");
         let mut lane = self.incoming.borrow_mut();
@@ -410,9 +413,7 @@ impl Read for End {
         lane.writer.take().into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(len))
     }
-}
 
-impl Write for End {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if std::mem::take(&mut self.refuses) {
             return Poll::Pending;
@@ -489,4 +490,24 @@ pub async fn poll_times<F: Future + Unpin>(mut future: F, count: usize) -> Resul
 /// Polls `future` once.
 pub async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
+}
+
+/// There is nothing else in this world than what the test makes: no name is found, and no address answers.
+impl Network for World {
+    type Clock = Clock;
+    type Stream = End;
+    type Resolving = Pending<io::Result<Vec<SocketAddr>>>;
+    type Connecting = Pending<io::Result<End>>;
+
+    fn clock(&self) -> Clock {
+        self.clock()
+    }
+
+    fn resolve(&self, _: String, _: u16) -> Self::Resolving {
+        pending()
+    }
+
+    fn connect(&self, _: SocketAddr, _: bool, _: &Config, _: Option<Duration>) -> Self::Connecting {
+        pending()
+    }
 }

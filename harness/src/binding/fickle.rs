@@ -5,9 +5,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use bowline_bind::{Read, Write};
+use bowline_bind::Transport;
 
-use super::world::End;
+use super::world::{Clock, End};
 
 /// What the next calls come to, in order; behind the last, all goes well.
 pub(super) struct Fickle {
@@ -47,7 +47,13 @@ impl Fickle {
     }
 }
 
-impl Read for Fickle {
+impl Transport for Fickle {
+    type Clock = Clock;
+
+    fn clock(&self) -> Clock {
+        self.end.clock()
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.mood(cx) {
             Mood::Later => Poll::Pending,
@@ -58,9 +64,7 @@ impl Read for Fickle {
             }
         }
     }
-}
 
-impl Write for Fickle {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.mood(cx) {
             Mood::Later => Poll::Pending,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_blocking::{Clock, Incoming, MaybeTls, Tls, Transport, WebSocket};
+use bowline_blocking::{BlockingTransport, Clock, Incoming, Io, MaybeTls, WebSocket};
 
 use super::{Bench, url};
 use crate::{
@@ -27,13 +27,11 @@ pub(crate) struct Blocking {
     world: World,
 }
 
-type Stream = Arc<dyn Transport + Send + Sync>;
-
 impl Bench for Blocking {
     type End = End;
-    type Client = WebSocket<MaybeTls<End>>;
-    type Server = WebSocket<Stream>;
-    type Incoming = Incoming<Stream>;
+    type Client = WebSocket<MaybeTls<Io<End>>>;
+    type Server = WebSocket<MaybeTls<Io<End>>>;
+    type Incoming = Incoming<MaybeTls<Io<End>>>;
 
     const UNIT: Duration = Duration::from_millis(200);
     const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short, Fault::Interrupted];
@@ -58,12 +56,8 @@ impl Bench for Blocking {
     }
 
     async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
-        let stream: Stream = if self.tls {
-            Arc::new(Tls::server(end, trusting().0).unwrap())
-        } else {
-            Arc::new(end)
-        };
-        bowline_blocking::accept(stream, config).map_err(|error| error.to_string())
+        let tls = self.tls.then(|| trusting().0);
+        bowline_blocking::accept_tls(end, tls, config).map_err(|error| error.to_string())
     }
 
     async fn both<A, B>(&self, a: A, b: B) -> (A::Output, B::Output)
@@ -141,7 +135,7 @@ impl End {
     }
 }
 
-impl Transport for End {
+impl BlockingTransport for End {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.call(Call::Read, |inner, most| {
             let most = most.min(buf.len());

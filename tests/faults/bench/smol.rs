@@ -3,12 +3,9 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use ::smol::{
-    LocalExecutor, Timer,
-    io::{AsyncRead, AsyncWrite},
-};
+use ::smol::{LocalExecutor, Timer};
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_smol::{Incoming, MaybeTls, WebSocket, futures_rustls::TlsAcceptor};
+use bowline_smol::{Incoming, Io, MaybeTls, WebSocket};
 
 use super::{Bench, url};
 use crate::{
@@ -22,15 +19,11 @@ pub(crate) struct Smol {
     tls: bool,
 }
 
-/// By TLS or not.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
-
 impl Bench for Smol {
     type End = End;
-    type Client = WebSocket<MaybeTls<End>>;
-    type Server = WebSocket<Box<dyn Stream>>;
-    type Incoming = Incoming<Box<dyn Stream>>;
+    type Client = WebSocket<MaybeTls<Io<End>>>;
+    type Server = WebSocket<MaybeTls<Io<End>>>;
+    type Incoming = Incoming<MaybeTls<Io<End>>>;
 
     const UNIT: Duration = Duration::from_millis(20);
     const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short];
@@ -53,13 +46,8 @@ impl Bench for Smol {
     }
 
     async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
-        let stream: Box<dyn Stream> = if self.tls {
-            let tls = TlsAcceptor::from(trusting().0).accept(end).await;
-            Box::new(tls.map_err(|error| error.to_string())?)
-        } else {
-            Box::new(end)
-        };
-        let accepted = bowline_smol::accept(stream, config).await;
+        let tls = self.tls.then(|| trusting().0);
+        let accepted = bowline_smol::accept_tls(end, tls, config).await;
         accepted.map_err(|error| error.to_string())
     }
 

@@ -3,13 +3,11 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use ::tokio::{
-    io::{AsyncRead, AsyncWrite},
     runtime::Builder,
     time::{self, Instant},
 };
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_tokio::{Incoming, MaybeTls, WebSocket};
-use tokio_rustls::TlsAcceptor;
+use bowline_tokio::{Incoming, Io, MaybeTls, WebSocket};
 
 use super::{Bench, url};
 use crate::{
@@ -24,15 +22,11 @@ pub(crate) struct Tokio {
     began: Instant,
 }
 
-/// By TLS or not.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
-
 impl Bench for Tokio {
     type End = End;
-    type Client = WebSocket<MaybeTls<End>>;
-    type Server = WebSocket<Box<dyn Stream>>;
-    type Incoming = Incoming<Box<dyn Stream>>;
+    type Client = WebSocket<MaybeTls<Io<End>>>;
+    type Server = WebSocket<MaybeTls<Io<End>>>;
+    type Incoming = Incoming<MaybeTls<Io<End>>>;
 
     const UNIT: Duration = Duration::from_secs(2);
     const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short];
@@ -56,13 +50,8 @@ impl Bench for Tokio {
     }
 
     async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
-        let stream: Box<dyn Stream> = if self.tls {
-            let tls = TlsAcceptor::from(trusting().0).accept(end).await;
-            Box::new(tls.map_err(|error| error.to_string())?)
-        } else {
-            Box::new(end)
-        };
-        let accepted = bowline_tokio::accept(stream, config).await;
+        let tls = self.tls.then(|| trusting().0);
+        let accepted = bowline_tokio::accept_tls(end, tls, config).await;
         accepted.map_err(|error| error.to_string())
     }
 

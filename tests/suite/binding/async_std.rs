@@ -3,8 +3,8 @@
 use std::{io, net};
 
 use ::async_std::net::TcpStream;
-use bind::{Connect, ConnectError, proto::handshake::Response};
-use bowline_smol::{MaybeTls, WebSocket, connect_over};
+use bind::{Connect, ConnectError, MaybeTls, proto::handshake::Response};
+use bowline_smol::{Io, WebSocket, connect_over};
 
 use super::smol::{Over, Stream};
 
@@ -24,7 +24,9 @@ impl Stream for TcpStream {
     }
 
     /// As an application does that brings its own stream.
-    async fn connect(to: Connect) -> Result<(WebSocket<MaybeTls<Self>>, Response), ConnectError> {
+    async fn connect(
+        to: Connect,
+    ) -> Result<(WebSocket<MaybeTls<Io<Self>>>, Response), ConnectError> {
         let prepared = to.clone().prepare()?;
         let host = prepared.host.to_string();
         let stream = Self::connect((&*host, prepared.port)).await?;

@@ -16,7 +16,7 @@ use bind::{
         handshake::{AnswerError, HandshakeError, Headers, Request, Response},
     },
 };
-use bowline_blocking::{MaybeTls, Tls, Transport, WebSocket};
+use bowline_blocking::{ClientStream, Io, MaybeTls, Transport, WebSocket};
 use rustls::ServerConfig;
 
 use super::{Binding, Incoming, ReadHalf, Socket, WriteHalf};
@@ -25,10 +25,10 @@ use super::{Binding, Incoming, ReadHalf, Socket, WriteHalf};
 pub struct Blocking;
 
 impl Binding for Blocking {
-    type Client = WebSocket<MaybeTls<TcpStream>>;
-    type Server = WebSocket<TcpStream>;
-    type TlsServer = WebSocket<Tls<TcpStream>>;
-    type Incoming = bowline_blocking::Incoming<TcpStream>;
+    type Client = WebSocket<ClientStream>;
+    type Server = WebSocket<Io<TcpStream>>;
+    type TlsServer = WebSocket<MaybeTls<Io<TcpStream>>>;
+    type Incoming = bowline_blocking::Incoming<Io<TcpStream>>;
 
     async fn connect(
         to: impl Into<Connect> + Send,
@@ -62,8 +62,8 @@ impl Binding for Blocking {
         tls: Arc<ServerConfig>,
         config: &Arc<Config>,
     ) -> Result<Self::TlsServer, HandshakeError> {
-        let stream = Tls::server(blocking(stream), tls).expect("a configuration");
-        block_in_place(|| bowline_blocking::accept_any(stream, config))
+        let accept = || bowline_blocking::accept_tls(blocking(stream), Some(tls), config);
+        Ok(block_in_place(accept)?.open())
     }
 
     fn from_parts(
@@ -106,7 +106,9 @@ fn blocking(stream: TcpStream) -> TcpStream {
     stream
 }
 
-impl<S: Transport + Send + Sync + 'static> Incoming for bowline_blocking::Incoming<S> {
+impl<S: Transport<Clock: Send + Sync> + Send + Sync + 'static> Incoming
+    for bowline_blocking::Incoming<S>
+{
     type Socket = WebSocket<S>;
     type NotAccepted = bowline_blocking::NotAccepted<S>;
 
@@ -143,7 +145,7 @@ impl<S: Transport + Send + Sync + 'static> Incoming for bowline_blocking::Incomi
     }
 }
 
-impl<S: Transport + Send + Sync + 'static> Socket for WebSocket<S> {
+impl<S: Transport<Clock: Send + Sync> + Send + Sync + 'static> Socket for WebSocket<S> {
     type ReadHalf = bowline_blocking::ReadHalf<S>;
     type WriteHalf = bowline_blocking::WriteHalf<S>;
 
@@ -244,7 +246,9 @@ impl<S: Transport + Send + Sync + 'static> Socket for WebSocket<S> {
     }
 }
 
-impl<S: Transport + Send + Sync + 'static> ReadHalf for bowline_blocking::ReadHalf<S> {
+impl<S: Transport<Clock: Send + Sync> + Send + Sync + 'static> ReadHalf
+    for bowline_blocking::ReadHalf<S>
+{
     async fn recv(&mut self) -> Result<Option<Message>, Error> {
         block_in_place(|| self.recv())
     }
@@ -266,7 +270,9 @@ impl<S: Transport + Send + Sync + 'static> ReadHalf for bowline_blocking::ReadHa
     }
 }
 
-impl<S: Transport + Send + Sync + 'static> WriteHalf for bowline_blocking::WriteHalf<S> {
+impl<S: Transport<Clock: Send + Sync> + Send + Sync + 'static> WriteHalf
+    for bowline_blocking::WriteHalf<S>
+{
     async fn send(&self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         block_in_place(|| self.send(message))
     }

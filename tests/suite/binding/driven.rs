@@ -3,7 +3,7 @@
 use std::{net::TcpStream, sync::Arc, time::Duration};
 
 use bind::{
-    Error, Read, Timer, TrySendError, Write,
+    Error, Transport, TrySendError,
     proto::{
         Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Outgoing, Role,
         State,
@@ -15,24 +15,18 @@ use super::{Binding, Incoming, ReadHalf, Socket, WriteHalf};
 
 /// A binding whose sockets are those of the driver, with futures, `Stream` and `Sink`.
 pub trait Driven: Binding {
-    type Stream: Read + Write + Send + Sync + Unpin + 'static;
-    type Timer: Timer + Send + Sync + Unpin + 'static;
+    type Stream: Transport<Clock: Send + Sync> + Send + Sync + Unpin + 'static;
 
     /// A socket whose opening handshake is done.
-    fn open(
-        stream: TcpStream,
-        role: Role,
-        config: &Arc<Config>,
-    ) -> bind::WebSocket<Self::Stream, Self::Timer>;
+    fn open(stream: TcpStream, role: Role, config: &Arc<Config>) -> bind::WebSocket<Self::Stream>;
 }
 
-impl<S, T> Incoming for bind::Incoming<S, T>
+impl<S> Incoming for bind::Incoming<S>
 where
-    S: Read + Write + Send + Sync + 'static,
-    T: Timer + Send + Sync + 'static,
+    S: Transport<Clock: Send + Sync> + Send + Sync + 'static,
 {
-    type Socket = bind::WebSocket<S, T>;
-    type NotAccepted = bind::NotAccepted<S, T>;
+    type Socket = bind::WebSocket<S>;
+    type NotAccepted = bind::NotAccepted<S>;
 
     fn request(&self) -> &Request {
         self.request()
@@ -67,13 +61,12 @@ where
     }
 }
 
-impl<S, T> Socket for bind::WebSocket<S, T>
+impl<S> Socket for bind::WebSocket<S>
 where
-    S: Read + Write + Send + Sync + 'static,
-    T: Timer + Send + Sync + 'static,
+    S: Transport<Clock: Send + Sync> + Send + Sync + 'static,
 {
-    type ReadHalf = bind::ReadHalf<S, T>;
-    type WriteHalf = bind::WriteHalf<S, T>;
+    type ReadHalf = bind::ReadHalf<S>;
+    type WriteHalf = bind::WriteHalf<S>;
 
     async fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.recv().await
@@ -168,10 +161,9 @@ where
     }
 }
 
-impl<S, T> ReadHalf for bind::ReadHalf<S, T>
+impl<S> ReadHalf for bind::ReadHalf<S>
 where
-    S: Read + Write + Send + Sync + 'static,
-    T: Timer + Send + Sync + 'static,
+    S: Transport<Clock: Send + Sync> + Send + Sync + 'static,
 {
     async fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.recv().await
@@ -194,10 +186,9 @@ where
     }
 }
 
-impl<S, T> WriteHalf for bind::WriteHalf<S, T>
+impl<S> WriteHalf for bind::WriteHalf<S>
 where
-    S: Read + Write + Send + Sync + 'static,
-    T: Timer + Send + Sync + 'static,
+    S: Transport<Clock: Send + Sync> + Send + Sync + 'static,
 {
     async fn send(&self, message: impl Into<Outgoing> + Send) -> Result<(), Error> {
         self.send(message).await

@@ -8,16 +8,13 @@ use ::smol::{
     net::TcpStream,
 };
 use bind::{
-    Connect, ConnectError,
+    Connect, ConnectError, MaybeTls,
     proto::{
         Config, Negotiated, Role,
         handshake::{HandshakeError, Response},
     },
 };
-use bowline_smol::{
-    Clock, Io, MaybeTls, WebSocket,
-    futures_rustls::{TlsAcceptor, server::TlsStream},
-};
+use bowline_smol::{Io, WebSocket};
 use rustls::ServerConfig;
 
 use super::{Binding, Driven};
@@ -36,7 +33,7 @@ pub trait Stream:
     fn connect(to: Connect) -> impl Future<Output = Result<Connected<Self>, ConnectError>> + Send;
 }
 
-type Connected<S> = (WebSocket<MaybeTls<S>>, Response);
+type Connected<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
 
 impl Stream for TcpStream {
     fn of_std(stream: net::TcpStream) -> Self {
@@ -60,10 +57,10 @@ impl Stream for TcpStream {
 pub struct Over<S>(PhantomData<S>);
 
 impl<S: Stream> Binding for Over<S> {
-    type Client = WebSocket<MaybeTls<S>>;
-    type Server = WebSocket<S>;
-    type TlsServer = WebSocket<TlsStream<S>>;
-    type Incoming = bowline_smol::Incoming<S>;
+    type Client = WebSocket<MaybeTls<Io<S>>>;
+    type Server = WebSocket<Io<S>>;
+    type TlsServer = WebSocket<MaybeTls<Io<S>>>;
+    type Incoming = bowline_smol::Incoming<Io<S>>;
 
     async fn connect(
         to: impl Into<Connect> + Send,
@@ -97,8 +94,8 @@ impl<S: Stream> Binding for Over<S> {
         tls: Arc<ServerConfig>,
         config: &Arc<Config>,
     ) -> Result<Self::TlsServer, HandshakeError> {
-        let stream = TlsAcceptor::from(tls).accept(S::of_std(stream)).await;
-        bowline_smol::accept_any(stream.expect("a client of TLS"), config).await
+        let incoming = bowline_smol::accept_tls(S::of_std(stream), Some(tls), config).await?;
+        Ok(incoming.open().await)
     }
 
     fn from_parts(
@@ -140,9 +137,8 @@ impl<S: Stream> Binding for Over<S> {
 
 impl<S: Stream> Driven for Over<S> {
     type Stream = Io<S>;
-    type Timer = Clock;
 
-    fn open(stream: net::TcpStream, role: Role, config: &Arc<Config>) -> WebSocket<S> {
+    fn open(stream: net::TcpStream, role: Role, config: &Arc<Config>) -> WebSocket<Io<S>> {
         Self::from_parts(stream, &[], Negotiated::default(), role, config)
     }
 }

@@ -10,9 +10,8 @@ use bind::{
         handshake::{HandshakeError, Response},
     },
 };
-use bowline_tokio::{Clock, Io, MaybeTls, WebSocket};
+use bowline_tokio::{ClientStream, Io, MaybeTls, WebSocket};
 use rustls::ServerConfig;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Binding, Driven};
 
@@ -20,10 +19,10 @@ use super::{Binding, Driven};
 pub struct Tokio;
 
 impl Binding for Tokio {
-    type Client = WebSocket<MaybeTls<TcpStream>>;
-    type Server = WebSocket<TcpStream>;
-    type TlsServer = WebSocket<TlsStream<TcpStream>>;
-    type Incoming = bowline_tokio::Incoming<TcpStream>;
+    type Client = WebSocket<ClientStream>;
+    type Server = WebSocket<Io<TcpStream>>;
+    type TlsServer = WebSocket<MaybeTls<Io<TcpStream>>>;
+    type Incoming = bowline_tokio::Incoming<Io<TcpStream>>;
 
     async fn connect(
         to: impl Into<Connect> + Send,
@@ -57,8 +56,8 @@ impl Binding for Tokio {
         tls: Arc<ServerConfig>,
         config: &Arc<Config>,
     ) -> Result<Self::TlsServer, HandshakeError> {
-        let stream = TlsAcceptor::from(tls).accept(of_std(stream)).await;
-        bowline_tokio::accept_any(stream.expect("a client of TLS"), config).await
+        let incoming = bowline_tokio::accept_tls(of_std(stream), Some(tls), config).await?;
+        Ok(incoming.open().await)
     }
 
     fn from_parts(
@@ -98,9 +97,8 @@ impl Binding for Tokio {
 
 impl Driven for Tokio {
     type Stream = Io<TcpStream>;
-    type Timer = Clock;
 
-    fn open(stream: net::TcpStream, role: Role, config: &Arc<Config>) -> WebSocket<TcpStream> {
+    fn open(stream: net::TcpStream, role: Role, config: &Arc<Config>) -> WebSocket<Io<TcpStream>> {
         Self::from_parts(stream, &[], Negotiated::default(), role, config)
     }
 }

@@ -1,12 +1,17 @@
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use percent_encoding::percent_decode_str;
 use proto::{
-    Config, EntropyError, Instant, Utf8Bytes,
-    handshake::{HandshakeError, InvalidHeader, OfferError, Request, Response},
+    Config, Instant, Utf8Bytes,
+    handshake::{OfferError, Request},
 };
-use url::{Host, Url};
+use url::Host;
+
+use super::{
+    credentials::{Authorization, graphic, userinfo},
+    error::ConnectError,
+    url::{UrlError, parse},
+};
+use crate::config::config;
 
 /// What to connect to, and how. Give it to the `connect` of a binding, which takes a URL as well.
 ///
@@ -23,12 +28,6 @@ pub struct Connect {
     nodelay: bool,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
-}
-
-#[derive(Clone)]
-enum Authorization {
-    Basic { user: Vec<u8>, password: Vec<u8> },
-    Bearer(String),
 }
 
 impl Connect {
@@ -228,201 +227,9 @@ impl Destination {
     }
 }
 
-fn parse(text: &str) -> Result<Url, UrlError> {
-    // The parser would drop these, or escape them.
-    if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-        return Err(UrlError::Character);
-    }
-    let url = Url::parse(text).map_err(UrlError::Syntax)?;
-    if !matches!(url.scheme(), "ws" | "wss") {
-        return Err(UrlError::Scheme);
-    }
-    // RFC 6455 §3: "Fragment identifiers … MUST NOT be used".
-    if url.fragment().is_some() {
-        return Err(UrlError::Fragment);
-    }
-    Ok(url)
-}
-
-fn userinfo(url: &Url) -> Option<Authorization> {
-    let decode = |text| percent_decode_str(text).collect();
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    Some(Authorization::Basic {
-        user: decode(url.username()),
-        password: decode(url.password().unwrap_or_default()),
-    })
-}
-
-impl Authorization {
-    fn encode(self) -> Result<Vec<u8>, InvalidHeader> {
-        match self {
-            Self::Basic { user, password } => {
-                // RFC 7617 §2: they "MUST NOT contain any control characters".
-                let has_control = user.iter().chain(&password).any(u8::is_ascii_control);
-                if has_control || user.contains(&b':') {
-                    return Err(InvalidHeader::Value);
-                }
-                let pair = BASE64_STANDARD.encode([user, vec![b':'], password].concat());
-                Ok(format!("Basic {pair}").into())
-            }
-            Self::Bearer(token) => Ok([b"Bearer ".to_vec(), graphic(token)?].concat()),
-        }
-    }
-}
-
-/// A value that has no spaces.
-fn graphic(value: String) -> Result<Vec<u8>, InvalidHeader> {
-    let valid = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
-    valid.then(|| value.into()).ok_or(InvalidHeader::Value)
-}
-
-/// Why there is no connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The URL is not one to connect to: the caller's side. Nothing was sent.
-    Url(UrlError),
-    /// A header field is not valid: the caller's side. Nothing was sent.
-    Header(InvalidHeader),
-    /// No valid opening handshake can be made of the request: the caller's side. Nothing was sent.
-    Request(OfferError),
-    /// The name could not be resolved, or the server not be reached, or it left before TLS was agreed
-    /// on.
-    Io(io::Error),
-    /// TLS failed: a certificate is not trusted, or there is nothing that both ends speak.
-    #[cfg(feature = "tls")]
-    Tls(Box<rustls::Error>),
-    /// The server refused, or its answer is not valid.
-    Handshake(HandshakeError),
-    /// All of it took longer than [`handshake_timeout`](Config::handshake_timeout).
-    TimedOut,
-}
-
-impl ConnectError {
-    /// What the server answered, if it refused.
-    pub fn response(&self) -> Option<&Response> {
-        match self {
-            Self::Handshake(error) => error.response(),
-            _ => None,
-        }
-    }
-}
-
-impl From<UrlError> for ConnectError {
-    fn from(error: UrlError) -> Self {
-        Self::Url(error)
-    }
-}
-
-impl From<InvalidHeader> for ConnectError {
-    fn from(error: InvalidHeader) -> Self {
-        Self::Header(error)
-    }
-}
-
-impl From<OfferError> for ConnectError {
-    fn from(error: OfferError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<HandshakeError> for ConnectError {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
-/// An error of TLS comes as one of the transport below which it works.
-impl From<io::Error> for ConnectError {
-    fn from(error: io::Error) -> Self {
-        #[cfg(feature = "tls")]
-        if let Some(error) = error
-            .get_ref()
-            .and_then(|error| error.downcast_ref::<rustls::Error>())
-        {
-            return Self::Tls(Box::new(error.clone()));
-        }
-        Self::Io(error)
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(error) => error.fmt(f),
-            Self::Header(error) => error.fmt(f),
-            Self::Request(error) => error.fmt(f),
-            Self::Io(error) => write!(f, "cannot connect: {error}"),
-            #[cfg(feature = "tls")]
-            Self::Tls(error) => write!(f, "TLS failed: {error}"),
-            Self::Handshake(error) => error.fmt(f),
-            Self::TimedOut => f.write_str("connecting took longer than handshake_timeout"),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            #[cfg(feature = "tls")]
-            Self::Tls(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// A URL that cannot be connected to (RFC 6455 §3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// It is not an absolute URL.
-    Syntax(url::ParseError),
-    /// It has a space or a control character, which must be escaped.
-    Character,
-    /// Its scheme is neither `ws` nor `wss`.
-    Scheme,
-    /// It has no host.
-    Host,
-    /// It has a fragment.
-    Fragment,
-    /// Its host has no name that a certificate could be for.
-    ServerName,
-    /// It is a `wss` URL, and the feature `tls` is off.
-    NoTls,
-}
-
-impl fmt::Display for UrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Syntax(error) => return write!(f, "the URL is not valid: {error}"),
-            Self::Character => "the URL has a space or a control character",
-            Self::Scheme => "the URL's scheme is neither ws nor wss",
-            Self::Host => "the URL has no host",
-            Self::Fragment => "the URL has a fragment",
-            Self::ServerName => "the URL's host is not a name for TLS",
-            Self::NoTls => "wss:// needs the feature `tls`",
-        })
-    }
-}
-
-impl std::error::Error for UrlError {}
-
-/// The default [`Config`], with the randomness of the operating system.
-pub fn config() -> Config {
-    Config::new(|buf| getrandom::fill(buf).map_err(|_| EntropyError))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_are_small() {
-        assert!(size_of::<ConnectError>() <= 32);
-    }
 
     #[test]
     fn credentials_are_not_printed() {

@@ -1,37 +1,38 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, time::Duration};
 
 use proto::Instant;
 
-use crate::{ConnectError, Timer, handshake::within};
+use super::{builder::Destination, error::ConnectError, within};
+use crate::{runtime::Network, transport::Timer};
 
-/// Tries the addresses of a server one after the other until `connect` succeeds with one. For bindings.
+/// Resolves the name, and tries the addresses one after the other until there is a connection.
 ///
 /// An address that does not answer leaves time for the others: each one gets the time that is left until
 /// `deadline`, divided by the number of addresses that are left, and so the last one gets all of it.
-/// `connect` is told how long it may take, or `None` without a deadline. It is dropped after that time; a
-/// `connect` that blocks has to keep the time itself.
 ///
 /// # Errors
 ///
 /// [`ConnectError::TimedOut`] at the deadline, before that the error of the last address.
-pub async fn dial<S, T: Timer, F>(
-    addrs: Vec<SocketAddr>,
-    timer: T,
+pub(super) async fn dial<N: Network>(
+    network: &N,
+    to: &Destination,
     deadline: Option<Instant>,
-    mut connect: impl FnMut(SocketAddr, Option<Duration>) -> F,
-) -> Result<S, ConnectError>
-where
-    F: Future<Output = io::Result<S>>,
-{
+) -> Result<N::Stream, ConnectError> {
+    let addrs = match to.addr() {
+        Some(addr) => vec![addr],
+        None => network.resolve(to.host.to_string(), to.port).await?,
+    };
+    let clock = network.clock();
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for (addr, others) in addrs.iter().zip((0..addrs.len()).rev()) {
-        let now = timer.now();
+        let now = clock.now();
         let time = match deadline {
             Some(deadline) => Some(share(left(deadline, now)?, others)),
             None => None,
         };
         let until = time.and_then(|time| now.checked_add(time));
-        match within(connect(*addr, time), timer.clone(), until).await {
+        let connecting = network.connect(*addr, to.nodelay, &to.config, time);
+        match within(connecting, clock.clone(), until).await {
             Some(Ok(stream)) => return Ok(stream),
             Some(Err(why)) => error = why,
             // Another address follows, or the time is over.
@@ -40,7 +41,7 @@ where
     }
     if let Some(deadline) = deadline {
         // Rather that the time is over than that the last address did not answer in it.
-        left(deadline, timer.now())?;
+        left(deadline, clock.now())?;
     }
     Err(error.into())
 }

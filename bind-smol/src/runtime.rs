@@ -1,0 +1,83 @@
+use std::{io, net::SocketAddr, pin::Pin, time::Duration};
+
+use async_net::{TcpStream, resolve};
+use bind::{
+    Connect, ConnectError, Network, Runtime,
+    proto::{Config, handshake::Response},
+};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::{ClientStream, Clock, Io, MaybeTls, WebSocket};
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// smol, with an executor of the caller's if tasks are to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Smol<E = ()>(E);
+
+impl<E: Fn(Boxed<()>)> Smol<E> {
+    /// `spawn` runs a task on an executor, for example `move |task| executor.spawn(task).detach()`.
+    pub const fn new(spawn: E) -> Self {
+        Self(spawn)
+    }
+}
+
+impl<E> Network for Smol<E> {
+    type Clock = Clock;
+    type Stream = Io<TcpStream>;
+    type Resolving = Boxed<io::Result<Vec<SocketAddr>>>;
+    type Connecting = Boxed<io::Result<Io<TcpStream>>>;
+
+    fn clock(&self) -> Clock {
+        Clock::new()
+    }
+
+    fn resolve(&self, host: String, port: u16) -> Self::Resolving {
+        Box::pin(resolve((host, port)))
+    }
+
+    fn connect(
+        &self,
+        addr: SocketAddr,
+        nodelay: bool,
+        _: &Config,
+        _: Option<Duration>,
+    ) -> Self::Connecting {
+        Box::pin(async move {
+            let stream = TcpStream::connect(addr).await?;
+            stream.set_nodelay(nodelay)?;
+            Ok(Io(stream))
+        })
+    }
+}
+
+impl<E: Fn(Boxed<()>)> Runtime for Smol<E> {
+    fn spawn(&self, task: Boxed<()>) {
+        (self.0)(task);
+    }
+}
+
+#[doc = include_str!("../docs/connect.md")]
+pub async fn connect(
+    to: impl Into<Connect>,
+) -> Result<(WebSocket<ClientStream>, Response), ConnectError> {
+    bind::connect(&Smol(()), to).await
+}
+
+/// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
+/// is TLS, if the URL is `wss://…`, and the opening handshake.
+///
+/// All state is in the future: dropped, it drops the transport.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    to: impl Into<Connect>,
+) -> Result<Over<S>, ConnectError> {
+    bind::connect_over(&Smol(()), |_| Io(stream), to).await
+}
+
+/// A socket over TLS or not, as the URL has asked, and what the server has answered.
+type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);

@@ -1,0 +1,95 @@
+use std::{io, net::SocketAddr, pin::Pin, time::Duration};
+
+use bind::{
+    Connect, ConnectError, Network, Runtime,
+    proto::{Config, handshake::Response},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    runtime::Handle,
+};
+
+use crate::{ClientStream, Clock, Io, MaybeTls, WebSocket};
+
+/// The runtime of tokio that the caller is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokio;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Network for Tokio {
+    type Clock = Clock;
+    type Stream = Io<TcpStream>;
+    type Resolving = Boxed<io::Result<Vec<SocketAddr>>>;
+    type Connecting = Boxed<io::Result<Io<TcpStream>>>;
+
+    fn clock(&self) -> Clock {
+        Clock::new()
+    }
+
+    fn ready(&self) -> io::Result<()> {
+        in_runtime()
+    }
+
+    fn resolve(&self, host: String, port: u16) -> Self::Resolving {
+        Box::pin(async move { Ok(lookup_host((host, port)).await?.collect()) })
+    }
+
+    fn connect(
+        &self,
+        addr: SocketAddr,
+        nodelay: bool,
+        _: &Config,
+        _: Option<Duration>,
+    ) -> Self::Connecting {
+        Box::pin(async move {
+            let stream = TcpStream::connect(addr).await?;
+            stream.set_nodelay(nodelay)?;
+            Ok(Io(stream))
+        })
+    }
+}
+
+/// # Panics
+///
+/// Outside of a runtime.
+impl Runtime for Tokio {
+    fn spawn(&self, task: Boxed<()>) {
+        tokio::spawn(task);
+    }
+}
+
+/// Fails outside of a runtime, where nothing can be waited for: tokio would panic.
+pub(crate) fn in_runtime() -> io::Result<()> {
+    Handle::try_current().map(drop).map_err(io::Error::other)
+}
+
+#[doc = include_str!("../docs/connect.md")]
+pub async fn connect(
+    to: impl Into<Connect>,
+) -> Result<(WebSocket<ClientStream>, Response), ConnectError> {
+    bind::connect(&Tokio, to).await
+}
+
+/// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
+/// is TLS, if the URL is `wss://…`, and the opening handshake.
+///
+/// All state is in the future: dropped, it drops the transport.
+///
+/// # Errors
+///
+/// As [`connect`].
+///
+/// # Panics
+///
+/// On a runtime without timers; see [Runtimes](crate#runtimes).
+pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    to: impl Into<Connect>,
+) -> Result<Over<S>, ConnectError> {
+    bind::connect_over(&Tokio, |_| Io(stream), to).await
+}
+
+/// A socket over TLS or not, as the URL has asked, and what the server has answered.
+type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);

@@ -1,0 +1,141 @@
+//! A client: what to connect to, and the way there.
+//!
+//! A task keeps room for the largest of its futures as long as it lives. To connect needs more than the socket
+//! it ends in, so it has memory of its own: its futures are boxed.
+
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use proto::{
+    Config, Instant,
+    handshake::{Client, HandshakeError, Response},
+};
+
+#[cfg(feature = "tls")]
+use crate::tls::secure_client;
+use crate::{
+    handshake::Link,
+    runtime::Network,
+    socket::WebSocket,
+    tls::MaybeTls,
+    transport::{Timer, Transport},
+};
+
+mod builder;
+mod credentials;
+mod dial;
+mod error;
+mod url;
+
+pub use self::url::UrlError;
+pub use builder::{Connect, Destination};
+pub use error::ConnectError;
+
+/// Connects as `to` says. Resolving the name, TCP, TLS and the opening handshake are to be done before one
+/// deadline.
+///
+/// All state is in the future: dropped, it drops the connection. So it does on failure.
+///
+/// # Errors
+///
+/// See [`ConnectError`]. Those of the caller come before anything is done.
+pub async fn connect<N: Network>(
+    network: &N,
+    to: impl Into<Connect>,
+) -> Result<Connected<N::Stream>, ConnectError> {
+    open(network, to, true, async |to: &Destination, deadline| {
+        dial::dial(network, to, deadline).await
+    })
+    .await
+}
+
+/// Connects over a transport that the caller brings, for the configuration that `to` has: what is left to do
+/// is TLS, if the URL is `wss://…`, and the opening handshake.
+///
+/// All state is in the future: dropped, it drops the transport. So it does on failure.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_over<N: Network, S: Transport<Clock = N::Clock>>(
+    network: &N,
+    stream: impl FnOnce(&Config) -> S,
+    to: impl Into<Connect>,
+) -> Result<Connected<S>, ConnectError> {
+    let over = async |to: &Destination, _| Ok(stream(&to.config));
+    open(network, to, false, over).await
+}
+
+/// A socket, and what the server has answered.
+type Connected<S> = (WebSocket<MaybeTls<S>>, Response);
+
+/// Without a deadline, only one that `dials` has to wait for something of the network.
+async fn open<N: Network, S: Transport>(
+    network: &N,
+    to: impl Into<Connect>,
+    dials: bool,
+    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
+) -> Result<Connected<S>, ConnectError> {
+    let to = to.into();
+    Box::pin(async move {
+        let to = to.prepare()?;
+        let clock = network.clock();
+        let started = clock.now();
+        let mut client = Client::new(to.request.clone(), &to.config, started)?;
+        let deadline = to.deadline(started);
+        if dials || deadline.is_some() {
+            network.ready()?;
+        }
+        let stream = within(secure(&to, reach(&to, deadline)), clock, deadline);
+        let mut link = Link::new(stream.await.unwrap_or(Err(ConnectError::TimedOut))?);
+        loop {
+            match client.poll() {
+                Ok(Some((response, connection))) => {
+                    return Ok((WebSocket::new(connection, link.into_io()), response));
+                }
+                Ok(None) => link.serve(client.exchange()).await,
+                Err(error) => {
+                    link.shut_down().await;
+                    if error == HandshakeError::TimedOut {
+                        return Err(ConnectError::TimedOut);
+                    }
+                    // By TLS 1.3 a server tells so late that it does not trust us.
+                    #[cfg(feature = "tls")]
+                    if let Some(error @ ConnectError::Tls(_)) =
+                        link.into_error().map(ConnectError::from)
+                    {
+                        return Err(error);
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Reaches the server by `reach`, and begins TLS if it is asked for. What that needs is made ready before.
+async fn secure<S: Transport>(
+    to: &Destination,
+    reach: impl Future<Output = Result<S, ConnectError>>,
+) -> Result<MaybeTls<S>, ConnectError> {
+    #[cfg(feature = "tls")]
+    if to.tls {
+        let stream = secure_client(to.tls_config.clone(), &to.host, reach).await?;
+        return Ok(MaybeTls::tls(stream));
+    }
+    Ok(MaybeTls::unencrypted(reach.await?))
+}
+
+/// What `step` comes to; `None` if that is not before `deadline`.
+async fn within<U, T: Timer>(
+    step: impl Future<Output = U>,
+    mut timer: T,
+    deadline: Option<Instant>,
+) -> Option<U> {
+    let mut step = pin!(step);
+    poll_fn(|cx| match (step.as_mut().poll(cx), deadline) {
+        (Poll::Pending, Some(deadline)) => timer.poll_until(cx, deadline).map(|()| None),
+        (polled, _) => polled.map(Some),
+    })
+    .await
+}

@@ -1,0 +1,172 @@
+//! What a binding provides beside its transport: names, connections and tasks.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, PoisonError, mpsc},
+    task::{Context, Poll, Waker},
+    thread,
+    time::Duration,
+};
+
+use proto::Config;
+
+use crate::{
+    sync::Mutex,
+    transport::{Timer, Transport},
+};
+
+/// How a binding reaches a server.
+///
+/// The futures are named types, so that what is built of them is `Send` exactly if they are.
+pub trait Network {
+    /// The clock by which connecting waits.
+    type Clock: Timer;
+    /// A TCP connection.
+    type Stream: Transport<Clock = Self::Clock>;
+    /// A name that is being resolved.
+    type Resolving: Future<Output = io::Result<Vec<SocketAddr>>>;
+    /// A TCP connection that is being made.
+    type Connecting: Future<Output = io::Result<Self::Stream>>;
+
+    /// A clock that has nothing to wait for yet.
+    fn clock(&self) -> Self::Clock;
+
+    /// Fails where nothing can be waited for, if the runtime tells beforehand.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    fn ready(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The addresses of a host, with this port. Dropped, nobody waits for it any more.
+    fn resolve(&self, host: String, port: u16) -> Self::Resolving;
+
+    /// A TCP connection to `addr`, with or without `TCP_NODELAY`. It is dropped after `time`; one that blocks
+    /// has to keep the time itself.
+    fn connect(
+        &self,
+        addr: SocketAddr,
+        nodelay: bool,
+        config: &Config,
+        time: Option<Duration>,
+    ) -> Self::Connecting;
+}
+
+/// A binding that also runs tasks beside the caller's.
+pub trait Runtime: Network {
+    /// Runs `task` to its end, whether or not the caller goes on.
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
+}
+
+/// Calls `f`, which blocks, in a thread of its own. Dropped, the thread is left to itself: nothing can
+/// interrupt it.
+pub fn in_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> InThread<T> {
+    let (answer, answered) = mpsc::channel();
+    let waker = Arc::new(Mutex::new(None));
+    let wakes = Wakes(waker.clone());
+    let spawned = thread::Builder::new().spawn(move || {
+        // It is dropped last, though `f` may panic.
+        let _wakes = wakes;
+        let answer = answer;
+        // Nobody may wait for it any more.
+        let _ = answer.send(f());
+    });
+    InThread {
+        answered,
+        waker,
+        failed: spawned.err(),
+    }
+}
+
+/// The future of [`in_thread`]. It fails if there is no thread, or if that has panicked.
+#[derive(Debug)]
+pub struct InThread<T> {
+    answered: mpsc::Receiver<T>,
+    waker: Arc<Mutex<Option<Waker>>>,
+    failed: Option<io::Error>,
+}
+
+impl<T> Future for InThread<T> {
+    type Output = io::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        // Before the look, so that a wake after it reaches this task.
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        *waker = Some(cx.waker().clone());
+        drop(waker);
+        match self.answered.try_recv() {
+            Ok(value) => Poll::Ready(Ok(value)),
+            Err(mpsc::TryRecvError::Empty) => Poll::Pending,
+            Err(mpsc::TryRecvError::Disconnected) => {
+                Poll::Ready(Err(io::Error::other("a thread has panicked")))
+            }
+        }
+    }
+}
+
+/// Wakes the task that waits when it is dropped.
+struct Wakes(Arc<Mutex<Option<Waker>>>);
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Thread(thread::Thread);
+
+    impl Wake for Thread {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    fn wait<T>(mut future: InThread<T>) -> io::Result<T> {
+        let waker = Waker::from(Arc::new(Thread(thread::current())));
+        loop {
+            match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(value) => return value,
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_thread_comes_to_wakes_the_task_that_waits() {
+        let (go, goes) = mpsc::channel();
+        let mut future = in_thread(move || goes.recv().unwrap());
+        let polled = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        go.send(7).unwrap();
+        assert_eq!(wait(future).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_an_error_and_not_a_hang() {
+        let future = in_thread(|| -> () { std::panic::resume_unwind(Box::new("on purpose")) });
+        assert!(wait(future).is_err());
+    }
+
+    /// As a look-up that hangs, which is left to itself at the deadline.
+    #[test]
+    fn nobody_waits_for_a_thread_whose_future_was_dropped() {
+        let (go, goes) = mpsc::channel::<()>();
+        drop(in_thread(move || goes.recv().is_err()));
+        // It was still waiting.
+        go.send(()).unwrap();
+    }
+}

@@ -1,0 +1,32 @@
+use std::sync::Arc;
+
+use proto::{Config, Lost, handshake::HandshakeError};
+use rustls::ServerConfig;
+
+use super::{MaybeTls, TlsStream};
+use crate::{
+    handshake::{Incoming, accept},
+    transport::Transport,
+};
+
+/// Runs the handshake of TLS with a client that has connected, if there is a configuration for it, and reads
+/// the client's request, as [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) is the deadline of
+/// both together.
+///
+/// # Errors
+///
+/// Those of [`accept`]. [`HandshakeError::Lost`] if TLS fails, of which the client was told.
+pub async fn accept_tls<S: Transport>(
+    io: S,
+    tls: Option<Arc<ServerConfig>>,
+    config: &Arc<Config>,
+) -> Result<Incoming<MaybeTls<S>>, HandshakeError> {
+    let stream = match tls {
+        Some(tls) => {
+            let stream = TlsStream::server(io, tls);
+            MaybeTls::tls(stream.map_err(|_| HandshakeError::Lost(Lost::Failed))?)
+        }
+        None => MaybeTls::unencrypted(io),
+    };
+    accept(stream, config).await
+}

@@ -1,0 +1,260 @@
+use std::{
+    fmt,
+    io::{self, IoSlice, Read, Write},
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, CommonState, Connection, ServerConfig, ServerConnection,
+    pki_types::ServerName,
+};
+
+use crate::transport::Transport;
+
+/// A transport by TLS, over another one.
+///
+/// It has no buffers of its own: rustls reads and writes the transport below. The handshake of a server runs
+/// with the first reads and writes.
+pub(crate) struct TlsStream<S> {
+    io: S,
+    tls: Connection,
+    /// The transport below may hold something back.
+    unflushed: bool,
+    /// A call that writes waits for the transport below.
+    write_waits: bool,
+    /// There is nothing more to read from the transport below.
+    ended: bool,
+    shut_down: bool,
+}
+
+impl<S> TlsStream<S> {
+    pub(crate) fn client(
+        io: S,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Self, rustls::Error> {
+        let tls = ClientConnection::new(config, name)?;
+        Ok(Self::new(io, tls.into()))
+    }
+
+    pub(crate) fn server(io: S, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        let tls = ServerConnection::new(config)?;
+        Ok(Self::new(io, tls.into()))
+    }
+
+    const fn new(io: S, tls: Connection) -> Self {
+        Self {
+            io,
+            tls,
+            unflushed: false,
+            write_waits: false,
+            ended: false,
+            shut_down: false,
+        }
+    }
+
+    /// The transport below.
+    pub(crate) const fn get_ref(&self) -> &S {
+        &self.io
+    }
+}
+
+impl<S: Transport> TlsStream<S> {
+    /// Runs the handshake to its end. Ready once our part of it has left, too.
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_flush(cx))?;
+            if !self.tls.is_handshaking() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.receive(cx))?;
+            if self.ended && self.tls.is_handshaking() {
+                let left = "the peer left before TLS was agreed on";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, left)));
+            }
+        }
+    }
+
+    /// Reads once from the transport below, and decrypts what came.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut below = Below {
+            io: &mut self.io,
+            cx,
+        };
+        self.ended = ready!(poll(self.tls.read_tls(&mut below)))? == 0;
+        let processed = self.tls.process_new_packets();
+        self.answer(cx);
+        match processed {
+            Ok(_) => Poll::Ready(Ok(())),
+            Err(error) => {
+                self.ended = true;
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)))
+            }
+        }
+    }
+
+    /// What came may have to be answered: by a part of the handshake, new keys, or an alert. Whether that leaves
+    /// now is no concern of a read. A call that writes and waits sends it as well, and may not be overtaken: a
+    /// transport that takes something from a read would not wake that call any more.
+    fn answer(&mut self, cx: &mut Context<'_>) {
+        if !self.write_waits && self.tls.wants_write() {
+            let _ = self.flush(cx);
+        }
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        if self.unflushed {
+            ready!(self.io.poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what is encrypted.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.tls.wants_write() {
+            let mut below = Below {
+                io: &mut self.io,
+                cx,
+            };
+            if ready!(poll(self.tls.write_tls(&mut below)))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unflushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> Transport for TlsStream<S> {
+    type Clock = S::Clock;
+
+    fn clock(&self) -> S::Clock {
+        self.io.clock()
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.tls.is_handshaking() {
+            ready!(self.poll_handshake(cx))?;
+        }
+        self.answer(cx);
+        // Tickets and the like give nothing to read. Once there is something, the transport is not read from
+        // again before that was taken.
+        while !self.ended && self.tls.wants_read() {
+            ready!(self.receive(cx))?;
+        }
+        // It fails if the transport has ended without a close_notify (RFC 8446 §6.1).
+        poll(self.tls.reader().read(buf))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    /// Takes as much as rustls keeps, which is 64 KiB. It is taken even if nothing leaves yet.
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.tls.is_handshaking() {
+            ready!(self.poll_handshake(cx))?;
+        }
+        loop {
+            let taken = self.tls.writer().write_vectored(bufs)?;
+            let sent = self.poll_send(cx)?;
+            self.write_waits = sent.is_pending();
+            if taken > 0 {
+                return Poll::Ready(Ok(taken));
+            }
+            ready!(sent);
+        }
+    }
+
+    /// Pieces are encrypted to records as if they were one.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.flush(cx);
+        self.write_waits = flushed.is_pending();
+        flushed
+    }
+
+    /// Sends a close_notify, and then ends our direction of the transport below.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.shut_down {
+            // RFC 8446 §6.1: "Each party MUST send a "close_notify" alert before closing its write side".
+            self.tls.send_close_notify();
+            self.shut_down = true;
+        }
+        // That flushes, too.
+        ready!(self.poll_send(cx))?;
+        self.io.poll_shutdown(cx)
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        Self: 'static,
+    {
+        self.io.peer_addr()
+    }
+
+    fn tls(&self) -> Option<&CommonState> {
+        Some(&self.tls)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TlsStream").field(&self.io).finish()
+    }
+}
+
+/// The transport below, as rustls reads and writes it: where it has to wait it fails with `WouldBlock`.
+struct Below<'a, 'b, S> {
+    io: &'a mut S,
+    cx: &'a mut Context<'b>,
+}
+
+impl<S: Transport> Read for Below<'_, '_, S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        result(self.io.poll_read(self.cx, buf))
+    }
+}
+
+impl<S: Transport> Write for Below<'_, '_, S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        result(self.io.poll_write(self.cx, buf))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.io.is_write_vectored() {
+            return result(self.io.poll_write_vectored(self.cx, bufs));
+        }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        self.write(first.map_or(&[], |buf| buf))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        result(self.io.poll_flush(self.cx))
+    }
+}
+
+fn result<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+    match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+fn poll<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
