@@ -8,7 +8,7 @@ use bowline_benches::{Report, is_whole, median};
 use bytes::Buf;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use proto::{
-    Config, Connection, EntropyError, Event, Instant, Message, Negotiated, Role,
+    Config, Connection, EntropyError, Event, Message, Negotiated, Role,
     deflate::{Agreed, Deflate},
 };
 
@@ -166,7 +166,7 @@ fn connection(role: Role, options: Option<Deflate>) -> Connection {
         send: options.send,
         recv: options.recv,
     });
-    Connection::new(role, negotiated, &Arc::new(config), Instant::EPOCH)
+    Connection::new(role, negotiated, &Arc::new(config))
 }
 
 fn write(conn: &mut Connection, message: &Message, mut write: impl FnMut(&[u8])) {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use bytes::Buf;
 use proto::{
-    Connection, Instant,
+    Connection,
     handshake::{Client, Exchange, Request, Server},
 };
 
@@ -34,7 +34,7 @@ pub(crate) const REQUEST: &[u8] = b"GET /chat?room=7 HTTP/1.1\r\n\
 pub(crate) fn server() -> Box<dyn FnMut()> {
     let config = config();
     Box::new(move || {
-        let mut server = Server::new(&config, Instant::EPOCH);
+        let mut server = Server::new(&config);
         receive(server.exchange(), REQUEST);
         black_box(answer(&mut server).transmit());
     })
@@ -42,17 +42,17 @@ pub(crate) fn server() -> Box<dyn FnMut()> {
 
 fn answer(server: &mut Server) -> Connection {
     let incoming = server.poll().expect("it is valid");
-    incoming.expect("it is whole").open(Instant::EPOCH)
+    incoming.expect("it is whole").open()
 }
 
 pub(crate) fn client() -> Box<dyn FnMut()> {
     let ours = config();
     let ask = move || {
         let request = Request::new(HOST, PATH).expect("it is valid");
-        Client::new(request, &ours, Instant::EPOCH).expect("it is valid")
+        Client::new(request, &ours).expect("it is valid")
     };
     // The key is always the same, and so is the answer.
-    let mut server = Server::new(&config(), Instant::EPOCH);
+    let mut server = Server::new(&config());
     receive(server.exchange(), &output(ask().exchange()));
     let mut connection = answer(&mut server);
     let response = connection.transmit().expect("an answer").chunk().to_vec();
@@ -60,9 +60,6 @@ pub(crate) fn client() -> Box<dyn FnMut()> {
         let mut client = ask();
         black_box(output(client.exchange()));
         receive(client.exchange(), &response);
-        // It opens when it is told the time.
-        assert!(client.poll().expect("it is valid").is_none());
-        client.exchange().handle_timeout(Instant::EPOCH);
         black_box(client.poll().expect("it is valid").expect("it is whole"));
     })
 }

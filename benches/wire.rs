@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use proto::{
-    Config, Connection, EntropyError, Event, Instant, Kind, Message, Negotiated, Outgoing,
-    Receiver, RecvBuf, Role, Sender, Transmit,
+    Config, Connection, EntropyError, Event, Kind, Message, Negotiated, Outgoing, Receiver,
+    RecvBuf, Role, Sender, Transmit,
     frame::{Header, OpCode},
     mask,
 };
@@ -70,8 +70,7 @@ pub(crate) struct End {
 impl End {
     pub(crate) fn new(role: Role) -> Self {
         let config = config();
-        let (rx, tx) =
-            Connection::new(role, Negotiated::default(), &config, Instant::EPOCH).split();
+        let (rx, tx) = Connection::new(role, Negotiated::default(), &config).split();
         Self {
             rx,
             tx,

@@ -19,7 +19,7 @@ mod steps;
 pub(crate) use loan::release as release_loan;
 pub(crate) use parked::Call;
 use parked::Parked;
-use steps::tell;
+use steps::meet;
 
 /// After so many bytes without waiting, other tasks get a turn.
 const MAX_BYTES: u16 = u16::MAX;
@@ -313,10 +313,10 @@ impl<T: Timer> Input<T> {
                     output.rested();
                 }
                 let _ = output.poll(cx);
-                tell(rx, output);
+                meet(rx, output);
                 output.shut_down_behind_close(cx);
                 let open = !rx.is_closing() && output.is_open();
-                (rx.is_done(output.is_done()), open, output.tx.poll_timeout())
+                (rx.is_done(), open, output.tx.poll_timeout())
             });
             if done {
                 return self.finish(output, cx);
@@ -333,9 +333,9 @@ impl<T: Timer> Input<T> {
         }
     }
 
-    /// The connection was ended at once, on purpose.
-    pub(crate) fn abort(&mut self) {
-        self.rx.abort();
+    /// The connection was ended at once, on purpose, by the sending direction.
+    pub(crate) fn abort<S>(&mut self, output: &mut Output<S>) {
+        self.rx.meet(&mut output.tx);
         self.parked = None;
     }
 }

@@ -34,7 +34,7 @@ pub fn accept<S: Transport>(
     config: &Arc<Config>,
 ) -> impl Future<Output = Result<Incoming<S>, HandshakeError>> {
     Box::pin(async move {
-        let mut server = Server::new(config, io.clock().now());
+        let mut server = Server::new(config);
         let mut link = Box::new(Link::new(io));
         let error = loop {
             match server.poll() {
@@ -77,7 +77,7 @@ impl<S: Transport> WebSocket<S> {
         role: Role,
         config: &Arc<Config>,
     ) -> Self {
-        let mut connection = Connection::new(role, negotiated, config, io.clock().now());
+        let mut connection = Connection::new(role, negotiated, config);
         if connection.receive(leftover) < leftover.len() {
             connection.handle_error(Lost::Failed);
         }
@@ -131,7 +131,7 @@ impl<S: Transport> Incoming<S> {
         extra: Headers,
     ) -> Result<WebSocket<S>, NotAccepted<S>> {
         let Self { incoming, link } = self;
-        let connection = match incoming.accept(subprotocol, extra, link.clock.now()) {
+        let connection = match incoming.accept(subprotocol, extra) {
             Ok(connection) => connection,
             Err(handshake::NotAccepted { error, incoming }) => {
                 let incoming = Box::new(Self { incoming, link });
@@ -144,7 +144,7 @@ impl<S: Transport> Incoming<S> {
     /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
     /// which cannot fail.
     pub async fn open(self) -> WebSocket<S> {
-        let connection = self.incoming.open(self.link.clock.now());
+        let connection = self.incoming.open();
         Box::pin(self.link.open(connection)).await
     }
 

@@ -43,14 +43,8 @@ pub(crate) struct Output<S> {
     turns: Option<Box<Turns>>,
     /// A guard owns the outgoing message.
     pub(crate) guarded: bool,
-    /// The peer's Close was received.
-    pub(crate) peer_closed: bool,
-    /// Our direction of the transport is to end behind our Close.
-    pub(crate) wants_shutdown: bool,
     /// Nobody receives any more.
     pub(crate) reader_gone: bool,
-    /// We ended it at once, on purpose.
-    pub(crate) aborted: bool,
     /// How often somebody asked for output before others had a turn.
     asked: u8,
     /// How often something was written before that.
@@ -88,10 +82,7 @@ impl<S> Output<S> {
             error: None,
             turns: None,
             guarded: false,
-            peer_closed: false,
-            wants_shutdown: false,
             reader_gone: false,
-            aborted: false,
             asked: 0,
             writes: 0,
         }
@@ -184,11 +175,6 @@ impl<S> Output<S> {
         sent
     }
 
-    /// Whether our Close has left, or never will.
-    pub(crate) fn is_done(&self) -> bool {
-        self.tx.is_closed() || self.tx.end().is_some()
-    }
-
     /// Whether a Close went both ways.
     pub(crate) fn is_clean(&self) -> bool {
         self.closed.as_ref().is_some_and(|closed| closed.clean)
@@ -196,7 +182,7 @@ impl<S> Output<S> {
 
     /// Whether neither we nor the transport have begun to end the connection.
     pub(crate) fn is_open(&self) -> bool {
-        !self.aborted && !self.tx.is_closing()
+        !self.tx.is_closing()
     }
 
     /// Why a message cannot be sent: what ended the connection explains more than that it is closed.
@@ -303,7 +289,7 @@ impl<S: Transport> Output<S> {
         };
         match polled {
             Poll::Ready(Ok(len @ 1..)) => Poll::Ready(Ok(len)),
-            Poll::Pending if !self.peer_closed && self.tx.end().is_none() => Poll::Pending,
+            Poll::Pending if !self.tx.is_peer_closed() && self.tx.end().is_none() => Poll::Pending,
             polled => self.read_end(polled),
         }
     }
@@ -313,7 +299,9 @@ impl<S: Transport> Output<S> {
     fn read_end(&mut self, polled: Poll<io::Result<usize>>) -> Poll<Result<usize, RecvError>> {
         let end = match polled {
             // Nothing more is to come, and the peer waits for the end.
-            Poll::Pending if self.peer_closed && self.ends_when_dropped() => Some(Lost::Eof),
+            Poll::Pending if self.tx.is_peer_closed() && self.ends_when_dropped() => {
+                Some(Lost::Eof)
+            }
             Poll::Pending => None,
             Poll::Ready(Ok(_)) => Some(Lost::Eof),
             Poll::Ready(Err(error)) => {
@@ -333,19 +321,14 @@ impl<S: Transport> Output<S> {
 }
 
 impl<S: Transport> Output<S> {
-    /// Ends the transport because a deadline has passed. That is no failure once both Closes are over:
-    /// then the peer has only left the transport open.
+    /// Ends the transport because a deadline has passed.
     pub(crate) fn time_out(&mut self, cx: &mut Context<'_>, deadline: Deadline) {
         match deadline {
             // The transport has given no sign of life, or takes nothing.
             Deadline::Pong | Deadline::Write => {}
             _ => drop(self.poll_shutdown(cx)),
         }
-        if self.peer_closed && self.tx.is_closed() {
-            self.tx.handle_end(RecvError::Lost(Lost::Eof));
-        } else {
-            self.fail(RecvError::TimedOut(deadline));
-        }
+        self.fail(RecvError::TimedOut(deadline));
         self.io = None;
     }
 
@@ -353,12 +336,11 @@ impl<S: Transport> Output<S> {
     /// transport takes that now.
     pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
         if self.io.is_some() {
-            self.aborted = true;
             self.closed
                 .get_or_insert_with(|| Box::new(Closed::abnormal(Initiator::Local, None)));
             let _ = self.poll_shutdown(cx);
         }
-        self.tx.handle_end(RecvError::Lost(Lost::Failed));
+        self.tx.abort();
         self.io = None;
     }
 

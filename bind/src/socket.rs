@@ -264,8 +264,8 @@ impl<S: Transport> WebSocket<S> {
 
     /// Ends the connection and the transport at once, without a Close.
     pub fn abort(&mut self) {
-        self.input.abort();
         self.with_output(Output::abort);
+        self.input.abort(&mut self.output);
     }
 
     /// How the connection ended, as far as that is known: from when a call has received the peer's Close, or

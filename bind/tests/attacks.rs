@@ -380,7 +380,7 @@ fn agreed() -> Agreed {
 fn connection(config: Config, deflate: Option<Agreed>) -> Connection {
     let mut negotiated = Negotiated::default();
     negotiated.deflate = deflate;
-    Connection::new(Role::Server, negotiated, &Arc::new(config), Instant::EPOCH)
+    Connection::new(Role::Server, negotiated, &Arc::new(config))
 }
 
 impl Socket {

@@ -15,7 +15,7 @@ use std::{future::poll_fn, pin::Pin};
 
 use bowline_bind::{
     Error, Transport, WebSocket,
-    proto::{Connection, ControlPayload, Deadline, Instant, Kind, Message, Negotiated, Role},
+    proto::{Connection, ControlPayload, Deadline, Kind, Message, Negotiated, Role},
 };
 use support::*;
 
@@ -271,12 +271,7 @@ fn a_transport_whose_reads_wait_for_writes() {
     let world = World::default();
     let (a, b) = pipe(&world, 64);
     let knotted = |inner, role| {
-        let connection = Connection::new(
-            role,
-            Negotiated::default(),
-            &Arc::new(config()),
-            Instant::EPOCH,
-        );
+        let connection = Connection::new(role, Negotiated::default(), &Arc::new(config()));
         WebSocket::new(
             connection,
             Knotted {

@@ -12,7 +12,7 @@ use bowline_bind::{
     accept, connect_over,
 };
 use proto::{
-    Config, Connection, ControlPayload, Event, Instant, Message, Negotiated, Role,
+    Config, Connection, ControlPayload, Event, Message, Negotiated, Role,
     deflate::{Agreed, Deflate, Window},
     handshake::Headers,
 };
@@ -80,7 +80,7 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
         world.clone().spawn(async move {
             let sides = (side, other);
             if !handshake {
-                let connection = Connection::new(role, negotiated, &config, Instant::EPOCH);
+                let connection = Connection::new(role, negotiated, &config);
                 let socket = WebSocket::new(connection, io);
                 converse(&world, Some(socket), plan, sides).await;
             } else if role == Role::Server {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use proto::{
-    Config, Connection, Event, Instant, Kind, Message, Negotiated, ProtocolError, RecvError, Role,
+    Config, Connection, Event, Kind, Message, Negotiated, ProtocolError, RecvError, Role,
     deflate::{Agreed, Deflate, Window},
     frame::{Header, OpCode},
     mask,
@@ -58,7 +58,7 @@ fn check_any(input: &mut Unstructured<'_>) -> Result<()> {
         send: window,
         recv: window,
     });
-    let mut connection = Connection::new(role, negotiated, &config, Instant::EPOCH);
+    let mut connection = Connection::new(role, negotiated, &config);
 
     let (expected, fault) = model(&sent, takeover, max);
     if in_chunks {
@@ -262,7 +262,7 @@ fn check_round_trip(input: &mut Unstructured<'_>) -> Result<()> {
     let connection = |role, send, recv| {
         let mut negotiated = Negotiated::default();
         negotiated.deflate = Some(Agreed { send, recv });
-        Connection::new(role, negotiated, &config, Instant::EPOCH)
+        Connection::new(role, negotiated, &config)
     };
     let other = match role {
         Role::Client => Role::Server,

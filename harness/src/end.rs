@@ -81,7 +81,7 @@ impl End {
             loan: Some(RecvBuf::new(16 << 10)),
             now,
             outbox: Outbox::new(role, config, window),
-            watch: Watch::new(config, now),
+            watch: Watch::new(),
             streaming: None,
             state: State::Open,
             closing: false,
@@ -176,17 +176,18 @@ impl End {
     }
 
     pub(crate) fn close(&mut self, frame: Option<CloseFrame>) {
-        if self.state() == State::Closed {
-            return;
+        match self.state() {
+            State::Open => drop(self.initiator.get_or_insert(Initiator::Local)),
+            State::Closing => {}
+            State::Closed => return,
         }
         if !self.closing {
             self.outbox.closes(frame.as_ref(), false);
         }
         self.closing = true;
-        self.initiator.get_or_insert(Initiator::Local);
         either!(self, conn => conn.close(frame), (rx, tx) => {
             tx.close(frame);
-            rx.handle_closing();
+            rx.meet(tx);
         });
         self.watch.closing();
         self.check();
@@ -196,8 +197,8 @@ impl End {
         self.initiator.get_or_insert(Initiator::Local);
         (self.closing, self.aborted) = (true, true);
         either!(self, conn => conn.abort(), (rx, tx) => {
-            rx.abort();
-            tx.handle_end(RecvError::Lost(Lost::Failed));
+            tx.abort();
+            rx.meet(tx);
         });
         assert_eq!(self.state(), State::Closed);
         self.watch.ended(true);
@@ -311,7 +312,7 @@ impl End {
             true => rx.poll_chunk(),
             false => rx.poll_event().map(|event| event.map(whole)),
         });
-        self.settle();
+        self.meet();
         if !matches!(polled, Ok(None)) {
             assert!(
                 self.terminal.is_none(),
@@ -402,12 +403,6 @@ impl End {
             _ => Initiator::Local,
         };
         self.initiator.get_or_insert(by);
-        // What driving the halves apart leaves to the driver.
-        if let Halves::Apart(halves) = &mut self.halves
-            && halves.0.is_done(false)
-        {
-            halves.1.handle_end(error);
-        }
     }
 
     /// One write of at most `most` bytes, in one slice or in several, and what it said.
@@ -436,16 +431,11 @@ impl End {
             assert!(!part.is_empty() || most == 0, "an empty write");
             transmit.advance(part.len());
         }
-        if let Halves::Apart(halves) = &mut self.halves
-            && let Some(end @ RecvError::Entropy) = halves.1.end()
-        {
-            halves.0.handle_end(end);
-        }
         if dry {
             self.closing |= self.state() == State::Closed;
         }
         either!(self, conn => conn.handle_sent(flushed), (rx, tx) => tx.handle_sent(flushed));
-        self.settle();
+        self.meet();
         let pings = self.outbox.keep_alives();
         let said = self.outbox.wrote(&part);
         let pinged = self.outbox.keep_alives() > pings;
@@ -491,14 +481,10 @@ impl End {
         let before = self.state();
         self.timed |= before == State::Closing;
         either!(self, conn => conn.handle_timeout(now), (rx, tx) => {
-            if let Err(deadline) = rx.handle_timeout(now) {
-                tx.handle_end(RecvError::TimedOut(deadline));
-            }
-            if let Err(deadline) = tx.handle_timeout(now) {
-                rx.handle_end(RecvError::TimedOut(deadline));
-            }
+            let _ = rx.handle_timeout(now);
+            let _ = tx.handle_timeout(now);
         });
-        self.settle();
+        self.meet();
         if before == State::Open && self.state() != State::Open {
             self.watch.closing();
             self.closing = true;
@@ -529,7 +515,7 @@ impl End {
 
     pub(crate) fn state(&mut self) -> State {
         either!(self, conn => conn.state(), (rx, tx) => {
-            if rx.is_done(tx.is_closed() || tx.end().is_some()) {
+            if rx.is_done() {
                 State::Closed
             } else if rx.is_closing() || tx.is_closing() {
                 State::Closing
@@ -542,30 +528,19 @@ impl End {
     pub(crate) fn wants_shutdown(&mut self) -> bool {
         let closed = self.state() == State::Closed;
         either!(self, conn => conn.wants_shutdown(), (rx, tx) => {
-            closed || rx.wants_shutdown() && tx.is_closed()
+            closed || tx.wants_shutdown()
         })
     }
 
     pub(crate) fn closed(&mut self) -> Option<Closed> {
         either!(self, conn => conn.closed(), (rx, tx) => {
-            let done = rx.is_done(tx.is_closed() || tx.end().is_some());
-            done.then(|| rx.closed(tx.is_closed())).flatten()
+            rx.closed().filter(|_| rx.is_done())
         })
     }
 
-    /// What passes from one half to the other.
-    fn settle(&mut self) {
+    fn meet(&mut self) {
         if let Halves::Apart(halves) = &mut self.halves {
-            let (rx, tx) = &mut **halves;
-            if let Some(control) = rx.poll_control() {
-                tx.handle_control(control);
-            }
-            if let Some(payload) = tx.poll_ping() {
-                rx.handle_ping_left(payload);
-            }
-            if tx.is_closed() {
-                rx.handle_close_sent();
-            }
+            halves.0.meet(&mut halves.1);
         }
     }
 

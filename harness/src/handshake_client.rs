@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use proto::{
-    Config, Connection, Event, Instant, RecvError,
+    Config, Connection, Event, RecvError,
     handshake::{Client, HandshakeError, Headers, Request, Response},
 };
 
@@ -94,7 +94,7 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
         let pushed = request.headers_mut().push("Sec-WebSocket-Protocol", offers);
         pushed.expect("a valid field");
     }
-    let mut client = Client::new(request, &config, Instant::EPOCH).expect("a valid handshake");
+    let mut client = Client::new(request, &config).expect("a valid handshake");
     let mut written = Vec::new();
     transport::take_output(client.exchange(), &mut written);
     let mut rest = bytes;
@@ -119,13 +119,7 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
 
 /// What there is to tell, if there is.
 fn poll(client: &mut Client, rest: &[u8], cuts: Cuts) -> Option<Outcome> {
-    let mut polled = client.poll();
-    let due = client.exchange().poll_timeout();
-    if matches!(polled, Ok(None)) && due.is_some_and(|at| at <= Instant::EPOCH) {
-        client.exchange().handle_timeout(Instant::EPOCH);
-        polled = client.poll();
-    }
-    let outcome = match polled {
+    let outcome = match client.poll() {
         Ok(None) => return None,
         Ok(Some((response, connection))) => Outcome {
             open: Some(converse(response, connection, rest, cuts)),

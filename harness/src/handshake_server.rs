@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use proto::{
-    Config, Connection, Event, Instant, RecvError,
+    Config, Connection, Event, RecvError,
     handshake::{Exchange, HandshakeError, Headers, Response, Server},
 };
 
@@ -87,7 +87,7 @@ fn config(options: &Options) -> Config {
 
 fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
     let config = Arc::new(config(options));
-    let mut server = Server::new(&config, Instant::EPOCH);
+    let mut server = Server::new(&config);
     let mut outcome = Outcome {
         request: None,
         error: None,
@@ -152,13 +152,13 @@ fn answer(
     );
     check_origin(&incoming);
     let connection = match options.answer {
-        Answer::Open => incoming.open(Instant::EPOCH),
+        Answer::Open => incoming.open(),
         Answer::Accept => {
             let picked = incoming.pick_subprotocol(&SUPPORTED).map(str::to_owned);
             let mut extra = Headers::new();
             extra.push("Set-Cookie", "a=b").expect("a valid field");
             incoming
-                .accept(picked.as_deref(), extra, Instant::EPOCH)
+                .accept(picked.as_deref(), extra)
                 .expect("it was offered")
         }
         Answer::Refuse => {

@@ -2,24 +2,20 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use proto::{
-    Config, Connection, Instant,
+    Config, Connection,
     deflate::{Agreed, Window},
     handshake::{Client, Exchange, Request, Server},
 };
 
 /// A client and a server whose opening handshake is done; `None` if they did not come to terms.
-pub(crate) fn open(
-    client: &Arc<Config>,
-    server: &Arc<Config>,
-    now: Instant,
-) -> Option<(Connection, Connection)> {
+pub(crate) fn open(client: &Arc<Config>, server: &Arc<Config>) -> Option<(Connection, Connection)> {
     let request = Request::new("a.test", "/").unwrap();
     let (offers, asks) = (client.deflate.is_some(), server.deflate.is_some());
-    let mut client = Client::new(request, client, now).ok()?;
-    let mut server = Server::new(server, now);
+    let mut client = Client::new(request, client).ok()?;
+    let mut server = Server::new(server);
     pass(client.exchange(), server.exchange());
     let incoming = server.poll().unwrap().expect("a whole request");
-    let mut server = incoming.open(now);
+    let mut server = incoming.open();
     let mut answer = Vec::new();
     while let Some(output) = server.transmit() {
         answer.extend_from_slice(output.chunk());
@@ -27,10 +23,6 @@ pub(crate) fn open(
         server.handle_sent(true);
     }
     receive(client.exchange(), &answer);
-    if client.poll().ok()?.is_some() {
-        panic!("a connection whose beginning is not known");
-    }
-    client.exchange().handle_timeout(now);
     let (_, client) = client.poll().ok()?.expect("a whole response");
     match (client.deflate(), server.deflate()) {
         (Some(ours), Some(theirs)) => {

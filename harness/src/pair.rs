@@ -77,7 +77,7 @@ impl Pair {
         };
         let configs = [config(), config()];
         let now = Instant::EPOCH;
-        let (client, server) = opening::open(&configs[0], &configs[1], now)?;
+        let (client, server) = opening::open(&configs[0], &configs[1])?;
         let capacity = choices.of(&[usize::MAX, 64 << 10, 4096, 300]);
         // Over a link that is narrow and long nothing would end in time.
         let delay = match capacity {

@@ -24,6 +24,7 @@ pub(crate) struct Watch {
 
 #[derive(Default, Debug)]
 enum KeepAlive {
+    /// It begins when the time is told.
     #[default]
     New,
     /// Looks at that time whether something was heard.
@@ -57,10 +58,8 @@ impl Since {
 }
 
 impl Watch {
-    pub(crate) fn new(config: &Config, now: Instant) -> Self {
-        let at = config.keep_alive.and_then(|after| now.checked_add(after));
+    pub(crate) fn new() -> Self {
         Self {
-            keep_alive: KeepAlive::Listening(at),
             polled: true,
             ..Self::default()
         }

@@ -43,10 +43,10 @@ fn serve(mut socket: TcpStream, config: &Arc<Config>) -> Result<Option<Closed>, 
     // The socket keeps the write deadline: a write fails if nothing leaves for so long.
     socket.set_write_timeout(config.write_timeout)?;
     socket.set_nodelay(true)?;
-    let mut server = Server::new(config, now());
+    let mut server = Server::new(config);
     let mut connection = loop {
         match server.poll() {
-            Ok(Some(incoming)) => break incoming.open(now()),
+            Ok(Some(incoming)) => break incoming.open(),
             // A request that is not valid is answered, too.
             _ if server.exchange().is_done() => return Ok(None),
             _ => turn!(server.exchange(), socket, now),

@@ -58,11 +58,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection whose opening handshake is complete. `now` is when it began.
-    pub fn new(role: Role, negotiated: Negotiated, config: &Arc<Config>, now: Instant) -> Self {
+    /// A connection whose opening handshake is complete. Its deadlines begin when it is first told the time.
+    pub fn new(role: Role, negotiated: Negotiated, config: &Arc<Config>) -> Self {
         let (inflater, deflater) = deflate::codec(&negotiated, config);
         Self {
-            rx: Receiver::new(role, config, inflater, now),
+            rx: Receiver::new(role, config, inflater),
             tx: Sender::new(role, config, deflater),
             #[cfg(feature = "deflate")]
             deflate: negotiated.deflate,
@@ -106,24 +106,17 @@ impl Connection {
     /// itself holds nothing back.
     pub fn handle_sent(&mut self, flushed: bool) {
         self.tx.handle_sent(flushed);
-        if let Some(payload) = self.tx.poll_ping() {
-            self.rx.handle_ping_left(payload);
-        }
-        if self.tx.is_closed() {
-            self.rx.handle_close_sent();
-        }
+        self.rx.meet(&mut self.tx);
     }
 
     /// Time has passed: call it when [`poll_timeout`](Self::poll_timeout) says so, after one more
     /// attempt to read.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let Err(deadline) = self.rx.handle_timeout(now) {
-            self.tx.handle_end(RecvError::TimedOut(deadline));
-        }
-        if let Err(deadline) = self.tx.handle_timeout(now) {
-            self.rx.handle_end(RecvError::TimedOut(deadline));
-        }
-        self.settle();
+        // A deadline of either ends both, when they meet.
+        let _ = self.rx.handle_timeout(now);
+        self.rx.meet(&mut self.tx);
+        let _ = self.tx.handle_timeout(now);
+        self.rx.meet(&mut self.tx);
     }
 
     /// Queues a whole message; see [`Sender::send`].
@@ -151,27 +144,27 @@ impl Connection {
     pub fn close(&mut self, frame: Option<CloseFrame>) {
         if self.state() != State::Closed {
             self.tx.close(frame);
-            self.rx.handle_closing();
+            self.rx.meet(&mut self.tx);
         }
     }
 
     /// Ends the connection at once, without a Close: drop the transport.
     pub fn abort(&mut self) {
-        self.rx.abort();
-        self.tx.handle_end(RecvError::Lost(Lost::Failed));
+        self.tx.abort();
+        self.rx.meet(&mut self.tx);
     }
 
     /// The next whole message or control frame; see [`Receiver::poll_event`].
     pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
         let event = self.rx.poll_event();
-        self.settle();
+        self.rx.meet(&mut self.tx);
         event
     }
 
     /// The next piece of a message, or control frame; see [`Receiver::poll_chunk`].
     pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
         let event = self.rx.poll_chunk();
-        self.settle();
+        self.rx.meet(&mut self.tx);
         event
     }
 
@@ -189,10 +182,9 @@ impl Connection {
     /// What to write to the transport; see [`Sender::transmit`]. Call
     /// [`handle_sent`](Self::handle_sent) after it.
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
+        // It may fail, for want of randomness.
         self.tx.fill();
-        if let Some(end @ RecvError::Entropy) = self.tx.end() {
-            self.rx.handle_end(end);
-        }
+        self.rx.meet(&mut self.tx);
         self.tx.transmit()
     }
 
@@ -211,10 +203,7 @@ impl Connection {
 
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
-        if self
-            .rx
-            .is_done(self.tx.is_closed() || self.tx.end().is_some())
-        {
+        if self.rx.is_done() {
             State::Closed
         } else if self.rx.is_closing() || self.tx.is_closing() {
             State::Closing
@@ -225,14 +214,12 @@ impl Connection {
 
     /// Whether to end our direction of the transport now.
     pub fn wants_shutdown(&self) -> bool {
-        self.state() == State::Closed || self.rx.wants_shutdown() && self.tx.is_closed()
+        self.state() == State::Closed || self.tx.wants_shutdown()
     }
 
     /// How the connection ended; `None` before [`State::Closed`].
     pub fn closed(&self) -> Option<Closed> {
-        (self.state() == State::Closed)
-            .then(|| self.rx.closed(self.tx.is_closed()))
-            .flatten()
+        self.rx.closed().filter(|_| self.rx.is_done())
     }
 
     /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
@@ -251,27 +238,10 @@ impl Connection {
         self.rx.latency()
     }
 
-    /// The two directions, to be driven apart.
-    ///
-    /// The driver of the receiver hands on five things: [`Receiver::poll_control`] to
-    /// [`Sender::handle_control`]; [`Sender::poll_ping`] to [`Receiver::handle_ping_left`]; the end
-    /// of either (a `handle_timeout` that fails, [`Sender::end`]) to the other's `handle_end`; a
-    /// Close that the sender began to [`Receiver::handle_closing`]; and that this Close has left
-    /// ([`Sender::is_closed`]) to [`Receiver::handle_close_sent`].
+    /// The two directions, to be driven apart. What each has to know of the other passes when they meet:
+    /// see [`Receiver::meet`].
     pub fn split(self) -> (Receiver, Sender) {
         (self.rx, self.tx)
-    }
-
-    fn settle(&mut self) {
-        if let Some(control) = self.rx.poll_control() {
-            self.tx.handle_control(control);
-        }
-        if self.tx.is_closed() {
-            self.rx.handle_close_sent();
-        }
-        if let Some(end) = self.rx.end() {
-            self.tx.handle_end(end);
-        }
     }
 }
 

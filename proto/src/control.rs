@@ -2,13 +2,12 @@ use alloc::boxed::Box;
 
 use crate::{CloseFrame, ControlPayload};
 
-/// What a [`Receiver`](crate::Receiver) owes the peer, on its way to the
-/// [`Sender`](crate::Sender): at most one Ping, one Pong and one Close.
+/// What a [`Receiver`](crate::Receiver) owes the peer, on its way to the [`Sender`](crate::Sender), which
+/// gets it when both meet: at most one Ping, one Pong and one Close.
 ///
 /// It takes memory only while something is owed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[must_use = "hand it to the sender"]
-pub struct Control(Option<Box<Slots>>);
+pub(crate) struct Control(Option<Box<Slots>>);
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Slots {
@@ -20,7 +19,7 @@ pub(crate) struct Slots {
 impl Control {
     /// Whether nothing is owed.
     #[inline]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 

@@ -98,8 +98,8 @@
 //! # let (mut a, mut b) = (End(down.clone(), up.clone()), End(up, down));
 //! # let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
 //! # let now = Instant::EPOCH;
-//! # let mut client = Connection::new(Role::Client, Negotiated::default(), &config, now);
-//! # let mut server = Connection::new(Role::Server, Negotiated::default(), &config, now);
+//! # let mut client = Connection::new(Role::Client, Negotiated::default(), &config);
+//! # let mut server = Connection::new(Role::Server, Negotiated::default(), &config);
 //! # let text = Message::from("a message of more than seven bytes");
 //! # client.send(text.clone()).unwrap();
 //! # client.close(Some(CloseCode::NORMAL.into()));
@@ -113,7 +113,7 @@
 //! # assert_eq!(events, [Event::Data(text), Event::Close(Some(CloseCode::NORMAL.into()))]);
 //! # assert!(server.wants_shutdown() && !client.wants_shutdown());
 //! # // A peer that takes nothing, and says nothing.
-//! # let mut lonely = Connection::new(Role::Server, Negotiated::default(), &config, now);
+//! # let mut lonely = Connection::new(Role::Server, Negotiated::default(), &config);
 //! # lonely.send("x".repeat(100)).unwrap();
 //! # assert_eq!(next_event(&mut lonely, &mut b, now), Ok(None));
 //! # let later = lonely.poll_timeout().unwrap();
@@ -149,7 +149,7 @@
 //! use std::sync::Arc;
 //!
 //! use bowline_proto::{
-//!     Config, Connection, Instant,
+//!     Config, Connection,
 //!     handshake::{Client, Exchange, HandshakeError, Request, Response, Server},
 //! };
 //!
@@ -157,13 +157,12 @@
 //! fn accept(
 //!     config: &Arc<Config>,
 //!     mut serve: impl FnMut(&mut Exchange),
-//!     now: impl Fn() -> Instant,
 //! ) -> Result<Connection, HandshakeError> {
-//!     let mut server = Server::new(config, now());
+//!     let mut server = Server::new(config);
 //!     loop {
 //!         match server.poll() {
 //!             // Decide, however long that takes: `accept`, `open` or `refuse`.
-//!             Ok(Some(incoming)) => return Ok(incoming.open(now())),
+//!             Ok(Some(incoming)) => return Ok(incoming.open()),
 //!             Ok(None) => serve(server.exchange()),
 //!             Err(error) => {
 //!                 // The client is told what is wrong.
@@ -180,9 +179,8 @@
 //!     request: Request,
 //!     config: &Arc<Config>,
 //!     mut serve: impl FnMut(&mut Exchange),
-//!     now: impl Fn() -> Instant,
 //! ) -> Result<(Response, Connection), Box<dyn std::error::Error>> {
-//!     let mut client = Client::new(request, config, now())?;
+//!     let mut client = Client::new(request, config)?;
 //!     loop {
 //!         match client.poll()? {
 //!             Some(open) => return Ok(open),
@@ -207,21 +205,21 @@
 //! #             input = &input[len..];
 //! #             if len > 0 { exchange.handle_input(len) } else { exchange.handle_eof() }
 //! #         }
-//! #         exchange.handle_timeout(Instant::EPOCH);
+//! #         exchange.handle_timeout(bowline_proto::Instant::EPOCH);
 //! #     }
 //! # };
 //! # let output = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
 //! # let request = Request::new("a.test", "/").unwrap();
-//! # let ended = connect(request, &config, script(b"", output.clone()), || Instant::EPOCH);
+//! # let ended = connect(request, &config, script(b"", output.clone()));
 //! # assert!(ended.is_err());
 //! # assert!(output.borrow().starts_with(b"GET / HTTP/1.1\r\nHost: a.test\r\n"));
 //! # output.borrow_mut().clear();
 //! # let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
 //! #     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-//! # let mut open = accept(&config, script(request, output.clone()), || Instant::EPOCH).unwrap();
+//! # let mut open = accept(&config, script(request, output.clone())).unwrap();
 //! # assert!(open.transmit().unwrap().chunk().starts_with(b"HTTP/1.1 101 "));
 //! # let serve = script(b"POST / HTTP/1.1\r\n\r\n", output.clone());
-//! # let ended = accept(&config, serve, || Instant::EPOCH);
+//! # let ended = accept(&config, serve);
 //! # assert!(ended.is_err());
 //! # assert!(output.borrow().starts_with(b"HTTP/1.1 405 "));
 //! ```
@@ -258,8 +256,9 @@
 //! - A connection that waits should hold no buffer. [`split`](crate::Connection::split) it, and
 //!   [`lend`](crate::Receiver::lend) one buffer per thread to the receiver that is about to read,
 //!   and [`take_back`](crate::Receiver::take_back) it afterwards. The sender has the same pair.
-//! - The halves also serve two tasks, or two threads, without a lock around both. What has to pass
-//!   between them is listed at [`split`](crate::Connection::split).
+//! - The halves also serve two tasks, or two threads, without a lock around both. Let them
+//!   [`meet`](crate::Receiver::meet), under a lock of the sender alone, after each call of either that
+//!   polls, tells the time or tells of a write: all that one has to know of the other passes there.
 //!
 //! `bowline-bind` does all of this for everything that is async; a binding to a runtime implements
 //! its three small traits, and is done.
@@ -287,8 +286,8 @@
 //! // A test may do without randomness.
 //! let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
 //! let start = Instant::EPOCH;
-//! let mut client = Connection::new(Role::Client, Negotiated::default(), &config, start);
-//! let mut server = Connection::new(Role::Server, Negotiated::default(), &config, start);
+//! let mut client = Connection::new(Role::Client, Negotiated::default(), &config);
+//! let mut server = Connection::new(Role::Server, Negotiated::default(), &config);
 //!
 //! client.send("hello").unwrap();
 //! pass(&mut client, &mut server);

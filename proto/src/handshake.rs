@@ -17,15 +17,14 @@
 //!
 //! ```
 //! # use std::{error::Error, sync::Arc};
-//! use bowline_proto::{Config, Instant, handshake::{Client, Headers, Request, Server}};
+//! use bowline_proto::{Config, handshake::{Client, Headers, Request, Server}};
 //! use bytes::Buf;
 //!
 //! # fn main() -> Result<(), Box<dyn Error>> {
-//! # let now = Instant::EPOCH;
 //! # let config = Config::new(|bytes| { bytes.fill(7); Ok(()) });
 //! let config = Arc::new(config);
-//! let mut client = Client::new(Request::new("chat.example", "/ws?name=ann")?, &config, now)?;
-//! let mut server = Server::new(&config, now);
+//! let mut client = Client::new(Request::new("chat.example", "/ws?name=ann")?, &config)?;
+//! let mut server = Server::new(&config);
 //!
 //! // To the server, over any transport:
 //! let bytes = client.exchange().transmit().expect("a request");
@@ -37,7 +36,7 @@
 //!
 //! let incoming = server.poll()?.expect("a whole request");
 //! assert_eq!(incoming.request().query(), Some("name=ann"));
-//! let mut ours = incoming.accept(None, Headers::new(), now)?;
+//! let mut ours = incoming.accept(None, Headers::new())?;
 //!
 //! // And back:
 //! let bytes = ours.transmit().expect("a response");
@@ -47,8 +46,6 @@
 //! ours.handle_sent(true);
 //! client.exchange().handle_input(len);
 //!
-//! assert!(client.poll()?.is_none(), "it asks for the time, by poll_timeout");
-//! client.exchange().handle_timeout(now);
 //! let (response, mut theirs) = client.poll()?.expect("a whole response");
 //! assert_eq!(response.status, 101);
 //! theirs.send("hello")?;

@@ -86,7 +86,7 @@
 //! #
 //! # use bowline_proto::{Config, EntropyError, Negotiated, Role};
 //! # let config = std::sync::Arc::new(Config::new(|_| Err(EntropyError)));
-//! # let connection = Connection::new(Role::Server, Negotiated::default(), &config, Instant::EPOCH);
+//! # let connection = Connection::new(Role::Server, Negotiated::default(), &config);
 //! # let mut script = Script {
 //! #     input: b"\x81\x82\x00\x00\x00\x00hi\x88\x82\x00\x00\x00\x00\x03\xe8",
 //! #     ..Script::default()
@@ -194,7 +194,6 @@ mod utf8;
 pub use close::{CloseCode, CloseFrame, Closed, ControlTooLong, Initiator};
 pub use config::{Config, Role};
 pub use connection::{Connection, Event, State};
-pub use control::Control;
 pub use error::{Deadline, EntropyError, Lost, ProtocolError, RecvError, SendError};
 pub use handshake::Negotiated;
 pub use message::{Chunk, ControlPayload, Kind, Message};

@@ -6,8 +6,8 @@ use core::{fmt, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Chunk, CloseCode, Config, Control, ControlPayload, Deadline, Event, Instant, Message,
-    RecvError, Role, deflate::Inflater,
+    Chunk, CloseCode, Config, Deadline, Event, Instant, Message, RecvError, Role, Sender,
+    control::Control, deflate::Inflater,
 };
 
 mod ending;
@@ -36,8 +36,6 @@ pub struct Receiver {
     input: Input,
     /// Whole small messages with their headers, unmasked, that `input` held one behind the other.
     block: Bytes,
-    /// The next frame may begin a whole small message.
-    plain: bool,
     /// The largest that a small message may be.
     max_small: u16,
     /// All of `input` was polled.
@@ -52,25 +50,19 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(
-        role: Role,
-        config: &Arc<Config>,
-        inflater: Option<Box<Inflater>>,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(role: Role, config: &Arc<Config>, inflater: Option<Box<Inflater>>) -> Self {
         Self {
             config: config.clone(),
             role,
             phase: Phase::Open,
             input: Input::default(),
             block: Bytes::new(),
-            plain: true,
             max_small: Self::max_small(config),
             drained: true,
             partial: None,
             inflater,
             owed: Control::default(),
-            timers: Timers::new(config, now),
+            timers: Timers::new(config),
             ending: None,
         }
     }
@@ -114,11 +106,6 @@ impl Receiver {
         taken
     }
 
-    /// A Ping with this payload has left.
-    pub fn handle_ping_left(&mut self, payload: ControlPayload) {
-        self.timers.handle_ping_left(payload);
-    }
-
     /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once,
     /// for a deadline has to begin.
     #[inline]
@@ -136,7 +123,8 @@ impl Receiver {
 
     /// Time has passed. Try to read once before: what waits unread is a sign of life.
     ///
-    /// Fails if the transport should be given up at once.
+    /// Fails if the transport should be given up at once, and the connection with it. That the peer leaves
+    /// the transport open after both Closes is no failure: then the receiver [is done](Self::is_done).
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Deadline> {
         if self.phase == Phase::Done {
             return Ok(());
@@ -151,6 +139,10 @@ impl Receiver {
         let code = match deadline {
             Deadline::Message => CloseCode::POLICY_VIOLATION,
             Deadline::Idle => CloseCode::GOING_AWAY,
+            Deadline::Close if self.is_clean() => {
+                self.abort();
+                return Ok(());
+            }
             _ => {
                 if deadline == Deadline::Close {
                     self.discard();
@@ -179,7 +171,7 @@ impl Receiver {
         if self.drained && self.partial.is_none() {
             return Ok(None);
         }
-        if self.plain && self.input.is_empty() && self.block.is_empty() {
+        if self.is_between_messages() && self.input.is_empty() && self.block.is_empty() {
             self.rest();
             return Ok(None);
         }
@@ -204,7 +196,7 @@ impl Receiver {
     /// message.
     #[inline]
     pub fn is_resting(&self) -> bool {
-        self.drained && self.plain
+        self.drained && self.is_between_messages()
     }
 
     /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
@@ -239,14 +231,30 @@ impl Receiver {
         self.partial.as_ref().is_some_and(|it| it.is_skipping())
     }
 
-    /// What the peer is owed: hand it to [`Sender::handle_control`](crate::Sender::handle_control)
-    /// after each `poll_*` and `handle_timeout`.
+    /// Lets the two halves of a connection tell each other what they have to know: what the peer is owed
+    /// goes to the sender; that a Ping or our Close has left, to the receiver; how far either has come to
+    /// its end, to the other.
+    ///
+    /// Nothing else passes between them. The halves should meet after each `poll_*`, `handle_timeout` and
+    /// `handle_sent`, and before the receiver is asked how it ended. To meet once more changes nothing.
     #[inline]
-    pub fn poll_control(&mut self) -> Option<Control> {
-        if self.owed.is_empty() {
-            return None;
+    pub fn meet(&mut self, sender: &mut Sender) {
+        if !self.owed.is_empty() {
+            sender.handle_control(core::mem::take(&mut self.owed));
         }
-        Some(core::mem::take(&mut self.owed))
+        if let Some(payload) = sender.poll_ping() {
+            self.timers.handle_ping_left(payload);
+        }
+        if self.ending.is_some() || sender.is_closing() {
+            self.meet_at_the_end(sender);
+        }
+    }
+
+    /// Whether the peer is owed a Ping, a Pong or a Close, which the sender gets when both
+    /// [`meet`](Self::meet).
+    #[inline]
+    pub fn has_control(&self) -> bool {
+        !self.owed.is_empty()
     }
 
     /// From when the last Ping left to when its Pong was received.
@@ -305,8 +313,13 @@ impl Receiver {
             self.finish(end)?;
         }
         self.rest();
-        self.plain = self.phase == Phase::Open && self.partial.is_none();
         Ok(None)
+    }
+
+    /// No message is under way, and nothing has begun to end: the next frame may begin a whole small message.
+    #[inline]
+    fn is_between_messages(&self) -> bool {
+        self.phase == Phase::Open && self.partial.is_none() && self.ending.is_none()
     }
 
     /// All that was received is polled.

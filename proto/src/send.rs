@@ -6,8 +6,8 @@ use core::fmt;
 use bytes::Buf;
 
 use crate::{
-    CloseFrame, Config, Control, ControlPayload, Deadline, Instant, Kind, RecvError, Role,
-    deflate::Deflater, mask, time::Timer,
+    CloseFrame, Config, ControlPayload, Deadline, Instant, Kind, Lost, RecvError, Role,
+    control::Control, deflate::Deflater, mask, time::Timer,
 };
 
 mod backlog;
@@ -22,7 +22,7 @@ pub use transmit::Transmit;
 
 /// The sending half of a [`Connection`](crate::Connection).
 ///
-/// Messages wait as messages, what the peer is owed waits in [`Control`], and both become bytes in
+/// Messages wait as messages, what the peer is owed waits in `Control`, and both become bytes in
 /// [`Transmit`] no earlier than needed, control first:
 ///
 /// ```text
@@ -50,6 +50,12 @@ pub struct Sender {
     write: Timer,
     /// The longest payload, in bytes, that may go the short way; none may if it is 0.
     small: u16,
+    /// The peer's Close was received.
+    peer_closed: bool,
+    /// Our direction of the transport is to end after our Close.
+    shuts_down: bool,
+    /// The connection was ended at once, from this end.
+    aborted: bool,
 }
 
 /// How far our Close has come.
@@ -85,6 +91,9 @@ impl Sender {
             progress: Progress::default(),
             write: Timer::OFF,
             small: small as u16,
+            peer_closed: false,
+            shuts_down: false,
+            aborted: false,
         }
     }
 
@@ -106,13 +115,25 @@ impl Sender {
 
     /// Takes what the [`Receiver`](crate::Receiver) owes the peer. It overtakes the messages that
     /// wait; a Close drops them.
-    pub fn handle_control(&mut self, control: Control) {
+    pub(crate) fn handle_control(&mut self, control: Control) {
         if matches!(self.closing, Closing::No | Closing::Queued) {
             self.owed.merge(control);
             if self.closing != Closing::No {
                 self.owed.take(|owed| owed.ping.take());
             }
         }
+    }
+
+    /// Ends the connection at once, without a Close: drop the transport. The receiver learns of it when both
+    /// [`meet`](crate::Receiver::meet).
+    pub fn abort(&mut self) {
+        self.aborted = true;
+        self.handle_end(RecvError::Lost(Lost::Failed));
+    }
+
+    /// How far the receiver has come to its end.
+    pub(crate) fn handle_peer(&mut self, closed: bool, shuts_down: bool) {
+        (self.peer_closed, self.shuts_down) = (closed, shuts_down);
     }
 
     /// What to write to the transport; `None` if there is nothing.
@@ -185,7 +206,8 @@ impl Sender {
     }
 
     /// The payload of the last Ping that left, once.
-    pub fn poll_ping(&mut self) -> Option<ControlPayload> {
+    #[inline]
+    pub(crate) fn poll_ping(&mut self) -> Option<ControlPayload> {
         self.progress.poll_ping()
     }
 
@@ -219,6 +241,21 @@ impl Sender {
     /// Whether our Close has left.
     pub fn is_closed(&self) -> bool {
         self.closing == Closing::Left
+    }
+
+    /// Whether the peer's Close was received, as of when both halves last met.
+    pub fn is_peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    /// Whether to end our direction of the transport now: a server does so after both Closes, and whoever
+    /// fails the connection after its own (RFC 6455 §7.1.1).
+    pub fn wants_shutdown(&self) -> bool {
+        self.shuts_down && self.is_closed()
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted
     }
 
     /// The message that chunks are being sent of.

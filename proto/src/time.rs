@@ -55,8 +55,17 @@ impl Timer {
     const NEVER: Self = Self(u64::MAX - 1);
     pub(crate) const OFF: Self = Self(u64::MAX);
 
+    /// One that begins at the next `handle_timeout`, unless there is no deadline.
+    pub(crate) const fn due(after: Option<Duration>) -> Self {
+        if after.is_some() {
+            Self::DUE
+        } else {
+            Self::OFF
+        }
+    }
+
     /// One that began `now`.
-    pub(crate) fn begun(now: Instant, after: Option<Duration>) -> Self {
+    fn begun(now: Instant, after: Option<Duration>) -> Self {
         match after.map(|after| now.checked_add(after)) {
             Some(Some(Instant::EPOCH)) => Self::PASSED,
             Some(Some(Instant(at))) => Self(at.get()).min(Self::NEVER),
@@ -67,11 +76,7 @@ impl Timer {
 
     /// Begins anew, unless there is no deadline.
     pub(crate) fn start(&mut self, after: Option<Duration>) {
-        *self = if after.is_some() {
-            Self::DUE
-        } else {
-            Self::OFF
-        };
+        *self = Self::due(after);
     }
 
     /// Begins, unless it has begun.

@@ -9,7 +9,7 @@ mod support;
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Config, Event, Instant, Message, ProtocolError, RecvError, Role,
+    Config, Event, Message, ProtocolError, RecvError, Role,
     handshake::{Client, Request, Server},
 };
 use support::{
@@ -161,7 +161,7 @@ fn half_a_handshake(_: Role) -> u64 {
     let config = config(|_| {});
     let line = "x".repeat(8000);
     let head = format!("GET / HTTP/1.1\r\nX: {line}\r\nY: {line}");
-    let mut server = Server::new(&config, Instant::EPOCH);
+    let mut server = Server::new(&config);
     peak(|| {
         for byte in head.bytes() {
             server.exchange().recv_buf().unwrap()[0] = byte;
@@ -174,7 +174,7 @@ fn half_a_handshake(_: Role) -> u64 {
 fn a_response_without_end(_: Role) -> u64 {
     let config = config(|_| {});
     let request = Request::new("a.test", "/").unwrap();
-    let mut client = Client::new(request, &config, Instant::EPOCH).unwrap();
+    let mut client = Client::new(request, &config).unwrap();
     let line = [&[b'x'; 8000][..], b":\r\n"].concat();
     peak(|| {
         let start = b"HTTP/1.1 200 OK\r\n".iter();

@@ -3,8 +3,7 @@
 mod support;
 
 use bowline_proto::{
-    Connection, Event, Instant, Kind, Lost, Message, Negotiated, Receiver, RecvBuf, RecvError,
-    Role, Sender,
+    Connection, Event, Kind, Lost, Message, Negotiated, Receiver, RecvBuf, RecvError, Role, Sender,
 };
 use bytes::{Buf, Bytes};
 use support::{
@@ -25,7 +24,9 @@ fn receive(rx: &mut Receiver, role: Role, frames: &[Frame]) -> usize {
 fn owe(rx: &mut Receiver, tx: &mut Sender, role: Role) {
     receive(rx, role, &[Frame::new(PING, "")]);
     rx.poll_event().unwrap();
-    tx.handle_control(rx.poll_control().unwrap());
+    assert!(rx.has_control());
+    rx.meet(tx);
+    assert!(!rx.has_control(), "owed once");
 }
 
 /// Writes so many bytes of what there is.
@@ -388,7 +389,7 @@ fn a_connection_knows_its_subprotocol() {
             let mut negotiated = Negotiated::default();
             negotiated.subprotocol = subprotocol.map(Into::into);
             let config = config(|_| {});
-            let connection = Connection::new(role, negotiated, &config, Instant::EPOCH);
+            let connection = Connection::new(role, negotiated, &config);
             assert_eq!(connection.subprotocol(), subprotocol);
         }
     }

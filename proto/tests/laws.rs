@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use bowline_proto::{
-    Chunk, Config, ControlPayload, Deadline, Event, Initiator, Kind, Lost, Message, ProtocolError,
-    RecvError, Role, SendError, State,
+    Chunk, Config, ControlPayload, Deadline, Event, Initiator, Instant, Kind, Lost, Message,
+    ProtocolError, Receiver, RecvError, Role, SendError, Sender, State,
 };
 use bytes::Buf;
 use support::{
@@ -185,9 +185,10 @@ fn law_2_a_ping_that_comes_to_be_owed_after_our_close_is_not_sent() {
         let (mut rx, mut tx) = end.conn.split();
         tx.close(None);
         // The half that receives does not know it yet.
-        let now = bowline_proto::Instant::from_epoch(secs(20));
+        let now = at(20);
         assert_eq!(rx.handle_timeout(now), Ok(()));
-        tx.handle_control(rx.poll_control().expect("a Ping"));
+        assert!(rx.has_control(), "a Ping");
+        rx.meet(&mut tx);
         let transmit = tx.transmit().unwrap();
         let written = transmit.copy_to_bytes(transmit.remaining());
         assert_eq!(Frame::read_all(&written, role), [Frame::new(CLOSE, "")]);
@@ -913,7 +914,7 @@ fn law_4_a_deadline_beyond_time_never_comes() {
                 *deadline = Some(Duration::MAX);
             }
         });
-        end.now = bowline_proto::Instant::from_epoch(Duration::MAX);
+        end.now = Instant::from_epoch(Duration::MAX);
         end.tick();
         end.conn.send("x").unwrap();
         end.write_some(0, false);
@@ -1799,11 +1800,10 @@ fn halves_that_are_driven_apart_do_the_same() {
     );
     assert_eq!(rx.receive(&bytes), bytes.len());
     assert_eq!(rx.poll_event(), Ok(Some(Event::Ping(payload("p")))));
-    tx.handle_control(rx.poll_control().unwrap());
-    assert!(rx.poll_control().is_none(), "owed once");
+    rx.meet(&mut tx);
+    assert!(!rx.has_control(), "owed once");
     assert!(matches!(rx.poll_event(), Ok(Some(Event::Close(_)))));
-    tx.handle_control(rx.poll_control().unwrap());
-    rx.handle_closing();
+    rx.meet(&mut tx);
     assert_eq!(rx.poll_event(), Ok(None));
     let mut written = Vec::new();
     while let Some(transmit) = tx.transmit() {
@@ -1815,10 +1815,125 @@ fn halves_that_are_driven_apart_do_the_same() {
         Frame::read_all(&written, Role::Server),
         [Frame::new(PONG, "p"), Frame::close(1000, "")]
     );
-    assert!(tx.is_closed() && rx.wants_shutdown() && !rx.is_done(true));
+    assert!(tx.is_closed() && tx.wants_shutdown());
+    rx.meet(&mut tx);
+    assert!(!rx.is_done());
     rx.handle_eof();
     assert_eq!(rx.poll_event(), Ok(None));
-    assert!(rx.is_done(true) && rx.closed(true).unwrap().clean);
+    assert!(rx.is_done() && rx.closed().unwrap().clean);
+}
+
+/// The halves of a connection whose deadlines have begun.
+fn halves(role: Role, change: impl FnOnce(&mut Config)) -> (Receiver, Sender) {
+    let mut end = End::with(role, change);
+    end.tick();
+    end.conn.split()
+}
+
+fn write_all(tx: &mut Sender) {
+    while let Some(transmit) = tx.transmit() {
+        transmit.advance(usize::MAX);
+        tx.handle_sent(true);
+    }
+}
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_epoch(secs(seconds))
+}
+
+#[test]
+fn a_deadline_of_one_half_ends_the_other_when_they_meet() {
+    for role in BOTH {
+        // The peer takes nothing.
+        let (mut rx, mut tx) = halves(role, |config| config.write_timeout = Some(secs(10)));
+        tx.send("a").unwrap();
+        tx.transmit().unwrap();
+        tx.handle_sent(false);
+        assert_eq!(tx.handle_timeout(at(0)), Ok(()));
+        assert_eq!(tx.handle_timeout(at(10)), Err(Deadline::Write));
+        assert_eq!(rx.poll_event(), Ok(None), "it is not known yet");
+        rx.meet(&mut tx);
+        let error = RecvError::TimedOut(Deadline::Write);
+        assert_eq!(rx.poll_event(), Err(error));
+        assert!(rx.is_done());
+        assert_eq!(rx.closed().unwrap().cause, Some(error));
+        rx.meet(&mut tx);
+        assert_eq!(rx.poll_event(), Ok(None), "exactly one error");
+
+        // The peer says nothing.
+        let (mut rx, mut tx) = halves(role, |config| {
+            config.keep_alive = Some(secs(20));
+            config.pong_timeout = Some(secs(20));
+        });
+        assert_eq!(rx.handle_timeout(at(20)), Ok(()));
+        rx.meet(&mut tx);
+        write_all(&mut tx);
+        rx.meet(&mut tx);
+        assert_eq!(rx.handle_timeout(at(21)), Ok(()));
+        assert_eq!(rx.handle_timeout(at(41)), Err(Deadline::Pong));
+        rx.meet(&mut tx);
+        assert_eq!(tx.end(), Some(RecvError::TimedOut(Deadline::Pong)));
+        assert_eq!(tx.send("a"), Err(SendError::Closed));
+    }
+}
+
+#[test]
+fn a_sender_that_aborts_ends_the_receiver_when_they_meet() {
+    for role in BOTH {
+        let (mut rx, mut tx) = halves(role, |_| {});
+        rx.receive(&Frame::text("unread").from(other(role)));
+        tx.abort();
+        assert_eq!(tx.send("a"), Err(SendError::Closed));
+        rx.meet(&mut tx);
+        assert!(rx.is_done());
+        assert_eq!(rx.poll_event(), Ok(None));
+        let closed = rx.closed().unwrap();
+        assert_eq!((closed.code, closed.initiator), (1006, Initiator::Local));
+    }
+}
+
+#[test]
+fn a_transport_that_cannot_be_written_to_is_read_to_its_end() {
+    for role in BOTH {
+        let (mut rx, mut tx) = halves(role, |_| {});
+        tx.handle_end(RecvError::Lost(Lost::Reset));
+        rx.meet(&mut tx);
+        assert_eq!(rx.poll_event(), Ok(None));
+        rx.receive(&Frame::text("on its way").from(other(role)));
+        assert_eq!(rx.poll_event(), Ok(Some(text("on its way"))));
+        rx.receive(&Frame::close(1000, "").from(other(role)));
+        assert!(matches!(rx.poll_event(), Ok(Some(Event::Close(_)))));
+        rx.meet(&mut tx);
+        assert!(!rx.is_done());
+        rx.handle_eof();
+        assert_eq!(rx.poll_event(), Ok(None));
+        assert!(rx.is_done() && !rx.closed().unwrap().clean);
+    }
+}
+
+#[test]
+fn a_transport_that_is_left_open_after_both_closes_is_no_failure() {
+    for role in BOTH {
+        let (mut rx, mut tx) = halves(role, |config| config.close_timeout = Some(secs(5)));
+        tx.close(None);
+        write_all(&mut tx);
+        rx.meet(&mut tx);
+        assert!(!tx.is_peer_closed() && !tx.wants_shutdown());
+        rx.receive(&Frame::close(1000, "").from(other(role)));
+        assert!(matches!(rx.poll_event(), Ok(Some(Event::Close(_)))));
+        rx.meet(&mut tx);
+        // §7.1.1: the server ends the transport first.
+        assert!(tx.is_peer_closed());
+        assert_eq!(tx.wants_shutdown(), role == Role::Server);
+        assert_eq!(rx.handle_timeout(at(1)), Ok(()));
+        assert!(!rx.is_done());
+        assert_eq!(rx.handle_timeout(at(6)), Ok(()));
+        assert!(rx.is_done() && rx.poll_timeout().is_none());
+        assert_eq!(rx.poll_event(), Ok(None));
+        assert!(rx.closed().unwrap().clean);
+        rx.meet(&mut tx);
+        assert_eq!(tx.end(), None, "no failure");
+    }
 }
 
 #[test]
@@ -1842,7 +1957,7 @@ fn counters_tell_which_messages_were_written_and_which_were_dropped() {
     // The peer closes: what is not framed is dropped.
     rx.receive(&Frame::close(1000, "").from(Role::Client));
     rx.poll_event().unwrap().unwrap();
-    tx.handle_control(rx.poll_control().unwrap());
+    rx.meet(&mut tx);
     while let Some(transmit) = tx.transmit() {
         transmit.advance(usize::MAX);
         tx.handle_sent(true);

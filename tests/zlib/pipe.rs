@@ -18,7 +18,7 @@ use std::{
 };
 
 use bowline_proto::{
-    Chunk, Config, Connection, EntropyError, Event, Instant, Negotiated, Outgoing, Role,
+    Chunk, Config, Connection, EntropyError, Event, Negotiated, Outgoing, Role,
     deflate::{Agreed, Deflate, Window},
 };
 use bytes::Buf;
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "client" => Role::Client,
         _ => Role::Server,
     };
-    let conn = Connection::new(role, negotiated, &Arc::new(config), Instant::EPOCH);
+    let conn = Connection::new(role, negotiated, &Arc::new(config));
     serve(conn, pull == "chunks", cut.parse()?)
 }
 

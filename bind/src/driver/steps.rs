@@ -21,14 +21,14 @@ impl<T: Timer> Input<T> {
                 event.map(|event| event.map(|event| event.map(|data| Chunk { data, fin: true })))
             }
         };
-        if let Some(control) = self.rx.poll_control() {
+        if self.rx.has_control() {
             // An answer leaves now, whenever the application calls again.
             let rx = &mut self.rx;
             output.with(cx, |output, cx| {
                 output.rested();
-                output.tx.handle_control(control);
+                rx.meet(&mut output.tx);
                 let _ = output.poll(cx);
-                tell(rx, output);
+                meet(rx, output);
             });
         }
         event.unwrap_or_else(|error| {
@@ -97,20 +97,15 @@ impl<T: Timer> Input<T> {
             return false;
         }
         let now = self.timer.now();
-        let result = self.rx.handle_timeout(now);
-        let control = self.rx.poll_control();
         let rx = &mut self.rx;
         output.with(cx, |output, cx| {
-            if let Err(deadline) = result {
+            if let Err(deadline) = rx.handle_timeout(now) {
                 output.time_out(cx, deadline);
-            }
-            if let Some(control) = control {
-                output.tx.handle_control(control);
             }
             if let Err(deadline) = output.tx.handle_timeout(now) {
                 output.fail(RecvError::TimedOut(deadline));
-                rx.handle_end(RecvError::TimedOut(deadline));
             }
+            rx.meet(&mut output.tx);
         });
         true
     }
@@ -125,30 +120,17 @@ impl<T: Timer> Input<T> {
         output.with(cx, |output, cx| {
             // A transport that takes nothing is not waited for.
             let _ = output.poll_shutdown(cx);
-            output.finish(rx.closed(output.tx.is_closed()));
+            output.finish(rx.closed());
         });
         Poll::Ready(Pass::Ended)
     }
 }
 
-/// Tells the receiver what happened to the sender.
+/// Lets the halves meet, and keeps how the connection ends for those who have only the sending direction.
 #[inline]
-pub(super) fn tell<S>(rx: &mut Receiver, output: &mut Output<S>) {
-    if let Some(payload) = output.tx.poll_ping() {
-        rx.handle_ping_left(payload);
-    }
-    if output.tx.is_closing() && output.tx.end().is_none() {
-        rx.handle_closing();
-        if output.tx.is_closed() {
-            rx.handle_close_sent();
-        }
-    }
-    if rx.is_closed() && !output.peer_closed {
-        output.peer_closed = true;
-        output.closed = rx.closed(output.tx.is_closed()).map(Box::new);
-    }
-    output.wants_shutdown = rx.wants_shutdown();
-    if output.aborted {
-        rx.abort();
+pub(super) fn meet<S>(rx: &mut Receiver, output: &mut Output<S>) {
+    rx.meet(&mut output.tx);
+    if rx.is_closed() {
+        output.closed = rx.closed().map(Box::new);
     }
 }

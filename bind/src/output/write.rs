@@ -14,7 +14,11 @@ use crate::Transport;
 impl<S: Transport> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.io.is_some() && !self.tx.has_output() && !self.unflushed && !self.wants_shutdown {
+        if self.io.is_some()
+            && !self.tx.has_output()
+            && !self.unflushed
+            && !self.tx.wants_shutdown()
+        {
             // It was lent for what could not be queued.
             self.give_back();
             return Poll::Ready(());
@@ -38,7 +42,7 @@ impl<S: Transport> Output<S> {
 
     /// Whoever writes our Close does it: a blocking reader may be waiting for the peer's end by then.
     pub(crate) fn shut_down_behind_close(&mut self, cx: &mut Context<'_>) {
-        if self.wants_shutdown && self.tx.is_closed() {
+        if self.tx.wants_shutdown() {
             let _ = self.poll_shutdown(cx);
         }
     }

@@ -54,8 +54,7 @@ pub fn socket(end: End, role: Role, config: Config) -> Socket {
 
 /// A socket whose opening handshake came to `negotiated`.
 pub fn agreed(end: End, role: Role, negotiated: Negotiated, config: Config) -> Socket {
-    let now = end.clock().now();
-    let connection = Connection::new(role, negotiated, &Arc::new(config), now);
+    let connection = Connection::new(role, negotiated, &Arc::new(config));
     WebSocket::new(connection, end)
 }
 

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, io, pin::Pin, sync::Arc};
 
 use futures_core::Stream as _;
-use proto::{Config, Connection, EntropyError, Event, Instant, Lost, Negotiated, RecvError, Role};
+use proto::{Config, Connection, EntropyError, Event, Lost, Negotiated, RecvError, Role};
 
 use crate::{
     End, Peer, Verdict,
@@ -20,8 +20,7 @@ pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
     let mut connection = Connection::new(
         role,
         Negotiated::default(),
-        &Arc::new(config),
-        Instant::EPOCH,
+        &Arc::new(config)
     );
     let mut rest = bytes;
     let mut messages = Vec::new();

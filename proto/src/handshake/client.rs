@@ -14,7 +14,7 @@ use super::{
     key,
     origin::is_authority,
 };
-use crate::{Config, Connection, Instant, Role, deflate};
+use crate::{Config, Connection, Role, deflate};
 
 /// The client's half of the opening handshake: sends the request and checks the response.
 #[derive(Debug)]
@@ -51,14 +51,14 @@ impl State {
 
 impl Client {
     /// Queues `request`, completed with the fields of the handshake and a fresh key. The server has
-    /// [`handshake_timeout`](Config::handshake_timeout) from `now`.
+    /// [`handshake_timeout`](Config::handshake_timeout) from when the exchange is first told the time.
     ///
     /// Fails, and sends nothing, if no valid opening handshake can be made of it.
-    pub fn new(request: Request, config: &Arc<Config>, now: Instant) -> Result<Self, OfferError> {
+    pub fn new(request: Request, config: &Arc<Config>) -> Result<Self, OfferError> {
         let offers: Vec<String> = request.subprotocols().map(ToOwned::to_owned).collect();
         let key = key::generate(config)?;
         let bytes = encode(request, &offers, &key, config)?;
-        let mut exchange = Exchange::new(config, now);
+        let mut exchange = Exchange::new(config);
         exchange.send(&bytes);
         Ok(Self {
             exchange,
@@ -75,8 +75,7 @@ impl Client {
         &mut self.exchange
     }
 
-    /// The server's answer and the open connection; `None` when more input is needed, or the time
-    /// (see [`Exchange::poll_timeout`]).
+    /// The server's answer and the open connection; `None` when more input is needed.
     ///
     /// After an error, which comes once, close the transport. Work is bounded by what was received
     /// since the last call.
@@ -142,7 +141,6 @@ impl Client {
                 let mut response = Response::new(status, Bytes::new());
                 response.headers = headers;
                 self.state = State::Open(response, negotiated);
-                self.exchange.open();
             }
             // RFC 9110 §15.2: "MUST be able to parse one or more 1xx responses".
             100..=199 => {
@@ -214,12 +212,9 @@ impl Client {
     fn conclude(&mut self) -> Result<Option<(Response, Connection)>, HandshakeError> {
         match &mut self.state {
             State::Open(response, negotiated) => {
-                let Some(now) = self.exchange.now() else {
-                    return Ok(None);
-                };
                 let (response, negotiated) =
                     (core::mem::take(response), core::mem::take(negotiated));
-                Ok(Some((response, self.connect(negotiated, now))))
+                Ok(Some((response, self.connect(negotiated))))
             }
             State::Refused(response, body) if self.exchange.ended().is_some() => {
                 Err(refused(response, body))
@@ -228,8 +223,8 @@ impl Client {
         }
     }
 
-    fn connect(&mut self, negotiated: Negotiated, now: Instant) -> Connection {
-        let mut connection = Connection::new(Role::Client, negotiated, self.exchange.config(), now);
+    fn connect(&mut self, negotiated: Negotiated) -> Connection {
+        let mut connection = Connection::new(Role::Client, negotiated, self.exchange.config());
         // A server may answer before it has read the request.
         if self.exchange.output().has_remaining() {
             connection.preface(self.exchange.output().chunk());

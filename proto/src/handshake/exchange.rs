@@ -8,7 +8,7 @@ use crate::{Config, Connection, Instant, Lost, Transmit, time::Timer};
 /// The bytes and the deadline of a handshake: what a driver serves on either side.
 ///
 /// ```text
-/// Reading ── 101 received ──→ Opening ── time told ──→ Done, a Connection goes on
+/// Reading ── 101 received ──→ Done, a Connection goes on
 ///    │ ╲
 ///    │  request received, to be decided on ──→ Done, an Incoming goes on
 ///    ↓ not valid                                        ↓ refused: another Exchange
@@ -33,15 +33,12 @@ pub struct Exchange {
     waiting: usize,
     timed_out: bool,
     lost: Option<Lost>,
-    now: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     /// The peer's head is due, or the body of its refusal.
     Reading,
-    /// A connection begins as soon as the time is told. Nothing is read.
-    Opening,
     /// Our refusal is being written. Input is discarded.
     Answering,
     /// Our direction ends. Input is discarded until the peer's ends as well, for a transport that is
@@ -54,11 +51,11 @@ impl Exchange {
     /// How much is read at a time: what comes behind the head must fit into a new connection.
     const ROOM: usize = 4 << 10;
 
-    pub(super) fn new(config: &Arc<Config>, now: Instant) -> Self {
+    pub(super) fn new(config: &Arc<Config>) -> Self {
         Self {
             config: config.clone(),
             stage: Stage::Reading,
-            timer: Timer::begun(now, config.handshake_timeout),
+            timer: Timer::due(config.handshake_timeout),
             input: Vec::new(),
             start: 0,
             end: 0,
@@ -68,13 +65,12 @@ impl Exchange {
             waiting: 0,
             timed_out: false,
             lost: None,
-            now: None,
         }
     }
 
     /// An exchange whose request was read, and is refused.
     pub(super) fn refusal(config: &Arc<Config>, response: Response, rest: &Rest) -> Self {
-        let mut exchange = Self::new(config, Instant::EPOCH);
+        let mut exchange = Self::new(config);
         exchange.lost = rest.lost;
         exchange.refuse(response);
         exchange
@@ -82,7 +78,7 @@ impl Exchange {
 
     /// Room to read into; `None` until what was received before is polled, and after the end.
     pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
-        if self.fresh || self.lost.is_some() || matches!(self.stage, Stage::Opening | Stage::Done) {
+        if self.fresh || self.lost.is_some() || self.is_done() {
             return None;
         }
         if self.start > 0 {
@@ -166,10 +162,6 @@ impl Exchange {
                     self.timer = Timer::OFF;
                 }
             }
-            Stage::Opening => {
-                self.now = Some(now);
-                self.timer = Timer::OFF;
-            }
             Stage::Answering => {
                 if self.timer.is_over(now, self.config.write_timeout) {
                     self.finish();
@@ -246,20 +238,6 @@ impl Exchange {
     /// What was not written yet.
     pub(super) const fn output(&self) -> &Transmit {
         &self.output
-    }
-
-    /// The peer's head opens a connection: the deadline is over.
-    pub(super) fn open(&mut self) {
-        self.stage = Stage::Opening;
-        self.timer = Timer::OFF;
-    }
-
-    /// The time, once it was told; asks for it otherwise.
-    pub(super) fn now(&mut self) -> Option<Instant> {
-        if self.now.is_none() {
-            self.timer = Timer::DUE;
-        }
-        self.now
     }
 
     /// Sends a last response, and ends.

@@ -13,7 +13,7 @@ use super::{
     origin,
     request::is_origin_form,
 };
-use crate::{Config, Connection, Instant, Role, Utf8Bytes};
+use crate::{Config, Connection, Role, Utf8Bytes};
 
 /// The server's half of the opening handshake: reads the request.
 #[derive(Debug)]
@@ -32,10 +32,11 @@ struct RequestLine {
 }
 
 impl Server {
-    /// Waits for a request, [`handshake_timeout`](Config::handshake_timeout) from `now` at most.
-    pub fn new(config: &Arc<Config>, now: Instant) -> Self {
+    /// Waits for a request, at most [`handshake_timeout`](Config::handshake_timeout) from when the exchange is
+    /// first told the time.
+    pub fn new(config: &Arc<Config>) -> Self {
         Self {
-            exchange: Exchange::new(config, now),
+            exchange: Exchange::new(config),
             head: Head::new(config.max_head_size),
             line: None,
         }
@@ -201,7 +202,7 @@ impl Incoming {
     }
 
     /// Opens the connection, whose output begins with the 101 (RFC 6455 §4.2.2). `extra` are more
-    /// fields for it, such as cookies. The write deadline runs from `now` on.
+    /// fields for it, such as cookies. The deadlines begin when the connection is first told the time.
     ///
     /// Fails, and sends nothing, if the client did not offer `subprotocol`, or if a field is the
     /// handshake's own. The error gives the request back.
@@ -209,7 +210,6 @@ impl Incoming {
         self,
         subprotocol: Option<&str>,
         extra: Headers,
-        now: Instant,
     ) -> Result<Connection, NotAccepted> {
         // Item 4: "The value chosen MUST be derived from the client's handshake".
         let offered =
@@ -225,22 +225,22 @@ impl Incoming {
                 incoming: Box::new(self),
             });
         }
-        Ok(self.switch(subprotocol.map(ToOwned::to_owned), extra, now))
+        Ok(self.switch(subprotocol.map(ToOwned::to_owned), extra))
     }
 
     /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
     /// which cannot fail.
-    pub fn open(self, now: Instant) -> Connection {
-        self.switch(None, Headers::new(), now)
+    pub fn open(self) -> Connection {
+        self.switch(None, Headers::new())
     }
 
-    fn switch(self, subprotocol: Option<String>, extra: Headers, now: Instant) -> Connection {
+    fn switch(self, subprotocol: Option<String>, extra: Headers) -> Connection {
         let mut response = Response::new(101, Bytes::new());
         let asked = self.request.headers();
         let (headers, negotiated) = switch(self.accept, subprotocol, asked, &self.config);
         response.headers = headers;
         response.headers.append(extra);
-        let mut connection = Connection::new(Role::Server, negotiated, &self.config, now);
+        let mut connection = Connection::new(Role::Server, negotiated, &self.config);
         connection.preface(&response.encode_head());
         self.rest.hand_to(&mut connection);
         connection

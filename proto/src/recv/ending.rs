@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use super::Receiver;
 use crate::{
-    CloseCode, CloseFrame, Closed, Deadline, Initiator, Instant, Lost, RecvError, Role, time::Timer,
+    CloseCode, CloseFrame, Closed, Deadline, Initiator, Instant, Lost, RecvError, Role, Sender,
+    time::Timer,
 };
 
 /// What is known of the end, once that has begun.
@@ -20,6 +21,10 @@ pub(super) struct Ending {
     pub(super) close: Option<Option<CloseFrame>>,
     pub(super) initiator: Option<Initiator>,
     pub(super) cause: Option<RecvError>,
+    /// Our Close has left.
+    sent: bool,
+    /// Nothing can leave any more.
+    cut: bool,
     /// A server's wait for the end of the transport, once both Closes are over.
     linger: Option<Linger>,
 }
@@ -61,11 +66,38 @@ impl Receiver {
     pub fn handle_end(&mut self, end: RecvError) {
         self.ending().end.get_or_insert(end);
         self.drained = false;
-        self.plain = false;
+    }
+
+    /// What each half has to know of the other's end.
+    #[cold]
+    pub(super) fn meet_at_the_end(&mut self, sender: &mut Sender) {
+        if let Some(end) = self.end() {
+            sender.handle_end(end);
+        }
+        if sender.is_aborted() {
+            self.abort();
+        }
+        match sender.end() {
+            // A transport that cannot be written to may still have something to read: its end is told by who
+            // reads.
+            Some(RecvError::Lost(_)) => self.ending().cut = true,
+            Some(end) => {
+                self.ending().cut = true;
+                if self.phase != Phase::Done {
+                    self.handle_end(end);
+                }
+            }
+            None if sender.is_closing() => self.handle_closing(),
+            None => {}
+        }
+        if sender.is_closed() {
+            self.handle_close_sent();
+        }
+        sender.handle_peer(self.is_closed(), self.wants_shutdown());
     }
 
     /// We began to close, or answered: the peer's Close is now due.
-    pub fn handle_closing(&mut self) {
+    pub(super) fn handle_closing(&mut self) {
         self.ending().initiator.get_or_insert(Initiator::Local);
         self.timers.handle_closing(&self.config);
     }
@@ -73,16 +105,22 @@ impl Receiver {
     /// Our Close has left. Once the peer's Close has come as well, a server gives the peer a second to end
     /// the transport, or [`close_timeout`](crate::Config::close_timeout) if that is less, and discards no
     /// more than 64 KiB meanwhile (RFC 6455 §7.1.1).
-    pub fn handle_close_sent(&mut self) {
-        if self.role == Role::Server
-            && let Some(ending) = &mut self.ending
-            && ending.close.is_some()
-        {
+    fn handle_close_sent(&mut self) {
+        let is_server = self.role == Role::Server;
+        let ending = self.ending();
+        ending.sent = true;
+        if is_server && ending.close.is_some() {
             ending.linger.get_or_insert(Linger {
                 timer: Timer::DUE,
                 remaining: Linger::BYTES,
             });
         }
+    }
+
+    /// Whether both Closes are over: what comes after them is no failure.
+    pub(super) fn is_clean(&self) -> bool {
+        let ending = self.ending.as_ref();
+        ending.is_some_and(|it| it.sent && it.close.is_some())
     }
 
     /// When the wait for the end of the transport is over.
@@ -124,15 +162,25 @@ impl Receiver {
         matches!(self.phase, Phase::Drained | Phase::Done)
     }
 
-    /// Whether the connection is over, where `sent` tells whether our Close has left, or never will.
-    pub fn is_done(&self, sent: bool) -> bool {
-        self.phase == Phase::Done || self.phase == Phase::Drained && sent
+    /// Whether the connection is over: nothing more is received, and our Close has left, or never will.
+    pub fn is_done(&self) -> bool {
+        let is_over = |ending: &Ending| ending.sent || ending.cut;
+        match self.phase {
+            Phase::Open | Phase::Draining => false,
+            Phase::Drained => self.ending.as_deref().is_some_and(is_over),
+            Phase::Done => true,
+        }
     }
 
-    /// Why the connection is over, if that is so and no closing handshake was the reason.
-    pub(crate) fn end(&self) -> Option<RecvError> {
+    /// Why nothing can be sent any more, if that is so and no closing handshake was the reason: the
+    /// connection is over, or will be once the input is polled, because a deadline has passed.
+    fn end(&self) -> Option<RecvError> {
         let ending = self.ending.as_ref()?;
-        ending.cause.filter(|_| self.phase == Phase::Done)
+        let passed = |end: &RecvError| matches!(end, RecvError::TimedOut(_));
+        match self.phase {
+            Phase::Done => ending.cause,
+            _ => ending.end.filter(passed),
+        }
     }
 
     /// Whether the closing handshake has begun, or failed.
@@ -159,9 +207,9 @@ impl Receiver {
         }
     }
 
-    /// How the connection ended, as far as that is known, where `sent` says whether our Close has left;
-    /// `None` before the peer's Close was received, or the transport has ended.
-    pub fn closed(&self, sent: bool) -> Option<Closed> {
+    /// How the connection ended, as far as that is known; `None` before the peer's Close was received, or
+    /// the transport has ended.
+    pub fn closed(&self) -> Option<Closed> {
         if !self.is_drained() && !self.is_closed() {
             return None;
         }
@@ -175,16 +223,15 @@ impl Receiver {
             code,
             reason,
             initiator: ending.initiator.unwrap_or(Initiator::Peer),
-            clean: sent && ending.close.is_some(),
+            clean: self.is_clean(),
             cause: ending.cause,
         })
     }
 
     /// Ends the connection from this end at once.
-    pub fn abort(&mut self) {
+    pub(super) fn abort(&mut self) {
         self.ending().initiator.get_or_insert(Initiator::Local);
         self.phase = Phase::Done;
-        self.plain = false;
         self.discard();
     }
 
@@ -194,7 +241,6 @@ impl Receiver {
         self.owed.slots().close = Some(Some(frame.unwrap_or_else(|_| code.into())));
         self.ending().cause = Some(error);
         self.phase = Phase::Draining;
-        self.plain = false;
         self.drained = false;
         self.discard();
         self.handle_closing();

@@ -200,7 +200,6 @@ impl Receiver {
         ending.close = Some(frame.clone());
         ending.initiator.get_or_insert(Initiator::Peer);
         self.phase = Phase::Draining;
-        self.plain = false;
         self.discard();
         self.handle_closing();
         frame
@@ -236,7 +235,6 @@ impl Receiver {
 
     fn begin_frame(&mut self, header: &Header, len: usize, pull: Pull) {
         self.input.consume(len);
-        self.plain = false;
         if self.partial.is_none() && !self.is_closing() {
             self.timers.handle_message(&self.config);
         }
@@ -269,7 +267,7 @@ impl Receiver {
     /// The next of the whole small messages at the front of the input, if there are any; all others take
     /// the long way. Several move to `block`: one allocation for all, and a short way for each.
     pub(super) fn batch(&mut self) -> Option<Message> {
-        if !self.plain {
+        if !self.is_between_messages() {
             return None;
         }
         let input = self.input.bytes_mut();

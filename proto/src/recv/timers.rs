@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Config, Control, ControlPayload, Deadline, Instant, time::Timer};
+use crate::{Config, ControlPayload, Deadline, Instant, control::Control, time::Timer};
 
 /// No clock is read when something happens. What happened is noted, and looked at when a deadline
 /// comes; a deadline that has to begin asks for the time first (see [`Timer`]).
@@ -47,13 +47,13 @@ struct Probe {
 }
 
 impl Timers {
-    pub(super) fn new(config: &Config, now: Instant) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            keep_alive: Timer::begun(now, config.keep_alive),
+            keep_alive: Timer::due(config.keep_alive),
             stage: Stage::Listening,
             close: Timer::OFF,
             message: Timer::OFF,
-            idle: Timer::begun(now, config.idle_timeout),
+            idle: Timer::due(config.idle_timeout),
             message_is_late: false,
             idle_is_late: false,
             heard: false,

@@ -7,7 +7,8 @@ use super::{
     backlog::{Form, Framing, Item, Payload},
 };
 use crate::{
-    CloseFrame, Control, ControlPayload, EntropyError, Lost, Message, Outgoing, RecvError,
+    CloseFrame, ControlPayload, EntropyError, Lost, Message, Outgoing, RecvError,
+    control::Control,
     deflate::Deflater,
     frame::{Header, OpCode},
     mask,

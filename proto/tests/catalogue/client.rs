@@ -166,7 +166,7 @@ fn ch_046_a_request_cannot_inject() {
             let mut request = Request::new("a.test", "/").expect("valid");
             *request.headers_mut() = headers;
             request.headers_mut().push("Host", "a.test").expect("valid");
-            let refused = Client::new(request, &config, start()).err();
+            let refused = Client::new(request, &config).err();
             assert_eq!(refused, Some(OfferError::Subprotocol));
         }
     }
@@ -179,7 +179,7 @@ fn ch_046_a_request_cannot_inject() {
     ] {
         let mut request = Request::new("a.test", "/").expect("valid");
         request.headers_mut().push(name, value).expect("valid");
-        let refused = Client::new(request, &config, start()).err();
+        let refused = Client::new(request, &config).err();
         assert!(matches!(refused, Some(OfferError::Reserved(_))), "{name}");
     }
 }
@@ -197,7 +197,7 @@ fn ch_048_keys_are_fresh() {
     let request = Request::new("a.test", "/").expect("valid");
     let mut keys = HashSet::with_capacity(COUNT);
     for _ in 0..COUNT {
-        let mut client = Client::new(request.clone(), &config, start()).expect("valid");
+        let mut client = Client::new(request.clone(), &config).expect("valid");
         let transmit = client.exchange().transmit().expect("a request");
         let name = b"Sec-WebSocket-Key: ";
         let mut lines = transmit.chunk().split(|byte| *byte == b'\n');
@@ -213,11 +213,11 @@ fn ch_049_without_randomness_nothing_is_sent() {
     }
     let config = Arc::new(Config::new(entropy));
     let request = Request::new("a.test", "/").expect("valid");
-    let refused = Client::new(request, &config, start()).err();
+    let refused = Client::new(request, &config).err();
     assert_eq!(refused, Some(OfferError::Entropy));
 
     // No frame, either: not what the application sends …
-    let conn = Connection::new(Role::Client, Negotiated::default(), &config, start());
+    let conn = Connection::new(Role::Client, Negotiated::default(), &config);
     let mut end = End::from_parts(conn, Role::Client, start());
     assert_eq!(end.conn.send("Hello"), Err(SendError::Entropy));
     assert_eq!(end.conn.ping(Default::default()), Err(SendError::Entropy));

@@ -60,11 +60,12 @@ impl End {
             send: options.send,
             recv: options.recv,
         });
-        let conn = Connection::new(role, negotiated, config, now);
+        let conn = Connection::new(role, negotiated, config);
         Self::from_parts(conn, role, now)
     }
 
-    pub(crate) fn from_parts(conn: Connection, role: Role, now: Instant) -> Self {
+    pub(crate) fn from_parts(mut conn: Connection, role: Role, now: Instant) -> Self {
+        conn.handle_timeout(now);
         Self {
             conn,
             role,

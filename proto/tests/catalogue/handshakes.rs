@@ -47,8 +47,10 @@ impl ServerEnd {
     }
 
     pub(crate) fn with(config: &Arc<Config>, options: &Options) -> Self {
+        let mut server = Server::new(config);
+        server.exchange().handle_timeout(start());
         Self {
-            server: Server::new(config, start()),
+            server,
             stage: Stage::Handshake,
             origins: options.origins.clone(),
             now: start(),
@@ -117,7 +119,7 @@ impl ServerEnd {
             incoming.origin_allowed(&origins)
         });
         self.stage = if allowed {
-            let conn = incoming.open(self.now);
+            let conn = incoming.open();
             let mut end = End::from_parts(conn, Role::Server, self.now);
             end.poll();
             Stage::Open(Box::new(end))
@@ -184,7 +186,8 @@ impl ClientEnd {
                 .push("Sec-WebSocket-Protocol", name.clone())
                 .expect("a valid field");
         }
-        let mut client = Client::new(request, config, start()).expect("a valid request");
+        let mut client = Client::new(request, config).expect("a valid request");
+        client.exchange().handle_timeout(start());
         let out = write(client.exchange());
         Self {
             client,
@@ -231,7 +234,7 @@ impl ClientEnd {
                 Ok(None) => {}
                 Err(error) => self.errors.push(error),
             }
-            // It may ask for the time.
+            // Its deadline may have to begin.
             match self.client.exchange().poll_timeout() {
                 Some(at) if at <= self.now => self.client.exchange().handle_timeout(self.now),
                 _ => return,

@@ -17,7 +17,7 @@ use crate::{
     driver::config,
     entries::{self, Options},
     frames,
-    handshakes::{ServerEnd, Stage, start},
+    handshakes::{ServerEnd, Stage},
     table,
 };
 
@@ -89,7 +89,7 @@ fn status(end: &ServerEnd) -> u16 {
 
 /// A request for `subprotocols` that waits for a decision.
 fn incoming(subprotocols: &str) -> Incoming {
-    let mut server = Server::new(&config(|_| {}), start());
+    let mut server = Server::new(&config(|_| {}));
     let request = format!("{HEAD}Sec-WebSocket-Protocol: {subprotocols}\r\n\r\n");
     let room = server.exchange().recv_buf().expect("room");
     room[..request.len()].copy_from_slice(request.as_bytes());
@@ -179,13 +179,13 @@ fn hs_071_a_head_in_single_bytes_is_linear() {
 
 fn hs_083_only_an_offered_subprotocol_can_be_picked() {
     for picked in ["c", "A", "", "a, b"] {
-        let refused = incoming("a, b").accept(Some(picked), Headers::new(), start());
+        let refused = incoming("a, b").accept(Some(picked), Headers::new());
         let refused = refused.expect_err("it was not offered");
         assert_eq!(refused.error, AnswerError::NotOffered);
         // Nothing was sent: another choice is still possible.
         let mut conn = refused
             .incoming
-            .accept(Some("b"), Headers::new(), start())
+            .accept(Some("b"), Headers::new())
             .expect("it was offered");
         let transmit = conn.transmit().expect("the 101");
         let answer = Answer::parse(bytes::Buf::chunk(transmit));
@@ -291,7 +291,7 @@ fn hs_095_reserved_fields_are_an_error() {
     ] {
         let mut extra = Headers::new();
         extra.push(name, "x").expect("a valid field");
-        let refused = incoming("a").accept(None, extra, start());
+        let refused = incoming("a").accept(None, extra);
         let refused = refused.expect_err("it is the handshake's own");
         assert!(
             matches!(refused.error, AnswerError::Reserved(own) if own.eq_ignore_ascii_case(name))
@@ -299,7 +299,7 @@ fn hs_095_reserved_fields_are_an_error() {
     }
     let mut extra = Headers::new();
     extra.push("Set-Cookie", "a=b").expect("a valid field");
-    let mut conn = incoming("a").accept(None, extra, start()).expect("open");
+    let mut conn = incoming("a").accept(None, extra).expect("open");
     let transmit = conn.transmit().expect("the 101");
     let answer = Answer::parse(bytes::Buf::chunk(transmit));
     assert_eq!(answer.field("Set-Cookie"), Some("a=b"));

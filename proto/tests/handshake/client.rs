@@ -8,7 +8,7 @@ use bowline_proto::{
 use super::*;
 
 fn sent(request: Request) -> String {
-    let mut client = Client::new(request, &shared(), at(1)).unwrap();
+    let mut client = Client::new(request, &shared()).unwrap();
     String::from_utf8(written(client.exchange())).unwrap()
 }
 
@@ -44,11 +44,9 @@ fn s4_1_our_request_is_one_that_our_server_takes() {
         .headers_mut()
         .push("Sec-WebSocket-Protocol", "chat")
         .unwrap();
-    let mut client = Client::new(offer, &shared(), at(1)).unwrap();
+    let mut client = Client::new(offer, &shared()).unwrap();
     let incoming = incoming(written(client.exchange()));
-    let mut server = incoming
-        .accept(Some("chat"), Default::default(), at(2))
-        .unwrap();
+    let mut server = incoming.accept(Some("chat"), Default::default()).unwrap();
     let response = output(&mut server);
     let (response, _) = answer_to(&mut client, &[response.as_bytes()], 3)
         .unwrap()
@@ -72,7 +70,7 @@ fn s4_1_keys_are_drawn_anew() {
         Ok(())
     }));
     let key = || {
-        let mut client = Client::new(request(), &config, at(1)).unwrap();
+        let mut client = Client::new(request(), &config).unwrap();
         let head = String::from_utf8(written(client.exchange())).unwrap();
         values(&head, "Sec-WebSocket-Key")[0].to_owned()
     };
@@ -121,7 +119,7 @@ fn s4_1_nothing_is_sent_that_no_server_could_read() {
     let offer = |name: &'static str, value: &'static str| {
         let mut request = request();
         request.headers_mut().push(name, value).unwrap();
-        Client::new(request, &shared(), at(1)).map(|_| ())
+        Client::new(request, &shared()).map(|_| ())
     };
     for name in [
         "Upgrade",
@@ -327,7 +325,7 @@ fn the_end_of_the_transport_behind_the_response_is_known_to_the_connection() {
     bytes.extend_from_slice(b"\x81\x05Hello");
     read(client.exchange(), &bytes, usize::MAX);
     client.exchange().handle_eof();
-    let (_, mut connection) = poll(&mut client).unwrap().unwrap();
+    let (_, mut connection) = client.poll().unwrap().unwrap();
     assert!(matches!(connection.poll_event(), Ok(Some(Event::Data(_)))));
     assert_eq!(
         connection.poll_event().unwrap_err(),
@@ -337,7 +335,7 @@ fn the_end_of_the_transport_behind_the_response_is_known_to_the_connection() {
 
 #[test]
 fn the_rest_of_a_request_that_was_answered_early_goes_before_frames() {
-    let mut client = Client::new(request(), &shared(), at(1)).unwrap();
+    let mut client = Client::new(request(), &shared()).unwrap();
     client
         .exchange()
         .transmit()
@@ -371,7 +369,7 @@ fn what_comes_behind_the_head_fits_into_a_new_connection() {
     ));
     let bytes = [RESPONSE.as_bytes(), &b"\x81\x05Hello".repeat(50_000)].concat();
     let mut rest = &bytes[read(client.exchange(), &bytes, usize::MAX)..];
-    let (_, mut connection) = poll(&mut client).unwrap().unwrap();
+    let (_, mut connection) = client.poll().unwrap().unwrap();
     let mut count = texts(&mut connection).len();
     while !rest.is_empty() {
         rest = &rest[connection.receive(rest)..];
@@ -382,7 +380,7 @@ fn what_comes_behind_the_head_fits_into_a_new_connection() {
 
 #[test]
 fn nothing_is_written_to_a_transport_that_failed() {
-    let mut client = Client::new(request(), &shared(), at(1)).unwrap();
+    let mut client = Client::new(request(), &shared()).unwrap();
     client.exchange().handle_error(Lost::Reset);
     assert!(client.exchange().transmit().is_none());
     assert_eq!(
@@ -392,20 +390,16 @@ fn nothing_is_written_to_a_transport_that_failed() {
 }
 
 #[test]
-fn a_connection_begins_when_the_time_is_told() {
-    let mut client = client_with(request(), config());
-    read(client.exchange(), RESPONSE.as_bytes(), usize::MAX);
-    assert!(
-        matches!(client.poll(), Ok(None)),
-        "it asks for the time first"
-    );
-    assert_eq!(client.exchange().poll_timeout(), Some(Instant::EPOCH));
-    assert!(client.exchange().recv_buf().is_none());
-    client.exchange().handle_timeout(at(9));
-    let (_, connection) = client.poll().unwrap().unwrap();
-    assert_eq!(
-        connection.poll_timeout(),
-        Some(at(29)),
-        "keep-alive runs from then"
-    );
+fn the_deadlines_of_a_connection_begin_when_it_is_told_the_time() {
+    let (_, client) = answer(RESPONSE).unwrap().unwrap();
+    let server = incoming(REQUEST).open();
+    for mut connection in [client, server] {
+        assert_eq!(connection.poll_timeout(), Some(Instant::EPOCH), "it asks");
+        connection.handle_timeout(at(9));
+        assert_eq!(
+            connection.poll_timeout(),
+            Some(at(29)),
+            "keep-alive runs from then"
+        );
+    }
 }

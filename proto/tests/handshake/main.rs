@@ -89,7 +89,8 @@ fn serve_with(
     parts: &[&[u8]],
     step: usize,
 ) -> (Server, Result<Option<Incoming>, HandshakeError>) {
-    let mut server = Server::new(&Arc::new(config), at(1));
+    let mut server = Server::new(&Arc::new(config));
+    server.exchange().handle_timeout(at(1));
     for part in parts {
         let mut part = *part;
         while !part.is_empty() {
@@ -119,7 +120,8 @@ fn incoming(request: impl AsRef<[u8]>) -> Incoming {
 
 /// Begins a connection, and lets its request go.
 fn client_with(request: Request, config: Config) -> Client {
-    let mut client = Client::new(request, &Arc::new(config), at(1)).expect("a valid request");
+    let mut client = Client::new(request, &Arc::new(config)).expect("a valid request");
+    client.exchange().handle_timeout(at(1));
     assert!(!written(client.exchange()).is_empty());
     client
 }
@@ -138,23 +140,13 @@ fn answer_to(client: &mut Client, parts: &[&[u8]], step: usize) -> Answer {
             let len = read(client.exchange(), part, step);
             assert!(len > 0, "a client that waits for input takes it");
             part = &part[len..];
-            match poll(client) {
+            match client.poll() {
                 Ok(None) => {}
                 end => return end,
             }
         }
     }
     Ok(None)
-}
-
-fn poll(client: &mut Client) -> Answer {
-    match client.poll() {
-        Ok(None) if client.exchange().poll_timeout() == Some(Instant::EPOCH) => {
-            client.exchange().handle_timeout(at(2));
-            client.poll()
-        }
-        end => end,
-    }
 }
 
 fn answer(response: impl AsRef<[u8]>) -> Answer {

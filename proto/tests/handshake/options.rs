@@ -16,8 +16,14 @@ fn handshake_timeout_is_absolute() {
         let mut config = config();
         config.handshake_timeout = timeout.map(Duration::from_secs);
         let config = Arc::new(config);
-        let mut server = Server::new(&config, at(1));
-        let mut client = Client::new(request(), &config, at(1)).unwrap();
+        let mut server = Server::new(&config);
+        let mut client = Client::new(request(), &config).unwrap();
+        for exchange in [server.exchange(), client.exchange()] {
+            // The deadline begins when the time is first told.
+            let asks = timeout.map(|_| Instant::EPOCH);
+            assert_eq!(exchange.poll_timeout(), asks);
+            exchange.handle_timeout(at(1));
+        }
         for i in 0..20 {
             // A byte now and then changes nothing.
             read(server.exchange(), &REQUEST.as_bytes()[i..=i], 1);
@@ -54,7 +60,8 @@ fn handshake_timeout_is_absolute() {
 
 #[test]
 fn a_client_that_says_nothing_gets_no_answer() {
-    let mut server = Server::new(&shared(), at(1));
+    let mut server = Server::new(&shared());
+    server.exchange().handle_timeout(at(1));
     server.exchange().handle_timeout(at(11));
     assert_eq!(server.poll().unwrap_err(), HandshakeError::TimedOut);
     assert!(server.exchange().is_done() && server.exchange().transmit().is_none());
@@ -268,7 +275,7 @@ fn require_subprotocol() {
 fn entropy_that_fails_is_an_error() {
     let config = Arc::new(Config::new(|_| Err(EntropyError)));
     assert_eq!(
-        Client::new(request(), &config, at(1)).unwrap_err(),
+        Client::new(request(), &config).unwrap_err(),
         OfferError::Entropy
     );
 }
@@ -333,7 +340,7 @@ fn write_timeout_covers_the_101() {
     let mut connection = result
         .unwrap()
         .unwrap()
-        .accept(None, Headers::new(), at(100))
+        .accept(None, Headers::new())
         .unwrap();
     assert!(connection.transmit().is_some());
     connection.handle_sent(false);

@@ -158,7 +158,7 @@ fn s4_2_1_valid_requests_are_opened() {
             let incoming = result.unwrap_or_else(|error| panic!("{name}: {error}"));
             let incoming = incoming.unwrap_or_else(|| panic!("{name}: incomplete"));
             assert!(matches!(server.poll(), Ok(None)), "{name}: once");
-            let mut connection = incoming.accept(None, Headers::new(), at(2)).unwrap();
+            let mut connection = incoming.accept(None, Headers::new()).unwrap();
             assert!(
                 output(&mut connection).starts_with("HTTP/1.1 101 "),
                 "{name}"

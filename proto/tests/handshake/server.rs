@@ -13,9 +13,7 @@ use super::{
 
 #[test]
 fn s1_3_s4_2_2_accept_is_the_hash_of_the_key() {
-    let mut connection = incoming(REQUEST)
-        .accept(None, Headers::new(), at(2))
-        .unwrap();
+    let mut connection = incoming(REQUEST).accept(None, Headers::new()).unwrap();
     assert_eq!(output(&mut connection), RESPONSE);
 }
 
@@ -141,17 +139,15 @@ fn s4_2_2_the_101_names_the_subprotocol_and_carries_more_fields() {
     );
     let mut extra = Headers::new();
     extra.push("Set-Cookie", "a=b").unwrap();
-    let mut connection = incoming(&request).accept(Some("v2"), extra, at(2)).unwrap();
+    let mut connection = incoming(&request).accept(Some("v2"), extra).unwrap();
     let head = output(&mut connection);
     assert_eq!(values(&head, "Sec-WebSocket-Protocol"), ["v2"]);
     assert_eq!(values(&head, "Set-Cookie"), ["a=b"]);
     assert!(values(&head, "Sec-WebSocket-Extensions").is_empty());
     // None has to be picked.
-    let opened = output(&mut incoming(&request).open(at(2)));
+    let opened = output(&mut incoming(&request).open());
     assert_eq!(opened, RESPONSE);
-    let mut connection = incoming(&request)
-        .accept(None, Headers::new(), at(2))
-        .unwrap();
+    let mut connection = incoming(&request).accept(None, Headers::new()).unwrap();
     assert!(values(&output(&mut connection), "Sec-WebSocket-Protocol").is_empty());
 }
 
@@ -160,7 +156,7 @@ fn s4_2_2_only_offered_subprotocols_and_fields_of_the_application() {
     let mut incoming = incoming(with(REQUEST, "Sec-WebSocket-Protocol: chat"));
     for subprotocol in ["v2", "Chat", "chat, v2", ""] {
         let error = incoming
-            .accept(Some(subprotocol), Headers::new(), at(2))
+            .accept(Some(subprotocol), Headers::new())
             .unwrap_err();
         assert_eq!(error.error, AnswerError::NotOffered);
         assert_eq!(error.to_string(), AnswerError::NotOffered.to_string());
@@ -179,15 +175,13 @@ fn s4_2_2_only_offered_subprotocols_and_fields_of_the_application() {
     ] {
         let mut extra = Headers::new();
         extra.push(name, "x").unwrap();
-        let error = incoming.accept(Some("chat"), extra, at(2)).unwrap_err();
+        let error = incoming.accept(Some("chat"), extra).unwrap_err();
         assert!(
             matches!(error.error, AnswerError::Reserved(reserved) if reserved.eq_ignore_ascii_case(name))
         );
         incoming = *error.incoming;
     }
-    let mut connection = incoming
-        .accept(Some("chat"), Headers::new(), at(2))
-        .unwrap();
+    let mut connection = incoming.accept(Some("chat"), Headers::new()).unwrap();
     assert!(output(&mut connection).starts_with("HTTP/1.1 101 "));
 }
 
@@ -195,9 +189,7 @@ fn s4_2_2_only_offered_subprotocols_and_fields_of_the_application() {
 fn frames_behind_the_request_are_kept() {
     let mut input = REQUEST.as_bytes().to_vec();
     input.extend_from_slice(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
-    let mut connection = incoming(&input)
-        .accept(None, Headers::new(), at(2))
-        .unwrap();
+    let mut connection = incoming(&input).accept(None, Headers::new()).unwrap();
     assert_eq!(texts(&mut connection), ["Hello"]);
 }
 
@@ -208,7 +200,7 @@ fn much_behind_the_request_is_kept_in_order() {
         input.extend_from_slice(b"\x81\x85\0\0\0\0");
         input.extend_from_slice(format!("{i:05}").as_bytes());
     }
-    let mut server = Server::new(&shared(), at(1));
+    let mut server = Server::new(&shared());
     let mut rest = &input[..];
     let incoming = loop {
         rest = &rest[read(server.exchange(), rest, usize::MAX)..];
@@ -220,7 +212,7 @@ fn much_behind_the_request_is_kept_in_order() {
         server.exchange().recv_buf().is_none(),
         "nothing is read before the decision"
     );
-    let mut connection = incoming.accept(None, Headers::new(), at(2)).unwrap();
+    let mut connection = incoming.accept(None, Headers::new()).unwrap();
     let mut seen = texts(&mut connection);
     while !rest.is_empty() {
         let room = connection.recv_buf().unwrap();
@@ -261,14 +253,14 @@ fn a_request_that_is_cut_short_is_told_from_none() {
 #[test]
 fn the_end_of_the_transport_behind_the_request_is_known_to_the_connection() {
     for lost in [Lost::Eof, Lost::Reset] {
-        let mut server = Server::new(&shared(), at(1));
+        let mut server = Server::new(&shared());
         read(server.exchange(), REQUEST.as_bytes(), usize::MAX);
         match lost {
             Lost::Eof => server.exchange().handle_eof(),
             lost => server.exchange().handle_error(lost),
         }
         let incoming = server.poll().unwrap().unwrap();
-        let mut connection = incoming.accept(None, Headers::new(), at(2)).unwrap();
+        let mut connection = incoming.accept(None, Headers::new()).unwrap();
         assert_eq!(connection.poll_event().unwrap_err(), RecvError::Lost(lost));
     }
 }

@@ -30,7 +30,7 @@ pub const USUAL: Agreed = both(15, true);
 pub fn connection(role: Role, agreed: Agreed, config: &Arc<Config>) -> Connection {
     let mut negotiated = Negotiated::default();
     negotiated.deflate = Some(agreed);
-    Connection::new(role, negotiated, config, Instant::EPOCH)
+    Connection::new(role, negotiated, config)
 }
 
 /// An end that compresses whatever it sends.

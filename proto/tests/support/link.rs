@@ -101,7 +101,7 @@ impl Node {
             Halves::Glued(conn) => conn.close(frame),
             Halves::Apart(halves) => {
                 halves.1.close(frame);
-                halves.0.handle_closing();
+                halves.0.meet(&mut halves.1);
             }
         }
     }
@@ -118,7 +118,7 @@ impl Node {
             Halves::Glued(conn) => conn.state(),
             Halves::Apart(halves) => {
                 let (rx, tx) = &**halves;
-                if rx.is_done(tx.is_closed() || tx.end().is_some()) {
+                if rx.is_done() {
                     State::Closed
                 } else if rx.is_closing() || tx.is_closing() {
                     State::Closing
@@ -132,7 +132,7 @@ impl Node {
     pub fn closed(&self) -> Option<Closed> {
         match &self.halves {
             Halves::Glued(conn) => conn.closed(),
-            Halves::Apart(halves) => halves.0.closed(halves.1.is_closed()),
+            Halves::Apart(halves) => halves.0.closed().filter(|_| halves.0.is_done()),
         }
     }
 
@@ -150,16 +150,11 @@ impl Node {
         match &mut self.halves {
             Halves::Glued(conn) => conn.handle_timeout(now),
             Halves::Apart(halves) => {
-                let (rx, tx) = &mut **halves;
-                if let Err(deadline) = rx.handle_timeout(now) {
-                    tx.handle_end(RecvError::TimedOut(deadline));
-                }
-                if let Err(deadline) = tx.handle_timeout(now) {
-                    rx.handle_end(RecvError::TimedOut(deadline));
-                }
+                let _ = halves.0.handle_timeout(now);
+                let _ = halves.1.handle_timeout(now);
             }
         }
-        self.settle();
+        self.meet();
     }
 
     /// The transport is gone.
@@ -212,16 +207,9 @@ impl Node {
         Frame::read_all(&self.written, self.role)
     }
 
-    /// What passes from one half to the other.
-    fn settle(&mut self) {
+    fn meet(&mut self) {
         if let Halves::Apart(halves) = &mut self.halves {
-            let (rx, tx) = &mut **halves;
-            if let Some(control) = rx.poll_control() {
-                tx.handle_control(control);
-            }
-            if let Some(payload) = tx.poll_ping() {
-                rx.handle_ping_left(payload);
-            }
+            halves.0.meet(&mut halves.1);
         }
     }
 
@@ -234,7 +222,7 @@ impl Node {
                 (Halves::Apart(halves), true) => halves.0.poll_chunk(),
                 (Halves::Apart(halves), false) => halves.0.poll_event().map(whole),
             };
-            self.settle();
+            self.meet();
             match polled {
                 Ok(Some(event)) => self.got.push(Ok(event)),
                 Ok(None) => break,
@@ -266,7 +254,7 @@ impl Node {
             Halves::Glued(conn) => conn.handle_sent(flushed),
             Halves::Apart(halves) => halves.1.handle_sent(flushed),
         }
-        self.settle();
+        self.meet();
         self.written.extend_from_slice(&part);
         part
     }
@@ -274,9 +262,7 @@ impl Node {
     fn wants_shutdown(&self) -> bool {
         match &self.halves {
             Halves::Glued(conn) => conn.wants_shutdown(),
-            Halves::Apart(halves) => {
-                self.state() == State::Closed || halves.0.wants_shutdown() && halves.1.is_closed()
-            }
+            Halves::Apart(halves) => self.state() == State::Closed || halves.1.wants_shutdown(),
         }
     }
 

@@ -88,7 +88,7 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Arc<Config> {
 }
 
 pub fn connection(role: Role, config: &Arc<Config>) -> Connection {
-    Connection::new(role, Negotiated::default(), config, Instant::EPOCH)
+    Connection::new(role, Negotiated::default(), config)
 }
 
 /// Frames as `sender` must write them, one behind the other.
