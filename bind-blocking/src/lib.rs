@@ -89,7 +89,7 @@ pub use clock::{Clock, Time};
 pub use connect::{Resolving, Threads, connect, connect_over};
 pub use pipe::Io;
 pub use socket::WebSocket;
-pub use split::{ReadHalf, WriteHalf};
+pub use split::{ReadHalf, ReuniteError, WriteHalf};
 pub use streaming::Streaming;
 pub use transport::BlockingTransport;
 

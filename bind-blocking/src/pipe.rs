@@ -202,6 +202,12 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         let _ = self.transport.shutdown(Shutdown::Both);
     }
 
+    /// From now on one thread uses it, and the read half is not gone.
+    pub(crate) fn unshare(&self) {
+        self.shared.store(false, Ordering::Relaxed);
+        self.reader_gone.store(false, Ordering::Relaxed);
+    }
+
     /// The read half is gone.
     pub(crate) fn reader_gone(&self) {
         self.reader_gone.store(true, Ordering::Relaxed);

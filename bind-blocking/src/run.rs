@@ -126,6 +126,13 @@ impl Runner {
         }
     }
 
+    /// From now on one thread uses it, and the read half is not gone.
+    pub(crate) fn unshare(&self) {
+        if let Some(pipe) = self.pipe() {
+            pipe.unshare();
+        }
+    }
+
     /// The read half is gone.
     pub(crate) fn reader_gone(&self) {
         if let Some(pipe) = self.pipe() {

@@ -1,10 +1,10 @@
-use std::{fmt, future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{fmt, future::poll_fn, ops::Deref, pin::pin, task::Poll, time::Duration};
 
 use bind::proto::{
     Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State,
 };
 
-use crate::{Error, Streaming, Transport, TrySendError, run::Runner};
+use crate::{Error, Streaming, Transport, TrySendError, WebSocket, run::Runner};
 
 /// The receiving direction of a [`WebSocket`](crate::WebSocket).
 ///
@@ -18,11 +18,29 @@ use crate::{Error, Streaming, Transport, TrySendError, run::Runner};
 /// come, answers it and discards it, every 8 ms at the most.
 pub struct ReadHalf<S: Transport> {
     inner: bind::ReadHalf<S>,
-    runner: Runner,
+    runner: Reader,
+}
+
+/// Dropped, it tells the write half that it is to read.
+struct Reader(Runner);
+
+impl Deref for Reader {
+    type Target = Runner;
+
+    fn deref(&self) -> &Runner {
+        &self.0
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.reader_gone();
+    }
 }
 
 impl<S: Transport> ReadHalf<S> {
     pub(crate) const fn new(inner: bind::ReadHalf<S>, runner: Runner) -> Self {
+        let runner = Reader(runner);
         Self { inner, runner }
     }
 
@@ -65,6 +83,30 @@ impl<S: Transport> ReadHalf<S> {
         Ok(())
     }
 
+    /// The socket that was split, with the events that calls of the write half have kept for `recv`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] gives both halves back, if they are of different sockets, or if the write half is still
+    /// in use elsewhere, as a clone.
+    pub fn reunite(self, write: WriteHalf<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
+        let runner = self.runner.clone();
+        match self.inner.reunite(write.inner) {
+            Ok(inner) => {
+                drop(self.runner);
+                runner.unshare();
+                Ok(WebSocket::new(inner, runner))
+            }
+            Err(bind::ReuniteError { read, write }) => Err(ReuniteError {
+                read: Self {
+                    inner: read,
+                    runner: self.runner,
+                },
+                write: WriteHalf::new(write, runner),
+            }),
+        }
+    }
+
     /// How the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
@@ -74,12 +116,6 @@ impl<S: Transport> ReadHalf<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
-    }
-}
-
-impl<S: Transport> Drop for ReadHalf<S> {
-    fn drop(&mut self) {
-        self.runner.reader_gone();
     }
 }
 
@@ -272,3 +308,25 @@ impl<S: Transport> fmt::Debug for WriteHalf<S> {
         self.inner.fmt(f)
     }
 }
+
+/// The two halves are not one socket again.
+pub struct ReuniteError<S: Transport> {
+    /// The half that receives.
+    pub read: ReadHalf<S>,
+    /// The half that sends.
+    pub write: WriteHalf<S>,
+}
+
+impl<S: Transport> fmt::Debug for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReuniteError").finish_non_exhaustive()
+    }
+}
+
+impl<S: Transport> fmt::Display for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves are of different sockets, or the write half is in use elsewhere")
+    }
+}
+
+impl<S: Transport> std::error::Error for ReuniteError<S> {}

@@ -175,3 +175,26 @@ fn a_writer_without_a_read_half_answers_and_learns_of_the_end() {
         assert_eq!(serving.join(), 10);
     }
 }
+
+#[test]
+fn halves_become_one_socket_again() {
+    let world = World::new();
+    let (mut reader, writer) = served(&world, texts(3));
+    assert_eq!(reader.recv().unwrap(), texts(1).pop());
+    let clone = writer.clone();
+    let apart = reader.reunite(writer).unwrap_err();
+    drop(clone);
+    let (reader, writer) = (apart.read, apart.write);
+    writer.send("from a half").unwrap();
+    let mut client = reader.reunite(writer).unwrap();
+    client.send("from the whole").unwrap();
+    for message in texts(3).drain(1..) {
+        assert_eq!(client.recv().unwrap(), Some(message));
+    }
+    // It reads by itself again, and is not one whose reader is gone.
+    let (mut reader, writer) = client.split();
+    writer.send("from a half again").unwrap();
+    writer.finish(normal()).unwrap();
+    assert_eq!(reader.recv().unwrap(), None);
+    check_closed(&writer);
+}

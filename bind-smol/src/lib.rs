@@ -10,7 +10,9 @@ pub use accept::{accept, accept_any, from_parts, from_upgraded};
 #[cfg(feature = "tls")]
 pub use bind::rustls;
 #[doc(inline)]
-pub use bind::{Incoming, NotAccepted, ReadHalf, Streaming, WebSocket, WriteHalf, api::*};
+pub use bind::{
+    Incoming, NotAccepted, ReadHalf, ReuniteError, Streaming, WebSocket, WriteHalf, api::*,
+};
 pub use io::{Clock, Io};
 pub use runtime::{Smol, connect, connect_over};
 

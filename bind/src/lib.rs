@@ -14,6 +14,7 @@ mod handshake;
 mod lanes;
 mod output;
 mod read_half;
+mod reunite;
 mod runtime;
 mod shared;
 mod socket;
@@ -30,6 +31,7 @@ pub use error::{Error, TrySendError};
 pub use handshake::{Incoming, NotAccepted, accept, accept_any};
 pub use proto;
 pub use read_half::ReadHalf;
+pub use reunite::ReuniteError;
 pub use runtime::{InThread, Network, Runtime, in_thread};
 #[cfg(feature = "tls")]
 pub use rustls;

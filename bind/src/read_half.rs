@@ -27,7 +27,7 @@ use crate::{
 /// deadline is judged. The same holds once this half is dropped; then each call of the write half first
 /// reads what has come, answers it and discards it.
 pub struct ReadHalf<S: Transport> {
-    shared: Arc<Shared<S>>,
+    pub(crate) shared: Arc<Shared<S>>,
 }
 
 impl<S: Transport> ReadHalf<S> {

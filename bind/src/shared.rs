@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
-use proto::{Deadline, Instant, Message};
+use proto::{Deadline, Instant, Message, Utf8Bytes};
 
 use crate::{
     Timer, Transport,
     driver::{Access, Call, Input},
     output::Output,
+    socket::WebSocket,
     sync::{Mutex, MutexGuard},
     wakers::{Key, Wakers},
 };
@@ -27,6 +28,7 @@ pub(crate) struct Shared<S: Transport> {
     joint: Waker,
     /// To be cloned by the calls that wait.
     timer: S::Clock,
+    subprotocol: Option<Box<Utf8Bytes>>,
 }
 
 /// The place of the receiving direction.
@@ -44,7 +46,11 @@ struct Seat<T> {
 }
 
 impl<S: Transport> Shared<S> {
-    pub(crate) fn new(output: Output<S>, input: Input<S::Clock>) -> Self {
+    pub(crate) fn new(
+        output: Output<S>,
+        input: Input<S::Clock>,
+        subprotocol: Option<Box<Utf8Bytes>>,
+    ) -> Self {
         let wakers = Arc::new(Wakers::with_places(1));
         Self {
             joint: Waker::from(wakers.clone()),
@@ -57,7 +63,21 @@ impl<S: Transport> Shared<S> {
                 relies: false,
             }),
             wakers,
+            subprotocol,
         }
+    }
+
+    /// The whole socket again, if nothing else shares it. Its read half, which was dropped for it, is not gone.
+    pub(crate) fn into_socket(shared: Arc<Self>) -> Result<WebSocket<S>, Arc<Self>> {
+        let mut shared = Arc::try_unwrap(shared)?;
+        let seat = shared.seat.get_mut();
+        let Some(input) = seat.unwrap_or_else(PoisonError::into_inner).input.take() else {
+            return Err(Arc::new(shared));
+        };
+        let output = shared.output.into_inner();
+        let mut output = output.unwrap_or_else(PoisonError::into_inner);
+        output.reader_gone = false;
+        Ok(WebSocket::whole(*input, output, shared.subprotocol))
     }
 
     /// Uses the sending direction, and wakes the others if that changed what they wait for.

@@ -73,10 +73,19 @@ impl<S: Transport> WebSocket<S> {
     pub fn new(connection: Connection, io: S) -> Self {
         let subprotocol = connection.subprotocol().map(Utf8Bytes::copy_from);
         let (rx, tx) = connection.split();
+        let input = Input::new(rx, io.clock());
+        Self::whole(input, Output::new(tx, io), subprotocol.map(Box::new))
+    }
+
+    pub(crate) const fn whole(
+        input: Input<S::Clock>,
+        output: Output<S>,
+        subprotocol: Option<Box<Utf8Bytes>>,
+    ) -> Self {
         Self {
-            input: Input::new(rx, io.clock()),
-            output: Output::new(tx, io),
-            subprotocol: subprotocol.map(Box::new),
+            input,
+            output,
+            subprotocol,
             lanes: None,
         }
     }
@@ -302,8 +311,9 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// The two directions, to be used by two tasks, or more: the write half is `Clone`.
+    /// [`ReadHalf::reunite`] makes one socket of them again.
     pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
-        let shared = Arc::new(Shared::new(self.output, self.input));
+        let shared = Arc::new(Shared::new(self.output, self.input, self.subprotocol));
         (ReadHalf::new(shared.clone()), WriteHalf::new(shared))
     }
 

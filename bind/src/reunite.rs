@@ -1,0 +1,50 @@
+use std::{fmt, sync::Arc};
+
+use crate::{
+    read_half::ReadHalf, shared::Shared, socket::WebSocket, transport::Transport,
+    write_half::WriteHalf,
+};
+
+impl<S: Transport> ReadHalf<S> {
+    /// The socket that was split, with the events that calls of the write half have kept for `recv`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] gives both halves back, if they are of different sockets, or if the write half is still
+    /// in use elsewhere: as a clone, or by a message of [`stream`](WriteHalf::stream) that is not finished.
+    pub fn reunite(self, write: WriteHalf<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
+        // The two halves are the only owners, and what could make another one is an owner itself. A `Sink` in the
+        // middle of a call is one.
+        if !Arc::ptr_eq(&self.shared, &write.shared) || Arc::strong_count(&self.shared) != 2 {
+            return Err(ReuniteError { read: self, write });
+        }
+        let shared = self.shared.clone();
+        drop((self, write));
+        Shared::into_socket(shared).map_err(|shared| ReuniteError {
+            read: Self::new(shared.clone()),
+            write: WriteHalf::new(shared),
+        })
+    }
+}
+
+/// The two halves are not one socket again.
+pub struct ReuniteError<S: Transport> {
+    /// The half that receives.
+    pub read: ReadHalf<S>,
+    /// The half that sends.
+    pub write: WriteHalf<S>,
+}
+
+impl<S: Transport> fmt::Debug for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReuniteError").finish_non_exhaustive()
+    }
+}
+
+impl<S: Transport> fmt::Display for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves are of different sockets, or the write half is in use elsewhere")
+    }
+}
+
+impl<S: Transport> std::error::Error for ReuniteError<S> {}
