@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use proto::{CloseCode, Closed, Deadline, Initiator, Lost, Outgoing, RecvError, SendError, Sender};
+use proto::{Closed, Deadline, Lost, Outgoing, Receiver, RecvError, SendError, Sender};
 
 use crate::{Error, Transport, TrySendError, error::lost, wakers::Key};
 
@@ -113,22 +113,25 @@ impl<S> Output<S> {
         self.io = None;
     }
 
-    /// The connection fails for this reason. The first reason stays, unless a Close of the peer turns up.
-    pub(crate) fn note(&mut self, cause: RecvError) {
-        let by_peer = matches!(cause, RecvError::Lost(_)) && !self.tx.is_closing();
-        let initiator = if by_peer {
-            Initiator::Peer
-        } else {
-            Initiator::Local
-        };
-        self.closed
-            .get_or_insert_with(|| Box::new(Closed::abnormal(initiator, Some(cause))));
+    /// The transport has failed, or is given up: nothing can be sent any more. The first reason stays, unless
+    /// the receiver knows better.
+    pub(crate) fn fail(&mut self, end: RecvError) {
+        self.tx.handle_end(end);
+        self.note();
     }
 
-    /// The transport has failed, or is given up: nothing can be sent any more.
-    pub(crate) fn fail(&mut self, end: RecvError) {
-        self.note(end);
-        self.tx.handle_end(end);
+    /// Keeps how the connection ends, as far as the receiver knows.
+    pub(crate) fn learn(&mut self, rx: &Receiver) {
+        if let Some(closed) = rx.closed() {
+            self.closed = Some(Box::new(closed));
+        }
+    }
+
+    /// Keeps how the connection ended, as far as the sender can know.
+    fn note(&mut self) {
+        if self.closed.is_none() {
+            self.closed = self.tx.closed().map(Box::new);
+        }
     }
 
     /// Whether our direction is to end, and the peer will see that when the transport is dropped.
@@ -175,11 +178,6 @@ impl<S> Output<S> {
         sent
     }
 
-    /// Whether a Close went both ways.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.closed.as_ref().is_some_and(|closed| closed.clean)
-    }
-
     /// Whether neither we nor the transport have begun to end the connection.
     pub(crate) fn is_open(&self) -> bool {
         !self.tx.is_closing()
@@ -195,7 +193,11 @@ impl<S> Output<S> {
 
     /// What ended the connection, if no Close did.
     pub(crate) fn failure(&self) -> Option<Error> {
-        let cause = self.closed.as_ref().and_then(|closed| closed.cause);
+        let closed = self.closed.as_ref();
+        if closed.is_some_and(|closed| closed.clean) {
+            return None;
+        }
+        let cause = closed.and_then(|closed| closed.cause);
         let cause = cause.or_else(|| {
             let end = self.tx.end();
             end.filter(|end| !matches!(end, RecvError::Lost(_)))
@@ -247,10 +249,7 @@ impl<S> Output<S> {
     /// A guard gives the outgoing message back.
     pub(crate) fn release(&mut self) {
         self.guarded = false;
-        if self.tx.streaming().is_some() {
-            // The peer would take what comes next for the rest of it.
-            self.tx.close(Some(CloseCode::INTERNAL_ERROR.into()));
-        }
+        self.tx.abandon();
     }
 
     fn fail_by(&mut self, error: io::Error) {
@@ -336,11 +335,10 @@ impl<S: Transport> Output<S> {
     /// transport takes that now.
     pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
         if self.io.is_some() {
-            self.closed
-                .get_or_insert_with(|| Box::new(Closed::abnormal(Initiator::Local, None)));
             let _ = self.poll_shutdown(cx);
         }
         self.tx.abort();
+        self.note();
         self.io = None;
     }
 

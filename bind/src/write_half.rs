@@ -207,10 +207,7 @@ impl<S: Transport> WriteHalf<S> {
                 if output.io.is_some() {
                     return Poll::Pending;
                 }
-                Poll::Ready(match output.failure() {
-                    Some(failure) if !output.is_clean() => Err(failure),
-                    _ => Ok(()),
-                })
+                Poll::Ready(output.failure().map_or(Ok(()), Err))
             })
         })
         .await

@@ -224,3 +224,13 @@ pub enum Initiator {
     /// The other end: its Close came first, or its transport ended.
     Peer,
 }
+
+impl Initiator {
+    /// Who began to end a connection that no Close has begun to end before `cause` did.
+    pub(crate) const fn of(cause: &RecvError) -> Self {
+        match cause {
+            RecvError::Lost(_) => Self::Peer,
+            RecvError::Protocol(_) | RecvError::TimedOut(_) | RecvError::Entropy => Self::Local,
+        }
+    }
+}

@@ -6,8 +6,8 @@ use core::fmt;
 use bytes::Buf;
 
 use crate::{
-    CloseFrame, Config, ControlPayload, Deadline, Instant, Kind, Lost, RecvError, Role,
-    control::Control, deflate::Deflater, mask, time::Timer,
+    CloseFrame, Closed, Config, ControlPayload, Deadline, Initiator, Instant, Kind, Lost,
+    RecvError, Role, control::Control, deflate::Deflater, mask, time::Timer,
 };
 
 mod backlog;
@@ -56,6 +56,8 @@ pub struct Sender {
     shuts_down: bool,
     /// The connection was ended at once, from this end.
     aborted: bool,
+    /// Who began to end the connection, if a Close did not.
+    ended_by: Initiator,
 }
 
 /// How far our Close has come.
@@ -94,6 +96,7 @@ impl Sender {
             peer_closed: false,
             shuts_down: false,
             aborted: false,
+            ended_by: Initiator::Local,
         }
     }
 
@@ -182,6 +185,9 @@ impl Sender {
 
     /// Nothing can be sent any more: what waits is dropped.
     pub fn handle_end(&mut self, end: RecvError) {
+        if !self.is_closing() && !self.aborted {
+            self.ended_by = Initiator::of(&end);
+        }
         self.end.get_or_insert(end);
         self.drop_waiting();
         self.deflater = None;
@@ -301,6 +307,13 @@ impl Sender {
     /// Why nothing can be sent any more, if that is so and no Close was the reason.
     pub fn end(&self) -> Option<RecvError> {
         self.end
+    }
+
+    /// How the connection ended, as far as the sender can know: `None` while a Close may still end it. What
+    /// the receiver knows counts for more, for the peer's Close may have been received.
+    pub fn closed(&self) -> Option<Closed> {
+        let cause = (!self.aborted).then_some(self.end?);
+        Some(Closed::abnormal(self.ended_by, cause))
     }
 
     /// Bytes that the transport has not taken.

@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use bowline_proto::{
-    Chunk, Config, ControlPayload, Deadline, Event, Initiator, Instant, Kind, Lost, Message,
-    ProtocolError, Receiver, RecvError, Role, SendError, Sender, State,
+    Chunk, Closed, Config, ControlPayload, Deadline, Event, Initiator, Instant, Kind, Lost,
+    Message, ProtocolError, Receiver, RecvError, Role, SendError, Sender, State,
 };
 use bytes::Buf;
 use support::{
@@ -1889,6 +1889,53 @@ fn a_sender_that_aborts_ends_the_receiver_when_they_meet() {
         assert_eq!(rx.poll_event(), Ok(None));
         let closed = rx.closed().unwrap();
         assert_eq!((closed.code, closed.initiator), (1006, Initiator::Local));
+    }
+}
+
+#[test]
+fn either_half_tells_how_it_ended_the_connection() {
+    let lost = RecvError::Lost(Lost::Reset);
+    for role in BOTH {
+        for (closes, initiator) in [(false, Initiator::Peer), (true, Initiator::Local)] {
+            let (_, mut tx) = halves(role, |_| {});
+            if closes {
+                tx.close(None);
+            }
+            assert_eq!(tx.closed(), None);
+            tx.handle_end(lost);
+            assert_eq!(tx.closed(), Some(Closed::abnormal(initiator, Some(lost))));
+        }
+        let (_, mut tx) = halves(role, |_| {});
+        tx.handle_end(RecvError::TimedOut(Deadline::Write));
+        assert_eq!(tx.closed().unwrap().initiator, Initiator::Local);
+        let (_, mut tx) = halves(role, |_| {});
+        tx.abort();
+        assert_eq!(tx.closed(), Some(Closed::abnormal(Initiator::Local, None)));
+        // A failure is known before the peer was told.
+        let (mut rx, _) = halves(role, |_| {});
+        rx.receive(&Frame::text(b"\xFF").from(other(role)));
+        let error = rx.poll_event().unwrap_err();
+        let expected = Closed::abnormal(Initiator::Local, Some(error));
+        assert_eq!(rx.closed(), Some(expected));
+        assert!(!rx.is_done());
+    }
+}
+
+#[test]
+fn a_message_that_is_given_up_unfinished_closes_with_1011() {
+    for role in BOTH {
+        let (_, mut tx) = halves(role, |_| {});
+        tx.abandon();
+        assert!(!tx.is_closing(), "nothing was begun");
+        tx.send_chunk(chunk(Kind::Text, "a", false)).unwrap();
+        tx.abandon();
+        assert_eq!(tx.send("b"), Err(SendError::Closed));
+        let transmit = tx.transmit().unwrap();
+        let written = transmit.copy_to_bytes(transmit.remaining());
+        assert_eq!(
+            Frame::read_all(&written, role),
+            [Frame::new(TEXT, "a"), Frame::close(1011, "")]
+        );
     }
 }
 

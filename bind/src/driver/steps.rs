@@ -32,8 +32,9 @@ impl<T: Timer> Input<T> {
             });
         }
         event.unwrap_or_else(|error| {
+            let rx = &self.rx;
             let error = output.with(cx, |output, _| {
-                output.note(error);
+                output.learn(rx);
                 output.report(error)
             });
             #[cfg(feature = "tracing")]
@@ -130,7 +131,7 @@ impl<T: Timer> Input<T> {
 #[inline]
 pub(super) fn meet<S>(rx: &mut Receiver, output: &mut Output<S>) {
     rx.meet(&mut output.tx);
-    if rx.is_closed() {
-        output.closed = rx.closed().map(Box::new);
+    if rx.is_closing() {
+        output.learn(rx);
     }
 }

@@ -207,13 +207,13 @@ impl Receiver {
         }
     }
 
-    /// How the connection ended, as far as that is known; `None` before the peer's Close was received, or
-    /// the transport has ended.
+    /// How the connection ended, as far as that is known; `None` before the peer's Close was received, the
+    /// connection has failed, or the transport has ended.
     pub fn closed(&self) -> Option<Closed> {
-        if !self.is_drained() && !self.is_closed() {
+        let ending = self.ending.as_ref()?;
+        if !self.is_drained() && ending.close.is_none() && ending.cause.is_none() {
             return None;
         }
-        let ending = self.ending.as_ref()?;
         let (code, reason) = match &ending.close {
             Some(Some(frame)) => (frame.code().get(), frame.reason().clone()),
             Some(None) => (Closed::NO_STATUS, Default::default()),
@@ -263,13 +263,8 @@ impl Receiver {
         self.discard();
         match (phase, end) {
             (Phase::Open, end) => {
-                let by_peer = matches!(end, RecvError::Lost(_));
                 let ending = self.ending();
-                ending.initiator.get_or_insert(if by_peer {
-                    Initiator::Peer
-                } else {
-                    Initiator::Local
-                });
+                ending.initiator.get_or_insert_with(|| Initiator::of(&end));
                 ending.cause = Some(end);
                 Err(end)
             }

@@ -5,7 +5,7 @@ use super::{
     backlog::{Form, Item},
 };
 use crate::{
-    Chunk, ControlPayload, Kind, Message, Outgoing, Prepared, SendError, frame::OpCode,
+    Chunk, CloseCode, ControlPayload, Kind, Message, Outgoing, Prepared, SendError, frame::OpCode,
     outgoing::What,
 };
 
@@ -57,6 +57,15 @@ impl Sender {
             _ => Form::Plain,
         };
         self.queue(Chunk { data, fin }, form)
+    }
+
+    /// Gives up the message that [`send_chunk`](Self::send_chunk) has not finished, if there is one. The peer
+    /// would take what comes next for the rest of it, so this closes the connection with 1011, which RFC 6455
+    /// §7.4.1 has for "an unexpected condition".
+    pub fn abandon(&mut self) {
+        if self.streamed.is_some() {
+            self.close(Some(CloseCode::INTERNAL_ERROR.into()));
+        }
     }
 
     /// §5.5.1: "MUST NOT send any more data frames after sending a Close frame."
