@@ -1,11 +1,16 @@
 use std::{fmt, sync::Arc};
 
-use bind::proto::{
-    Config, Negotiated, Role,
-    handshake::{AnswerError, HandshakeError, Headers, Request, Response},
+#[cfg(feature = "tls")]
+use bind::MaybeTls;
+use bind::{
+    Transport,
+    proto::{
+        Config, Negotiated, Role,
+        handshake::{AnswerError, HandshakeError, Headers, Request, Response},
+    },
 };
 
-use crate::{BlockingTransport, Io, MaybeTls, Transport, WebSocket, run::Runner};
+use crate::{pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTransport};
 
 /// Reads the request of a client that has connected, to be accepted or refused.
 ///

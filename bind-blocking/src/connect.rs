@@ -9,11 +9,11 @@ use std::{
 };
 
 use bind::{
-    Connect, ConnectError, InThread, Network, Runtime, in_thread,
+    Connect, ConnectError, InThread, MaybeTls, Network, Runtime, in_thread,
     proto::{Config, handshake::Response},
 };
 
-use crate::{BlockingTransport, ClientStream, Clock, Io, MaybeTls, WebSocket, run::Runner};
+use crate::{clock::Clock, pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTransport};
 
 /// Connects to a URL, or as a [`Connect`] says.
 ///
@@ -65,6 +65,9 @@ pub fn connect_over<S: BlockingTransport>(
 
 /// A socket over TLS or not, as the URL has asked, and what the server has answered.
 type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
+
+/// The transport of a client: TCP, by TLS if the URL has asked for it.
+pub type ClientStream = MaybeTls<Io<TcpStream>>;
 
 /// Threads that block, and sockets of the system.
 #[derive(Debug)]

@@ -70,10 +70,10 @@ mod clock;
 mod connect;
 mod pipe;
 mod reading;
+mod reunite;
 mod run;
 mod socket;
 mod split;
-mod streaming;
 mod sync;
 mod transport;
 mod writing;
@@ -86,12 +86,9 @@ pub use bind::api::*;
 #[cfg(feature = "tls")]
 pub use bind::rustls;
 pub use clock::{Clock, Time};
-pub use connect::{Resolving, Threads, connect, connect_over};
+pub use connect::{ClientStream, Resolving, Threads, connect, connect_over};
 pub use pipe::Io;
+pub use reunite::ReuniteError;
 pub use socket::WebSocket;
-pub use split::{ReadHalf, ReuniteError, WriteHalf};
-pub use streaming::Streaming;
+pub use split::{ReadHalf, Streaming, WriteHalf};
 pub use transport::BlockingTransport;
-
-/// The transport of a client: TCP, by TLS if the URL has asked for it.
-pub type ClientStream = MaybeTls<Io<std::net::TcpStream>>;

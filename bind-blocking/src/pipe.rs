@@ -14,10 +14,10 @@ use bind::{
 };
 
 use crate::{
-    BlockingTransport, Clock,
-    clock::{MayWait, Signal, Wants},
-    reading::{PATIENCE, Reading, Receiving, release_thread_memory},
+    clock::{Clock, MayWait, Signal, Wants},
+    reading::{PATIENCE, Part, Reading, Receiving, release_thread_memory},
     sync::AtomicBool,
+    transport::BlockingTransport,
     writing::Writing,
 };
 
@@ -254,17 +254,6 @@ impl Drop for Duty {
     fn drop(&mut self) {
         self.0.writing.leave();
     }
-}
-
-/// The part that a thread takes in reading while its call waits.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Part {
-    /// It waits for input, or is the only thread.
-    Receives,
-    /// It waits for the end, and reads though another thread may be in a call that receives.
-    Closes,
-    /// It waits for output, and leaves reading to a thread that is in a call that receives.
-    Sends,
 }
 
 /// Whose turn it is when there is something to read and something to write.

@@ -12,11 +12,9 @@ use std::{
 use bind::{Timer, proto::Instant};
 
 use crate::{
-    BlockingTransport, Clock,
-    clock::{MayWait, Signal, Wants},
-    pipe::Part,
+    clock::{Clock, MayWait, Signal, Wants},
     sync::{Mutex, MutexGuard},
-    transport::timed_out,
+    transport::{BlockingTransport, timed_out},
 };
 
 /// The most that is read at a time in bytes, once a read has filled less.
@@ -72,6 +70,17 @@ struct State {
     looked: Option<Instant>,
     /// What the transport was told last.
     timeout: Option<Option<Duration>>,
+}
+
+/// The part that a thread takes in reading while its call waits.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Part {
+    /// It waits for input, or is the only thread.
+    Receives,
+    /// It waits for the end, and reads though another thread may be in a call that receives.
+    Closes,
+    /// It waits for output, and leaves reading to a thread that is in a call that receives.
+    Sends,
 }
 
 impl Reading {

@@ -7,9 +7,10 @@ use std::{
 use bind::{Timer, proto::Config};
 
 use crate::{
-    BlockingTransport, Clock, Io,
-    clock::Wants,
-    pipe::{Duty, Part, Pipe, Turns},
+    clock::{Clock, Wants},
+    pipe::{Duty, Io, Pipe, Turns},
+    reading::Part,
+    transport::BlockingTransport,
 };
 
 /// Waits in this thread for what the driver does.

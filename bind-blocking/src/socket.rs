@@ -1,10 +1,14 @@
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
-use bind::proto::{
-    Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State,
+use bind::{
+    Error, Transport, TrySendError,
+    proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State},
 };
 
-use crate::{Error, ReadHalf, Streaming, Transport, TrySendError, WriteHalf, run::Runner};
+use crate::{
+    run::Runner,
+    split::{ReadHalf, Streaming, WriteHalf},
+};
 
 /// A WebSocket over a blocking transport.
 ///

@@ -1,10 +1,15 @@
 use std::{fmt, future::poll_fn, ops::Deref, pin::pin, task::Poll, time::Duration};
 
-use bind::proto::{
-    Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State,
+use bind::{
+    Error, Transport, TrySendError,
+    proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State},
 };
 
-use crate::{Error, Streaming, Transport, TrySendError, WebSocket, run::Runner};
+use crate::run::Runner;
+
+mod streaming;
+
+pub use streaming::Streaming;
 
 /// The receiving direction of a [`WebSocket`](crate::WebSocket).
 ///
@@ -17,12 +22,12 @@ use crate::{Error, Streaming, Transport, TrySendError, WebSocket, run::Runner};
 /// judged. The same holds once this half is dropped; then each call of the write half first reads what has
 /// come, answers it and discards it, every 8 ms at the most.
 pub struct ReadHalf<S: Transport> {
-    inner: bind::ReadHalf<S>,
-    runner: Reader,
+    pub(crate) inner: bind::ReadHalf<S>,
+    pub(crate) runner: Reader,
 }
 
 /// Dropped, it tells the write half that it is to read.
-struct Reader(Runner);
+pub(crate) struct Reader(Runner);
 
 impl Deref for Reader {
     type Target = Runner;
@@ -83,30 +88,6 @@ impl<S: Transport> ReadHalf<S> {
         Ok(())
     }
 
-    /// The socket that was split, with the events that calls of the write half have kept for `recv`.
-    ///
-    /// # Errors
-    ///
-    /// [`ReuniteError`] gives both halves back, if they are of different sockets, or if the write half is still
-    /// in use elsewhere, as a clone.
-    pub fn reunite(self, write: WriteHalf<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
-        let runner = self.runner.clone();
-        match self.inner.reunite(write.inner) {
-            Ok(inner) => {
-                drop(self.runner);
-                runner.unshare();
-                Ok(WebSocket::new(inner, runner))
-            }
-            Err(bind::ReuniteError { read, write }) => Err(ReuniteError {
-                read: Self {
-                    inner: read,
-                    runner: self.runner,
-                },
-                write: WriteHalf::new(write, runner),
-            }),
-        }
-    }
-
     /// How the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
@@ -135,7 +116,7 @@ impl<S: Transport> fmt::Debug for ReadHalf<S> {
 /// connection is noticed only during calls of this half that wait; once it is dropped, at the beginning of
 /// each call. An application that wants no messages calls [`ReadHalf::drain`] in a thread of its own.
 pub struct WriteHalf<S: Transport> {
-    inner: bind::WriteHalf<S>,
+    pub(crate) inner: bind::WriteHalf<S>,
     runner: Runner,
 }
 
@@ -308,25 +289,3 @@ impl<S: Transport> fmt::Debug for WriteHalf<S> {
         self.inner.fmt(f)
     }
 }
-
-/// The two halves are not one socket again.
-pub struct ReuniteError<S: Transport> {
-    /// The half that receives.
-    pub read: ReadHalf<S>,
-    /// The half that sends.
-    pub write: WriteHalf<S>,
-}
-
-impl<S: Transport> fmt::Debug for ReuniteError<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReuniteError").finish_non_exhaustive()
-    }
-}
-
-impl<S: Transport> fmt::Display for ReuniteError<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the halves are of different sockets, or the write half is in use elsewhere")
-    }
-}
-
-impl<S: Transport> std::error::Error for ReuniteError<S> {}

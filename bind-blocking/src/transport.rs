@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::Clock;
+use crate::clock::Clock;
 
 /// A blocking transport: read and written through a shared reference, and no longer than it was told.
 ///

@@ -6,9 +6,8 @@ use std::{
 };
 
 use crate::{
-    BlockingTransport,
     sync::{Mutex, MutexGuard},
-    transport::timed_out,
+    transport::{BlockingTransport, timed_out},
 };
 
 /// The most that waits to be written, in bytes.

@@ -1,9 +1,14 @@
 use std::sync::Arc;
 
-use bind::proto::{Config, Negotiated, Role, handshake::HandshakeError};
+#[cfg(feature = "tls")]
+use bind::MaybeTls;
+use bind::{
+    Incoming, WebSocket,
+    proto::{Config, Negotiated, Role, handshake::HandshakeError},
+};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::{Incoming, Io, MaybeTls, WebSocket};
+use crate::io::Io;
 
 #[doc = include_str!("../docs/accept.md")]
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(

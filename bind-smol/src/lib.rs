@@ -14,7 +14,4 @@ pub use bind::{
     Incoming, NotAccepted, ReadHalf, ReuniteError, Streaming, WebSocket, WriteHalf, api::*,
 };
 pub use io::{Clock, Io};
-pub use runtime::{Smol, connect, connect_over};
-
-/// The transport of a client: TCP, by TLS if the URL has asked for it.
-pub type ClientStream = MaybeTls<Io<async_net::TcpStream>>;
+pub use runtime::{ClientStream, Smol, connect, connect_over};

@@ -2,12 +2,12 @@ use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use async_net::{TcpStream, resolve};
 use bind::{
-    Connect, ConnectError, Network, Runtime,
+    Connect, ConnectError, MaybeTls, Network, Runtime, WebSocket,
     proto::{Config, handshake::Response},
 };
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::{ClientStream, Clock, Io, MaybeTls, WebSocket};
+use crate::io::{Clock, Io};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -81,3 +81,6 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// A socket over TLS or not, as the URL has asked, and what the server has answered.
 type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
+
+/// The transport of a client: TCP, by TLS if the URL has asked for it.
+pub type ClientStream = MaybeTls<Io<TcpStream>>;

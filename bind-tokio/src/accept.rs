@@ -1,9 +1,14 @@
 use std::sync::Arc;
 
-use bind::proto::{Config, Lost, Negotiated, Role, handshake::HandshakeError};
+#[cfg(feature = "tls")]
+use bind::MaybeTls;
+use bind::{
+    Incoming, WebSocket,
+    proto::{Config, Lost, Negotiated, Role, handshake::HandshakeError},
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Incoming, Io, MaybeTls, WebSocket, runtime::in_runtime};
+use crate::{io::Io, runtime::in_runtime};
 
 #[doc = include_str!("../docs/accept.md")]
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(

@@ -14,10 +14,7 @@ pub use bind::{
     Incoming, NotAccepted, ReadHalf, ReuniteError, Streaming, WebSocket, WriteHalf, api::*,
 };
 pub use io::{Clock, Io};
-pub use runtime::{Tokio, connect, connect_over};
-
-/// The transport of a client: TCP, by TLS if the URL has asked for it.
-pub type ClientStream = MaybeTls<Io<tokio::net::TcpStream>>;
+pub use runtime::{ClientStream, Tokio, connect, connect_over};
 
 /// The examples of the README.
 #[cfg(doctest)]

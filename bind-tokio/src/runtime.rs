@@ -1,7 +1,7 @@
 use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use bind::{
-    Connect, ConnectError, Network, Runtime,
+    Connect, ConnectError, MaybeTls, Network, Runtime, WebSocket,
     proto::{Config, handshake::Response},
 };
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     runtime::Handle,
 };
 
-use crate::{ClientStream, Clock, Io, MaybeTls, WebSocket};
+use crate::io::{Clock, Io};
 
 /// The runtime of tokio that the caller is in.
 #[derive(Clone, Copy, Debug)]
@@ -93,3 +93,6 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// A socket over TLS or not, as the URL has asked, and what the server has answered.
 type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
+
+/// The transport of a client: TCP, by TLS if the URL has asked for it.
+pub type ClientStream = MaybeTls<Io<TcpStream>>;

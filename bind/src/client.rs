@@ -11,7 +11,7 @@ use proto::{
 };
 
 #[cfg(feature = "tls")]
-use crate::tls::secure_client;
+use crate::tls::{TlsStream, client_config};
 use crate::{
     handshake::Link,
     runtime::Network,
@@ -27,6 +27,8 @@ mod error;
 mod url;
 
 pub use self::url::UrlError;
+#[cfg(feature = "tls")]
+use self::url::server_name;
 pub use builder::{Connect, Destination};
 pub use error::ConnectError;
 
@@ -121,7 +123,10 @@ async fn secure<S: Transport>(
 ) -> Result<MaybeTls<S>, ConnectError> {
     #[cfg(feature = "tls")]
     if to.tls {
-        let stream = secure_client(to.tls_config.clone(), &to.host, reach).await?;
+        let name = server_name(&to.host)?;
+        let config = client_config(to.tls_config.clone()).await?;
+        let mut stream = TlsStream::client(reach.await?, config, name)?;
+        poll_fn(|cx| stream.poll_handshake(cx)).await?;
         return Ok(MaybeTls::tls(stream));
     }
     Ok(MaybeTls::unencrypted(reach.await?))

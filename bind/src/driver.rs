@@ -8,8 +8,9 @@ use std::{
 use proto::{Chunk, Event, Message, Receiver};
 
 use crate::{
-    Error, Timer, Transport,
+    error::Error,
     output::{MAX_EVENTS, Output},
+    transport::{Timer, Transport},
 };
 
 mod loan;

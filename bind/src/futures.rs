@@ -4,7 +4,6 @@
 //! with the stream until its end, which completes the closing handshake.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,8 +13,8 @@ use futures_sink::Sink;
 use proto::{CloseCode, CloseFrame, Message};
 
 use crate::{
-    Error, ReadHalf, Transport, WebSocket, WriteHalf, driver::Call, output::Output, shared::Waiter,
-    wakers::Key,
+    driver::Call, error::Error, output::Output, read_half::ReadHalf, socket::WebSocket,
+    transport::Transport, wakers::Key, write_half::WriteHalf,
 };
 
 /// As [`recv`](WebSocket::recv).
@@ -68,38 +67,6 @@ impl<S: Transport + Unpin> Sink<Message> for WebSocket<S> {
     }
 }
 
-/// What the sink of a write half keeps between its calls.
-pub(crate) struct Sending<S: Transport> {
-    waiter: Waiter<S>,
-    /// What could not be queued, because a guard owned the outgoing message.
-    item: Option<Message>,
-    /// Up to where a flush that has begun goes.
-    count: Option<u64>,
-}
-
-impl<S: Transport> Sending<S> {
-    /// Ready when what was held back is queued, and there is room for more.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let (key, item) = (self.waiter.key(), &mut self.item);
-        self.waiter.poll(cx, Call::Sends, |output, cx| {
-            if output.holds_back(key) {
-                return Poll::Pending;
-            }
-            output.poll_turn(cx, key, |tx| {
-                item.take().map_or(Ok(()), |message| tx.send(message))
-            })
-        })
-    }
-}
-
-impl<S: Transport> fmt::Debug for Sending<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending")
-            .field("item", &self.item.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
 /// As [`feed`](WriteHalf::feed), [`flush`](WriteHalf::flush) and [`finish`](WriteHalf::finish).
 impl<S: Transport + Unpin> Sink<Message> for WriteHalf<S> {
     type Error = Error;
@@ -147,18 +114,6 @@ impl<S: Transport + Unpin> Sink<Message> for WriteHalf<S> {
         this.sending()
             .waiter
             .poll(cx, Call::Sends, Output::poll_all)
-    }
-}
-
-impl<S: Transport> WriteHalf<S> {
-    fn sending(&mut self) -> &mut Sending<S> {
-        self.sink.get_or_insert_with(|| {
-            Box::new(Sending {
-                waiter: Waiter::new(&self.shared),
-                item: None,
-                count: None,
-            })
-        })
     }
 }
 

@@ -16,7 +16,12 @@ use proto::{
     handshake::{self, AnswerError, Exchange, HandshakeError, Headers, Request, Response, Server},
 };
 
-use crate::{Timer, Transport, WebSocket, error::lost, wakers::Key};
+use crate::{
+    error::lost,
+    socket::WebSocket,
+    transport::{Timer, Transport},
+    wakers::Key,
+};
 
 /// Reads the request of a client that has connected.
 ///

@@ -8,7 +8,11 @@ use std::{
 
 use proto::{Closed, Deadline, Lost, Outgoing, Receiver, RecvError, SendError, Sender};
 
-use crate::{Error, Transport, TrySendError, error::lost, wakers::Key};
+use crate::{
+    error::{Error, TrySendError, lost},
+    transport::Transport,
+    wakers::Key,
+};
 
 mod blocked;
 mod loan;

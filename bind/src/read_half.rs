@@ -9,9 +9,10 @@ use std::{
 use proto::{Chunk, Closed, Event, Message};
 
 use crate::{
-    Error, Transport,
     driver::{Input, Pull},
+    error::Error,
     shared::{Reader, Shared},
+    transport::Transport,
     wakers::Key,
 };
 

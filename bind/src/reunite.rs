@@ -20,10 +20,13 @@ impl<S: Transport> ReadHalf<S> {
         }
         let shared = self.shared.clone();
         drop((self, write));
-        Shared::into_socket(shared).map_err(|shared| ReuniteError {
-            read: Self::new(shared.clone()),
-            write: WriteHalf::new(shared),
-        })
+        match Shared::into_parts(shared) {
+            Ok((input, output, subprotocol)) => Ok(WebSocket::whole(input, output, subprotocol)),
+            Err(shared) => Err(ReuniteError {
+                read: Self::new(shared.clone()),
+                write: WriteHalf::new(shared),
+            }),
+        }
     }
 }
 

@@ -8,11 +8,10 @@ use std::{
 use proto::{Deadline, Instant, Message, Utf8Bytes};
 
 use crate::{
-    Timer, Transport,
     driver::{Access, Call, Input},
     output::Output,
-    socket::WebSocket,
     sync::{Mutex, MutexGuard},
+    transport::{Timer, Transport},
     wakers::{Key, Wakers},
 };
 
@@ -30,6 +29,13 @@ pub(crate) struct Shared<S: Transport> {
     timer: S::Clock,
     subprotocol: Option<Box<Utf8Bytes>>,
 }
+
+/// Both directions, and the subprotocol.
+type Parts<S> = (
+    Input<<S as Transport>::Clock>,
+    Output<S>,
+    Option<Box<Utf8Bytes>>,
+);
 
 /// The place of the receiving direction.
 ///
@@ -67,8 +73,9 @@ impl<S: Transport> Shared<S> {
         }
     }
 
-    /// The whole socket again, if nothing else shares it. Its read half, which was dropped for it, is not gone.
-    pub(crate) fn into_socket(shared: Arc<Self>) -> Result<WebSocket<S>, Arc<Self>> {
+    /// What a whole socket is made of, if nothing else shares it. Its read half, which was dropped for it, is not
+    /// gone.
+    pub(crate) fn into_parts(shared: Arc<Self>) -> Result<Parts<S>, Arc<Self>> {
         let mut shared = Arc::try_unwrap(shared)?;
         let seat = shared.seat.get_mut();
         let Some(input) = seat.unwrap_or_else(PoisonError::into_inner).input.take() else {
@@ -77,7 +84,7 @@ impl<S: Transport> Shared<S> {
         let output = shared.output.into_inner();
         let mut output = output.unwrap_or_else(PoisonError::into_inner);
         output.reader_gone = false;
-        Ok(WebSocket::whole(*input, output, shared.subprotocol))
+        Ok((*input, output, shared.subprotocol))
     }
 
     /// Uses the sending direction, and wakes the others if that changed what they wait for.

@@ -14,12 +14,16 @@ use proto::{
 };
 
 use crate::{
-    Error, ReadHalf, Streaming, Transport, TrySendError, WriteHalf,
     driver::{Access, Call, Input, Pull, Unsplit},
+    error::{Error, TrySendError},
     lanes::Lanes,
     output::Output,
+    read_half::ReadHalf,
     shared::Shared,
+    streaming::{Owner, Streaming, sealed},
+    transport::Transport,
     wakers::Key,
+    write_half::WriteHalf,
 };
 
 /// A WebSocket over a transport.
@@ -383,10 +387,6 @@ impl<S: Transport> WebSocket<S> {
         self.with_output(|output, _| output.tx.close(frame));
     }
 
-    pub(crate) fn release(&mut self) {
-        self.with_output(|output, _| output.release());
-    }
-
     /// Polls both directions for a task, and wakes the tasks of the other lanes if that changed what they
     /// wait for.
     #[inline]
@@ -452,5 +452,17 @@ impl<S: Transport> fmt::Debug for WebSocket<S> {
             .field("input", &self.input)
             .field("output", &self.output)
             .finish()
+    }
+}
+
+impl<S: Transport> Owner for &mut WebSocket<S> {}
+
+impl<S: Transport> sealed::Owner for &mut WebSocket<S> {
+    async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
+        self.send_chunk(chunk).await
+    }
+
+    fn release(&mut self) {
+        self.with_output(|output, _| output.release());
     }
 }

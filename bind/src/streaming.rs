@@ -1,10 +1,10 @@
 use proto::{Chunk, Kind, Message, Outgoing, SendError, Utf8Bytes};
 
-use crate::{Error, Transport, WebSocket, WriteHalf};
+use crate::error::Error;
 
 /// A message that is sent piece by piece; owns the outgoing message until it is finished.
 ///
-/// Made by [`WebSocket::stream`] and [`WriteHalf::stream`]. Other data waits meanwhile; Pings, Pongs
+/// Made by [`WebSocket::stream`](crate::WebSocket::stream) and [`WriteHalf::stream`](crate::WriteHalf::stream). Other data waits meanwhile; Pings, Pongs
 /// and Closes pass. Dropped after a piece was queued and before the end was, it fails the connection
 /// with 1011, because the peer would take the next message for the rest of this one.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl<O: Owner> Streaming<O> {
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::send`].
+    /// As [`WebSocket::send`](crate::WebSocket::send).
     pub async fn finish(mut self) -> Result<(), Error> {
         let empty = match self.kind {
             Kind::Text => Message::Text(Utf8Bytes::default()),
@@ -61,35 +61,12 @@ impl<O: Owner> Drop for Streaming<O> {
 /// Where a [`Streaming`] message goes: a socket or its write half.
 pub trait Owner: sealed::Owner {}
 
-impl<S: Transport> Owner for &mut WebSocket<S> {}
-impl<S: Transport> Owner for &WriteHalf<S> {}
-
 pub(crate) mod sealed {
-    use super::{Chunk, Error, Outgoing, Transport, WebSocket, WriteHalf};
+    use super::{Chunk, Error, Outgoing};
 
     #[allow(async_fn_in_trait)]
     pub trait Owner {
         async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error>;
         fn release(&mut self);
-    }
-
-    impl<S: Transport> Owner for &mut WebSocket<S> {
-        async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
-            self.send_chunk(chunk).await
-        }
-
-        fn release(&mut self) {
-            WebSocket::release(self);
-        }
-    }
-
-    impl<S: Transport> Owner for &WriteHalf<S> {
-        async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
-            WriteHalf::send_owned(self, chunk).await
-        }
-
-        fn release(&mut self) {
-            WriteHalf::release(self);
-        }
     }
 }

@@ -9,9 +9,9 @@ mod server;
 mod stream;
 
 #[cfg(feature = "tls")]
-pub(crate) use client::secure_client;
+pub(crate) use client::client_config;
 pub use maybe::MaybeTls;
 #[cfg(feature = "tls")]
 pub use server::accept_tls;
 #[cfg(feature = "tls")]
-use stream::TlsStream;
+pub(crate) use stream::TlsStream;

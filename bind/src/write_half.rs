@@ -8,11 +8,16 @@ use std::{
 use proto::{Chunk, CloseFrame, Closed, ControlPayload, Kind, Outgoing, SendError, Sender, State};
 
 use crate::{
-    Error, Streaming, Transport, TrySendError,
     driver::Call,
+    error::{Error, TrySendError},
     output::Output,
     shared::{Shared, Waiter},
+    streaming::{Owner, Streaming, sealed},
+    transport::Transport,
 };
+
+#[cfg(feature = "futures")]
+pub(crate) mod sink;
 
 /// The sending direction of a [`WebSocket`](crate::WebSocket). Clones send over the same connection,
 /// from as many tasks as you like.
@@ -27,7 +32,7 @@ pub struct WriteHalf<S: Transport> {
     pub(crate) shared: Arc<Shared<S>>,
     /// What a `Sink` keeps between its calls.
     #[cfg(feature = "futures")]
-    pub(crate) sink: Option<Box<crate::futures::Sending<S>>>,
+    pub(crate) sink: Option<Box<sink::Sending<S>>>,
 }
 
 impl<S: Transport> Clone for WriteHalf<S> {
@@ -248,21 +253,6 @@ impl<S: Transport> WriteHalf<S> {
         }
     }
 
-    /// A piece of the message that a guard owns.
-    pub(crate) async fn send_owned(&self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
-        self.queue(
-            What::Passes,
-            chunk,
-            |tx, chunk| tx.send_chunk(chunk),
-            Wait::Left,
-        )
-        .await
-    }
-
-    pub(crate) fn release(&self) {
-        self.shared.with(None, |output, _| output.release());
-    }
-
     /// For a call that does not wait, or queues before it does: if no read half exists, what has come is read
     /// first.
     fn look(&self) {
@@ -312,6 +302,24 @@ impl<S: Transport> WriteHalf<S> {
 impl<S: Transport> fmt::Debug for WriteHalf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("WriteHalf").field(&self.shared).finish()
+    }
+}
+
+impl<S: Transport> Owner for &WriteHalf<S> {}
+
+impl<S: Transport> sealed::Owner for &WriteHalf<S> {
+    async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
+        self.queue(
+            What::Passes,
+            chunk,
+            |tx, chunk| tx.send_chunk(chunk),
+            Wait::Left,
+        )
+        .await
+    }
+
+    fn release(&mut self) {
+        self.shared.with(None, |output, _| output.release());
     }
 }
 

@@ -1,75 +1,16 @@
-//! Closing: status codes, the Close frame's body, and how a connection ended (RFC 6455 §5.5.1, §7).
+//! Closing: the Close frame's body, and how a connection ended (RFC 6455 §5.5.1, §7).
 
-use core::{fmt, num::NonZeroU16};
+use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::{ProtocolError, RecvError, Utf8Bytes};
+use crate::{
+    close::code::CloseCode,
+    error::{ControlTooLong, ProtocolError, RecvError},
+    text::utf8::Utf8Bytes,
+};
 
-/// A status code that may appear in a Close frame (RFC 6455 §7.4 and the IANA registry).
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct CloseCode(NonZeroU16);
-
-impl CloseCode {
-    /// 1000: the purpose of the connection is fulfilled.
-    pub const NORMAL: Self = Self::literal(1000);
-    /// 1001: the endpoint is leaving, such as a server that stops.
-    pub const GOING_AWAY: Self = Self::literal(1001);
-    /// 1002: the peer broke the protocol.
-    pub const PROTOCOL_ERROR: Self = Self::literal(1002);
-    /// 1003: a type of data that the endpoint cannot accept.
-    pub const UNSUPPORTED_DATA: Self = Self::literal(1003);
-    /// 1007: data inconsistent with the type of the message, such as text that is not UTF-8.
-    pub const INVALID_PAYLOAD: Self = Self::literal(1007);
-    /// 1008: the message violates the endpoint's policy.
-    pub const POLICY_VIOLATION: Self = Self::literal(1008);
-    /// 1009: the message is too big to process.
-    pub const MESSAGE_TOO_BIG: Self = Self::literal(1009);
-    /// 1010: the client expected an extension that the server did not negotiate.
-    pub const MANDATORY_EXTENSION: Self = Self::literal(1010);
-    /// 1011: the server met an unexpected condition.
-    pub const INTERNAL_ERROR: Self = Self::literal(1011);
-    /// 1012: the service restarts.
-    pub const SERVICE_RESTART: Self = Self::literal(1012);
-    /// 1013: try again later.
-    pub const TRY_AGAIN_LATER: Self = Self::literal(1013);
-    /// 1014: a gateway got an invalid response.
-    pub const BAD_GATEWAY: Self = Self::literal(1014);
-
-    /// A code that may appear on the wire (1000–1003, 1007–1014, 3000–4999), or `None`.
-    ///
-    /// The codes 1005, 1006 and 1015 "MUST NOT be set as a status code" (RFC 6455 §7.4.1).
-    pub const fn new(code: u16) -> Option<Self> {
-        match code {
-            1000..=1003 | 1007..=1014 | 3000..=4999 => Some(Self::literal(code)),
-            _ => None,
-        }
-    }
-
-    /// The number.
-    pub const fn get(self) -> u16 {
-        self.0.get()
-    }
-
-    const fn literal(code: u16) -> Self {
-        match NonZeroU16::new(code) {
-            Some(code) => Self(code),
-            None => Self(NonZeroU16::MAX),
-        }
-    }
-}
-
-impl fmt::Debug for CloseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CloseCode({self})")
-    }
-}
-
-impl fmt::Display for CloseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
-    }
-}
+pub(crate) mod code;
 
 /// The body of a Close frame (RFC 6455 §5.5.1): a code and a reason of at most 123 bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -137,27 +78,6 @@ impl From<CloseCode> for CloseFrame {
         }
     }
 }
-
-/// A control frame's payload would be longer than the protocol allows (RFC 6455 §5.5).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ControlTooLong {
-    /// Its length in bytes.
-    pub len: usize,
-    /// The most that is allowed, in bytes.
-    pub max: usize,
-}
-
-impl fmt::Display for ControlTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} bytes are too long for a control frame, which takes {}",
-            self.len, self.max
-        )
-    }
-}
-
-impl core::error::Error for ControlTooLong {}
 
 /// How a connection ended (RFC 6455 §7.1.4 to §7.1.6).
 #[derive(Clone, Debug, Eq, PartialEq)]

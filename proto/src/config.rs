@@ -1,6 +1,7 @@
 use core::time::Duration;
 
-use crate::EntropyError;
+use crate::deflate::options::Deflate;
+use crate::error::EntropyError;
 
 /// Which end of the connection this is (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -77,7 +78,7 @@ pub struct Config {
 
     /// Compresses messages, if the peer agrees (`None`: never). RFC 7692.
     #[cfg(feature = "deflate")]
-    pub deflate: Option<crate::deflate::Deflate>,
+    pub deflate: Option<Deflate>,
 
     /// Fills its argument with unpredictable bytes, for masking keys (RFC 6455 §5.3) and the
     /// handshake's key (§4.1), or fails.
@@ -112,6 +113,18 @@ impl Config {
             #[cfg(feature = "deflate")]
             deflate: None,
             entropy,
+        }
+    }
+
+    /// How to compress, if that is wanted: never without the feature.
+    pub(crate) const fn compression(&self) -> Option<Deflate> {
+        #[cfg(feature = "deflate")]
+        {
+            self.deflate
+        }
+        #[cfg(not(feature = "deflate"))]
+        {
+            None
         }
     }
 }

@@ -2,36 +2,17 @@ use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{fmt, time::Duration};
 
 use crate::{
-    Chunk, CloseFrame, Closed, Config, ControlPayload, Instant, Lost, Message, Negotiated,
-    Outgoing, Receiver, RecvError, Role, SendError, Sender, Transmit, deflate,
+    close::{CloseFrame, Closed},
+    config::{Config, Role},
+    deflate,
+    error::{Lost, RecvError, SendError},
+    event::Event,
+    message::{Chunk, ControlPayload},
+    negotiated::Negotiated,
+    recv::Receiver,
+    send::{Sender, outgoing::Outgoing, transmit::Transmit},
+    time::Instant,
 };
-
-/// Something the peer did.
-///
-/// Answers are sent without your help: nothing needs to be done about a Ping or a Close.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Event<D = Message> {
-    /// A message, or a piece of one.
-    Data(D),
-    /// A Ping. Its Pong is queued.
-    Ping(ControlPayload),
-    /// A Pong.
-    Pong(ControlPayload),
-    /// A Close. Its answer is queued, unless [`Config::reply_to_close`] is off; no event follows.
-    Close(Option<CloseFrame>),
-}
-
-impl<D> Event<D> {
-    /// The same event, with its data changed by `f`.
-    pub fn map<E>(self, f: impl FnOnce(D) -> E) -> Event<E> {
-        match self {
-            Self::Data(data) => Event::Data(f(data)),
-            Self::Ping(payload) => Event::Ping(payload),
-            Self::Pong(payload) => Event::Pong(payload),
-            Self::Close(frame) => Event::Close(frame),
-        }
-    }
-}
 
 /// Where the connection is in its life (RFC 6455 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,7 +41,7 @@ pub struct Connection {
 impl Connection {
     /// A connection whose opening handshake is complete. Its deadlines begin when it is first told the time.
     pub fn new(role: Role, negotiated: Negotiated, config: &Arc<Config>) -> Self {
-        let (inflater, deflater) = deflate::codec(&negotiated, config);
+        let (inflater, deflater) = deflate::codec(negotiated.compression(), config.compression());
         Self {
             rx: Receiver::new(role, config, inflater),
             tx: Sender::new(role, config, deflater),

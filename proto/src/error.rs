@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use crate::CloseCode;
-
 /// The peer broke the protocol or a limit: the connection has failed (RFC 6455 §7.1.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -54,20 +52,6 @@ pub enum ProtocolError {
         /// The limit.
         max: u32,
     },
-}
-
-impl ProtocolError {
-    /// The code that tells the peer (RFC 6455 §7.4.1).
-    pub const fn close_code(self) -> CloseCode {
-        match self {
-            Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
-            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::StreamTooBig { .. } => {
-                CloseCode::MESSAGE_TOO_BIG
-            }
-            Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
-            _ => CloseCode::PROTOCOL_ERROR,
-        }
-    }
 }
 
 impl fmt::Display for ProtocolError {
@@ -261,3 +245,24 @@ mod tests {
         assert!(size_of::<super::SendError>() <= 32);
     }
 }
+
+/// A control frame's payload would be longer than the protocol allows (RFC 6455 §5.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ControlTooLong {
+    /// Its length in bytes.
+    pub len: usize,
+    /// The most that is allowed, in bytes.
+    pub max: usize,
+}
+
+impl fmt::Display for ControlTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} bytes are too long for a control frame, which takes {}",
+            self.len, self.max
+        )
+    }
+}
+
+impl core::error::Error for ControlTooLong {}

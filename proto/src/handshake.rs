@@ -53,40 +53,38 @@
 //! # }
 //! ```
 
-use alloc::string::String;
-
-mod body;
 mod check;
-mod client;
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "handshake/deflate/absent.rs"]
+mod deflate;
 mod error;
-mod exchange;
-pub(crate) mod extensions;
-mod head;
-pub(crate) mod headers;
+mod extensions;
+mod headers;
 #[cfg(feature = "http")]
 mod http;
-mod key;
 mod origin;
 mod request;
-mod response;
-mod server;
+
+/// The handshake in the bytes of HTTP/1.1.
+mod http1 {
+    pub(super) mod body;
+    pub(super) mod client;
+    pub(super) mod exchange;
+    pub(super) mod head;
+    pub(super) mod key;
+    pub(super) mod response;
+    pub(super) mod server;
+}
 
 pub use check::{HttpVersion, respond};
-pub use client::Client;
 pub use error::{AnswerError, HandshakeError, OfferError, RequestError, ResponseError};
-pub use exchange::Exchange;
 pub use headers::{Headers, InvalidHeader};
+pub use http1::{
+    client::Client,
+    exchange::Exchange,
+    response::Response,
+    server::{Incoming, NotAccepted, Server},
+};
 pub use request::Request;
-pub use response::Response;
-pub use server::{Incoming, NotAccepted, Server};
-
-/// What both ends agreed on in the opening handshake.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Negotiated {
-    /// The subprotocol, if one was picked.
-    pub subprotocol: Option<String>,
-    /// How messages are compressed, if they may be (RFC 7692).
-    #[cfg(feature = "deflate")]
-    pub deflate: Option<crate::deflate::Agreed>,
-}

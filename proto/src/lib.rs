@@ -173,40 +173,60 @@ extern crate std;
 mod close;
 mod config;
 mod connection;
-mod control;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 #[cfg(not(feature = "deflate"))]
 #[path = "deflate/absent.rs"]
 mod deflate;
 mod error;
-pub mod frame;
+mod event;
 pub mod guide;
 pub mod handshake;
-pub mod mask;
 mod message;
-mod outgoing;
+mod negotiated;
 mod recv;
 mod send;
 mod time;
-mod utf8;
 
-pub use close::{CloseCode, CloseFrame, Closed, ControlTooLong, Initiator};
+/// What is kept for messages to come.
+mod memory {
+    #[cfg(feature = "deflate")]
+    pub(crate) mod pool;
+    pub(crate) mod spare;
+}
+
+mod text {
+    pub(crate) mod utf8;
+}
+
+mod wire {
+    pub mod frame;
+    pub mod mask;
+}
+
+pub use close::{CloseFrame, Closed, Initiator, code::CloseCode};
 pub use config::{Config, Role};
-pub use connection::{Connection, Event, State};
-pub use error::{Deadline, EntropyError, Lost, ProtocolError, RecvError, SendError};
-pub use handshake::Negotiated;
+pub use connection::{Connection, State};
+pub use error::{
+    ControlTooLong, Deadline, EntropyError, Lost, ProtocolError, RecvError, SendError,
+};
+pub use event::Event;
 pub use message::{Chunk, ControlPayload, Kind, Message};
-pub use outgoing::{Outgoing, Prepared};
-pub use recv::{Receiver, RecvBuf};
-pub use send::{Sender, Transmit};
+pub use negotiated::Negotiated;
+pub use recv::{Receiver, input::RecvBuf};
+pub use send::{
+    Sender,
+    outgoing::{Outgoing, Prepared},
+    transmit::Transmit,
+};
+pub use text::utf8::{InvalidUtf8, Utf8Bytes};
 pub use time::Instant;
-pub use utf8::{InvalidUtf8, Utf8Bytes};
+pub use wire::{frame, mask};
 
 /// Gives back the memory that this thread keeps for messages to come. A binding whose threads wait calls
 /// this before one of them waits for long.
 #[cfg(feature = "std")]
 #[doc(hidden)]
 pub fn release_thread_memory() {
-    recv::release_thread_memory();
+    memory::spare::release();
 }

@@ -5,7 +5,7 @@ use core::ops;
 
 use bytes::Bytes;
 
-use crate::{ControlTooLong, Utf8Bytes};
+use crate::{error::ControlTooLong, text::utf8::Utf8Bytes};
 
 /// What a data message carries (RFC 6455 §5.6).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

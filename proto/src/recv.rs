@@ -6,24 +6,26 @@ use core::{fmt, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Chunk, CloseCode, Config, Deadline, Event, Instant, Message, RecvError, Role, Sender,
-    control::Control, deflate::Inflater,
+    close::code::CloseCode,
+    config::{Config, Role},
+    deflate::Inflater,
+    error::{Deadline, RecvError},
+    event::Event,
+    message::{Chunk, Message},
+    send::{Sender, control::Control},
+    time::Instant,
 };
 
 mod ending;
 mod inflate;
-mod input;
+pub(crate) mod input;
 mod parse;
 mod partial;
-mod spare;
 mod timers;
 
 use ending::{Ending, Phase};
-use input::Input;
-pub use input::RecvBuf;
+use input::{Input, RecvBuf};
 use partial::{Partial, Pull};
-#[cfg(feature = "std")]
-pub(crate) use spare::release as release_thread_memory;
 use timers::Timers;
 
 /// The receiving half of a [`Connection`](crate::Connection).

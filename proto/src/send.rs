@@ -6,19 +6,27 @@ use core::fmt;
 use bytes::Buf;
 
 use crate::{
-    CloseFrame, Closed, Config, ControlPayload, Deadline, Initiator, Instant, Kind, Lost,
-    RecvError, Role, control::Control, deflate::Deflater, mask, time::Timer,
+    close::{CloseFrame, Closed, Initiator},
+    config::{Config, Role},
+    deflate::Deflater,
+    error::{Deadline, Lost, RecvError},
+    message::{ControlPayload, Kind},
+    send::control::Control,
+    time::{Instant, Timer},
+    wire::mask,
 };
 
 mod backlog;
+pub(crate) mod control;
 mod frames;
+pub(crate) mod outgoing;
 mod progress;
 mod queue;
-mod transmit;
+pub(crate) mod transmit;
 
 use backlog::Backlog;
 use progress::Progress;
-pub use transmit::Transmit;
+use transmit::Transmit;
 
 /// The sending half of a [`Connection`](crate::Connection).
 ///

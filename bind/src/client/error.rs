@@ -22,7 +22,7 @@ pub enum ConnectError {
     Tls(Box<rustls::Error>),
     /// The server refused, or its answer is not valid.
     Handshake(HandshakeError),
-    /// All of it took longer than [`handshake_timeout`](Config::handshake_timeout).
+    /// All of it took longer than [`handshake_timeout`](proto::Config::handshake_timeout).
     TimedOut,
 }
 

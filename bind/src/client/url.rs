@@ -1,5 +1,11 @@
 use std::fmt;
+#[cfg(feature = "tls")]
+use std::net::IpAddr;
 
+#[cfg(feature = "tls")]
+use rustls::pki_types::ServerName;
+#[cfg(feature = "tls")]
+use url::Host;
 use url::Url;
 
 /// A URL that cannot be connected to (RFC 6455 §3).
@@ -52,4 +58,14 @@ pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
         return Err(UrlError::Fragment);
     }
     Ok(url)
+}
+
+/// Whom the certificate of a host must be for.
+#[cfg(feature = "tls")]
+pub(super) fn server_name(host: &Host<String>) -> Result<ServerName<'static>, UrlError> {
+    match host {
+        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|_| UrlError::ServerName),
+        Host::Ipv4(address) => Ok(IpAddr::from(*address).into()),
+        Host::Ipv6(address) => Ok(IpAddr::from(*address).into()),
+    }
 }

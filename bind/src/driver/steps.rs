@@ -5,7 +5,10 @@ use std::task::{Context, Poll, ready};
 use proto::{Chunk, Event, Instant, Receiver, RecvError};
 
 use super::{Access, Input, Pass, Pull};
-use crate::{Timer, Transport, output::Output};
+use crate::{
+    output::Output,
+    transport::{Timer, Transport},
+};
 
 impl<T: Timer> Input<T> {
     /// What was received and not polled.

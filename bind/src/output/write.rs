@@ -9,7 +9,7 @@ use bytes::Buf;
 use proto::Transmit;
 
 use super::{MAX_WRITES, Output, blocked::Blocked};
-use crate::Transport;
+use crate::transport::Transport;
 
 impl<S: Transport> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.

@@ -1,43 +1,24 @@
 use std::{
-    future::poll_fn,
     io,
-    net::IpAddr,
     sync::{Arc, OnceLock},
 };
 
-use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
-use url::Host;
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-use super::TlsStream;
-use crate::{
-    client::{ConnectError, UrlError},
-    runtime::in_thread,
-    transport::Transport,
-};
+use crate::runtime::in_thread;
 
-/// Reaches the server by `reach`, and runs the handshake of TLS. `config` is the caller's; without one the
-/// roots of the platform are trusted.
-pub(crate) async fn secure_client<S: Transport>(
+/// What a client trusts, and who it is: as `config` says, or without one by the roots of the platform. It asks for
+/// HTTP/1.1.
+///
+/// # Errors
+///
+/// If the platform has no roots.
+pub(crate) async fn client_config(
     config: Option<Arc<ClientConfig>>,
-    host: &Host<String>,
-    reach: impl Future<Output = Result<S, ConnectError>>,
-) -> Result<TlsStream<S>, ConnectError> {
-    let name = server_name(host)?;
-    let config = match config {
-        Some(config) => config,
-        None => platform().await?,
-    };
-    let mut stream = TlsStream::client(reach.await?, with_alpn(config), name)?;
-    poll_fn(|cx| stream.poll_handshake(cx)).await?;
-    Ok(stream)
-}
-
-/// Whom the certificate must be for.
-fn server_name(host: &Host<String>) -> Result<ServerName<'static>, UrlError> {
-    match host {
-        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|_| UrlError::ServerName),
-        Host::Ipv4(address) => Ok(IpAddr::from(*address).into()),
-        Host::Ipv6(address) => Ok(IpAddr::from(*address).into()),
+) -> io::Result<Arc<ClientConfig>> {
+    match config {
+        Some(config) => Ok(with_alpn(config)),
+        None => platform().await,
     }
 }
 
@@ -54,7 +35,7 @@ fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
 }
 
 /// The roots of the platform are read once, in a thread of their own: that blocks.
-async fn platform() -> Result<Arc<ClientConfig>, ConnectError> {
+async fn platform() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(config.clone());
@@ -66,11 +47,14 @@ async fn platform() -> Result<Arc<ClientConfig>, ConnectError> {
     if roots.is_empty() {
         let why = found.errors.into_iter().next();
         let why = why.map_or_else(String::new, |error| format!(": {error}"));
-        return Err(io::Error::other(format!("the platform has no TLS roots{why}")).into());
+        return Err(io::Error::other(format!(
+            "the platform has no TLS roots{why}"
+        )));
     }
     // The provider is named, for the default of the process may be missing.
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];

@@ -1,11 +1,15 @@
 //! Without the feature `deflate` nothing is agreed on: the codec cannot be made.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
-use crate::{
-    Config, Negotiated,
-    handshake::{Headers, ResponseError, extensions},
-};
+use options::{Agreed, Deflate};
+
+pub(crate) mod options {
+    #[derive(Clone, Copy)]
+    pub(crate) enum Deflate {}
+    #[derive(Clone, Copy)]
+    pub(crate) enum Agreed {}
+}
 
 pub(crate) enum Inflater {}
 pub(crate) enum Deflater {}
@@ -50,26 +54,13 @@ impl Deflater {
     }
 }
 
-pub(crate) fn codec(_: &Negotiated, _: &Config) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
+pub(crate) fn codec(
+    _: Option<Agreed>,
+    _: Option<Deflate>,
+) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
     (None, None)
 }
 
-pub(crate) fn whole(_: &[u8], _: &Config) -> Option<(u8, Vec<u8>)> {
+pub(crate) fn whole(_: &[u8], _: Option<Deflate>) -> Option<(u8, Vec<u8>)> {
     None
-}
-
-pub(crate) fn offer(_: &Config) -> Option<String> {
-    None
-}
-
-pub(crate) fn answer(_: &Headers, _: &Config) -> (Option<String>, Negotiated) {
-    (None, Negotiated::default())
-}
-
-pub(crate) fn agree(response: &Headers, _: &Config) -> Result<Negotiated, ResponseError> {
-    // RFC 6455 §4.1, item 5: "an extension that was not present in the client's handshake".
-    match extensions::picked(response)?[..] {
-        [] => Ok(Negotiated::default()),
-        _ => Err(ResponseError::Extension),
-    }
 }

@@ -1,9 +1,7 @@
 use alloc::vec::Vec;
 
-use super::{
-    Deflate, Window,
-    pool::{self, Shape},
-};
+use super::options::{Deflate, Window};
+use crate::memory::pool::{self, Shape};
 
 /// Compresses the messages that go out (RFC 7692 §7.2.1).
 pub(crate) struct Deflater {

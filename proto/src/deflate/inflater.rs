@@ -1,4 +1,4 @@
-use super::pool;
+use crate::memory::pool;
 
 /// Inflates the messages that come in compressed (RFC 7692 §7.2.2).
 pub(crate) struct Inflater {

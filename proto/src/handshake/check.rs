@@ -5,12 +5,14 @@ use alloc::{borrow::ToOwned, collections::BTreeSet, string::String};
 use bytes::Bytes;
 
 use super::{
-    AnswerError, Headers, Negotiated, RequestError, extensions,
-    headers::{Repeated, is_token},
-    key,
+    deflate,
+    error::{AnswerError, RequestError},
+    extensions,
+    headers::{Headers, Repeated, is_token},
+    http1::key,
     origin::{self, is_authority},
 };
-use crate::{Config, Utf8Bytes, deflate};
+use crate::{config::Config, negotiated::Negotiated, text::utf8::Utf8Bytes};
 
 /// Answers a request that another HTTP server has parsed: the fields of the 101, and what to give to
 /// [`Connection::new`](crate::Connection::new) once it is written.

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::Response;
-use crate::{EntropyError, Lost};
+use super::http1::response::Response;
+use crate::error::{EntropyError, Lost};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,7 +60,7 @@ impl fmt::Display for HandshakeError {
                     response.status
                 )
             }
-            Self::TimedOut => crate::Deadline::Handshake.fmt(f),
+            Self::TimedOut => crate::error::Deadline::Handshake.fmt(f),
             Self::Lost(lost) => write!(
                 f,
                 "the transport {} before the peer said anything",

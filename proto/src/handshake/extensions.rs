@@ -9,8 +9,8 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
-    Headers, ResponseError,
-    headers::{Repeated, is_token},
+    error::ResponseError,
+    headers::{Headers, Repeated, is_token},
 };
 
 /// An extension that is offered or accepted, with its parameters.

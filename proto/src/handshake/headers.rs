@@ -3,7 +3,7 @@ use core::fmt;
 
 use bytes::{Buf, Bytes};
 
-use crate::Utf8Bytes;
+use crate::text::utf8::Utf8Bytes;
 
 /// Header fields, in order (RFC 9110 §5). Names compare without case.
 ///

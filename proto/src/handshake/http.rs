@@ -5,8 +5,11 @@ use alloc::borrow::ToOwned;
 use ::http::{self, HeaderMap, HeaderName, HeaderValue, header::HOST};
 use bytes::Bytes;
 
-use super::{Headers, HttpVersion, OfferError, Request, Response};
-use crate::Utf8Bytes;
+use super::{
+    check::HttpVersion, error::OfferError, headers::Headers, http1::response::Response,
+    request::Request,
+};
+use crate::text::utf8::Utf8Bytes;
 
 impl From<http::Version> for HttpVersion {
     fn from(version: http::Version) -> Self {

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
-use super::{Headers, OfferError, origin::is_authority};
-use crate::Utf8Bytes;
+use super::{error::OfferError, headers::Headers, origin::is_authority};
+use crate::text::utf8::Utf8Bytes;
 
 /// What the client asks for: a GET of `target`.
 #[derive(Clone, Debug, Eq, PartialEq)]

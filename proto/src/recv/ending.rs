@@ -6,8 +6,11 @@ use core::time::Duration;
 
 use super::Receiver;
 use crate::{
-    CloseCode, CloseFrame, Closed, Deadline, Initiator, Instant, Lost, RecvError, Role, Sender,
-    time::Timer,
+    close::{CloseFrame, Closed, Initiator, code::CloseCode},
+    config::Role,
+    error::{Deadline, Lost, RecvError},
+    send::Sender,
+    time::{Instant, Timer},
 };
 
 /// What is known of the end, once that has begun.

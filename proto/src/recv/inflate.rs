@@ -3,9 +3,10 @@
 
 use super::partial::{Partial, Pull};
 use crate::{
-    Config, ProtocolError,
+    config::Config,
     deflate::{Corrupt, Inflater},
-    mask,
+    error::ProtocolError,
+    wire::mask,
 };
 
 impl From<Corrupt> for ProtocolError {

@@ -1,7 +1,7 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::fmt;
 
-use super::spare;
+use crate::memory::spare;
 
 /// Memory to read into, which a driver lends to one connection after the other; see
 /// [`Receiver::lend`](crate::Receiver::lend).

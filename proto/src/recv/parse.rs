@@ -4,12 +4,23 @@ use alloc::boxed::Box;
 
 use bytes::{Buf, Bytes};
 
-use super::{Partial, Phase, Pull, Receiver, partial::Step, spare};
+use super::{
+    Receiver,
+    ending::Phase,
+    partial::{Partial, Pull, Step},
+};
 use crate::{
-    Chunk, CloseFrame, Config, ControlPayload, Event, Initiator, Kind, Message, ProtocolError,
-    Role,
-    frame::{Header, OpCode},
-    mask, utf8,
+    close::{CloseFrame, Initiator},
+    config::{Config, Role},
+    error::ProtocolError,
+    event::Event,
+    memory::spare,
+    message::{Chunk, ControlPayload, Kind, Message},
+    text::utf8,
+    wire::{
+        frame::{Header, OpCode},
+        mask,
+    },
 };
 
 impl Receiver {

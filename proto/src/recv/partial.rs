@@ -2,8 +2,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::spare;
-use crate::{Chunk, Kind, Message, ProtocolError, frame::Header, mask, utf8};
+use crate::{
+    error::ProtocolError,
+    memory::spare,
+    message::{Chunk, Kind, Message},
+    text::utf8,
+    wire::{frame::Header, mask},
+};
 
 /// A message that is not all there (RFC 6455 §5.4).
 ///

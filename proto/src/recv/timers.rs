@@ -5,7 +5,13 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Config, ControlPayload, Deadline, Instant, control::Control, time::Timer};
+use crate::{
+    config::Config,
+    error::Deadline,
+    message::ControlPayload,
+    send::control::Control,
+    time::{Instant, Timer},
+};
 
 /// No clock is read when something happens. What happened is noted, and looked at when a deadline
 /// comes; a deadline that has to begin asks for the time first (see [`Timer`]).

@@ -4,8 +4,8 @@ use alloc::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::Transmit;
-use crate::frame::OpCode;
+use super::transmit::Transmit;
+use crate::wire::frame::OpCode;
 
 /// What could not be framed at once: never nothing.
 #[derive(Default)]

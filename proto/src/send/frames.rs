@@ -3,16 +3,21 @@
 use bytes::Buf;
 
 use super::{
-    Closing, Sender, Transmit,
+    Closing, Sender,
     backlog::{Form, Framing, Item, Payload},
+    control::Control,
+    outgoing::{Outgoing, What},
+    transmit::Transmit,
 };
 use crate::{
-    CloseFrame, ControlPayload, EntropyError, Lost, Message, Outgoing, RecvError,
-    control::Control,
+    close::CloseFrame,
     deflate::Deflater,
-    frame::{Header, OpCode},
-    mask,
-    outgoing::What,
+    error::{EntropyError, Lost, RecvError},
+    message::{ControlPayload, Message},
+    wire::{
+        frame::{Header, OpCode},
+        mask,
+    },
 };
 
 impl Sender {

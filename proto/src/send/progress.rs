@@ -1,6 +1,6 @@
 use alloc::boxed::Box;
 
-use crate::ControlPayload;
+use crate::message::ControlPayload;
 
 /// What has left, in bytes and in messages.
 pub(super) struct Progress {

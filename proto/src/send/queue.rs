@@ -3,10 +3,13 @@
 use super::{
     Sender,
     backlog::{Form, Item},
+    outgoing::{Outgoing, Prepared, What},
 };
 use crate::{
-    Chunk, CloseCode, ControlPayload, Kind, Message, Outgoing, Prepared, SendError, frame::OpCode,
-    outgoing::What,
+    close::code::CloseCode,
+    error::SendError,
+    message::{Chunk, ControlPayload, Kind, Message},
+    wire::frame::OpCode,
 };
 
 impl Sender {

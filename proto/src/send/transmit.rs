@@ -2,7 +2,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
-use crate::{frame::Header, mask};
+use crate::wire::{frame::Header, mask};
 
 /// Bytes to write to the transport, as a [`Buf`]: small ones gathered, large ones shared.
 ///

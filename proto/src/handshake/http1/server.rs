@@ -6,14 +6,22 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    AnswerError, Exchange, HandshakeError, Headers, Request, RequestError, Response,
-    check::{check_extra, check_headers, check_method, origin_allowed, pick, switch},
-    exchange::Rest,
+    exchange::{Exchange, Rest},
     head::{Found, Head},
-    origin,
-    request::is_origin_form,
+    response::Response,
 };
-use crate::{Config, Connection, Role, Utf8Bytes};
+use crate::{
+    config::{Config, Role},
+    connection::Connection,
+    handshake::{
+        check::{check_extra, check_headers, check_method, origin_allowed, pick, switch},
+        error::{AnswerError, HandshakeError, RequestError},
+        headers::Headers,
+        origin,
+        request::{Request, is_origin_form},
+    },
+    text::utf8::Utf8Bytes,
+};
 
 /// The server's half of the opening handshake: reads the request.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ static DEFLATING: Pool<Shape, zlib_rs::Deflate> = Mutex::new(Vec::new());
 
 /// What makes one state differ from another.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Shape {
-    pub(super) level: u8,
-    pub(super) memory_level: u8,
-    pub(super) bits: u8,
+pub(crate) struct Shape {
+    pub(crate) level: u8,
+    pub(crate) memory_level: u8,
+    pub(crate) bits: u8,
 }
 
 impl Shape {
@@ -29,22 +29,22 @@ impl Shape {
 }
 
 /// A state that remembers nothing.
-pub(super) fn inflate() -> zlib_rs::Inflate {
+pub(crate) fn inflate() -> zlib_rs::Inflate {
     // It reads every smaller window too, in the same memory.
     take(&INFLATING, ()).unwrap_or_else(|| zlib_rs::Inflate::new(false, 15))
 }
 
 /// A state of this shape that remembers nothing.
-pub(super) fn deflate(shape: Shape) -> zlib_rs::Deflate {
+pub(crate) fn deflate(shape: Shape) -> zlib_rs::Deflate {
     take(&DEFLATING, shape).unwrap_or_else(|| shape.state())
 }
 
-pub(super) fn give_inflate(mut state: zlib_rs::Inflate) {
+pub(crate) fn give_inflate(mut state: zlib_rs::Inflate) {
     state.reset(false);
     give(&INFLATING, (), state);
 }
 
-pub(super) fn give_deflate(shape: Shape, mut state: zlib_rs::Deflate) {
+pub(crate) fn give_deflate(shape: Shape, mut state: zlib_rs::Deflate) {
     state.reset();
     give(&DEFLATING, shape, state);
 }

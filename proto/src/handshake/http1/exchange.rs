@@ -2,8 +2,15 @@ use alloc::{sync::Arc, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
-use super::{HandshakeError, Response};
-use crate::{Config, Connection, Instant, Lost, Transmit, time::Timer};
+use super::response::Response;
+use crate::{
+    config::Config,
+    connection::Connection,
+    error::Lost,
+    handshake::error::HandshakeError,
+    send::transmit::Transmit,
+    time::{Instant, Timer},
+};
 
 /// The bytes and the deadline of a handshake: what a driver serves on either side.
 ///
@@ -51,7 +58,7 @@ impl Exchange {
     /// How much is read at a time: what comes behind the head must fit into a new connection.
     const ROOM: usize = 4 << 10;
 
-    pub(super) fn new(config: &Arc<Config>) -> Self {
+    pub(in crate::handshake) fn new(config: &Arc<Config>) -> Self {
         Self {
             config: config.clone(),
             stage: Stage::Reading,
@@ -69,7 +76,11 @@ impl Exchange {
     }
 
     /// An exchange whose request was read, and is refused.
-    pub(super) fn refusal(config: &Arc<Config>, response: Response, rest: &Rest) -> Self {
+    pub(in crate::handshake) fn refusal(
+        config: &Arc<Config>,
+        response: Response,
+        rest: &Rest,
+    ) -> Self {
         let mut exchange = Self::new(config);
         exchange.lost = rest.lost;
         exchange.refuse(response);
@@ -186,33 +197,33 @@ impl Exchange {
         self.stage == Stage::Done
     }
 
-    pub(super) const fn config(&self) -> &Arc<Config> {
+    pub(in crate::handshake) const fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
     /// Whether the peer's part is due.
-    pub(super) fn is_reading(&self) -> bool {
+    pub(in crate::handshake) fn is_reading(&self) -> bool {
         self.stage == Stage::Reading
     }
 
     /// What was received and is still needed.
-    pub(super) fn received(&mut self) -> &[u8] {
+    pub(in crate::handshake) fn received(&mut self) -> &[u8] {
         self.fresh = false;
         self.input.get(self.start..self.end).unwrap_or_default()
     }
 
     /// The first `count` bytes received are not needed any more.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(in crate::handshake) fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
     /// Whether anything was received, ever.
-    pub(super) const fn has_heard(&self) -> bool {
+    pub(in crate::handshake) const fn has_heard(&self) -> bool {
         self.heard
     }
 
     /// Why nothing more will be received, if so.
-    pub(super) fn ended(&self) -> Option<HandshakeError> {
+    pub(in crate::handshake) fn ended(&self) -> Option<HandshakeError> {
         match self.lost {
             Some(lost) if self.heard => Some(HandshakeError::Truncated(lost)),
             Some(lost) => Some(HandshakeError::Lost(lost)),
@@ -221,7 +232,7 @@ impl Exchange {
     }
 
     /// Ends, and leaves what was received behind the head.
-    pub(super) fn take_rest(&mut self) -> Rest {
+    pub(in crate::handshake) fn take_rest(&mut self) -> Rest {
         let rest = Rest {
             bytes: Bytes::copy_from_slice(self.received()),
             lost: self.lost,
@@ -230,18 +241,18 @@ impl Exchange {
         rest
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) {
+    pub(in crate::handshake) fn send(&mut self, bytes: &[u8]) {
         self.output.copy(bytes, [0; 4]);
         self.waiting = self.output.remaining();
     }
 
     /// What was not written yet.
-    pub(super) const fn output(&self) -> &Transmit {
+    pub(in crate::handshake) const fn output(&self) -> &Transmit {
         &self.output
     }
 
     /// Sends a last response, and ends.
-    pub(super) fn refuse(&mut self, response: Response) {
+    pub(in crate::handshake) fn refuse(&mut self, response: Response) {
         self.send(&response.encode_last());
         self.stage = Stage::Answering;
         self.fresh = false;
@@ -252,7 +263,7 @@ impl Exchange {
     }
 
     /// Ends at once.
-    pub(super) fn finish(&mut self) {
+    pub(in crate::handshake) fn finish(&mut self) {
         self.stage = Stage::Done;
         self.timer = Timer::OFF;
         self.fresh = false;
@@ -264,13 +275,13 @@ impl Exchange {
 
 /// What was received behind the peer's head.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(in crate::handshake) struct Rest {
     bytes: Bytes,
     lost: Option<Lost>,
 }
 
 impl Rest {
-    pub(super) fn hand_to(&self, connection: &mut Connection) {
+    pub(in crate::handshake) fn hand_to(&self, connection: &mut Connection) {
         connection.receive(&self.bytes);
         match self.lost {
             Some(Lost::Eof) => connection.handle_eof(),

@@ -1,8 +1,9 @@
 use std::fmt;
 
-use bind::proto::Outgoing;
+use bind::{Error, Transport, proto::Outgoing};
 
-use crate::{Error, Transport, WriteHalf, run::Runner};
+use super::WriteHalf;
+use crate::run::Runner;
 
 /// A message that is sent piece by piece; owns the outgoing message until it is finished.
 ///

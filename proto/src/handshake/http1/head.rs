@@ -6,12 +6,18 @@ use core::ops::Range;
 use bytes::Bytes;
 use httparse::Status;
 
-use super::{Headers, RequestError, ResponseError, headers::text_len};
-use crate::{Config, Utf8Bytes};
+use crate::{
+    config::Config,
+    handshake::{
+        error::{RequestError, ResponseError},
+        headers::{Headers, text_len},
+    },
+    text::utf8::Utf8Bytes,
+};
 
 /// Finds the lines of a head, and looks at each byte once however they arrive.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(in crate::handshake) struct Head {
     /// Bytes looked at.
     at: usize,
     /// Where the line begins that `at` is in.
@@ -26,7 +32,7 @@ pub(super) struct Head {
 }
 
 /// What was found of a head.
-pub(super) enum Found {
+pub(in crate::handshake) enum Found {
     /// The request or status line, with its CRLF.
     StartLine(Range<usize>),
     /// The fields, with the empty line behind them.
@@ -35,7 +41,7 @@ pub(super) enum Found {
 
 /// Why it is none, at the first byte that tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum HeadError {
+pub(in crate::handshake) enum HeadError {
     Syntax,
     StartLineTooLong,
     FieldTooLong,
@@ -44,7 +50,7 @@ pub(super) enum HeadError {
 }
 
 impl Head {
-    pub(super) const fn new(max: usize) -> Self {
+    pub(in crate::handshake) const fn new(max: usize) -> Self {
         Self {
             at: 0,
             line: 0,
@@ -56,12 +62,12 @@ impl Head {
     }
 
     /// How many bytes may still come.
-    pub(super) const fn left(&self) -> usize {
+    pub(in crate::handshake) const fn left(&self) -> usize {
         self.max.saturating_sub(self.at)
     }
 
     /// Looks at what is new in `input`, which begins where the head does.
-    pub(super) fn find(
+    pub(in crate::handshake) fn find(
         &mut self,
         input: &[u8],
         config: &Config,
@@ -135,7 +141,7 @@ impl Head {
 
     /// A copy of the fields of a response, with each on one line. RFC 9112 §5.2: a user agent "MUST replace
     /// each received obs-fold with one or more SP octets".
-    pub(super) fn unfolded(&self, fields: &[u8]) -> Bytes {
+    pub(in crate::handshake) fn unfolded(&self, fields: &[u8]) -> Bytes {
         if !self.folded {
             return Bytes::copy_from_slice(fields);
         }
@@ -162,7 +168,7 @@ impl Head {
     }
 
     /// The fields of `block`, a copy of what [`find`](Self::find) found.
-    pub(super) fn parse_fields(&self, block: Bytes) -> Result<Headers, HeadError> {
+    pub(in crate::handshake) fn parse_fields(&self, block: Bytes) -> Result<Headers, HeadError> {
         // RFC 9112 §5.2: a server "MUST either reject the message" that has an obs-fold, or replace it.
         let mut fields = vec![httparse::EMPTY_HEADER; self.fields];
         let Ok(Status::Complete((_, fields))) = httparse::parse_headers(&block, &mut fields) else {

@@ -1,6 +1,6 @@
 //! Frame headers (RFC 6455 §5.2): the low level, for those who build their own.
 
-use crate::ProtocolError;
+use crate::error::ProtocolError;
 
 /// What a frame is for (RFC 6455 §5.2, §11.8).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

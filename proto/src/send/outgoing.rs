@@ -5,8 +5,10 @@ use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 
 use crate::{
-    Config, Kind, Message, deflate,
-    frame::{Header, OpCode},
+    config::Config,
+    deflate,
+    message::{Kind, Message},
+    wire::frame::{Header, OpCode},
 };
 
 /// A message to send, or a piece of one. What can be a [`Message`] or is [`Prepared`] can be one of these.
@@ -86,7 +88,7 @@ impl Prepared {
         let message = message.into();
         let (kind, payload) = (message.kind(), message.as_bytes());
         let plain = frame(kind, false, payload);
-        let deflated = deflate::whole(payload, config)
+        let deflated = deflate::whole(payload, config.compression())
             .map(|(bits, payload)| (bits, frame(kind, true, &payload)));
         let start = plain.len().saturating_sub(payload.len());
         Self(Arc::new(Frames {

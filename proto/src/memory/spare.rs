@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::mask;
+use crate::wire::mask;
 
 /// Smaller messages are the allocator's.
 const LEAST: usize = 8 << 10;
@@ -23,7 +23,7 @@ const SLACK: usize = 4 * LINE;
 
 /// Memory for a message of `len` bytes that begins at the second, and not for more than twice as many, if
 /// there is some. What is in it means nothing. The message comes from `source`, if that is known.
-pub(super) fn take(len: usize, source: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn take(len: usize, source: &[u8]) -> Option<(Vec<u8>, usize)> {
     let memory = (len >= LEAST).then(|| kept::take(len)).flatten()?;
     let start = place(&memory, source)?;
     Some((memory, start))
@@ -31,7 +31,7 @@ pub(super) fn take(len: usize, source: &[u8]) -> Option<(Vec<u8>, usize)> {
 
 /// Where a line of the processor's memory begins in `memory`, if that is not far from its own beginning.
 #[inline]
-pub(super) fn line(memory: &[u8]) -> usize {
+pub(crate) fn line(memory: &[u8]) -> usize {
     Some(memory.as_ptr().align_offset(LINE))
         .filter(|at| *at < LINE)
         .unwrap_or_default()
@@ -50,12 +50,12 @@ fn place(memory: &[u8], source: &[u8]) -> Option<usize> {
 }
 
 /// Memory for `len` bytes more than it has, and to be used again for as many.
-pub(super) fn reserve(memory: &mut Vec<u8>, len: usize) {
+pub(crate) fn reserve(memory: &mut Vec<u8>, len: usize) {
     memory.reserve_exact(len.saturating_add(SLACK));
 }
 
 /// Memory of its own with `payload`, unmasked, from the second on.
-pub(super) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
+pub(crate) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
     let (mut memory, start) = own(payload.len(), payload);
     memory.truncate(start.saturating_add(payload.len()));
     match memory.get_mut(start..) {
@@ -70,7 +70,7 @@ pub(super) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
 }
 
 /// Memory of its own with a copy of `parts`, one behind the other, from the second on.
-pub(super) fn joined(parts: &[&[u8]]) -> (Vec<u8>, usize) {
+pub(crate) fn joined(parts: &[&[u8]]) -> (Vec<u8>, usize) {
     let len = parts.iter().map(|part| part.len()).sum();
     let source = parts.first().copied().unwrap_or_default();
     let (mut whole, start) = own(len, source);
@@ -98,7 +98,7 @@ fn new(len: usize, source: &[u8]) -> (Vec<u8>, usize) {
 }
 
 /// A message from `start` on; its memory comes back when the last who shares it is done.
-pub(super) fn share(body: Vec<u8>, start: usize) -> Bytes {
+pub(crate) fn share(body: Vec<u8>, start: usize) -> Bytes {
     let start = start.min(body.len());
     let shared = if body.len() >= LEAST {
         kept::share(body)
@@ -121,11 +121,11 @@ mod kept {
 
     use bytes::Bytes;
 
-    pub(super) const fn take(_: usize) -> Option<Vec<u8>> {
+    pub(crate) const fn take(_: usize) -> Option<Vec<u8>> {
         None
     }
 
-    pub(super) fn share(body: Vec<u8>) -> Bytes {
+    pub(crate) fn share(body: Vec<u8>) -> Bytes {
         body.into()
     }
 }
@@ -198,15 +198,15 @@ mod kept {
         done.ok().flatten()
     }
 
-    pub(super) fn take(len: usize) -> Option<Vec<u8>> {
+    pub(crate) fn take(len: usize) -> Option<Vec<u8>> {
         with(len, |kept| kept.take(len)).flatten()
     }
 
-    pub(super) fn share(body: Vec<u8>) -> Bytes {
+    pub(crate) fn share(body: Vec<u8>) -> Bytes {
         Bytes::from_owner(Spare(body))
     }
 
-    pub(super) fn release() {
+    pub(crate) fn release() {
         // A thread that ends gives it back anyway.
         let _ = OWN.try_with(|kept| kept.replace(Kept::new(LOCAL)));
     }

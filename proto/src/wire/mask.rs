@@ -1,6 +1,6 @@
 //! Masking (RFC 6455 §5.3).
 
-use crate::EntropyError;
+use crate::error::EntropyError;
 
 /// XORs `payload` with `key`, where `payload` starts at byte `offset` of its frame (RFC 6455 §5.3).
 ///

@@ -1,6 +1,6 @@
 use alloc::boxed::Box;
 
-use crate::{CloseFrame, ControlPayload};
+use crate::{close::CloseFrame, message::ControlPayload};
 
 /// What a [`Receiver`](crate::Receiver) owes the peer, on its way to the [`Sender`](crate::Sender), which
 /// gets it when both meet: at most one Ping, one Pong and one Close.

@@ -2,13 +2,15 @@
 
 use alloc::{format, string::String};
 
-use super::{Agreed, Deflate, Window};
+use super::{
+    error::ResponseError,
+    extensions::{self, Extension},
+    headers::Headers,
+};
 use crate::{
-    Config, Negotiated,
-    handshake::{
-        Headers, ResponseError,
-        extensions::{self, Extension},
-    },
+    config::Config,
+    deflate::options::{Agreed, Deflate, Window},
+    negotiated::Negotiated,
 };
 
 const NAME: &str = "permessage-deflate";

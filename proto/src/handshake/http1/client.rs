@@ -5,16 +5,26 @@ use alloc::{borrow::ToOwned, boxed::Box, string::String, sync::Arc, vec::Vec};
 use bytes::{Buf, Bytes};
 
 use super::{
-    Exchange, HandshakeError, Headers, Negotiated, OfferError, Request, Response, ResponseError,
     body::Body,
-    check::{RESERVED, check_subprotocols},
-    extensions,
+    exchange::Exchange,
     head::{Found, Head},
-    headers::{Repeated, is_token},
     key,
-    origin::is_authority,
+    response::Response,
 };
-use crate::{Config, Connection, Role, deflate};
+use crate::{
+    config::{Config, Role},
+    connection::Connection,
+    handshake::{
+        check::{RESERVED, check_subprotocols},
+        deflate,
+        error::{HandshakeError, OfferError, ResponseError},
+        extensions,
+        headers::{Headers, Repeated, is_token},
+        origin::is_authority,
+        request::Request,
+    },
+    negotiated::Negotiated,
+};
 
 /// The client's half of the opening handshake: sends the request and checks the response.
 #[derive(Debug)]

@@ -1,0 +1,31 @@
+use crate::{
+    close::CloseFrame,
+    message::{ControlPayload, Message},
+};
+
+/// Something the peer did.
+///
+/// Answers are sent without your help: nothing needs to be done about a Ping or a Close.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event<D = Message> {
+    /// A message, or a piece of one.
+    Data(D),
+    /// A Ping. Its Pong is queued.
+    Ping(ControlPayload),
+    /// A Pong.
+    Pong(ControlPayload),
+    /// A Close. Its answer is queued, unless [`Config::reply_to_close`](crate::Config::reply_to_close) is off; no event follows.
+    Close(Option<CloseFrame>),
+}
+
+impl<D> Event<D> {
+    /// The same event, with its data changed by `f`.
+    pub fn map<E>(self, f: impl FnOnce(D) -> E) -> Event<E> {
+        match self {
+            Self::Data(data) => Event::Data(f(data)),
+            Self::Ping(payload) => Event::Ping(payload),
+            Self::Pong(payload) => Event::Pong(payload),
+            Self::Close(frame) => Event::Close(frame),
+        }
+    }
+}
