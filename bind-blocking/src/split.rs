@@ -1,7 +1,7 @@
 use std::{fmt, future::poll_fn, ops::Deref, pin::pin, task::Poll, time::Duration};
 
 use bind::{
-    Error, Transport, TrySendError,
+    Error, Handle, Transport, TrySendError,
     proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State},
 };
 
@@ -208,6 +208,26 @@ impl<S: Transport> WriteHalf<S> {
     /// As [`send`](Self::send).
     pub fn pong(&self, payload: ControlPayload) -> Result<(), Error> {
         self.run(self.inner.pong(payload))
+    }
+
+    /// A way to queue messages of this socket from anywhere. They are written by a thread in [`drive`](Self::drive),
+    /// or by the next call of a half.
+    pub fn handle(&self) -> Handle
+    where
+        S: Transport<Clock: Send + Sync> + Send + 'static,
+    {
+        self.inner.handle()
+    }
+
+    /// Writes what [handles](Self::handle) queue, as soon as they do, until no more can be queued: in a thread of its
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer takes no output; [`Error::Lost`] or [`Error::Protocol`] if the connection
+    /// ended so.
+    pub fn drive(&self) -> Result<(), Error> {
+        self.run(self.inner.drive())
     }
 
     /// Runs the whole closing handshake, and ends the transport, within

@@ -10,6 +10,7 @@ mod driver;
 mod error;
 #[cfg(feature = "futures")]
 mod futures;
+mod handle;
 mod handshake;
 mod lanes;
 mod output;
@@ -28,6 +29,7 @@ mod write_half;
 pub use client::{Connect, ConnectError, Destination, UrlError, connect, connect_over};
 pub use config::config;
 pub use error::{Error, TrySendError};
+pub use handle::{Handle, QueueError};
 pub use handshake::{Incoming, NotAccepted, accept, accept_any};
 pub use proto;
 pub use read_half::ReadHalf;
@@ -70,4 +72,5 @@ pub mod api {
     pub use crate::{
         Connect, ConnectError, Error, MaybeTls, Transport, TrySendError, UrlError, config,
     };
+    pub use crate::{Handle, QueueError};
 }

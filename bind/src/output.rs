@@ -47,6 +47,8 @@ pub(crate) struct Output<S> {
     turns: Option<Box<Turns>>,
     /// A guard owns the outgoing message.
     pub(crate) guarded: bool,
+    /// Halves of a split socket.
+    pub(crate) halves: u32,
     /// Nobody receives any more.
     pub(crate) reader_gone: bool,
     /// How often somebody asked for output before others had a turn.
@@ -86,6 +88,7 @@ impl<S> Output<S> {
             error: None,
             turns: None,
             guarded: false,
+            halves: 0,
             reader_gone: false,
             asked: 0,
             writes: 0,
@@ -185,6 +188,20 @@ impl<S> Output<S> {
     /// Whether neither we nor the transport have begun to end the connection.
     pub(crate) fn is_open(&self) -> bool {
         !self.tx.is_closing()
+    }
+
+    /// Whether no other call is to queue first.
+    pub(crate) const fn may_queue(&self) -> bool {
+        !self.guarded && self.turns.is_none()
+    }
+
+    /// A half of a split socket is gone. With the last one the transport is dropped, whatever else keeps this.
+    pub(crate) fn half_gone(&mut self) {
+        self.halves = self.halves.saturating_sub(1);
+        if self.halves == 0 && self.io.take().is_some() {
+            self.tx.abort();
+            self.note();
+        }
     }
 
     /// Why a message cannot be sent: what ended the connection explains more than that it is closed.
@@ -397,7 +414,7 @@ impl<S: Transport> Output<S> {
     ) -> Result<(), TrySendError> {
         self.rested();
         self.retry();
-        if !self.make_room(cx) || self.guarded || self.turns.is_some() {
+        if !self.make_room(cx) || !self.may_queue() {
             return Err(TrySendError::Full(message));
         }
         self.borrow_loan();

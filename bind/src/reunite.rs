@@ -19,6 +19,8 @@ impl<S: Transport> ReadHalf<S> {
             return Err(ReuniteError { read: self, write });
         }
         let shared = self.shared.clone();
+        // They go, and the transport stays.
+        shared.lock().halves += 2;
         drop((self, write));
         match Shared::into_parts(shared) {
             Ok((input, output, subprotocol)) => Ok(WebSocket::whole(input, output, subprotocol)),

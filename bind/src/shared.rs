@@ -1,6 +1,9 @@
 use std::{
     fmt, mem,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -28,6 +31,8 @@ pub(crate) struct Shared<S: Transport> {
     /// To be cloned by the calls that wait.
     timer: S::Clock,
     subprotocol: Option<Box<Utf8Bytes>>,
+    /// For handles, drawn when it is first asked for.
+    id: OnceLock<u64>,
 }
 
 /// Both directions, and the subprotocol.
@@ -52,12 +57,14 @@ struct Seat<T> {
 }
 
 impl<S: Transport> Shared<S> {
+    /// What a reader and a writer share.
     pub(crate) fn new(
-        output: Output<S>,
+        mut output: Output<S>,
         input: Input<S::Clock>,
         subprotocol: Option<Box<Utf8Bytes>>,
     ) -> Self {
         let wakers = Arc::new(Wakers::with_places(1));
+        output.halves = 2;
         Self {
             joint: Waker::from(wakers.clone()),
             output: Mutex::new(output),
@@ -70,7 +77,14 @@ impl<S: Transport> Shared<S> {
             }),
             wakers,
             subprotocol,
+            id: OnceLock::new(),
         }
+    }
+
+    /// A number that no other socket of this process has.
+    pub(crate) fn id(&self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        *self.id.get_or_init(|| NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// What a whole socket is made of, if nothing else shares it. Its read half, which was dropped for it, is not
@@ -83,7 +97,7 @@ impl<S: Transport> Shared<S> {
         };
         let output = shared.output.into_inner();
         let mut output = output.unwrap_or_else(PoisonError::into_inner);
-        output.reader_gone = false;
+        (output.reader_gone, output.halves) = (false, 0);
         Ok((*input, output, shared.subprotocol))
     }
 
@@ -334,7 +348,11 @@ impl<S: Transport> Waiter<S> {
     /// Whether a call that waits has to receive. A closing one always does: the answer that it waits for may
     /// be the next event, and the read half may not come back.
     fn may_receive(&self, call: Call) -> bool {
-        call == Call::Closes || !self.shared.relies_on_reader()
+        match call {
+            Call::Closes => true,
+            Call::Writes => false,
+            _ => !self.shared.relies_on_reader(),
+        }
     }
 
     fn poll_output<U>(

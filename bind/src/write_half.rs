@@ -37,7 +37,14 @@ pub struct WriteHalf<S: Transport> {
 
 impl<S: Transport> Clone for WriteHalf<S> {
     fn clone(&self) -> Self {
+        self.shared.lock().halves += 1;
         Self::new(self.shared.clone())
+    }
+}
+
+impl<S: Transport> Drop for WriteHalf<S> {
+    fn drop(&mut self) {
+        self.shared.with(None, |output, _| output.half_gone());
     }
 }
 
@@ -188,6 +195,31 @@ impl<S: Transport> WriteHalf<S> {
             |tx, payload| tx.pong(payload),
             Wait::Left,
         )
+        .await
+    }
+
+    /// Writes what [handles](Self::handle) queue, as soon as they do, until no more can be queued: in a task of its
+    /// own. Cancel-safe: dropped, what is queued waits for another call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer takes no output; [`Error::Lost`] or [`Error::Protocol`] if the connection
+    /// ended so.
+    pub async fn drive(&self) -> Result<(), Error> {
+        let mut waiter = Waiter::new(&self.shared);
+        poll_fn(|cx| {
+            waiter.poll(cx, Call::Writes, |output, cx| {
+                let written = output.poll(cx);
+                if output.io.is_none() || output.tx.end().is_some() {
+                    return Poll::Ready(output.failure().map_or(Ok(()), Err));
+                }
+                // The Close is the last that is written.
+                if written.is_ready() && output.tx.is_closed() {
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending
+            })
+        })
         .await
     }
 

@@ -228,14 +228,18 @@ impl Sender {
     /// Whether to write before queueing more.
     #[inline]
     pub fn is_full(&self) -> bool {
-        let mut waiting = self.waiting();
-        if let Some(backlog) = &self.backlog {
-            waiting = waiting.saturating_add(backlog.bytes);
-            if backlog.queue.len() >= Self::MAX_WAITING {
-                return true;
-            }
-        }
-        waiting >= self.high_water()
+        let backlog = self.backlog.as_ref();
+        backlog.is_some_and(|backlog| backlog.queue.len() >= Self::MAX_WAITING)
+            || self.queued_bytes() >= self.high_water()
+    }
+
+    /// Bytes that were queued and that the transport has not taken, those of headers included as far as there are
+    /// any.
+    #[inline]
+    pub fn queued_bytes(&self) -> usize {
+        let backlog = self.backlog.as_ref();
+        let backlog = backlog.map_or(0, |backlog| backlog.bytes);
+        self.waiting().saturating_add(backlog)
     }
 
     /// Where nothing waits there is nothing to wait for, whatever the mark.

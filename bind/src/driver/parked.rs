@@ -13,6 +13,8 @@ pub(crate) enum Call {
     Receives,
     /// It waits for output: one event is kept, and nothing more is received until the application takes it.
     Sends,
+    /// It writes what others queue, and does not receive.
+    Writes,
     /// It waits for the end: some events are kept, and all after them are discarded.
     Closes,
     /// No read half exists: all events are discarded.

@@ -22,6 +22,20 @@ impl Sender {
         if self.send_small(&message) {
             return Ok(());
         }
+        self.send_whole(message, Self::accept)
+    }
+
+    /// Queues a whole message as [`send`](Self::send) does, and leaves framing, masking and compressing it to
+    /// when output is taken: for a caller that is to be done soon.
+    pub fn send_later(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
+        self.send_whole(message.into(), Self::accept_later)
+    }
+
+    fn send_whole(
+        &mut self,
+        message: Outgoing,
+        accept: fn(&mut Self, Item),
+    ) -> Result<(), SendError> {
         self.check_open()?;
         if self.streamed.is_some() {
             return Err(SendError::Unfinished);
@@ -36,7 +50,7 @@ impl Sender {
                 (prepared.message().clone(), form)
             }
         };
-        self.queue(Chunk { data, fin: true }, form)
+        self.queue(Chunk { data, fin: true }, form, accept)
     }
 
     /// Queues the next piece of a message.
@@ -59,7 +73,7 @@ impl Sender {
             None if fin => self.form(compress, &data),
             _ => Form::Plain,
         };
-        self.queue(Chunk { data, fin }, form)
+        self.queue(Chunk { data, fin }, form, Self::accept)
     }
 
     /// Gives up the message that [`send_chunk`](Self::send_chunk) has not finished, if there is one. The peer
@@ -79,7 +93,12 @@ impl Sender {
         Ok(())
     }
 
-    fn queue(&mut self, chunk: Chunk, form: Form) -> Result<(), SendError> {
+    fn queue(
+        &mut self,
+        chunk: Chunk,
+        form: Form,
+        accept: fn(&mut Self, Item),
+    ) -> Result<(), SendError> {
         let Chunk { data, fin } = chunk;
         let kind = data.kind();
         let payload = data.into_bytes();
@@ -100,12 +119,13 @@ impl Sender {
             (None, Kind::Binary) => OpCode::Binary,
         };
         self.streamed = (!fin).then_some((kind, form == Form::Deflate));
-        self.accept(Item {
+        let item = Item {
             opcode,
             fin,
             payload,
             form,
-        });
+        };
+        accept(self, item);
         Ok(())
     }
 
@@ -157,13 +177,16 @@ impl Sender {
     }
 
     fn accept(&mut self, item: Item) {
-        self.progress.accepted = self.progress.accepted.saturating_add(1);
-        if let Some(backlog) = &mut self.backlog {
-            backlog.push(item);
-        } else if self.owed.is_empty() && self.waiting() < self.high_water() {
+        if self.backlog.is_none() && self.owed.is_empty() && self.waiting() < self.high_water() {
+            self.progress.accepted = self.progress.accepted.saturating_add(1);
             self.frame_at_once(item);
         } else {
-            self.backlog.get_or_insert_default().push(item);
+            self.accept_later(item);
         }
+    }
+
+    fn accept_later(&mut self, item: Item) {
+        self.progress.accepted = self.progress.accepted.saturating_add(1);
+        self.backlog.get_or_insert_default().push(item);
     }
 }

@@ -1,0 +1,247 @@
+//! Handles, which queue from anywhere, and the calls that write what they have queued.
+
+mod support;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bowline_bind::{
+    Error, Handle, QueueError, WebSocket,
+    proto::{CloseCode, CloseFrame, Connection, Message, Negotiated, Outgoing, Role, SendError},
+};
+use support::*;
+
+/// It may be kept in a list beside those of other transports, and used by any thread.
+#[test]
+fn a_handle_is_erased() {
+    const fn shared<T: Clone + Send + Sync + Unpin + 'static>() {}
+    shared::<Handle>();
+    assert_eq!(size_of::<Handle>(), 2 * size_of::<usize>());
+}
+
+mod threads {
+    //! A transport that may move between threads, which those of the worlds may not.
+
+    use std::{
+        collections::VecDeque,
+        io,
+        sync::{Arc, Mutex},
+        task::{Context, Poll, Waker},
+    };
+
+    use bowline_bind::{Timer, Transport, proto::Instant};
+
+    #[derive(Clone)]
+    pub(super) struct Still;
+
+    impl Timer for Still {
+        fn now(&self) -> Instant {
+            Instant::EPOCH
+        }
+
+        fn poll_until(&mut self, _: &mut Context<'_>, _: Instant) -> Poll<()> {
+            Poll::Pending
+        }
+    }
+
+    #[derive(Default)]
+    pub(super) struct Lane {
+        pub(super) bytes: VecDeque<u8>,
+        pub(super) room: usize,
+        pub(super) ended: bool,
+        pub(super) reader: Option<Waker>,
+        pub(super) writer: Option<Waker>,
+    }
+
+    #[derive(Clone)]
+    pub(super) struct Pipe {
+        pub(super) input: Arc<Mutex<Lane>>,
+        pub(super) output: Arc<Mutex<Lane>>,
+    }
+
+    impl Transport for Pipe {
+        type Clock = Still;
+
+        fn clock(&self) -> Still {
+            Still
+        }
+
+        fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+            let mut lane = self.input.lock().unwrap();
+            let len = lane.bytes.len().min(buf.len());
+            if len == 0 && !lane.ended {
+                lane.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            for (place, byte) in buf.iter_mut().zip(lane.bytes.drain(..len)) {
+                *place = byte;
+            }
+            Poll::Ready(Ok(len))
+        }
+
+        fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            let mut lane = self.output.lock().unwrap();
+            let len = buf.len().min(lane.room);
+            if len == 0 {
+                lane.writer = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            lane.room -= len;
+            lane.bytes.extend(&buf[..len]);
+            lane.reader.take().into_iter().for_each(Waker::wake);
+            Poll::Ready(Ok(len))
+        }
+
+        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+}
+
+use threads::{Lane, Pipe};
+
+/// A server whose peer is in the test's hands, and takes so many bytes.
+fn server(room: usize) -> (WebSocket<Pipe>, Pipe) {
+    let lane = |room| {
+        Arc::new(Mutex::new(Lane {
+            room,
+            ..Lane::default()
+        }))
+    };
+    let pipe = Pipe {
+        input: lane(0),
+        output: lane(room),
+    };
+    let mut config = config();
+    config.send_high_water = 1000;
+    let connection = Connection::new(Role::Server, Negotiated::default(), &Arc::new(config));
+    (WebSocket::new(connection, pipe.clone()), pipe)
+}
+
+fn written(pipe: &Pipe) -> Vec<u8> {
+    pipe.output.lock().unwrap().bytes.drain(..).collect()
+}
+
+/// A frame of a server.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    [&[first, payload.len() as u8], payload].concat()
+}
+
+#[test]
+fn a_handle_queues_and_does_not_write() {
+    let (socket, pipe) = server(usize::MAX);
+    let (_reader, writer) = socket.split();
+    let handle = writer.handle();
+    handle.queue("one").unwrap();
+    let both = ["two", "three"].map(Outgoing::from);
+    handle.queue_all(&mut both.into_iter()).unwrap();
+    assert_eq!(written(&pipe), b"");
+    World::default().block_on(async move { writer.flush().await.unwrap() });
+    let frames = ["one", "two", "three"].map(|text| frame(0x81, text.as_bytes()));
+    assert_eq!(written(&pipe), frames.concat());
+}
+
+#[test]
+fn a_handle_that_finds_no_room_gives_the_message_back() {
+    let (socket, _pipe) = server(0);
+    let (_reader, writer) = socket.split();
+    let handle = writer.handle();
+    handle.queue(vec![1; 600]).unwrap();
+    handle.queue(vec![2; 600]).unwrap();
+    let mut more = [vec![3; 10], vec![4; 10]].map(Outgoing::from).into_iter();
+    match handle.queue_all(&mut more).unwrap_err() {
+        QueueError::Full {
+            message,
+            bytes,
+            messages,
+        } => {
+            assert_eq!(*message.message(), Message::from(vec![3; 10]));
+            assert_eq!((bytes, messages), (1200, 2));
+        }
+        other => panic!("{other:?}"),
+    }
+    // What comes after it was not taken.
+    assert_eq!(more.len(), 1);
+}
+
+#[test]
+fn what_handles_queue_is_written_by_a_call_that_drives() {
+    let world = World::default();
+    let (socket, pipe) = server(usize::MAX);
+    let (_reader, writer) = socket.split();
+    let handles = [writer.handle(), writer.clone().handle()];
+    world.spawn(async move { writer.drive().await.unwrap() });
+    let timer = world.clone();
+    world.block_on(async move {
+        for handle in &handles {
+            timer.sleep(Duration::from_secs(1)).await;
+            handle.queue("at once").unwrap();
+            timer.sleep(Duration::from_secs(1)).await;
+            assert_eq!(written(&pipe), frame(0x81, b"at once"));
+        }
+        assert_eq!(handles[0].id(), handles[1].id());
+        // The Close comes after what was queued before it, and is the last.
+        handles[0].queue("last").unwrap();
+        handles[1].close(CloseFrame::from(CloseCode::NORMAL));
+        let late = handles[0].queue("too late").unwrap_err();
+        assert!(
+            matches!(late, QueueError::Failed(Error::Send(SendError::Closed))),
+            "{late:?}"
+        );
+        timer.sleep(Duration::from_secs(1)).await;
+        let close = frame(0x88, &1000_u16.to_be_bytes());
+        assert_eq!(written(&pipe), [frame(0x81, b"last"), close].concat());
+    });
+}
+
+/// A call that drives writes only: messages are left to the read half.
+#[test]
+fn a_call_that_drives_receives_nothing() {
+    let world = World::default();
+    let (socket, pipe) = server(usize::MAX);
+    let (mut reader, writer) = socket.split();
+    let handle = writer.handle();
+    world.spawn_daemon(async move { writer.drive().await.unwrap() });
+    let timer = world.clone();
+    world.block_on(async move {
+        let masked = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
+        pipe.input.lock().unwrap().bytes.extend(masked);
+        handle.queue("meanwhile").unwrap();
+        timer.sleep(Duration::from_secs(1)).await;
+        assert_eq!(pipe.input.lock().unwrap().bytes.len(), masked.len());
+        assert_eq!(reader.recv().await.unwrap(), Some("hi".into()));
+    });
+}
+
+/// A handle is no half: it keeps no transport.
+#[test]
+fn the_transport_goes_with_the_last_half() {
+    let (socket, pipe) = server(usize::MAX);
+    let (reader, writer) = socket.split();
+    let clone = writer.clone();
+    let handle = clone.handle();
+    drop(reader);
+    drop(writer);
+    handle.queue("still there").unwrap();
+    assert_eq!(Arc::strong_count(&pipe.output), 2);
+    assert_eq!(handle.closed(), None);
+    drop(clone);
+    assert_eq!(Arc::strong_count(&pipe.output), 1);
+    assert!(!handle.closed().unwrap().clean);
+    assert!(matches!(
+        handle.queue("gone").unwrap_err(),
+        QueueError::Failed(_)
+    ));
+}
+
+#[test]
+fn no_two_sockets_have_the_same_id() {
+    let ids = [0; 3].map(|_| server(0).0.split().1.handle().id());
+    assert!(ids[0] < ids[1] && ids[1] < ids[2]);
+}
