@@ -93,7 +93,7 @@ async fn open<N: Network, S: Transport>(
         loop {
             match client.poll() {
                 Ok(Some((response, connection))) => {
-                    return Ok((WebSocket::new(connection, link.into_io()), response));
+                    return Ok((link.into_socket(connection), response));
                 }
                 Ok(None) => link.serve(client.exchange()).await,
                 Err(error) => {

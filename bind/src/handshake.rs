@@ -21,6 +21,7 @@ use crate::{
     socket::WebSocket,
     transport::{Timer, Transport},
     wakers::Key,
+    wire::Wire,
 };
 
 /// Reads the request of a client that has connected.
@@ -118,7 +119,7 @@ impl<S: Transport> Incoming<S> {
 
     /// The transport.
     pub fn get_ref(&self) -> &S {
-        &self.link.io
+        self.link.wire.get_ref()
     }
 
     /// Opens the connection. `extra` are more fields for the 101, such as cookies.
@@ -195,11 +196,9 @@ impl<S: Transport> std::error::Error for NotAccepted<S> {}
 
 /// What a handshake is driven over.
 pub(crate) struct Link<S: Transport> {
-    io: S,
+    wire: Wire<S>,
     clock: S::Clock,
-    /// The transport may hold something back.
-    unflushed: bool,
-    shut_down: bool,
+    /// The first error of the transport.
     error: Option<io::Error>,
     /// Passes without waiting.
     passes: u32,
@@ -212,16 +211,15 @@ impl<S: Transport> Link<S> {
     pub(crate) fn new(io: S) -> Self {
         Self {
             clock: io.clock(),
-            io,
-            unflushed: false,
-            shut_down: false,
+            wire: Wire::new(io),
             error: None,
             passes: 0,
         }
     }
 
-    pub(crate) fn into_io(self) -> S {
-        self.io
+    /// A socket, over the same transport.
+    pub(crate) fn into_socket(self, connection: Connection) -> WebSocket<S> {
+        WebSocket::over(connection, self.wire, self.clock)
     }
 
     /// The first error of the transport.
@@ -232,7 +230,7 @@ impl<S: Transport> Link<S> {
 
     /// A socket whose output begins with the rest of the handshake, once that has left.
     async fn open(self: Box<Self>, connection: Connection) -> WebSocket<S> {
-        let mut socket = WebSocket::new(connection, self.io);
+        let mut socket = self.into_socket(connection);
         poll_fn(|cx| socket.poll_output(Key::METHOD, cx, |output, cx| output.poll(cx))).await;
         socket
     }
@@ -259,7 +257,7 @@ impl<S: Transport> Link<S> {
     /// Ends our direction, if the transport takes that now: TLS says so (RFC 8446 §6.1).
     pub(crate) async fn shut_down(&mut self) {
         poll_fn(|cx| {
-            let _ = self.io.poll_shutdown(cx);
+            let _ = self.wire.poll_shutdown(cx);
             Poll::Ready(())
         })
         .await;
@@ -273,9 +271,8 @@ impl<S: Transport> Link<S> {
 
     fn poll(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<()> {
         self.write(exchange, cx);
-        if exchange.wants_shutdown() && !self.shut_down {
-            // The peer learns of it or not: there is nobody to tell of a failure.
-            self.shut_down = self.io.poll_shutdown(cx).is_ready();
+        if exchange.wants_shutdown() {
+            let _ = self.wire.poll_shutdown(cx);
         }
         // What was received counts before a deadline, but does not put it off.
         let moved = self.read(exchange, cx);
@@ -300,22 +297,19 @@ impl<S: Transport> Link<S> {
         }
         let result = loop {
             let Some(bytes) = exchange.transmit() else {
-                if !self.unflushed {
+                if !self.wire.is_unflushed() {
                     return;
                 }
-                break self.io.poll_flush(cx);
+                break self.wire.poll_flush(cx);
             };
-            match crate::output::write(&mut self.io, cx, bytes) {
-                Poll::Ready(Ok(())) => self.unflushed = true,
+            match self.wire.poll_write(cx, bytes) {
+                Poll::Ready(Ok(())) => {}
                 stopped => break stopped,
             }
             exchange.handle_sent(false);
         };
         match result {
-            Poll::Ready(Ok(())) => {
-                self.unflushed = false;
-                exchange.handle_sent(true);
-            }
+            Poll::Ready(Ok(())) => exchange.handle_sent(true),
             // What the peer sent before is read first: it may say why.
             Poll::Ready(Err(error)) => self.error = Some(error),
             Poll::Pending => exchange.handle_sent(false),
@@ -325,7 +319,7 @@ impl<S: Transport> Link<S> {
     /// Whether something was received, or the end.
     fn read(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
         let read = match exchange.recv_buf() {
-            Some(buf) => self.io.poll_read(cx, buf),
+            Some(buf) => self.wire.poll_read(cx, buf),
             None => Poll::Pending,
         };
         match (read, &self.error) {

@@ -24,6 +24,7 @@ mod sync;
 mod tls;
 mod transport;
 mod wakers;
+mod wire;
 mod write_half;
 
 pub use client::{Connect, ConnectError, Destination, UrlError, connect, connect_over};

@@ -2,7 +2,6 @@
 
 use std::{
     fmt, io,
-    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -12,15 +11,13 @@ use crate::{
     error::{Error, TrySendError, lost},
     transport::Transport,
     wakers::Key,
+    wire::Wire,
 };
 
-mod blocked;
 mod loan;
 mod write;
 
-use blocked::Blocked;
 pub(crate) use loan::release as release_loan;
-pub(crate) use write::write;
 
 /// After so many events, in or out, other tasks get a turn.
 pub(crate) const MAX_EVENTS: u8 = 128;
@@ -29,18 +26,11 @@ const MAX_WRITES: u8 = 4;
 
 pub(crate) struct Output<S> {
     pub(crate) tx: Sender,
-    /// `None` once the connection has ended.
-    pub(crate) io: Option<S>,
+    /// The transport; `None` once the connection has ended, which drops it.
+    wire: Option<Wire<S>>,
     /// How the connection ended, as far as that is known: a write error, or the peer's Close, is known
     /// before all was received.
     pub(crate) closed: Option<Box<Closed>>,
-    /// The transport took nothing the last time.
-    blocked: Option<Arc<Blocked>>,
-    /// The last flush did not end.
-    flush_waits: bool,
-    /// The transport may hold something back.
-    unflushed: bool,
-    shut_down: bool,
     /// The first error of the transport.
     error: Option<io::Error>,
     /// Who waits for room, first come first served.
@@ -76,15 +66,11 @@ pub(crate) struct Seen {
 }
 
 impl<S> Output<S> {
-    pub(crate) fn new(tx: Sender, io: S) -> Self {
+    pub(crate) const fn new(tx: Sender, wire: Wire<S>) -> Self {
         Self {
             tx,
-            io: Some(io),
+            wire: Some(wire),
             closed: None,
-            blocked: None,
-            flush_waits: false,
-            unflushed: false,
-            shut_down: false,
             error: None,
             turns: None,
             guarded: false,
@@ -95,6 +81,16 @@ impl<S> Output<S> {
         }
     }
 
+    /// The transport; `None` once the connection has ended.
+    pub(crate) fn get_ref(&self) -> Option<&S> {
+        self.wire.as_ref().map(Wire::get_ref)
+    }
+
+    /// Whether the connection has ended, and its transport is dropped.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.wire.is_none()
+    }
+
     pub(crate) fn seen(&self) -> Seen {
         Seen {
             flushed: self.tx.flushed(),
@@ -102,7 +98,7 @@ impl<S> Output<S> {
             full: self.tx.is_full(),
             closing: self.tx.is_closing(),
             closed: self.closed.is_some(),
-            ended: self.io.is_none(),
+            ended: self.has_ended(),
             turn: self.first_turn(),
             guarded: self.guarded,
             reader_gone: self.reader_gone,
@@ -117,7 +113,7 @@ impl<S> Output<S> {
             self.closed = Some(Box::new(closed));
         }
         self.tx.handle_end(RecvError::Lost(Lost::Eof));
-        self.io = None;
+        self.wire = None;
     }
 
     /// The transport has failed, or is given up: nothing can be sent any more. The first reason stays, unless
@@ -146,7 +142,8 @@ impl<S> Output<S> {
     where
         S: Transport,
     {
-        self.shut_down && self.io.as_ref().is_some_and(|io| !io.half_closes())
+        let wire = self.wire.as_ref();
+        wire.is_some_and(|wire| wire.is_shut_down() && !wire.get_ref().half_closes())
     }
 
     /// Other tasks had their turn.
@@ -156,8 +153,8 @@ impl<S> Output<S> {
 
     /// A new call asks the transport, though it took nothing before and has not woken us since.
     pub(crate) fn retry(&mut self) {
-        if !self.flush_waits {
-            self.blocked = None;
+        if let Some(wire) = &mut self.wire {
+            wire.retry();
         }
     }
 
@@ -198,7 +195,7 @@ impl<S> Output<S> {
     /// A half of a split socket is gone. With the last one the transport is dropped, whatever else keeps this.
     pub(crate) fn half_gone(&mut self) {
         self.halves = self.halves.saturating_sub(1);
-        if self.halves == 0 && self.io.take().is_some() {
+        if self.halves == 0 && self.wire.take().is_some() {
             self.tx.abort();
             self.note();
         }
@@ -298,16 +295,11 @@ impl<S: Transport> Output<S> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<Result<usize, RecvError>> {
-        let Some(io) = &mut self.io else {
+        let Some(wire) = &mut self.wire else {
             let end = self.tx.end().unwrap_or(RecvError::Lost(Lost::Failed));
             return Poll::Ready(Err(end));
         };
-        let polled = if self.blocked.is_none() {
-            io.poll_read(cx, buf)
-        } else {
-            Blocked::with(&self.blocked, cx, |cx| io.poll_read(cx, buf))
-        };
-        match polled {
+        match wire.poll_read(cx, buf) {
             Poll::Ready(Ok(len @ 1..)) => Poll::Ready(Ok(len)),
             Poll::Pending if !self.tx.is_peer_closed() && self.tx.end().is_none() => Poll::Pending,
             polled => self.read_end(polled),
@@ -349,18 +341,18 @@ impl<S: Transport> Output<S> {
             _ => drop(self.poll_shutdown(cx)),
         }
         self.fail(RecvError::TimedOut(deadline));
-        self.io = None;
+        self.wire = None;
     }
 
     /// Ends the transport at once, on purpose. TLS still says that it ends (RFC 8446 §6.1), if the
     /// transport takes that now.
     pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
-        if self.io.is_some() {
+        if self.wire.is_some() {
             let _ = self.poll_shutdown(cx);
         }
         self.tx.abort();
         self.note();
-        self.io = None;
+        self.wire = None;
     }
 
     /// Whether there is room to queue; writes if there is none at first. A Close makes room for an

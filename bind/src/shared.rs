@@ -193,7 +193,7 @@ impl<S: Transport> Shared<S> {
     pub(crate) fn discard(&self, me: Option<Key>, own: &Waker) -> bool {
         let discarded = self.with_input(me, own, |input, output, cx| {
             while input.poll_output(Call::Discards, output, cx).is_ready() {
-                if self.lock().io.is_none() {
+                if self.lock().has_ended() {
                     return true;
                 }
             }
@@ -336,7 +336,7 @@ impl<S: Transport> Waiter<S> {
             let received = shared.with_input(Some(self.key), own, |input, output, cx| {
                 input.poll_output(call, output, cx).is_ready()
             });
-            receives = received == Some(true) && shared.lock().io.is_some();
+            receives = received == Some(true) && !shared.lock().has_ended();
             // What the call waits for may have happened meanwhile, and nothing else would wake it for that.
             if let Poll::Ready(value) = self.poll_output(cx, &mut done) {
                 return Poll::Ready(value);

@@ -23,6 +23,7 @@ use crate::{
     streaming::{Owner, Streaming, sealed},
     transport::Transport,
     wakers::Key,
+    wire::Wire,
     write_half::WriteHalf,
 };
 
@@ -65,7 +66,7 @@ impl<S: Transport> WebSocket<S> {
     where
         S: 'static,
     {
-        match &self.output.io {
+        match self.output.get_ref() {
             Some(io) => io.peer_addr(),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
@@ -75,10 +76,16 @@ impl<S: Transport> WebSocket<S> {
 impl<S: Transport> WebSocket<S> {
     /// Drives `connection` over `io`.
     pub fn new(connection: Connection, io: S) -> Self {
+        let clock = io.clock();
+        Self::over(connection, Wire::new(io), clock)
+    }
+
+    /// Drives `connection` over what its handshake was driven over.
+    pub(crate) fn over(connection: Connection, wire: Wire<S>, clock: S::Clock) -> Self {
         let subprotocol = connection.subprotocol().map(Utf8Bytes::copy_from);
         let (rx, tx) = connection.split();
-        let input = Input::new(rx, io.clock());
-        Self::whole(input, Output::new(tx, io), subprotocol.map(Box::new))
+        let input = Input::new(rx, clock);
+        Self::whole(input, Output::new(tx, wire), subprotocol.map(Box::new))
     }
 
     pub(crate) const fn whole(
@@ -289,7 +296,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
-        if self.output.io.is_none() {
+        if self.output.has_ended() {
             State::Closed
         } else if self.input.rx().is_closing() || self.output.tx.is_closing() {
             State::Closing
@@ -311,7 +318,7 @@ impl<S: Transport> WebSocket<S> {
     /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing
     /// to it would break the connection.
     pub fn get_ref(&self) -> Option<&S> {
-        self.output.io.as_ref()
+        self.output.get_ref()
     }
 
     /// The two directions, to be used by two tasks, or more: the write half is `Clone`.

@@ -210,7 +210,7 @@ impl<S: Transport> WriteHalf<S> {
         poll_fn(|cx| {
             waiter.poll(cx, Call::Writes, |output, cx| {
                 let written = output.poll(cx);
-                if output.io.is_none() || output.tx.end().is_some() {
+                if output.has_ended() || output.tx.end().is_some() {
                     return Poll::Ready(output.failure().map_or(Ok(()), Err));
                 }
                 // The Close is the last that is written.
@@ -241,7 +241,7 @@ impl<S: Transport> WriteHalf<S> {
         poll_fn(|cx| {
             waiter.poll(cx, Call::Closes, |output, cx| {
                 let _ = output.poll(cx);
-                if output.io.is_some() {
+                if !output.has_ended() {
                     return Poll::Pending;
                 }
                 Poll::Ready(output.failure().map_or(Ok(()), Err))
@@ -276,7 +276,7 @@ impl<S: Transport> WriteHalf<S> {
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
         let output = self.shared.lock();
-        if output.io.is_none() {
+        if output.has_ended() {
             State::Closed
         } else if output.tx.is_closing() {
             State::Closing
