@@ -14,7 +14,7 @@ use std::{
 use allocation_counter::measure;
 use bowline_benches::{Report, is_whole, median};
 use bowline_tokio::{
-    Config, Io, Negotiated, Prepared, TrySendError, WebSocket, config, from_upgraded,
+    Config, Io, Negotiated, Prepared, Role, TrySendError, WebSocket, config, from_parts,
 };
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tokio::{
@@ -57,7 +57,7 @@ struct Ours {
 impl Broadcast for Ours {
     fn open(streams: Vec<Transport>) -> Self {
         let config = Arc::new(config());
-        let open = |stream| from_upgraded(stream, Negotiated::default(), &config);
+        let open = |stream| from_parts(stream, &[], Negotiated::default(), Role::Server, &config);
         Self {
             sockets: streams.into_iter().map(open).collect(),
             config,

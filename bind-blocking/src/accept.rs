@@ -100,15 +100,6 @@ pub fn from_parts<S: BlockingTransport>(
     WebSocket::new(inner, runner)
 }
 
-/// A WebSocket of a server, on a connection that the HTTP server which hosts it has upgraded.
-pub fn from_upgraded<S: BlockingTransport>(
-    stream: S,
-    negotiated: Negotiated,
-    config: &Arc<Config>,
-) -> WebSocket<Io<S>> {
-    from_parts(stream, &[], negotiated, Role::Server, config)
-}
-
 /// A valid request, to be accepted or refused, however long that takes.
 ///
 /// Meanwhile nothing is read or written, and no deadline runs. Dropped, the client gets no answer.

@@ -37,7 +37,7 @@
 //! ```
 //!
 //! Beyond these: [`Connect`] for fields, credentials and TLS of a client; [`accept`] to look at a
-//! request before it is answered; [`from_upgraded`] and [`respond`] below an HTTP server;
+//! request before it is answered; [`from_parts`] and [`respond`] below an HTTP server;
 //! [`WebSocket::split`] to send and receive in different threads; [`accept_tls`] for a server by TLS;
 //! [`Config`] for limits and deadlines; [`BlockingTransport`] for a transport of your own.
 //!
@@ -80,7 +80,7 @@ mod writing;
 
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
-pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts, from_upgraded};
+pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts};
 #[doc(inline)]
 pub use bind::api::*;
 #[cfg(feature = "tls")]

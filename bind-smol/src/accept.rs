@@ -56,13 +56,3 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> WebSocket<Io<S>> {
     WebSocket::from_parts(Io(stream), leftover, negotiated, role, config)
 }
-
-/// A WebSocket of a server, on a connection that the HTTP server which hosts it has upgraded, if that
-/// has the traits of futures-io; else see [`from_parts`].
-pub fn from_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    negotiated: Negotiated,
-    config: &Arc<Config>,
-) -> WebSocket<Io<S>> {
-    from_parts(stream, &[], negotiated, Role::Server, config)
-}

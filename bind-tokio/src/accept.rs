@@ -68,11 +68,7 @@ fn waiting<T>(
     }
 }
 
-/// A WebSocket whose opening handshake somebody else has done: as a server with
-/// [`respond`](crate::respond), or as a client.
-///
-/// `leftover` is what was read after the handshake, at most 64 KiB; of more, the rest is lost and the
-/// connection with it.
+#[doc = include_str!("../docs/hosted.md")]
 pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     leftover: &[u8],
@@ -81,13 +77,4 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
     config: &Arc<Config>,
 ) -> WebSocket<Io<S>> {
     WebSocket::from_parts(Io(stream), leftover, negotiated, role, config)
-}
-
-#[doc = include_str!("../docs/hosted.md")]
-pub fn from_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    negotiated: Negotiated,
-    config: &Arc<Config>,
-) -> WebSocket<Io<S>> {
-    from_parts(stream, &[], negotiated, Role::Server, config)
 }

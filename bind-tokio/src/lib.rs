@@ -6,7 +6,7 @@ mod runtime;
 
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
-pub use accept::{accept, accept_any, from_parts, from_upgraded};
+pub use accept::{accept, accept_any, from_parts};
 #[cfg(feature = "tls")]
 pub use bind::rustls;
 #[doc(inline)]

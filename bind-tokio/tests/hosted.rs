@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{Connect, HttpVersion, Message, config, connect, from_upgraded, respond};
+use bowline_tokio::{Connect, HttpVersion, Message, Role, config, connect, from_parts, respond};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Version, server::conn::http1, service::service_fn};
@@ -99,7 +99,13 @@ async fn answer(
         Ok((headers, negotiated)) => {
             tokio::spawn(async move {
                 let upgraded = hyper::upgrade::on(request).await.unwrap();
-                let mut socket = from_upgraded(TokioIo::new(upgraded), negotiated, &shared);
+                let mut socket = from_parts(
+                    TokioIo::new(upgraded),
+                    &[],
+                    negotiated,
+                    Role::Server,
+                    &shared,
+                );
                 while let Ok(Some(message)) = socket.recv().await {
                     socket.send(message).await.unwrap();
                 }

@@ -5,7 +5,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use bowline_tokio::{self as bowline, CloseCode, Config, Io, Message, WebSocket, from_upgraded};
+use bowline_tokio::{self as bowline, CloseCode, Config, Io, Message, Role, WebSocket, from_parts};
 use http_body_util::Full;
 use hyper::{
     Request, Response,
@@ -126,7 +126,8 @@ impl Chat {
     async fn attend(self: Arc<Self>, upgrade: OnUpgrade, visitor: Visitor) {
         let Visitor { name, negotiated } = visitor;
         let Ok(upgraded) = upgrade.await else { return };
-        let mut socket = from_upgraded(TokioIo::new(upgraded), negotiated, &self.config);
+        let stream = TokioIo::new(upgraded);
+        let mut socket = from_parts(stream, &[], negotiated, Role::Server, &self.config);
         let mut stop = self.stop.subscribe();
         let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
         let result = select! {

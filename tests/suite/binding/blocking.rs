@@ -76,14 +76,6 @@ impl Binding for Blocking {
         bowline_blocking::from_parts(blocking(stream), leftover, negotiated, role, config)
     }
 
-    fn from_upgraded(
-        stream: TcpStream,
-        negotiated: Negotiated,
-        config: &Arc<Config>,
-    ) -> Self::Server {
-        bowline_blocking::from_upgraded(blocking(stream), negotiated, config)
-    }
-
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<SocketAddr> {
         incoming.get_ref().peer_addr()
     }

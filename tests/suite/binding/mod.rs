@@ -72,12 +72,6 @@ pub trait Binding: Send + Sync + 'static {
         config: &Arc<Config>,
     ) -> Self::Server;
 
-    fn from_upgraded(
-        stream: net::TcpStream,
-        negotiated: Negotiated,
-        config: &Arc<Config>,
-    ) -> Self::Server;
-
     /// The peer's address, as the transport of a request tells it.
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<net::SocketAddr>;
     fn server_addr(client: &Self::Client) -> io::Result<net::SocketAddr>;

@@ -108,14 +108,6 @@ impl<S: Stream> Binding for Over<S> {
         bowline_smol::from_parts(S::of_std(stream), leftover, negotiated, role, config)
     }
 
-    fn from_upgraded(
-        stream: net::TcpStream,
-        negotiated: Negotiated,
-        config: &Arc<Config>,
-    ) -> Self::Server {
-        bowline_smol::from_upgraded(S::of_std(stream), negotiated, config)
-    }
-
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<net::SocketAddr> {
         S::peer_addr(incoming.get_ref())
     }

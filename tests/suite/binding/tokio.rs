@@ -70,14 +70,6 @@ impl Binding for Tokio {
         bowline_tokio::from_parts(of_std(stream), leftover, negotiated, role, config)
     }
 
-    fn from_upgraded(
-        stream: net::TcpStream,
-        negotiated: Negotiated,
-        config: &Arc<Config>,
-    ) -> Self::Server {
-        bowline_tokio::from_upgraded(of_std(stream), negotiated, config)
-    }
-
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<net::SocketAddr> {
         incoming.get_ref().peer_addr()
     }
