@@ -13,7 +13,8 @@
 //! [`Connection`](crate::Connection): it reads into [`recv_buf`](Exchange::recv_buf), writes
 //! [`transmit`](Exchange::transmit), tells the time when [`poll_timeout`](Exchange::poll_timeout) says
 //! so, and calls `poll` after each of these. A server that has parsed the request already uses
-//! [`respond`].
+//! [`respond`]. All of these stand on [`Offer`] and [`Asked`], which deal in fields alone and serve a handshake
+//! that is not told in HTTP/1.1 as well.
 //!
 //! ```
 //! # use std::{error::Error, sync::Arc};
@@ -53,7 +54,7 @@
 //! # }
 //! ```
 
-mod check;
+mod answer;
 #[cfg(feature = "deflate")]
 mod deflate;
 #[cfg(not(feature = "deflate"))]
@@ -62,29 +63,35 @@ mod deflate;
 mod error;
 mod extensions;
 mod headers;
-#[cfg(feature = "http")]
-mod http;
+mod offer;
 mod origin;
 mod request;
 
 /// The handshake in the bytes of HTTP/1.1.
 mod http1 {
-    pub(super) mod body;
+    mod body;
+    pub(super) mod check;
     pub(super) mod client;
+    pub(super) mod error;
     pub(super) mod exchange;
-    pub(super) mod head;
-    pub(super) mod key;
+    mod head;
+    #[cfg(feature = "http")]
+    mod http;
+    mod key;
     pub(super) mod response;
     pub(super) mod server;
 }
 
-pub use check::{HttpVersion, respond};
-pub use error::{AnswerError, HandshakeError, OfferError, RequestError, ResponseError};
+pub use answer::{Answer, Asked};
+pub use error::{AnswerError, Disagreement, OfferError, Refusal};
 pub use headers::{Headers, InvalidHeader};
 pub use http1::{
+    check::{HttpVersion, respond},
     client::Client,
+    error::{HandshakeError, RequestError, ResponseError},
     exchange::Exchange,
     response::Response,
     server::{Incoming, NotAccepted, Server},
 };
+pub use offer::Offer;
 pub use request::Request;

@@ -5,9 +5,9 @@ use alloc::{boxed::Box, vec::Vec};
 use options::{Agreed, Deflate};
 
 pub(crate) mod options {
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Debug)]
     pub(crate) enum Deflate {}
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Debug)]
     pub(crate) enum Agreed {}
 }
 

@@ -3,12 +3,11 @@
 use alloc::{format, string::String};
 
 use super::{
-    error::ResponseError,
+    error::Disagreement,
     extensions::{self, Extension},
     headers::Headers,
 };
 use crate::{
-    config::Config,
     deflate::options::{Agreed, Deflate, Window},
     negotiated::Negotiated,
 };
@@ -20,15 +19,15 @@ const SERVER_BITS: &str = "server_max_window_bits";
 const CLIENT_BITS: &str = "client_max_window_bits";
 
 /// What a client offers, if it does.
-pub(crate) fn offer(config: &Config) -> Option<String> {
-    config.deflate.map(|deflate| deflate.offer())
+pub(super) fn offer(options: Option<Deflate>) -> Option<String> {
+    options.map(|deflate| deflate.offer())
 }
 
 /// What a server answers, and what is agreed on by that: the first of the client's offers that it can
 /// keep. RFC 6455 §9.1: they are listed in the client's order of preference.
-pub(crate) fn answer(request: &Headers, config: &Config) -> (Option<String>, Negotiated) {
+pub(super) fn answer(request: &Headers, options: Option<Deflate>) -> (Option<String>, Negotiated) {
     let mut negotiated = Negotiated::default();
-    let answer = config.deflate.and_then(|deflate| {
+    let answer = options.and_then(|deflate| {
         let fields = request.get_all(extensions::FIELD);
         let mut offers = fields.filter_map(extensions::parse).flatten();
         let (answer, agreed) = offers.find_map(|offer| deflate.answer(&offer))?;
@@ -39,17 +38,20 @@ pub(crate) fn answer(request: &Headers, config: &Config) -> (Option<String>, Neg
 }
 
 /// What the server's answer to our [`offer`] comes to.
-pub(crate) fn agree(response: &Headers, config: &Config) -> Result<Negotiated, ResponseError> {
+pub(super) fn agree(
+    response: &Headers,
+    options: Option<Deflate>,
+) -> Result<Negotiated, Disagreement> {
     let mut negotiated = Negotiated::default();
     let picked = extensions::picked(response)?;
     // RFC 6455 §4.1, item 5: "an extension that was not present in the client's handshake".
-    let (deflate, answer) = match (config.deflate, &picked[..]) {
+    let (deflate, answer) = match (options, &picked[..]) {
         (_, []) => return Ok(negotiated),
         (Some(deflate), [answer]) if answer.name == NAME.as_bytes() => (deflate, answer),
-        _ => return Err(ResponseError::Extension),
+        _ => return Err(Disagreement::Extension),
     };
     let agreed = deflate.agree(answer);
-    negotiated.deflate = Some(agreed.ok_or(ResponseError::ExtensionParameters)?);
+    negotiated.deflate = Some(agreed.ok_or(Disagreement::ExtensionParameters)?);
     Ok(negotiated)
 }
 

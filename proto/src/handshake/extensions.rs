@@ -9,7 +9,7 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
-    error::ResponseError,
+    error::Disagreement,
     headers::{Headers, Repeated, is_token},
 };
 
@@ -36,13 +36,13 @@ pub(super) fn are_valid(headers: &Headers) -> bool {
 ///
 /// RFC 9110 §5.6.1 lets us ignore elements that are empty, but they "do not contribute to the count", and
 /// `1#extension` wants one. §4.2.2: "The empty string is not the same as the null value".
-pub(crate) fn picked(response: &Headers) -> Result<Vec<Extension<'_>>, ResponseError> {
+pub(crate) fn picked(response: &Headers) -> Result<Vec<Extension<'_>>, Disagreement> {
     // §11.3.2: it "MUST NOT appear more than once in an HTTP response".
     let field = response
         .single(FIELD)
-        .map_err(|Repeated| ResponseError::Extensions)?;
+        .map_err(|Repeated| Disagreement::Extensions)?;
     field.map_or(Ok(Vec::new()), |field| {
-        parse(field).ok_or(ResponseError::Extensions)
+        parse(field).ok_or(Disagreement::Extensions)
     })
 }
 

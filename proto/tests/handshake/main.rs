@@ -3,6 +3,7 @@
 mod client;
 #[cfg(feature = "http")]
 mod conversions;
+mod floors;
 mod options;
 mod refusal;
 mod requests;

@@ -2,22 +2,21 @@
 
 use alloc::string::String;
 
-use super::{error::ResponseError, extensions, headers::Headers};
-use crate::config::Config;
-use crate::negotiated::Negotiated;
+use super::{error::Disagreement, extensions, headers::Headers};
+use crate::{deflate::options::Deflate, negotiated::Negotiated};
 
-pub(crate) fn offer(_: &Config) -> Option<String> {
+pub(super) fn offer(_: Option<Deflate>) -> Option<String> {
     None
 }
 
-pub(crate) fn answer(_: &Headers, _: &Config) -> (Option<String>, Negotiated) {
+pub(super) fn answer(_: &Headers, _: Option<Deflate>) -> (Option<String>, Negotiated) {
     (None, Negotiated::default())
 }
 
-pub(crate) fn agree(response: &Headers, _: &Config) -> Result<Negotiated, ResponseError> {
+pub(super) fn agree(response: &Headers, _: Option<Deflate>) -> Result<Negotiated, Disagreement> {
     // RFC 6455 §4.1, item 5: "an extension that was not present in the client's handshake".
     match extensions::picked(response)?[..] {
         [] => Ok(Negotiated::default()),
-        _ => Err(ResponseError::Extension),
+        _ => Err(Disagreement::Extension),
     }
 }

@@ -8,7 +8,7 @@ use crate::handshake::headers::Headers;
 /// The body of a refusal while it arrives (RFC 9112 §6.3). As much of it is kept as was allowed;
 /// nothing is reserved for what was announced.
 #[derive(Debug)]
-pub(in crate::handshake) struct Body {
+pub(super) struct Body {
     kept: Vec<u8>,
     max: usize,
     framing: Framing,
@@ -27,7 +27,7 @@ impl Body {
     /// The longest line before a chunk, with its CRLF.
     const MAX_CHUNK_LINE: usize = 256;
 
-    pub(in crate::handshake) fn new(status: u16, headers: &Headers, max: usize) -> Self {
+    pub(super) fn new(status: u16, headers: &Headers, max: usize) -> Self {
         let mut framing = Framing::Length(u64::MAX);
         if matches!(status, 204 | 304) {
             framing = Framing::Length(0);
@@ -51,7 +51,7 @@ impl Body {
 
     /// Takes what it needs off the front of `input`; `None` if all of it is there, or as much as is
     /// kept.
-    pub(in crate::handshake) fn take(&mut self, input: &[u8]) -> Option<usize> {
+    pub(super) fn take(&mut self, input: &[u8]) -> Option<usize> {
         let mut rest = input;
         while self.kept.len() < self.max {
             let left = match &mut self.framing {
@@ -92,7 +92,7 @@ impl Body {
     }
 
     /// What was kept.
-    pub(in crate::handshake) fn finish(&mut self) -> Bytes {
+    pub(super) fn finish(&mut self) -> Bytes {
         core::mem::take(&mut self.kept).into()
     }
 }

@@ -6,6 +6,8 @@ use bytes::{Buf, Bytes};
 
 use super::{
     body::Body,
+    check::RESERVED,
+    error::{HandshakeError, ResponseError},
     exchange::Exchange,
     head::{Found, Head},
     key,
@@ -15,11 +17,9 @@ use crate::{
     config::{Config, Role},
     connection::Connection,
     handshake::{
-        check::{RESERVED, check_subprotocols},
-        deflate,
-        error::{HandshakeError, OfferError, ResponseError},
-        extensions,
-        headers::{Headers, Repeated, is_token},
+        error::OfferError,
+        headers::{Headers, Repeated},
+        offer::Offer,
         origin::is_authority,
         request::Request,
     },
@@ -36,8 +36,7 @@ pub struct Client {
     interim: usize,
     /// The `Sec-WebSocket-Accept` that belongs to our key.
     accept: String,
-    /// The subprotocols we offered.
-    offers: Vec<String>,
+    offer: Offer,
 }
 
 #[derive(Debug)]
@@ -65,9 +64,8 @@ impl Client {
     ///
     /// Fails, and sends nothing, if no valid opening handshake can be made of it.
     pub fn new(request: Request, config: &Arc<Config>) -> Result<Self, OfferError> {
-        let offers: Vec<String> = request.subprotocols().map(ToOwned::to_owned).collect();
         let key = key::generate(config)?;
-        let bytes = encode(request, &offers, &key, config)?;
+        let (bytes, offer) = encode(request, &key, config)?;
         let mut exchange = Exchange::new(config);
         exchange.send(&bytes);
         Ok(Self {
@@ -76,7 +74,7 @@ impl Client {
             head: Head::new(config.max_head_size),
             interim: 0,
             accept: key::accept(key.as_bytes()),
-            offers,
+            offer,
         })
     }
 
@@ -195,27 +193,7 @@ impl Client {
         if accept != Some(self.accept.as_bytes()) {
             return Err(ResponseError::Accept);
         }
-        // Item 5: "an extension that was not present in the client's handshake".
-        let mut negotiated = deflate::agree(headers, self.exchange.config())?;
-        // §11.3.4: "MUST NOT appear more than once in an HTTP response".
-        let picked = headers
-            .single("Sec-WebSocket-Protocol")
-            .map_err(|Repeated| ResponseError::Subprotocols)?;
-        match picked {
-            None if self.exchange.config().require_subprotocol && !self.offers.is_empty() => {
-                Err(ResponseError::NoSubprotocol)
-            }
-            None => Ok(negotiated),
-            // §4.3: the value is a token, and no list. §4.2.2: "The empty string is not the same as the null
-            // value for these purposes and is not a legal value for this field".
-            Some(picked) if !is_token(picked) => Err(ResponseError::Subprotocols),
-            // Item 6: "a subprotocol that was not present in the client's handshake".
-            Some(picked) => {
-                let offer = self.offers.iter().find(|offer| offer.as_bytes() == picked);
-                negotiated.subprotocol = Some(offer.ok_or(ResponseError::Subprotocol)?.clone());
-                Ok(negotiated)
-            }
-        }
+        Ok(self.offer.agree(headers)?)
     }
 
     /// What all that was received comes to.
@@ -253,15 +231,14 @@ fn refused(response: &mut Response, body: &mut Body) -> HandshakeError {
 /// The request, with what the handshake adds to it (§4.1, items 1 to 12).
 fn encode(
     mut request: Request,
-    offers: &[String],
     key: &str,
     config: &Config,
-) -> Result<Vec<u8>, OfferError> {
+) -> Result<(Vec<u8>, Offer), OfferError> {
     let given = request.headers();
     if let Some(name) = RESERVED.into_iter().find(|name| given.get(name).is_some()) {
         return Err(OfferError::Reserved(name));
     }
-    check_subprotocols(given).ok_or(OfferError::Subprotocol)?;
+    let offer = Offer::new(given, config)?;
     let host = given.single("Host").map_err(|Repeated| OfferError::Host)?;
     let host = host
         .and_then(|host| core::str::from_utf8(host).ok())
@@ -273,14 +250,7 @@ fn encode(
     headers.set("Upgrade", "websocket");
     headers.set("Connection", "Upgrade");
     headers.set("Sec-WebSocket-Key", key.to_owned());
-    headers.set("Sec-WebSocket-Version", "13");
-    if !offers.is_empty() {
-        // One list, for not every server combines fields.
-        headers.set("Sec-WebSocket-Protocol", offers.join(", "));
-    }
-    if let Some(offer) = deflate::offer(config) {
-        headers.set(extensions::FIELD, offer);
-    }
+    headers.append(offer.fields());
     let mut bytes = Vec::with_capacity(512);
     for part in ["GET ", request.target(), " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
@@ -291,7 +261,7 @@ fn encode(
     headers.append(core::mem::take(given));
     headers.encode(&mut bytes);
     bytes.extend_from_slice(b"\r\n");
-    Ok(bytes)
+    Ok((bytes, offer))
 }
 
 /// The status and the minor version of HTTP.

@@ -2,12 +2,11 @@ use alloc::{sync::Arc, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
-use super::response::Response;
+use super::{error::HandshakeError, response::Response};
 use crate::{
     config::Config,
     connection::Connection,
     error::Lost,
-    handshake::error::HandshakeError,
     send::transmit::Transmit,
     time::{Instant, Timer},
 };
@@ -58,7 +57,7 @@ impl Exchange {
     /// How much is read at a time: what comes behind the head must fit into a new connection.
     const ROOM: usize = 4 << 10;
 
-    pub(in crate::handshake) fn new(config: &Arc<Config>) -> Self {
+    pub(super) fn new(config: &Arc<Config>) -> Self {
         Self {
             config: config.clone(),
             stage: Stage::Reading,
@@ -76,11 +75,7 @@ impl Exchange {
     }
 
     /// An exchange whose request was read, and is refused.
-    pub(in crate::handshake) fn refusal(
-        config: &Arc<Config>,
-        response: Response,
-        rest: &Rest,
-    ) -> Self {
+    pub(super) fn refusal(config: &Arc<Config>, response: Response, rest: &Rest) -> Self {
         let mut exchange = Self::new(config);
         exchange.lost = rest.lost;
         exchange.refuse(response);
@@ -197,33 +192,33 @@ impl Exchange {
         self.stage == Stage::Done
     }
 
-    pub(in crate::handshake) const fn config(&self) -> &Arc<Config> {
+    pub(super) const fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
     /// Whether the peer's part is due.
-    pub(in crate::handshake) fn is_reading(&self) -> bool {
+    pub(super) fn is_reading(&self) -> bool {
         self.stage == Stage::Reading
     }
 
     /// What was received and is still needed.
-    pub(in crate::handshake) fn received(&mut self) -> &[u8] {
+    pub(super) fn received(&mut self) -> &[u8] {
         self.fresh = false;
         self.input.get(self.start..self.end).unwrap_or_default()
     }
 
     /// The first `count` bytes received are not needed any more.
-    pub(in crate::handshake) fn consume(&mut self, count: usize) {
+    pub(super) fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
     /// Whether anything was received, ever.
-    pub(in crate::handshake) const fn has_heard(&self) -> bool {
+    pub(super) const fn has_heard(&self) -> bool {
         self.heard
     }
 
     /// Why nothing more will be received, if so.
-    pub(in crate::handshake) fn ended(&self) -> Option<HandshakeError> {
+    pub(super) fn ended(&self) -> Option<HandshakeError> {
         match self.lost {
             Some(lost) if self.heard => Some(HandshakeError::Truncated(lost)),
             Some(lost) => Some(HandshakeError::Lost(lost)),
@@ -232,7 +227,7 @@ impl Exchange {
     }
 
     /// Ends, and leaves what was received behind the head.
-    pub(in crate::handshake) fn take_rest(&mut self) -> Rest {
+    pub(super) fn take_rest(&mut self) -> Rest {
         let rest = Rest {
             bytes: Bytes::copy_from_slice(self.received()),
             lost: self.lost,
@@ -241,18 +236,18 @@ impl Exchange {
         rest
     }
 
-    pub(in crate::handshake) fn send(&mut self, bytes: &[u8]) {
+    pub(super) fn send(&mut self, bytes: &[u8]) {
         self.output.copy(bytes, [0; 4]);
         self.waiting = self.output.remaining();
     }
 
     /// What was not written yet.
-    pub(in crate::handshake) const fn output(&self) -> &Transmit {
+    pub(super) const fn output(&self) -> &Transmit {
         &self.output
     }
 
     /// Sends a last response, and ends.
-    pub(in crate::handshake) fn refuse(&mut self, response: Response) {
+    pub(super) fn refuse(&mut self, response: Response) {
         self.send(&response.encode_last());
         self.stage = Stage::Answering;
         self.fresh = false;
@@ -263,7 +258,7 @@ impl Exchange {
     }
 
     /// Ends at once.
-    pub(in crate::handshake) fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.stage = Stage::Done;
         self.timer = Timer::OFF;
         self.fresh = false;
@@ -275,13 +270,13 @@ impl Exchange {
 
 /// What was received behind the peer's head.
 #[derive(Debug)]
-pub(in crate::handshake) struct Rest {
+pub(super) struct Rest {
     bytes: Bytes,
     lost: Option<Lost>,
 }
 
 impl Rest {
-    pub(in crate::handshake) fn hand_to(&self, connection: &mut Connection) {
+    pub(super) fn hand_to(&self, connection: &mut Connection) {
         connection.receive(&self.bytes);
         match self.lost {
             Some(Lost::Eof) => connection.handle_eof(),

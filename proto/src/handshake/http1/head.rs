@@ -6,18 +6,16 @@ use core::ops::Range;
 use bytes::Bytes;
 use httparse::Status;
 
+use super::error::{RequestError, ResponseError};
 use crate::{
     config::Config,
-    handshake::{
-        error::{RequestError, ResponseError},
-        headers::{Headers, text_len},
-    },
+    handshake::headers::{Headers, text_len},
     text::utf8::Utf8Bytes,
 };
 
 /// Finds the lines of a head, and looks at each byte once however they arrive.
 #[derive(Debug)]
-pub(in crate::handshake) struct Head {
+pub(super) struct Head {
     /// Bytes looked at.
     at: usize,
     /// Where the line begins that `at` is in.
@@ -32,7 +30,7 @@ pub(in crate::handshake) struct Head {
 }
 
 /// What was found of a head.
-pub(in crate::handshake) enum Found {
+pub(super) enum Found {
     /// The request or status line, with its CRLF.
     StartLine(Range<usize>),
     /// The fields, with the empty line behind them.
@@ -41,7 +39,7 @@ pub(in crate::handshake) enum Found {
 
 /// Why it is none, at the first byte that tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::handshake) enum HeadError {
+pub(super) enum HeadError {
     Syntax,
     StartLineTooLong,
     FieldTooLong,
@@ -50,7 +48,7 @@ pub(in crate::handshake) enum HeadError {
 }
 
 impl Head {
-    pub(in crate::handshake) const fn new(max: usize) -> Self {
+    pub(super) const fn new(max: usize) -> Self {
         Self {
             at: 0,
             line: 0,
@@ -62,12 +60,12 @@ impl Head {
     }
 
     /// How many bytes may still come.
-    pub(in crate::handshake) const fn left(&self) -> usize {
+    pub(super) const fn left(&self) -> usize {
         self.max.saturating_sub(self.at)
     }
 
     /// Looks at what is new in `input`, which begins where the head does.
-    pub(in crate::handshake) fn find(
+    pub(super) fn find(
         &mut self,
         input: &[u8],
         config: &Config,
@@ -141,7 +139,7 @@ impl Head {
 
     /// A copy of the fields of a response, with each on one line. RFC 9112 §5.2: a user agent "MUST replace
     /// each received obs-fold with one or more SP octets".
-    pub(in crate::handshake) fn unfolded(&self, fields: &[u8]) -> Bytes {
+    pub(super) fn unfolded(&self, fields: &[u8]) -> Bytes {
         if !self.folded {
             return Bytes::copy_from_slice(fields);
         }
@@ -168,7 +166,7 @@ impl Head {
     }
 
     /// The fields of `block`, a copy of what [`find`](Self::find) found.
-    pub(in crate::handshake) fn parse_fields(&self, block: Bytes) -> Result<Headers, HeadError> {
+    pub(super) fn parse_fields(&self, block: Bytes) -> Result<Headers, HeadError> {
         // RFC 9112 §5.2: a server "MUST either reject the message" that has an obs-fold, or replace it.
         let mut fields = vec![httparse::EMPTY_HEADER; self.fields];
         let Ok(Status::Complete((_, fields))) = httparse::parse_headers(&block, &mut fields) else {

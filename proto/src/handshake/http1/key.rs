@@ -14,21 +14,21 @@ const BASE64: general_purpose::GeneralPurpose = general_purpose::GeneralPurpose:
 );
 
 /// A new key. §4.1: "a nonce consisting of a randomly selected 16-byte value".
-pub(in crate::handshake) fn generate(config: &Config) -> Result<String, EntropyError> {
+pub(super) fn generate(config: &Config) -> Result<String, EntropyError> {
     let mut nonce = [0; 16];
     (config.entropy)(&mut nonce)?;
     Ok(BASE64.encode(nonce))
 }
 
 /// §4.2.1: the value "when decoded, is 16 bytes in length".
-pub(in crate::handshake) fn is_valid(key: &[u8]) -> bool {
+pub(super) fn is_valid(key: &[u8]) -> bool {
     let mut nonce = [0; 18];
     BASE64.decode_slice(key, &mut nonce) == Ok(16)
 }
 
 /// §4.2.2: "concatenating /key/", as it was sent, with a fixed string, "taking the SHA-1 hash" and
 /// "base64-encoding" it.
-pub(in crate::handshake) fn accept(key: &[u8]) -> String {
+pub(super) fn accept(key: &[u8]) -> String {
     let hash = Sha1::new()
         .chain_update(key)
         .chain_update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")

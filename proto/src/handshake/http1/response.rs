@@ -28,7 +28,7 @@ impl Response {
     }
 
     /// A response with a line of text.
-    pub(in crate::handshake) fn plain(status: u16, text: impl fmt::Display) -> Self {
+    pub(super) fn plain(status: u16, text: impl fmt::Display) -> Self {
         let mut response = Self::new(status, format!("{text}\n"));
         response
             .headers
@@ -37,7 +37,7 @@ impl Response {
     }
 
     /// The bytes of a last response, behind which the transport ends.
-    pub(in crate::handshake) fn encode_last(mut self) -> Vec<u8> {
+    pub(super) fn encode_last(mut self) -> Vec<u8> {
         // Anything else would open the connection, or leave the client waiting.
         if !(200..=599).contains(&self.status) {
             self.status = 500;
@@ -62,7 +62,7 @@ impl Response {
         out
     }
 
-    pub(in crate::handshake) fn encode_head(&self) -> Vec<u8> {
+    pub(super) fn encode_head(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         for part in [
             "HTTP/1.1 ",

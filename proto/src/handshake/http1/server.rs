@@ -6,6 +6,8 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
+    check::{check_extra, check_headers, check_method, switch},
+    error::{HandshakeError, RequestError},
     exchange::{Exchange, Rest},
     head::{Found, Head},
     response::Response,
@@ -14,8 +16,8 @@ use crate::{
     config::{Config, Role},
     connection::Connection,
     handshake::{
-        check::{check_extra, check_headers, check_method, origin_allowed, pick, switch},
-        error::{AnswerError, HandshakeError, RequestError},
+        answer::{Answer, Asked},
+        error::AnswerError,
         headers::Headers,
         origin,
         request::{Request, is_origin_form},
@@ -201,12 +203,12 @@ impl Incoming {
     /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for
     /// certain sites SHOULD verify the |Origin|"; refuse with 403.
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
-        origin_allowed(self.request.headers(), origins)
+        self.asked().origin_allowed(origins)
     }
 
     /// The first of the client's offers that is in `supported`; give it to [`accept`](Self::accept).
     pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&str> {
-        pick(self.request.headers(), supported)
+        self.asked().pick_subprotocol(supported)
     }
 
     /// Opens the connection, whose output begins with the 101 (RFC 6455 §4.2.2). `extra` are more
@@ -219,33 +221,31 @@ impl Incoming {
         subprotocol: Option<&str>,
         extra: Headers,
     ) -> Result<Connection, NotAccepted> {
-        // Item 4: "The value chosen MUST be derived from the client's handshake".
-        let offered =
-            subprotocol.is_none_or(|name| self.request.subprotocols().any(|offer| offer == name));
-        let checked = if offered {
-            check_extra(&extra)
-        } else {
-            Err(AnswerError::NotOffered)
-        };
-        if let Err(error) = checked {
-            return Err(NotAccepted {
+        let answer = self.asked().answer(subprotocol, &self.config);
+        match answer.and_then(|answer| check_extra(&extra).map(|()| answer)) {
+            Ok(answer) => Ok(self.switch(answer, extra)),
+            Err(error) => Err(NotAccepted {
                 error,
                 incoming: Box::new(self),
-            });
+            }),
         }
-        Ok(self.switch(subprotocol.map(ToOwned::to_owned), extra))
     }
 
     /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
     /// which cannot fail.
     pub fn open(self) -> Connection {
-        self.switch(None, Headers::new())
+        let answer = self.asked().agree(None, &self.config);
+        self.switch(answer, Headers::new())
     }
 
-    fn switch(self, subprotocol: Option<String>, extra: Headers) -> Connection {
+    /// What the client asks for, which was checked when it was read.
+    const fn asked(&self) -> Asked<'_> {
+        Asked::checked(self.request.headers())
+    }
+
+    fn switch(self, answer: Answer, extra: Headers) -> Connection {
         let mut response = Response::new(101, Bytes::new());
-        let asked = self.request.headers();
-        let (headers, negotiated) = switch(self.accept, subprotocol, asked, &self.config);
+        let (headers, negotiated) = switch(self.accept, answer);
         response.headers = headers;
         response.headers.append(extra);
         let mut connection = Connection::new(Role::Server, negotiated, &self.config);

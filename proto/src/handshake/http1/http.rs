@@ -5,11 +5,11 @@ use alloc::borrow::ToOwned;
 use ::http::{self, HeaderMap, HeaderName, HeaderValue, header::HOST};
 use bytes::Bytes;
 
-use super::{
-    check::HttpVersion, error::OfferError, headers::Headers, http1::response::Response,
-    request::Request,
+use super::{check::HttpVersion, response::Response};
+use crate::{
+    handshake::{error::OfferError, headers::Headers, request::Request},
+    text::utf8::Utf8Bytes,
 };
-use crate::text::utf8::Utf8Bytes;
 
 impl From<http::Version> for HttpVersion {
     fn from(version: http::Version) -> Self {

@@ -1,25 +1,28 @@
-//! What a server checks of a request, whoever parsed it (RFC 6455 §4.2.1), and the 101 (§4.2.2).
+//! What a server of HTTP/1.1 checks of a request, whoever parsed it (RFC 6455 §4.2.1), and the 101 (§4.2.2).
 
-use alloc::{borrow::ToOwned, collections::BTreeSet, string::String};
+use alloc::string::String;
 
 use bytes::Bytes;
 
-use super::{
-    deflate,
-    error::{AnswerError, RequestError},
-    extensions,
-    headers::{Headers, Repeated, is_token},
-    http1::key,
-    origin::{self, is_authority},
+use super::{error::RequestError, key};
+use crate::{
+    config::Config,
+    handshake::{
+        answer::{Answer, Asked},
+        error::AnswerError,
+        headers::{Headers, Repeated},
+        origin::is_authority,
+    },
+    negotiated::Negotiated,
+    text::utf8::Utf8Bytes,
 };
-use crate::{config::Config, negotiated::Negotiated, text::utf8::Utf8Bytes};
 
 /// Answers a request that another HTTP server has parsed: the fields of the 101, and what to give to
 /// [`Connection::new`](crate::Connection::new) once it is written.
 ///
 /// `subprotocols` are those that the server speaks; the first of the client's offers that is among them
 /// is picked. If there are `origins`, pages of others are refused with 403, as told at
-/// [`Incoming::origin_allowed`](super::Incoming::origin_allowed). Add fields of your own as you like. On
+/// [`Incoming::origin_allowed`](crate::handshake::Incoming::origin_allowed). Add fields of your own as you like. On
 /// failure send the error's [`response`](RequestError::response) and close.
 pub fn respond<'a>(
     version: HttpVersion,
@@ -48,11 +51,9 @@ pub fn respond<'a>(
         pushed.map_err(|_| RequestError::Syntax)?;
     }
     let accept = check_headers(&headers)?;
-    if origins.is_some_and(|origins| !origin_allowed(&headers, origins)) {
-        return Err(RequestError::ForeignOrigin);
-    }
-    let subprotocol = pick(&headers, subprotocols).map(ToOwned::to_owned);
-    Ok(switch(accept, subprotocol, &headers, config))
+    let asked = Asked::checked(&headers);
+    let answer = asked.respond(subprotocols, origins, config)?;
+    Ok(switch(accept, answer))
 }
 
 /// The version of HTTP that a request is written in, as another server tells it (see [`respond`]).
@@ -64,14 +65,6 @@ pub enum HttpVersion {
     Http11,
     /// Before, and behind: what has no `Upgrade` either, as HTTP/2 and HTTP/3.
     Other,
-}
-
-/// Whether `headers` tell no origin, or one of `origins`.
-pub(super) fn origin_allowed(headers: &Headers, origins: &[&str]) -> bool {
-    let origin = headers.get("Origin");
-    origin.is_none_or(|origin| {
-        core::str::from_utf8(origin).is_ok_and(|origin| origin::is_listed(origin, origins))
-    })
 }
 
 /// §4.1: "The method of the request MUST be GET"; methods have a case.
@@ -103,24 +96,10 @@ pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
         .single("Sec-WebSocket-Key")
         .map_err(|Repeated| RequestError::Key)?;
     let key = key.ok_or(RequestError::Key)?;
-    // Item 6: "with a value of 13"; its absence is answered in the same way, §4.4.
-    let version = headers.single("Sec-WebSocket-Version");
-    if version.map_err(|Repeated| RequestError::Versions)? != Some(b"13") {
-        return Err(RequestError::WebSocketVersion);
-    }
+    Asked::new(headers)?;
     // Item 5: "when decoded, is 16 bytes in length".
     if !key::is_valid(key) {
         return Err(RequestError::Key);
-    }
-    let origin = headers
-        .single("Origin")
-        .map_err(|Repeated| RequestError::Origin)?;
-    if !origin.is_none_or(|origin| origin.is_ascii()) {
-        return Err(RequestError::Origin);
-    }
-    check_subprotocols(headers).ok_or(RequestError::Subprotocol)?;
-    if !extensions::are_valid(headers) {
-        return Err(RequestError::Extensions);
     }
     Ok(key::accept(key))
 }
@@ -153,47 +132,14 @@ fn check_body(headers: &Headers) -> Result<(), RequestError> {
     }
 }
 
-/// §4.1, item 10: "The elements … MUST all be unique strings", and "MUST be non-empty strings" of
-/// token characters. `None` if they are not, or a field has none.
-pub(super) fn check_subprotocols(headers: &Headers) -> Option<()> {
-    let mut seen = BTreeSet::new();
-    for value in headers.list("Sec-WebSocket-Protocol") {
-        if !is_token(value) || !seen.insert(value) {
-            return None;
-        }
-    }
-    let is_offered = headers.get("Sec-WebSocket-Protocol").is_some();
-    (is_offered != seen.is_empty()).then_some(())
-}
-
-/// The first of the client's offers that is in `supported`.
-pub(super) fn pick<'a>(headers: &'a Headers, supported: &[&str]) -> Option<&'a str> {
-    headers
-        .list("Sec-WebSocket-Protocol")
-        .filter_map(|offer| core::str::from_utf8(offer).ok())
-        .find(|offer| supported.contains(offer))
-}
-
-/// The fields of the 101 that answers `request` (§4.2.2, item 5), and what is agreed on by it.
-pub(super) fn switch(
-    accept: String,
-    subprotocol: Option<String>,
-    request: &Headers,
-    config: &Config,
-) -> (Headers, Negotiated) {
+/// The fields of the 101 (§4.2.2, item 5), and what is agreed on by it.
+pub(super) fn switch(accept: String, answer: Answer) -> (Headers, Negotiated) {
     let mut headers = Headers::new();
     headers.set("Upgrade", "websocket");
     headers.set("Connection", "Upgrade");
     headers.set("Sec-WebSocket-Accept", accept);
-    if let Some(subprotocol) = &subprotocol {
-        headers.set("Sec-WebSocket-Protocol", subprotocol.clone());
-    }
-    let (answer, mut negotiated) = deflate::answer(request, config);
-    if let Some(answer) = answer {
-        headers.set(extensions::FIELD, answer);
-    }
-    negotiated.subprotocol = subprotocol;
-    (headers, negotiated)
+    headers.append(answer.fields);
+    (headers, answer.negotiated)
 }
 
 /// Fields of the 101 that are not the application's.
