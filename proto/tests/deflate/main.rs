@@ -1,0 +1,12 @@
+//! Compression against other implementations, its options, and what it costs.
+
+mod bombs;
+mod chunks;
+mod options;
+mod others;
+mod prepared;
+#[path = "../support/mod.rs"]
+mod support;
+mod uncompressed;
+
+const KIB: u64 = 1 << 10;

@@ -1,0 +1,42 @@
+//! The laws of the core (ARCHITECTURE.md), each with the tests that fail without it.
+
+mod arrived;
+mod closing;
+mod deadlines;
+mod end;
+mod halves;
+mod idle;
+mod keep_alive;
+mod limits;
+mod owed;
+mod pull;
+#[path = "../support/mod.rs"]
+mod support;
+mod text;
+mod waiting;
+
+use bowline_proto::{Config, Deadline, Event, Instant, ProtocolError, RecvError, Role};
+use support::{End, secs};
+
+fn protocol(error: ProtocolError) -> RecvError {
+    RecvError::Protocol(error)
+}
+
+/// The only deadline that is on.
+fn only(role: Role, change: impl FnOnce(&mut Config)) -> End {
+    End::with(role, |config| {
+        config.keep_alive = None;
+        config.pong_timeout = None;
+        config.close_timeout = None;
+        config.write_timeout = None;
+        change(config);
+    })
+}
+
+fn timed_out(deadline: Deadline) -> [Result<Event, RecvError>; 1] {
+    [Err(RecvError::TimedOut(deadline))]
+}
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_epoch(secs(seconds))
+}

@@ -1,0 +1,28 @@
+//! RFC 6455 §5 to §10: a test for each MUST and SHOULD that binds an endpoint, named by its section.
+//! The opening handshake (§4) is in `handshake`; the table of all of them in tests/README.md.
+
+mod closing;
+mod control;
+mod data;
+mod fragmentation;
+mod framing;
+mod masking;
+mod security;
+#[path = "../support/mod.rs"]
+mod support;
+mod text;
+
+use bowline_proto::{Event, ProtocolError, RecvError};
+use support::{CLOSE, End};
+
+fn fails(error: ProtocolError) -> [Result<Event, RecvError>; 1] {
+    [Err(RecvError::Protocol(error))]
+}
+
+/// The code in the Close that is written.
+fn close_code(end: &mut End) -> u16 {
+    let frames = end.write();
+    let close = frames.last().expect("a Close");
+    assert_eq!(close.first, CLOSE);
+    u16::from_be_bytes(close.payload[..2].try_into().unwrap())
+}

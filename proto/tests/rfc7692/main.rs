@@ -1,0 +1,31 @@
+//! permessage-deflate (RFC 7692): one test for each rule, named by its section.
+
+mod compression;
+mod examples;
+mod frames;
+mod negotiation;
+mod parameters;
+mod secrets;
+#[path = "../support/mod.rs"]
+mod support;
+
+use bowline_proto::{Event, ProtocolError, RecvError, Role};
+use support::{
+    End,
+    deflate::{self, USUAL},
+};
+
+fn hex(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(|b| *b != b' ').collect();
+    let pairs = digits.chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+    pairs.map(|p| u8::from_str_radix(p, 16).unwrap()).collect()
+}
+
+fn protocol(error: ProtocolError) -> Result<Event, RecvError> {
+    Err(RecvError::Protocol(error))
+}
+
+/// An end with everything agreed on, at the defaults.
+fn usual(role: Role) -> End {
+    deflate::end(role, USUAL, |_| {})
+}
