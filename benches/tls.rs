@@ -33,12 +33,12 @@ type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 type Serve = fn(TcpStream, Arc<ServerConfig>) -> Ended;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut servers: Vec<(&str, Serve)> = vec![
+    let servers: &[(&str, Serve)] = &[
         ("bowline-tokio", ours),
         ("bowline-tokio over tokio-rustls", over_tokio_rustls),
+        #[cfg(feature = "peers")]
+        ("tokio-tungstenite over tokio-rustls", tokio_tungstenite),
     ];
-    #[cfg(feature = "peers")]
-    servers.push(("tokio-tungstenite over tokio-rustls", tokio_tungstenite));
     let (server_config, client_config) = configs()?;
     let mut report = Report::new("tls", "Echo by TLS", &["tokio", "rustls", "tokio-rustls"]);
     let mut samples = vec![vec![Vec::new(); SIZES.len()]; servers.len()];

@@ -121,15 +121,19 @@ async fn secure<S: Transport>(
     to: &Destination,
     reach: impl Future<Output = Result<S, ConnectError>>,
 ) -> Result<MaybeTls<S>, ConnectError> {
+    if !to.tls {
+        return Ok(MaybeTls::unencrypted(reach.await?));
+    }
     #[cfg(feature = "tls")]
-    if to.tls {
+    {
         let name = server_name(&to.host)?;
         let config = client_config(to.tls_config.clone()).await?;
         let mut stream = TlsStream::client(reach.await?, config, name)?;
         poll_fn(|cx| stream.poll_handshake(cx)).await?;
-        return Ok(MaybeTls::tls(stream));
+        Ok(MaybeTls::tls(stream))
     }
-    Ok(MaybeTls::unencrypted(reach.await?))
+    #[cfg(not(feature = "tls"))]
+    Err(UrlError::NoTls.into())
 }
 
 /// What `step` comes to; `None` if that is not before `deadline`.

@@ -65,7 +65,7 @@ impl<S: Transport> TlsStream<S> {
     /// Runs the handshake to its end. Ready once our part of it has left, too.
     pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_flush(cx))?;
+            ready!(self.flush(cx))?;
             if !self.tls.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
@@ -161,7 +161,9 @@ impl<S: Transport> Transport for TlsStream<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.tls.is_handshaking() {
-            ready!(self.poll_handshake(cx))?;
+            let polled = self.poll_handshake(cx);
+            self.write_waits = polled.is_pending();
+            ready!(polled)?;
         }
         loop {
             let taken = self.tls.writer().write_vectored(bufs)?;

@@ -1,0 +1,274 @@
+//! TLS over a pipe, in a world with its own clock.
+
+mod support;
+
+use std::{
+    future::poll_fn,
+    io::{self, Read, Write},
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use bowline_bind::{
+    Connect, Error, MaybeTls, Transport, WebSocket, accept_tls, connect_over,
+    proto::{EntropyError, Message},
+    rustls::{
+        ClientConfig, ClientConnection, RootCertStore, ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer},
+    },
+};
+use support::*;
+
+/// A server for `a.test`, and a client that trusts it.
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+    let cert = CertificateDer::from(made.cert);
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let mut server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.clone()], key)
+        .unwrap();
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let mut roots = RootCertStore::empty();
+    roots.add(cert).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+fn to(client: Arc<ClientConfig>) -> Connect {
+    let mut config = config();
+    config.entropy = |bytes| {
+        bytes.fill(0x5A);
+        Ok::<_, EntropyError>(())
+    };
+    Connect::new("wss://a.test/").tls(client).config(config)
+}
+
+async fn served(end: End, tls: Arc<ServerConfig>) -> WebSocket<MaybeTls<End>> {
+    let incoming = accept_tls(end, Some(tls), &Arc::new(config())).await;
+    incoming.unwrap().open().await
+}
+
+/// By rustls an end that has something to write in the handshake does not read, so the pipe has to hold the least
+/// that both may write at once: a record of 6 bytes.
+#[test]
+fn both_ends_meet_whatever_the_pipe_holds() {
+    for capacity in [6, 100, 4096, 1 << 20] {
+        let world = World::default();
+        let (server_config, client_config) = configs();
+        let (a, b) = pipe(&world, capacity);
+        world.spawn(async move {
+            let mut server = served(b, server_config).await;
+            while let Some(message) = server.recv().await.unwrap() {
+                server.feed(message).await.unwrap();
+            }
+            assert!(server.closed().unwrap().clean);
+        });
+        let net = world.clone();
+        world.block_on(async move {
+            let connected = connect_over(&net, |_| a, to(client_config)).await;
+            let (mut client, _) = connected.unwrap();
+            for len in [0, 1, 100, 70_000] {
+                let message = Message::from(vec![7; len]);
+                client.send(message.clone()).await.unwrap();
+                assert_eq!(client.recv().await.unwrap(), Some(message), "{capacity}");
+            }
+            client.close(None).await.unwrap();
+            assert!(client.closed().unwrap().clean);
+        });
+    }
+}
+
+/// Both ends send more than the pipe and TLS hold before either receives.
+#[test]
+fn two_ends_that_send_before_they_receive_do_not_wait_for_each_other() {
+    for split in [false, true] {
+        let world = World::default();
+        let (server_config, client_config) = configs();
+        let (a, b) = pipe(&world, 4096);
+        let large = || Message::from(vec![7; 1 << 20]);
+        world.spawn(async move {
+            let mut server = served(b, server_config).await;
+            server.send(large()).await.unwrap();
+            assert_eq!(server.recv().await.unwrap(), Some(large()));
+            assert_eq!(server.recv().await.unwrap(), None);
+        });
+        let net = world.clone();
+        world.block_on(async move {
+            let connected = connect_over(&net, |_| a, to(client_config)).await;
+            let (mut client, _) = connected.unwrap();
+            if split {
+                let (mut reader, writer) = client.split();
+                writer.send(large()).await.unwrap();
+                assert_eq!(reader.recv().await.unwrap(), Some(large()));
+                writer.close(None).await.unwrap();
+            } else {
+                client.send(large()).await.unwrap();
+                assert_eq!(client.recv().await.unwrap(), Some(large()));
+                client.close(None).await.unwrap();
+            }
+        });
+        assert_eq!(world.now(), Duration::ZERO, "nothing had to be waited for");
+    }
+}
+
+/// A server that would rather speak HTTP/2 is not asked to, and what was agreed on is told.
+#[test]
+fn a_client_asks_for_http_1_1_and_knows_what_was_agreed_on() {
+    let world = World::default();
+    let (server_config, client_config) = configs();
+    let (a, b) = pipe(&world, 4096);
+    world.spawn(async move {
+        let mut server = served(b, server_config).await;
+        let tls = server.get_ref().unwrap().tls().unwrap();
+        assert_eq!(tls.alpn_protocol(), Some(&b"http/1.1"[..]));
+        let _ = server.recv().await;
+    });
+    let net = world.clone();
+    world.block_on(async move {
+        let connected = connect_over(&net, |_| a, to(client_config)).await;
+        let (client, _) = connected.unwrap();
+        let tls = client.get_ref().unwrap().tls().unwrap();
+        assert_eq!(tls.alpn_protocol(), Some(&b"http/1.1"[..]));
+        assert!(tls.peer_certificates().is_some());
+    });
+}
+
+#[test]
+fn without_a_configuration_there_is_no_tls() {
+    let world = World::default();
+    let (a, b) = pipe(&world, 4096);
+    world.spawn(async move {
+        let mut server = accept_tls(b, None, &Arc::new(config()))
+            .await
+            .unwrap()
+            .open()
+            .await;
+        assert!(server.get_ref().unwrap().tls().is_none());
+        assert_eq!(server.recv().await.unwrap(), None);
+    });
+    let net = world.clone();
+    world.block_on(async move {
+        let to = Connect::new("ws://a.test/").config(config());
+        let (mut client, _) = connect_over(&net, |_| a, to).await.unwrap();
+        assert!(client.get_ref().unwrap().tls().is_none());
+        client.close(None).await.unwrap();
+    });
+}
+
+/// A client of TLS that is driven by the test.
+struct ByHand {
+    tls: ClientConnection,
+    end: End,
+}
+
+impl ByHand {
+    /// Writes what TLS has to say.
+    async fn write(&mut self) {
+        while self.tls.wants_write() {
+            let mut bytes = Vec::new();
+            self.tls.write_tls(&mut bytes).unwrap();
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let len = poll_fn(|cx| self.end.poll_write(cx, rest)).await.unwrap();
+                rest = &rest[len..];
+            }
+        }
+    }
+
+    /// Reads once, and returns how many bytes came.
+    async fn read(&mut self) -> io::Result<usize> {
+        let mut buf = [0; 4096];
+        let len = poll_fn(|cx| {
+            let len = ready!(self.end.poll_read(cx, &mut buf))?;
+            Poll::Ready(io::Result::Ok(len))
+        });
+        let len = len.await?;
+        let mut bytes = &buf[..len];
+        while !bytes.is_empty() {
+            self.tls.read_tls(&mut bytes)?;
+            self.tls.process_new_packets().map_err(io::Error::other)?;
+        }
+        Ok(len)
+    }
+
+    async fn upgraded(end: End, config: Arc<ClientConfig>) -> Self {
+        let tls = ClientConnection::new(config, "a.test".try_into().unwrap()).unwrap();
+        let mut by_hand = Self { tls, end };
+        while by_hand.tls.is_handshaking() {
+            by_hand.write().await;
+            by_hand.read().await.unwrap();
+        }
+        by_hand
+            .tls
+            .writer()
+            .write_all(
+                b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            )
+            .unwrap();
+        by_hand.write().await;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            by_hand.read().await.unwrap();
+            let _ = by_hand.tls.reader().read_to_end(&mut head);
+        }
+        by_hand
+    }
+}
+
+/// RFC 8446 §6.2: a peer that breaks TLS is told so by an alert, though the socket only receives.
+#[test]
+fn a_read_that_fails_tells_the_peer_why() {
+    let world = World::default();
+    let (server_config, client_config) = configs();
+    let (a, b) = pipe(&world, 1 << 20);
+    world.spawn(async move {
+        let mut server = served(b, server_config).await;
+        let error = server.recv().await.unwrap_err();
+        assert!(matches!(error, Error::Lost(_)), "{error:?}");
+    });
+    world.block_on(async move {
+        let mut client = ByHand::upgraded(a, client_config).await;
+        // A record that cannot be decrypted.
+        let record = [&[23, 3, 3, 0, 32][..], &[7; 32]].concat();
+        poll_fn(|cx| client.end.poll_write(cx, &record))
+            .await
+            .unwrap();
+        let error = client.read().await.unwrap_err();
+        assert!(error.to_string().contains("alert"), "{error}");
+    });
+    assert_eq!(world.now(), Duration::ZERO);
+}
+
+/// RFC 8446 §6.1: who is cut off without a close_notify cannot know that it was the peer who ended.
+#[test]
+fn an_end_without_close_notify_is_a_loss() {
+    for notifies in [false, true] {
+        let world = World::default();
+        let (server_config, client_config) = configs();
+        let (a, b) = pipe(&world, 1 << 20);
+        world.spawn(async move {
+            let mut client = ByHand::upgraded(a, client_config).await;
+            if notifies {
+                client.tls.send_close_notify();
+                client.write().await;
+            }
+        });
+        world.block_on(async move {
+            let mut server = served(b, server_config).await;
+            let error = server.recv().await.unwrap_err().to_string();
+            // Without a Close it is a loss in any case; the words tell the two apart.
+            assert_eq!(!error.contains("close_notify"), notifies, "{error}");
+        });
+    }
+}
