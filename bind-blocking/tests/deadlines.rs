@@ -1,13 +1,11 @@
 //! Deadlines, although nobody polls; in a time of their own.
 
-mod support;
-
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use bowline_blocking::{
     BlockingTransport, Deadline, Error, Event, HandshakeError, Initiator, Message, Role, accept,
 };
-use support::{World, config, pair, socket};
+use testing::threads::{World, config, pair, socket};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How late a call may be: it looks at the time between slices of waiting.
@@ -27,7 +25,7 @@ fn timed_out<T: Debug>(
 
 #[test]
 fn an_idle_connection_is_kept_alive() {
-    let world = World::new();
+    let world = World::default();
     let (mut client, mut server) = pair(&world, 4096, config());
     let pinged = world.spawn(move || {
         let mut pings = 0;
@@ -55,7 +53,7 @@ fn an_idle_connection_is_kept_alive() {
 #[test]
 fn a_peer_that_vanished_is_noticed_by_ping_and_pong() {
     for split in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (mut client, _server) = pair(&world, 4096, config());
         let (deadline, after) = if split {
             let (mut receiver, _sender) = client.split();
@@ -74,7 +72,7 @@ fn a_peer_that_vanished_is_noticed_by_ping_and_pong() {
 
 #[test]
 fn a_peer_that_reads_nothing_is_cut() {
-    let world = World::new();
+    let world = World::default();
     let (mut client, _server) = pair(&world, 4096, config());
     let (deadline, after) = timed_out(&world, || client.send(vec![1; 1 << 20]));
     assert_eq!(deadline, Deadline::Write);
@@ -88,7 +86,7 @@ fn a_peer_that_reads_nothing_is_cut() {
 #[test]
 fn a_peer_that_reads_nothing_is_cut_by_a_writer() {
     for receives in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (client, _server) = pair(&world, 4096, config());
         let (mut receiver, sender) = client.split();
         let receiving = world.spawn(move || receives.then(|| receiver.recv()));
@@ -105,7 +103,7 @@ fn a_peer_that_reads_nothing_is_cut_by_a_writer() {
 
 #[test]
 fn writers_who_wait_for_another_are_cut_with_it() {
-    let world = World::new();
+    let world = World::default();
     let (client, _server) = pair(&world, 4096, config());
     let (_receiver, sender) = client.split();
     let waiting: Vec<_> = (0..4)
@@ -127,7 +125,7 @@ fn writers_who_wait_for_another_are_cut_with_it() {
 
 #[test]
 fn a_close_that_is_not_answered_ends() {
-    let world = World::new();
+    let world = World::default();
     let (mut client, _server) = pair(&world, 4096, config());
     let (deadline, after) = timed_out(&world, || client.close(None));
     assert_eq!(deadline, Deadline::Close);
@@ -140,7 +138,7 @@ fn a_close_that_is_not_answered_ends() {
 
 #[test]
 fn a_write_half_that_closes_frees_the_reader() {
-    let world = World::new();
+    let world = World::default();
     let (client, _server) = pair(&world, 4096, config());
     let (mut receiver, sender) = client.split();
     let receiving = world.spawn(move || (receiver.recv(), receiver.closed()));
@@ -158,7 +156,7 @@ fn a_write_half_that_closes_frees_the_reader() {
 /// The first of the deadlines that it waits for.
 #[test]
 fn a_close_that_cannot_leave_ends() {
-    let world = World::new();
+    let world = World::default();
     let (client, _server) = pair(&world, 4, config());
     let (_receiver, sender) = client.split();
     let (deadline, after) = timed_out(&world, || sender.close(None));
@@ -172,7 +170,7 @@ fn a_close_that_cannot_leave_ends() {
 #[test]
 fn a_reader_notices_that_the_other_half_has_closed() {
     for keep_alive in [Some(20 * SECOND), None] {
-        let world = World::new();
+        let world = World::default();
         let mut config = config();
         config.keep_alive = keep_alive;
         let (client, _server) = pair(&world, 4096, config);
@@ -193,7 +191,7 @@ fn a_reader_notices_that_the_other_half_has_closed() {
 
 #[test]
 fn without_deadlines_a_call_waits_for_ever() {
-    let world = World::new();
+    let world = World::default();
     let mut config = config();
     config.keep_alive = None;
     let config = Arc::new(config);
@@ -213,7 +211,7 @@ fn without_deadlines_a_call_waits_for_ever() {
 #[test]
 fn what_comes_after_long_is_received_whole_and_at_once() {
     for splits in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (a, b) = world.pipe(1 << 20);
         let calls = a.calls.clone();
         let config = Arc::new(config());
@@ -246,7 +244,7 @@ fn what_comes_after_long_is_received_whole_and_at_once() {
 
 #[test]
 fn a_request_that_drips_is_not_waited_for() {
-    let world = World::new();
+    let world = World::default();
     let (client, server) = world.pipe(4096);
     let before = world.now();
     let dripping = world.clone();
@@ -273,7 +271,7 @@ fn a_request_that_drips_is_not_waited_for() {
 #[test]
 fn a_read_timeout_is_not_set_for_each_message() {
     const COUNT: usize = 10_000;
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(4096);
     let calls = b.calls.clone();
     let config = Arc::new(config());

@@ -1,15 +1,13 @@
 //! Handles, and a thread that writes what they have queued.
 
-mod support;
-
 use std::time::Duration;
 
 use bowline_blocking::{CloseCode, CloseFrame, QueueError};
-use support::{World, config, pair};
+use testing::threads::{World, config, pair};
 
 #[test]
 fn what_a_handle_queues_is_written_by_a_thread_that_drives() {
-    let world = World::new();
+    let world = World::default();
     let (client, mut server) = pair(&world, 4096, config());
     let (mut reader, writer) = client.split();
     let handle = writer.handle();
@@ -33,7 +31,7 @@ fn what_a_handle_queues_is_written_by_a_thread_that_drives() {
 /// A peer that reads nothing does not hold up who queues.
 #[test]
 fn a_handle_never_blocks() {
-    let world = World::new();
+    let world = World::default();
     let (client, server) = pair(&world, 100, config());
     let (_reader, writer) = client.split();
     let handle = writer.handle();

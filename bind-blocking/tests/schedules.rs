@@ -10,8 +10,6 @@
 //! ```
 #![cfg(shuttle)]
 
-mod support;
-
 use std::{env, sync::Arc, time::Duration};
 
 use bowline_blocking::{
@@ -22,14 +20,14 @@ use shuttle::{
     rand::{Rng, thread_rng},
     scheduler::{PctScheduler, RandomScheduler},
 };
-use support::{End, Fault, Handle, World, config, socket};
+use testing::threads::{End, Fault, Handle, World, config, socket};
 
 /// Runs `test` in many orders, the same each time: chosen at random, and such that one overtakes another
 /// seldom.
 fn schedules(test: fn(&World)) {
     let count = env::var("SCHEDULES").map_or(600, |count| count.parse().unwrap());
     let test = move || {
-        let world = World::new();
+        let world = World::default();
         let before = world.now();
         test(&world);
         // Slices of time in which somebody tried again, but no deadline.

@@ -1,14 +1,12 @@
 //! Threads that close, or send without a read half, while another thread receives or does not.
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
 use bowline_blocking::{
     BlockingTransport, CloseCode, CloseFrame, Config, ControlPayload, Error, Event, Initiator, Io,
     Message, ReadHalf, Role, SendError, WriteHalf,
 };
-use support::{End, World, config, pair, socket};
+use testing::threads::{End, World, config, pair, socket};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How late a call may be: it looks at what others do between slices of waiting.
@@ -50,7 +48,7 @@ fn check_closed(writer: &WriteHalf<Io<End>>) {
 
 #[test]
 fn close_inside_the_loop_that_receives() {
-    let world = World::new();
+    let world = World::default();
     let began = world.now();
     let (mut reader, writer) = served(&world, texts(5));
     let mut received = Vec::new();
@@ -68,7 +66,7 @@ fn close_inside_the_loop_that_receives() {
 #[test]
 fn close_while_the_reader_is_blocked_or_asleep() {
     for asleep in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let began = world.now();
         let (mut reader, writer) = served(&world, Vec::new());
         let inside = world.clone();
@@ -89,7 +87,7 @@ fn close_while_the_reader_is_blocked_or_asleep() {
 /// The reader is blocked in `recv` when the close begins, takes one late message and does not come back.
 #[test]
 fn close_when_the_reader_takes_one_message_and_leaves() {
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(1000);
     let (mut reader, writer) = socket(a, Role::Client, &Arc::new(patient())).split();
     let inside = world.clone();
@@ -117,7 +115,7 @@ fn close_when_the_reader_takes_one_message_and_leaves() {
 
 #[test]
 fn two_split_ends_in_one_thread_each_that_send_before_they_receive() {
-    let world = World::new();
+    let world = World::default();
     let began = world.now();
     let (client, server) = pair(&world, 4096, config());
     let ends = [client, server].map(|socket| {
@@ -136,7 +134,7 @@ fn two_split_ends_in_one_thread_each_that_send_before_they_receive() {
 #[test]
 fn a_writer_without_a_read_half_answers_and_learns_of_the_end() {
     for drains in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (client, mut server) = pair(&world, 64 << 10, patient());
         let (reader, writer) = client.split();
         if drains {
@@ -178,7 +176,7 @@ fn a_writer_without_a_read_half_answers_and_learns_of_the_end() {
 
 #[test]
 fn halves_become_one_socket_again() {
-    let world = World::new();
+    let world = World::default();
     let (mut reader, writer) = served(&world, texts(3));
     assert_eq!(reader.recv().unwrap(), texts(1).pop());
     let clone = writer.clone();

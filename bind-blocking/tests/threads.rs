@@ -1,14 +1,12 @@
 //! Several threads on one socket, and one thread that sends while its peer does.
 
-mod support;
-
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
     BlockingTransport, CloseCode, CloseFrame, ControlPayload, Error, Kind, Message, Outgoing, Role,
     TrySendError,
 };
-use support::{Fault, World, config, pair, socket};
+use testing::threads::{Fault, World, config, pair, socket};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -19,7 +17,7 @@ fn payload(len: usize, seed: usize) -> Vec<u8> {
 #[test]
 fn both_ends_send_before_they_receive() {
     for capacity in [1000, 16 << 10, 1 << 20] {
-        let world = World::new();
+        let world = World::default();
         let began = world.now();
         let (mut client, mut server) = pair(&world, capacity, config());
         let other = world.spawn(move || {
@@ -44,7 +42,7 @@ fn both_ends_send_before_they_receive() {
 
 #[test]
 fn both_ends_split_and_send_at_once() {
-    let world = World::new();
+    let world = World::default();
     let (client, server) = pair(&world, 50_000, config());
     let ends: Vec<_> = [(client, 1), (server, 2)]
         .into_iter()
@@ -87,7 +85,7 @@ fn both_ends_split_and_send_at_once() {
 fn many_writers_of_one_socket() {
     const WRITERS: usize = 8;
     const EACH: usize = 100;
-    let world = World::new();
+    let world = World::default();
     let (client, mut server) = pair(&world, 3000, config());
     let (mut receiver, sender) = client.split();
     let reading = world.spawn(move || receiver.recv());
@@ -142,7 +140,7 @@ fn many_writers_of_one_socket() {
 /// The reader is blocked, and cannot write it.
 #[test]
 fn what_is_fed_leaves_while_the_reader_waits() {
-    let world = World::new();
+    let world = World::default();
     let (client, mut server) = pair(&world, 1000, config());
     let (mut receiver, sender) = client.split();
     let reading = world.spawn(move || receiver.recv());
@@ -165,7 +163,7 @@ fn what_is_fed_leaves_while_the_reader_waits() {
 
 #[test]
 fn a_message_that_a_thread_leaves_is_written_by_the_one_that_writes() {
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(1000);
     let (_receiver, sender) = socket(a, Role::Client, &Arc::new(config())).split();
     let writing = {
@@ -192,7 +190,7 @@ fn a_message_that_a_thread_leaves_is_written_by_the_one_that_writes() {
 
 #[test]
 fn a_flush_waits_for_what_another_thread_is_writing() {
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(1000);
     let (_receiver, sender) = socket(a, Role::Client, &Arc::new(config())).split();
     let writing = {
@@ -219,7 +217,7 @@ fn a_flush_waits_for_what_another_thread_is_writing() {
 /// The one who writes is the reader, and goes when a message comes: a writer who waits goes on.
 #[test]
 fn a_reader_hands_over_what_it_could_not_write() {
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(100);
     let (mut receiver, sender) = socket(a, Role::Client, &Arc::new(config())).split();
     let reading = world.spawn(move || {
@@ -268,7 +266,7 @@ fn a_reader_hands_over_what_it_could_not_write() {
 
 #[test]
 fn a_direction_is_ended_once() {
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(4096);
     let calls = a.calls.clone();
     let mut client = socket(a, Role::Client, &Arc::new(config()));
@@ -283,7 +281,7 @@ fn a_direction_is_ended_once() {
 
 #[test]
 fn try_send_does_not_wait() {
-    let world = World::new();
+    let world = World::default();
     let (client, _server) = pair(&world, 1000, config());
     let (_receiver, sender) = client.split();
     let before = world.now();
@@ -308,7 +306,7 @@ fn try_send_does_not_wait() {
 #[test]
 fn an_answer_has_left_when_a_call_returns() {
     for split in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (a, b) = world.pipe(4096);
         let config = Arc::new(config());
         let client = socket(a, Role::Client, &config);
@@ -335,7 +333,7 @@ fn an_answer_has_left_when_a_call_returns() {
 /// Each, not only the last, as long as the transport takes them.
 #[test]
 fn pings_that_come_together_are_all_answered() {
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(4096);
     let mut client = socket(a, Role::Client, &Arc::new(config()));
     let pings: Vec<u8> = (0..10).flat_map(|ping| [0x89, 1, ping]).collect();
@@ -348,7 +346,7 @@ fn pings_that_come_together_are_all_answered() {
 #[test]
 fn a_stream_that_is_dropped_fails_the_connection() {
     for split in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (client, mut server) = pair(&world, 4096, config());
         let received = world.spawn(move || {
             let error = server.recv();
@@ -382,7 +380,7 @@ fn a_stream_that_is_dropped_fails_the_connection() {
 /// Its Close leaves, though the transport takes nothing at the first try and the reader is blocked.
 #[test]
 fn a_stream_that_is_dropped_tries_again() {
-    let world = World::new();
+    let world = World::default();
     let (a, b) = world.pipe(4096);
     let calls = a.calls.clone();
     let config = Arc::new(config());
@@ -404,7 +402,7 @@ fn a_stream_that_is_dropped_tries_again() {
 
 #[test]
 fn a_stream_holds_back_other_data_and_lets_control_pass() {
-    let world = World::new();
+    let world = World::default();
     let (client, mut server) = pair(&world, 4096, config());
     let (_receiver, sender) = client.split();
     let mut stream = sender.stream(Kind::Text).unwrap();
@@ -425,7 +423,7 @@ fn a_stream_holds_back_other_data_and_lets_control_pass() {
 
 #[test]
 fn without_a_read_half_writers_go_on_and_close() {
-    let world = World::new();
+    let world = World::default();
     let (client, mut server) = pair(&world, 4096, config());
     let (receiver, sender) = client.split();
     drop(receiver);
@@ -448,7 +446,7 @@ fn without_a_read_half_writers_go_on_and_close() {
 
 #[test]
 fn without_write_halves_reading_goes_on() {
-    let world = World::new();
+    let world = World::default();
     let (client, mut server) = pair(&world, 4096, config());
     let (mut receiver, sender) = client.split();
     drop(sender);
@@ -462,7 +460,7 @@ fn without_write_halves_reading_goes_on() {
 #[test]
 fn a_socket_that_is_dropped_ends_its_transport() {
     for split in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (client, mut server) = pair(&world, 4096, config());
         if split {
             drop(client.split());
@@ -479,7 +477,7 @@ fn a_socket_that_is_dropped_ends_its_transport() {
 /// Nobody would wait on it with a bound.
 #[test]
 fn a_transport_that_cannot_time_out_is_lost() {
-    let world = World::new();
+    let world = World::default();
     let (a, _b) = world.pipe(4096);
     a.calls.lock().unwrap().fault = Some((1, Fault::Error(io::ErrorKind::Unsupported)));
     let mut client = socket(a, Role::Client, &Arc::new(config()));
@@ -506,7 +504,7 @@ fn whatever_fails_the_truth_is_cut_off_and_not_changed() {
     for split in [false, true] {
         for fault in faults {
             for number in 1.. {
-                let world = World::new();
+                let world = World::default();
                 let (a, b) = world.pipe(700);
                 let calls = b.calls.clone();
                 let config = Arc::new(config());

@@ -1,7 +1,5 @@
 //! TLS between threads that have a time of their own.
 
-mod support;
-
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
@@ -13,7 +11,7 @@ use bowline_blocking::{
         pki_types::{CertificateDer, PrivateKeyDer},
     },
 };
-use support::{End, Fault, World, config};
+use testing::threads::{End, Fault, World, config};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -48,7 +46,7 @@ fn to(client: Arc<ClientConfig>) -> Connect {
 #[test]
 fn two_split_ends_send_at_once() {
     const COUNT: usize = 20;
-    let world = World::new();
+    let world = World::default();
     let (server_config, client_config) = configs();
     let (a, b) = world.pipe(20_000);
     let accepting = world.spawn(move || {
@@ -110,7 +108,7 @@ fn drip(world: &World, from: &End, to: &End) {
 fn a_tls_handshake_that_drips_is_not_waited_for() {
     // One of the two has a deadline; the other sees it leave.
     for client_waits in [false, true] {
-        let world = World::new();
+        let world = World::default();
         let (server_config, client_config) = configs();
         let (a, client_side) = world.pipe(4096);
         let (server_side, b) = world.pipe(4096);
@@ -151,7 +149,7 @@ fn a_tls_handshake_that_drips_is_not_waited_for() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_is_an_error_of_tls() {
-    let world = World::new();
+    let world = World::default();
     let ((server_config, _), (_, client_config)) = (configs(), configs());
     let (a, b) = world.pipe(4096);
     let accepting =
@@ -163,7 +161,7 @@ fn a_certificate_that_is_not_trusted_is_an_error_of_tls() {
 
 #[test]
 fn a_peer_without_tls_is_an_error() {
-    let world = World::new();
+    let world = World::default();
     let (_, client_config) = configs();
     let (a, b) = world.pipe(4096);
     b.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
@@ -173,7 +171,7 @@ fn a_peer_without_tls_is_an_error() {
 
 #[test]
 fn a_peer_that_leaves_during_the_tls_handshake_is_an_error() {
-    let world = World::new();
+    let world = World::default();
     let (_, client_config) = configs();
     let (a, b) = world.pipe(4096);
     drop(b);
@@ -184,7 +182,7 @@ fn a_peer_that_leaves_during_the_tls_handshake_is_an_error() {
 /// Who ends without `close_notify` may have been cut off by somebody else.
 #[test]
 fn an_end_without_close_notify_is_a_loss() {
-    let world = World::new();
+    let world = World::default();
     let (server_config, client_config) = configs();
     let (a, b) = world.pipe(4096);
     let accepting = world.spawn(move || {
@@ -214,7 +212,7 @@ fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
         Fault::Zero,
     ] {
         for number in 1.. {
-            let world = World::new();
+            let world = World::default();
             let began = world.now();
             let (a, b) = world.pipe(1500);
             let calls = b.calls.clone();

@@ -1,14 +1,12 @@
 //! Every future dropped at every `Pending`: nothing is lost, cut or sent twice.
 
-mod support;
-
 use std::{cell::RefCell, pin::Pin, rc::Rc, time::Duration};
 
 use bowline_bind::{
     Error,
     proto::{Chunk, ControlPayload, Kind, Message},
 };
-use support::*;
+use testing::world::*;
 
 /// Runs what `call` makes, dropping and making it anew after every `count` waits.
 macro_rules! dropping {

@@ -1,7 +1,5 @@
 //! The addresses of a server, tried in a world with its own clock.
 
-mod support;
-
 use std::{
     cell::RefCell,
     future::{Pending, pending},
@@ -15,7 +13,7 @@ use bowline_bind::{
     Connect, ConnectError, Network, connect,
     proto::{Config, handshake::OfferError},
 };
-use support::*;
+use testing::world::*;
 
 const ANSWERS: u8 = 1;
 const REFUSES: u8 = 2;

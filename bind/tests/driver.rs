@@ -1,7 +1,5 @@
 //! What happens when several things happen at once.
 
-mod support;
-
 use std::{cell::Cell, io, rc::Rc, time::Duration};
 
 use bowline_bind::{
@@ -11,7 +9,7 @@ use bowline_bind::{
         ProtocolError, Role, State,
     },
 };
-use support::*;
+use testing::world::*;
 
 fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![opcode];
@@ -46,7 +44,7 @@ fn an_event_that_came_while_send_waited_is_the_next_that_is_received() {
     world.block_on(async move {
         let send = Box::pin(client.send("blocked"));
         assert!(poll_once(send).await.is_pending());
-        assert_eq!(peer.outgoing.borrow().len(), 0, "send has read");
+        assert_eq!(peer.outgoing.borrow().waiting(), 0, "send has read");
         assert_eq!(client.recv().await.unwrap(), Some("one".into()));
         let p = ControlPayload::new(&b"p"[..]).unwrap();
         assert_eq!(client.recv_event().await.unwrap(), Some(Event::Ping(p)));

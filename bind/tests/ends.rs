@@ -1,7 +1,5 @@
 //! What every call returns after every end: the table in the documentation of the socket is what happens.
 
-mod support;
-
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use bowline_bind::{
@@ -11,7 +9,7 @@ use bowline_bind::{
         Message, Role, SendError, State,
     },
 };
-use support::*;
+use testing::world::*;
 
 const TABLE: &str = include_str!("../src/ends.md");
 

@@ -1,7 +1,5 @@
 //! Handles, which queue from anywhere, and the calls that write what they have queued.
 
-mod support;
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -11,7 +9,7 @@ use bowline_bind::{
     Error, Handle, QueueError, WebSocket,
     proto::{CloseCode, CloseFrame, Connection, Message, Negotiated, Outgoing, Role, SendError},
 };
-use support::*;
+use testing::world::*;
 
 /// It may be kept in a list beside those of other transports, and used by any thread.
 #[test]

@@ -1,7 +1,5 @@
 //! The opening handshake, driven in a world with its own clock.
 
-mod support;
-
 use std::{
     io::{self, IoSlice},
     sync::Arc,
@@ -16,7 +14,7 @@ use bowline_bind::{
         handshake::{HandshakeError, Headers, RequestError, Response},
     },
 };
-use support::*;
+use testing::world::*;
 
 fn chat(config: Config) -> Connect {
     Connect::new("ws://a.test/chat").config(config)

@@ -1,8 +1,6 @@
 //! One socket that is not split and is polled by two tasks: by one as a `Stream`, by the other as a `Sink`.
 #![cfg(feature = "futures")]
 
-mod support;
-
 use std::{
     cell::RefCell,
     collections::VecDeque,
@@ -19,7 +17,7 @@ use bowline_bind::{
 };
 use futures_core::Stream;
 use futures_sink::Sink;
-use support::*;
+use testing::world::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 

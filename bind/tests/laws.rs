@@ -1,7 +1,5 @@
 //! The laws of the driver, one or more tests each.
 
-mod support;
-
 use std::{cell::RefCell, rc::Rc, task::Poll, time::Duration};
 
 use bowline_bind::{
@@ -11,7 +9,7 @@ use bowline_bind::{
         Message, Negotiated, ProtocolError, Role, SendError, State,
     },
 };
-use support::*;
+use testing::world::*;
 
 fn big(len: usize) -> Message {
     Message::from((0..len).map(|i| (i * 7) as u8).collect::<Vec<u8>>())
@@ -452,7 +450,7 @@ fn law_8_a_protocol_error_is_reported_after_the_peer_was_told() {
         assert!(peer.incoming.borrow().closed, "our direction is shut down");
         peer.outgoing.borrow_mut().push(&[0; 3000]); // Junk is discarded.
         clock.sleep(Duration::from_secs(1)).await;
-        assert_eq!(peer.outgoing.borrow().len(), 0);
+        assert_eq!(peer.outgoing.borrow().waiting(), 0);
         peer.outgoing.borrow_mut().close();
     });
     world.block_on(async move {

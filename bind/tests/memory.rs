@@ -1,7 +1,5 @@
 //! What a socket that waits holds on the heap, beside itself.
 
-mod support;
-
 use std::{
     cell::RefCell,
     future::Future,
@@ -11,7 +9,7 @@ use std::{
 
 use allocation_counter::measure;
 use bowline_bind::proto::Role;
-use support::*;
+use testing::world::*;
 
 const MANY: usize = 20;
 
@@ -45,7 +43,7 @@ fn idle(len: usize) -> usize {
                     assert!(refused.is_err());
                     socket.recv().await
                 });
-                while peer.incoming.borrow().len() < len {
+                while peer.incoming.borrow().waiting() < len {
                     assert!(matches!(echo.as_mut().poll(cx), Poll::Pending));
                 }
                 assert!(matches!(echo.as_mut().poll(cx), Poll::Pending));

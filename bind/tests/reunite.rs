@@ -1,11 +1,9 @@
 //! Halves that become one socket again.
 
-mod support;
-
 use std::time::Duration;
 
 use bowline_bind::proto::{Event, Message};
-use support::*;
+use testing::world::*;
 
 /// What a waiting call of the write half has kept comes first; then both directions go on.
 #[test]

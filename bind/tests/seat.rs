@@ -1,7 +1,5 @@
 //! Writers that receive: they close, wait for output, or have no read half beside them.
 
-mod support;
-
 use std::{cell::Cell, rc::Rc, task::Poll, time::Duration};
 
 use bowline_bind::{
@@ -11,7 +9,7 @@ use bowline_bind::{
         Message, Role, SendError, State,
     },
 };
-use support::*;
+use testing::world::*;
 
 type Reader = bowline_bind::ReadHalf<End>;
 type Writer = bowline_bind::WriteHalf<End>;
@@ -373,7 +371,7 @@ fn a_writer_without_a_read_half_takes_no_more_than_its_share() {
     world.block_on(async move {
         let send = Box::pin(writer.send("x"));
         assert!(poll_once(send).await.is_ready());
-        let remaining = peer.outgoing.borrow().len();
+        let remaining = peer.outgoing.borrow().waiting();
         assert!(remaining > 0, "not all was taken in one call");
         drop(peer);
     });

@@ -1,7 +1,5 @@
 //! Two halves and their clones, under load and over awkward transports.
 
-mod support;
-
 use std::{
     cell::Cell,
     io::{self, IoSlice},
@@ -17,7 +15,7 @@ use bowline_bind::{
     Error, Transport, WebSocket,
     proto::{Connection, ControlPayload, Deadline, Kind, Message, Negotiated, Role},
 };
-use support::*;
+use testing::world::*;
 
 /// Ten cloned senders, 1,000 messages each, over a pipe of 4 KiB whose reader pauses, while messages
 /// of 1 MiB are echoed.
@@ -322,7 +320,7 @@ fn a_hundred_thousand_pings_to_a_reader_whose_writes_are_blocked() {
             let mut cx = Context::from_waker(Waker::noop());
             assert!(recv.as_mut().poll(&mut cx).is_pending());
         }
-        assert_eq!(peer.outgoing.borrow().len(), 0, "all were read");
+        assert_eq!(peer.outgoing.borrow().waiting(), 0, "all were read");
         peer.incoming.borrow_mut().set_capacity(1 << 20);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(recv.as_mut().poll(&mut cx).is_pending());

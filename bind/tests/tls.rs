@@ -1,7 +1,5 @@
 //! TLS over a pipe, in a world with its own clock.
 
-mod support;
-
 use std::{
     future::poll_fn,
     io::{self, Read, Write},
@@ -19,7 +17,7 @@ use bowline_bind::{
         pki_types::{CertificateDer, PrivateKeyDer},
     },
 };
-use support::*;
+use testing::world::*;
 
 /// A server for `a.test`, and a client that trusts it.
 fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {

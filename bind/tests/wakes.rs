@@ -1,14 +1,12 @@
 //! Who changes what others wait for wakes them, though the transport wakes nobody.
 
-mod support;
-
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use bowline_bind::{
     Error, TrySendError,
     proto::{CloseCode, Deadline, Initiator, Kind, Role, SendError},
 };
-use support::*;
+use testing::world::*;
 
 type Reader = bowline_bind::ReadHalf<End>;
 type Writer = bowline_bind::WriteHalf<End>;

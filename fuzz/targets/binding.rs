@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::binding::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| testing::bodies::binding::run(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::deflate::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| testing::bodies::deflate::run(data));

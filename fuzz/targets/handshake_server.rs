@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::handshake_server::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| testing::bodies::handshake_server::run(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::url_headers::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| testing::bodies::url_headers::run(data));

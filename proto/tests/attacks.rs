@@ -5,14 +5,12 @@
 //! cargo test -p bowline-proto --all-features --test attacks -- --nocapture
 //! ```
 
-mod support;
-
 use allocation_counter::measure;
 use bowline_proto::{
     Config, Event, Message, ProtocolError, RecvError, Role,
     handshake::{Client, Request, Server},
 };
-use support::{
+use testing::ends::{
     BINARY, CONTINUATION, End, FIN, Frame, PING, TEXT, config, connection,
     deflate::{self, Deflater, USUAL, compressed},
     other,

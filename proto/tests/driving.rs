@@ -1,12 +1,10 @@
 //! What a driver asks of the two halves: the short way, loans, whether there is output.
 
-mod support;
-
 use bowline_proto::{
     Connection, Event, Kind, Lost, Message, Negotiated, Receiver, RecvBuf, RecvError, Role, Sender,
 };
 use bytes::{Buf, Bytes};
-use support::{
+use testing::ends::{
     BINARY, BOTH, Frame, PING, TEXT, binary, chunk, config, connection, other, payload, wire,
 };
 

@@ -6,15 +6,13 @@
 //! cargo test --release -p bowline-proto --all-features --test exhaustive -- --include-ignored
 //! ```
 
-mod support;
-
 use bowline_proto::{
     CloseCode, CloseFrame, Config, Connection, Event, Kind, Message, Negotiated, ProtocolError,
     RecvError, Role, State,
     deflate::{Agreed, Deflate, Window},
     handshake::{HttpVersion, respond},
 };
-use support::{
+use testing::ends::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, config,
     deflate::{RSV1, USUAL, connection},
     entropy, other, payload,
@@ -135,7 +133,7 @@ fn all_first_two_octets_behind_a_close_mean_nothing() {
     for role in BOTH {
         let close = Frame::close(1000, "").from(other(role));
         for two in 0..=u16::MAX {
-            let mut conn = support::connection(role, &config);
+            let mut conn = testing::ends::connection(role, &config);
             conn.receive(&close);
             assert!(matches!(conn.poll_event(), Ok(Some(Event::Close(_)))));
             conn.receive(&two.to_be_bytes());
@@ -231,7 +229,7 @@ fn texts(octets: &[u8]) {
 /// Sends `text` cut where `cuts` has a bit. It must fail as soon as `core::str` says that it cannot
 /// become valid, and at the end if it is not whole.
 fn assert_text(config: &std::sync::Arc<Config>, text: &[u8], cuts: u32) {
-    let mut conn = support::connection(Role::Client, config);
+    let mut conn = testing::ends::connection(Role::Client, config);
     let mut from = 0;
     for at in 1..=text.len() {
         let last = at == text.len();

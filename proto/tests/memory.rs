@@ -1,13 +1,11 @@
 //! What a connection allocates and holds: the first and the tenth law of the core.
 
-mod support;
-
 use allocation_counter::measure;
 use bowline_proto::{Config, Event, Message, Receiver, RecvBuf, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
-use support::{
+use testing::ends::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, LOAN, PING, TEXT, binary, config, connection,
-    held, joined, other, payload, read, wire,
+    joined, other, payload, read, wire,
 };
 
 fn unlimited(config: &mut Config) {
@@ -34,10 +32,11 @@ fn an_announced_length_reserves_nothing() {
         for len in [1 << 20, HUGE.min(1 << 40), HUGE] {
             let mut end = End::with(role, unlimited);
             let header = Frame::header(FIN | BINARY, len, key(role));
-            let bytes = held(|| {
+            let bytes = measure(|| {
                 end.receive(&header);
                 assert_eq!(end.events(), []);
-            });
+            })
+            .bytes_current;
             assert!(bytes < 512, "{bytes} bytes for {len} announced");
         }
     }
@@ -54,7 +53,7 @@ fn a_message_holds_at_most_twice_what_has_arrived() {
                 let part = vec![7; step];
                 let (mut live, mut received) = (0, 0);
                 while received < 1 << 20 {
-                    live += held(|| {
+                    live += measure(|| {
                         let bytes = if received == 0 { &header } else { &part };
                         if with_loan {
                             assert!(read(&mut rx, &mut loan, bytes).is_none());
@@ -66,7 +65,8 @@ fn a_message_holds_at_most_twice_what_has_arrived() {
                             }
                         }
                         received += bytes_in(&header, &part, received);
-                    });
+                    })
+                    .bytes_current;
                     // Room for one more read, and an eighth if that is all that is missing.
                     let most = 2 * received as i64 + (12 << 10);
                     assert!(live <= most, "{live} for {received}");
@@ -93,20 +93,22 @@ fn fragments_of_one_byte_hold_at_most_twice_what_has_arrived() {
             let opcode = if i == 0 { TEXT } else { CONTINUATION };
             let frame = Frame::new(opcode, "x").from(other(role));
             received += frame.len() as i64;
-            live += held(|| {
+            live += measure(|| {
                 end.receive(&frame);
                 assert_eq!(end.conn.poll_event(), Ok(None));
-            });
+            })
+            .bytes_current;
             assert!(live <= 2 * received + 4096, "{live} for {received}");
         }
         // Empty fragments hold nothing at all.
         let frame = Frame::new(CONTINUATION, "").from(other(role));
-        let bytes = held(|| {
+        let bytes = measure(|| {
             for _ in 0..1000 {
                 end.receive(&frame);
                 assert_eq!(end.conn.poll_event(), Ok(None));
             }
-        });
+        })
+        .bytes_current;
         assert_eq!(bytes, 0);
     }
 }
@@ -136,15 +138,17 @@ fn chunks_hold_no_more_than_one_read() {
     for role in BOTH {
         let mut end = End::with(role, unlimited);
         let part = vec![7; 10_000];
-        let mut live = held(|| {
+        let mut live = measure(|| {
             end.receive(&Frame::header(FIN | BINARY, HUGE, key(role)));
             assert_eq!(end.chunks(), []);
-        });
+        })
+        .bytes_current;
         for _ in 0..1000 {
-            live += held(|| {
+            live += measure(|| {
                 end.receive(&part);
                 assert_eq!(end.chunks().len(), 1);
-            });
+            })
+            .bytes_current;
             assert!(live < 1024, "{live} bytes");
         }
     }
@@ -157,12 +161,13 @@ fn a_message_that_is_skipped_holds_nothing() {
     end.receive(&Frame::header(FIN | BINARY, u64::MAX >> 1, None));
     end.receive(&part);
     assert_eq!(end.chunks().len(), 1);
-    let bytes = held(|| {
+    let bytes = measure(|| {
         for _ in 0..1000 {
             end.receive(&part);
             assert_eq!(end.events(), []);
         }
-    });
+    })
+    .bytes_current;
     assert!(bytes < 1024, "{bytes} bytes");
 }
 
@@ -171,12 +176,13 @@ fn what_is_discarded_after_a_failure_holds_nothing() {
     let mut end = End::new(Role::Client);
     end.give(&[Frame::new(BINARY, [7; 1000]), Frame::new(0x83, "")]);
     end.write();
-    let bytes = held(|| {
+    let bytes = measure(|| {
         for _ in 0..100 {
             end.receive(&[7; 10_000]);
             assert_eq!(end.events(), []);
         }
-    });
+    })
+    .bytes_current;
     assert!(bytes <= 0, "{bytes} bytes");
 }
 
@@ -186,7 +192,7 @@ fn unread_pings_hold_nothing() {
         let mut end = End::new(role);
         end.give(&[Frame::new(PING, [0; 125])]);
         assert!(end.conn.transmit().is_some());
-        let bytes = held(|| {
+        let bytes = measure(|| {
             for _ in 0..100_000 {
                 end.hear(&[Frame::new(PING, [1; 125])]);
                 end.conn.poll_event().unwrap().unwrap();
@@ -194,7 +200,8 @@ fn unread_pings_hold_nothing() {
                 end.conn.handle_sent(false);
             }
             assert_eq!(end.events(), []);
-        });
+        })
+        .bytes_current;
         assert!(bytes < 1024, "{bytes} bytes");
     }
 }
@@ -212,7 +219,7 @@ fn a_small_message_that_is_kept_pins_no_large_block() {
             let (mut rx, _tx) = connection(role, &config(|_| {})).split();
             let mut loan = Some(RecvBuf::new(LOAN));
             let mut kept = None;
-            let bytes = held(|| kept = read(&mut rx, &mut loan, &wire));
+            let bytes = measure(|| kept = read(&mut rx, &mut loan, &wire)).bytes_current;
             assert_eq!(kept.map(|message| message.len()), Some(size));
             assert!(bytes <= 4096 + 256, "{bytes} bytes for a message of {size}");
         }
@@ -289,12 +296,13 @@ fn a_large_message_that_is_kept_pins_at_most_twice_its_size() {
             let (mut rx, _tx) = connection(role, &config(|_| {})).split();
             let mut loan = Some(RecvBuf::new(LOAN));
             let mut kept = None;
-            let bytes = held(|| {
+            let bytes = measure(|| {
                 for part in wire.chunks(1460) {
                     let got = read(&mut rx, &mut loan, part);
                     kept = got.or_else(|| kept.take());
                 }
-            });
+            })
+            .bytes_current;
             assert_eq!(kept.map(|message| message.len()), Some(size));
             assert!(bytes <= 2 * size as i64 + 4096, "{bytes} bytes for {size}");
         }
@@ -307,14 +315,17 @@ fn a_large_message_that_is_kept_pins_at_most_twice_its_size() {
 fn a_server_that_waits_holds_nothing() {
     let config = config(|_| {});
     let mut conn = None;
-    assert_eq!(held(|| conn = Some(connection(Role::Server, &config))), 0);
+    assert_eq!(
+        measure(|| conn = Some(connection(Role::Server, &config))).bytes_current,
+        0
+    );
 }
 
 #[test]
 fn a_client_that_waits_holds_its_masking_keys_only() {
     let config = config(|_| {});
     let mut conn = None;
-    let bytes = held(|| conn = Some(connection(Role::Client, &config)));
+    let bytes = measure(|| conn = Some(connection(Role::Client, &config))).bytes_current;
     assert!(bytes <= 64 * 4 + 64, "{bytes} bytes");
 }
 
@@ -354,7 +365,7 @@ fn a_connection_that_waits_again_holds_no_buffer() {
         for _ in 0..4 {
             lively(&mut end);
         }
-        let bytes = held(|| lively(&mut end));
+        let bytes = measure(|| lively(&mut end)).bytes_current;
         // At the most the last Ping, for its round-trip time.
         assert!(bytes <= 96, "{bytes} bytes");
     }
@@ -366,7 +377,7 @@ fn output_that_never_runs_dry_holds_no_more_than_what_waits() {
         let mut end = End::new(role);
         let large = Bytes::from(vec![7; 32 << 10]);
         let small = Bytes::from(vec![7; 4000]);
-        let bytes = held(|| {
+        let bytes = measure(|| {
             for _ in 0..1000 {
                 while !end.conn.is_full() {
                     end.conn.send(large.clone()).unwrap();
@@ -375,7 +386,8 @@ fn output_that_never_runs_dry_holds_no_more_than_what_waits() {
                 end.conn.transmit().unwrap().advance(36_000);
                 end.conn.handle_sent(true);
             }
-        });
+        })
+        .bytes_current;
         assert!(bytes < 512 << 10, "{bytes} bytes");
         assert!(end.conn.transmit().is_some());
     }
@@ -389,11 +401,12 @@ fn small_messages_behind_a_full_pipe_hold_little_more_than_the_high_water_mark()
             // Masking keys are there.
             end.conn.send("a").unwrap();
             end.write();
-            let bytes = held(|| {
+            let bytes = measure(|| {
                 while !end.conn.is_full() {
                     end.conn.send("a".repeat(100)).unwrap();
                 }
-            });
+            })
+            .bytes_current;
             let most = if mark < 20_000 {
                 mark * 2
             } else {
@@ -408,7 +421,7 @@ fn small_messages_behind_a_full_pipe_hold_little_more_than_the_high_water_mark()
 fn a_lent_output_buffer_is_given_back() {
     let (_rx, mut tx): (Receiver, Sender) = connection(Role::Server, &config(|_| {})).split();
     let mut buf: Option<Box<Transmit>> = Some(Box::default());
-    let bytes = held(|| {
+    let bytes = measure(|| {
         for _ in 0..100 {
             tx.lend(|| buf.take());
             tx.send(Bytes::from_static(b"small")).unwrap();
@@ -418,7 +431,8 @@ fn a_lent_output_buffer_is_given_back() {
             assert!(buf.is_some());
             tx.handle_sent(true);
         }
-    });
+    })
+    .bytes_current;
     // The lent one gathers them all; it is the only one that grew.
     assert!(bytes <= 512, "{bytes} bytes");
     assert_eq!(tx.flushed(), 100);

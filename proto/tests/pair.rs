@@ -1,15 +1,13 @@
 //! Two connections, a link between them and a clock turned by hand: every scenario at segments of
 //! 1, 2, 3, 7, 100 octets and whole, in each way to drive a connection.
 
-mod support;
-
 use std::time::Duration;
 
 use bowline_proto::{
     CloseCode, Deadline, Event, Initiator, Kind, Lost, Message, ProtocolError, RecvError, Role,
     State,
 };
-use support::{
+use testing::ends::{
     BOTH, FIN, chunk, close_frame,
     link::{Pair, SEGMENTS, WAYS, Way, everywhere},
     other, payload, secs,

@@ -1,7 +1,5 @@
 //! Properties: round trips, and that nothing depends on how the octets were cut.
 
-mod support;
-
 use std::sync::Arc;
 
 use bowline_proto::{
@@ -9,7 +7,7 @@ use bowline_proto::{
     frame::{Header, OpCode},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
-use support::{
+use testing::ends::{
     BINARY, CLOSE, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, config,
     link::{Node, WAYS, Way},
     other, payload, wire,
@@ -310,8 +308,8 @@ fn meaning(mut rest: &[u8], role: Role, limits: (Option<u64>, u64)) -> (Vec<Even
                 return lost(events);
             }
             match opcode {
-                9 => events.push(Event::Ping(support::payload(payload))),
-                10 => events.push(Event::Pong(support::payload(payload))),
+                9 => events.push(Event::Ping(testing::ends::payload(payload))),
+                10 => events.push(Event::Pong(testing::ends::payload(payload))),
                 _ => return close(events, &payload),
             }
             continue;

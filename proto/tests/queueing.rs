@@ -1,10 +1,8 @@
 //! Messages that are queued to be framed later.
 
-mod support;
-
 use bowline_proto::{Role, SendError, Sender};
 use bytes::Buf;
-use support::{BINARY, FIN, Frame, TEXT, config, connection, wire};
+use testing::ends::{BINARY, FIN, Frame, TEXT, config, connection, wire};
 
 fn sender(role: Role, change: impl FnOnce(&mut bowline_proto::Config)) -> Sender {
     connection(role, &config(change)).split().1

@@ -1,11 +1,9 @@
 //! Memory of large messages that is used again: in a process of its own, for some of it belongs to the
 //! process.
 
-mod support;
-
 use allocation_counter::measure;
 use bowline_proto::{Message, Receiver, RecvBuf, Role};
-use support::{BOTH, Frame, LOAN, config, connection, held, other, read};
+use testing::ends::{BOTH, Frame, LOAN, config, connection, other, read};
 
 const KIB: usize = 1 << 10;
 
@@ -69,10 +67,10 @@ fn a_message_is_not_in_memory_that_is_more_than_twice_too_large() {
     reader.flood(100_000, 1);
     let frame = reader.frame(40_000);
     let mut kept = None;
-    let bytes = held(|| kept = Some(reader.read(&frame)));
+    let bytes = measure(|| kept = Some(reader.read(&frame))).bytes_current;
     assert!(bytes >= 40_000, "{bytes}");
     let frame = reader.frame(60_000);
-    let bytes = held(|| drop(kept.replace(reader.read(&frame))));
+    let bytes = measure(|| drop(kept.replace(reader.read(&frame)))).bytes_current;
     assert!(bytes < 4000, "{bytes}");
 }
 
@@ -90,7 +88,7 @@ fn a_thread_keeps_some_of_it_and_no_more() {
             let mut reader = Reader::new(Role::Client);
             // What gathers a message comes and goes.
             reader.flood(1000, 2);
-            held(|| reader.flood(len, count))
+            measure(|| reader.flood(len, count)).bytes_current
         });
         let kept = kept.join().unwrap();
         // The list of pieces is small.
@@ -106,10 +104,10 @@ fn the_process_keeps_four_mebibytes_of_the_larger() {
     let total = reader.allocates(mib);
     assert!(total < 4000, "{total}");
     // Not what is larger than half of it,
-    let kept = held(|| reader.flood(3 * mib, 2));
+    let kept = measure(|| reader.flood(3 * mib, 2)).bytes_current;
     assert!(kept < 4000, "{kept}");
     // and not more.
-    let kept = held(|| reader.flood(mib, 10)) + mib as i64;
+    let kept = measure(|| reader.flood(mib, 10)).bytes_current + mib as i64;
     let range = 3 * mib as i64..=4 * mib as i64 + 4000;
     assert!(range.contains(&kept), "{kept}");
     // Another thread has it now.

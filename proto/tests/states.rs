@@ -1,7 +1,5 @@
 //! What compression holds in memory: states of a connection's own, and those that all share.
 
-mod support;
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use allocation_counter::measure;
@@ -10,10 +8,9 @@ use bowline_proto::{
     deflate::{Agreed, Deflate},
 };
 use bytes::Bytes;
-use support::{
+use testing::ends::{
     BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, TEXT, binary, chunk, config,
     deflate::{self, Deflater, RSV1, Random, USUAL, all, both, compressed, json},
-    held,
 };
 
 const KIB: u64 = 1 << 10;
@@ -50,14 +47,16 @@ fn state(options: Deflate, agreed: Agreed) -> (i64, i64) {
     let mut end = deflate::end(Role::Server, agreed, |config| {
         config.deflate = Some(options)
     });
-    let sending = held(|| {
+    let sending = measure(|| {
         end.conn.send(Bytes::copy_from_slice(&content)).unwrap();
         end.write();
-    });
-    let receiving = held(|| {
+    })
+    .bytes_current;
+    let receiving = measure(|| {
         let events = end.give(&[compressed(BINARY, &data)]);
         assert_eq!(events, [Ok(binary(&content[..]))]);
-    });
+    })
+    .bytes_current;
     (sending, receiving)
 }
 
@@ -90,7 +89,7 @@ fn without_takeover_connections_share_a_few_states() {
             end.give(&[compressed(BINARY, &data)]);
         }
     };
-    let first = held(|| round(&mut ends)) as u64;
+    let first = measure(|| round(&mut ends)).bytes_current as u64;
     assert!(first < 512 * KIB, "{first}");
     let info = measure(|| round(&mut ends));
     assert_eq!(info.bytes_current, 0);
@@ -98,22 +97,23 @@ fn without_takeover_connections_share_a_few_states() {
     assert!(info.bytes_total < 200 * 30 * KIB, "{}", info.bytes_total);
     // A thread of its own finds them.
     std::thread::scope(|scope| {
-        scope.spawn(|| assert_eq!(held(|| round(&mut ends)), 0));
+        scope.spawn(|| assert_eq!(measure(|| round(&mut ends)).bytes_current, 0));
     });
     // Messages under way have one each, and give it back; not all are kept.
     let busy = &mut ends[..2 * KEPT];
-    let under_way = held(|| begin(busy, &data));
+    let under_way = measure(|| begin(busy, &data)).bytes_current;
     assert!(
         under_way as u64 > (2 * KEPT as u64 - 1) * 45 * KIB,
         "{under_way}"
     );
     let rest = &data[data.len() / 2..];
-    let ended = held(|| {
+    let ended = measure(|| {
         for end in busy {
             let events = end.give(&[Frame::new(FIN | CONTINUATION, rest)]);
             assert_eq!(events.len(), 1);
         }
-    });
+    })
+    .bytes_current;
     let kept = (under_way + ended) as u64;
     let most = (KEPT as u64 - 1) * 48 * KIB + KIB;
     assert!(
@@ -145,7 +145,7 @@ fn without_takeover_nothing_is_held_between_messages() {
             end.write();
         };
         round(&mut end);
-        assert_eq!(held(|| round(&mut end)), 0);
+        assert_eq!(measure(|| round(&mut end)).bytes_current, 0);
     }
 }
 
@@ -167,14 +167,15 @@ fn without_takeover_a_message_that_does_not_shrink_leaves_nothing_behind() {
     let _alone = alone(&Deflater::new(6, false).message(&json(2000)));
     let mut random = Random(7);
     // More than is compressed in one step.
-    let noise: Vec<u8> = (0..100_000).map(|_| random.next() as u8).collect();
+    let noise: Vec<u8> = (0..100_000).map(|_| random.draw() as u8).collect();
     let mut ends = ends(40);
-    let held = held(|| {
+    let held = measure(|| {
         for end in &mut ends {
             end.conn.send(noise.clone()).unwrap();
             assert_eq!(end.write(), [Frame::binary(&noise)]);
         }
-    });
+    })
+    .bytes_current;
     // One is kept for the next, for all of them.
     assert!(held < 512 * KIB as i64, "{held}");
 }
@@ -184,7 +185,7 @@ fn with_takeover_a_state_lives_as_long_as_its_connection() {
     let content = json(2000);
     let data = Deflater::new(6, false).message(&content);
     let _alone = alone(&data);
-    let total = held(|| {
+    let total = measure(|| {
         for i in 0..20 {
             let mut end = deflate::end(Role::Server, USUAL, |_| {});
             end.conn.send(content.clone()).unwrap();
@@ -200,6 +201,7 @@ fn with_takeover_a_state_lives_as_long_as_its_connection() {
             }
             std::mem::forget(end);
         }
-    });
+    })
+    .bytes_current;
     assert!(total < 20 << 10, "{total}");
 }

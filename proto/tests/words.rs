@@ -1,8 +1,6 @@
 //! What is said to people: errors tell what happened, whose fault it is and which option would help; logs show
 //! nothing of what was sent.
 
-mod support;
-
 use std::{borrow::Borrow, collections::HashSet, error::Error};
 
 use bowline_proto::{
@@ -14,7 +12,7 @@ use bowline_proto::{
         ResponseError,
     },
 };
-use support::{Frame, config, connection};
+use testing::ends::{Frame, config, connection};
 
 const PROTOCOL: [ProtocolError; 17] = [
     ProtocolError::ReservedBits,

@@ -23,8 +23,6 @@ mod plan;
 mod play;
 mod scenarios;
 mod script;
-#[path = "../../bind-blocking/tests/support/mod.rs"]
-mod threads;
 
 /// A test for each way to fail, for each binding.
 macro_rules! for_each_fault {

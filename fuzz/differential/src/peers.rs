@@ -17,11 +17,7 @@ const MAX: usize = 1 << 20;
 pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
     let mut config = Config::new(|_| Err(EntropyError));
     config.max_message_size = MAX;
-    let mut connection = Connection::new(
-        role,
-        Negotiated::default(),
-        &Arc::new(config)
-    );
+    let mut connection = Connection::new(role, Negotiated::default(), &Arc::new(config));
     let mut rest = bytes;
     let mut messages = Vec::new();
     loop {

@@ -15,12 +15,11 @@ use bowline_proto::{
     handshake::{Client, HandshakeError, Headers, InvalidHeader, OfferError, Request},
 };
 use bytes::Buf;
+use testing::catalogue::{entries::Options, frames};
 
 use crate::{
     Test,
     driver::{End, config},
-    entries::Options,
-    frames,
     handshakes::{ClientEnd, start},
 };
 

@@ -7,11 +7,11 @@ use bowline_proto::{
     Chunk, CloseCode, Closed, Deadline, Event, Initiator, Lost, Message, RecvError, Role,
     SendError, State,
 };
+use testing::catalogue::frames::{self, BINARY, CLOSE, TEXT};
 
 use crate::{
     Test,
     driver::{End, ROLES, config},
-    frames::{self, BINARY, CLOSE, TEXT},
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -13,11 +13,11 @@ use bowline_proto::{
 };
 use bytes::Buf;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use testing::catalogue::frames::{self, BINARY, CONTINUATION};
 
 use crate::{
     Test,
     driver::{End, ROLES, config},
-    frames::{self, BINARY, CONTINUATION},
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -13,8 +13,7 @@ use bowline_proto::{
     Config, Connection, EntropyError, Event, Instant, Negotiated, RecvError, Role, State,
 };
 use bytes::Buf;
-
-use crate::frames::{self, Frame};
+use testing::catalogue::frames::{self, Frame};
 
 pub(crate) const ROLES: [Role; 2] = [Role::Server, Role::Client];
 

@@ -2,11 +2,11 @@
 
 use allocation_counter::measure;
 use bowline_proto::{CloseCode, Config, Connection, Event, ProtocolError, RecvError};
+use testing::catalogue::frames::{self, BINARY, CONTINUATION, PONG, TEXT};
 
 use crate::{
     Test,
     driver::{End, ROLES, config},
-    frames::{self, BINARY, CONTINUATION, PONG, TEXT},
 };
 
 pub(crate) const TESTS: &[Test] = &[

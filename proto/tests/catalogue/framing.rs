@@ -7,12 +7,14 @@ use bowline_proto::{
     deflate::Deflate,
 };
 use std::time::Duration;
+use testing::catalogue::{
+    entries,
+    frames::{self, BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT},
+};
 
 use crate::{
     Test,
     driver::{End, ROLES, config},
-    entries,
-    frames::{self, BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT},
     table,
 };
 

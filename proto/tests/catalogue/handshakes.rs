@@ -8,11 +8,13 @@ use bowline_proto::{
     handshake::{Client, Exchange, HandshakeError, Incoming, Request, Response, Server},
 };
 use bytes::Buf;
+use testing::catalogue::{
+    answer::Answer,
+    entries::{Case, Compression, Expect, Options},
+};
 
 use crate::{
-    answer::Answer,
     driver::{End, config},
-    entries::{Case, Compression, Expect, Options},
     table,
 };
 

@@ -6,20 +6,14 @@ use std::{
     process::ExitCode,
 };
 
-use bowline_proto::deflate::Deflate;
 use libtest_mimic::{Arguments, Trial};
+use testing::catalogue::entries::{self, Entry};
 
-#[path = "../../../tests/catalogue/answer.rs"]
-mod answer;
 mod client;
 mod closing;
 mod compression;
 mod driver;
-#[path = "../../../tests/catalogue/entries.rs"]
-mod entries;
 mod flood;
-#[path = "../../../tests/catalogue/frames.rs"]
-mod frames;
 mod framing;
 mod handshakes;
 mod pressure;
@@ -27,8 +21,6 @@ mod resources;
 mod server;
 mod table;
 mod text;
-
-use entries::Entry;
 
 /// The ids there are: their numbers have gaps.
 const IDS: [(&str, &str); 10] = [

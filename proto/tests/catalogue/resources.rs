@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bowline_proto::{Deadline, Event, RecvError};
+use testing::catalogue::frames;
 
 use crate::{
     Test,
     driver::{End, ROLES, config},
-    frames,
 };
 
 pub(crate) const TESTS: &[Test] = &[

@@ -10,13 +10,15 @@ use bowline_proto::{
         Server,
     },
 };
+use testing::catalogue::{
+    answer::Answer,
+    entries::{self, Options},
+    frames,
+};
 
 use crate::{
     Test,
-    answer::Answer,
     driver::config,
-    entries::{self, Options},
-    frames,
     handshakes::{ServerEnd, Stage},
     table,
 };

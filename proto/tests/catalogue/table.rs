@@ -1,11 +1,14 @@
 //! Runs the cases of the table: whole, byte by byte, read and copied, always with the same result.
 
 use bowline_proto::{Closed, Event, Initiator, Lost, RecvError, Role, State};
+use testing::catalogue::{
+    entries::{self, Case, Code, Compression, Entry},
+    frames,
+};
 
 use crate::{
     driver::{End, config},
-    entries::{self, Case, Code, Compression, Entry},
-    frames, handshakes,
+    handshakes,
 };
 
 pub(crate) fn run(entry: &Entry) {

@@ -1,11 +1,11 @@
 //! Text (RFC 6455 §8.1) that a table cannot tell: every byte at every place.
 
 use bowline_proto::{CloseCode, Event, ProtocolError, RecvError, Role};
+use testing::catalogue::frames::{self, CONTINUATION, TEXT};
 
 use crate::{
     Test,
     driver::{End, ROLES, config},
-    frames::{self, CONTINUATION, TEXT},
 };
 
 pub(crate) const TESTS: &[Test] = &[

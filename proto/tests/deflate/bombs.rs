@@ -2,15 +2,13 @@
 
 use allocation_counter::measure;
 use bowline_proto::{ProtocolError, RecvError, Role};
-
-use crate::{
-    KIB,
-    support::{
-        BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT, binary,
-        deflate::{self, Deflater, RSV1, Random, USUAL, compressed, json},
-        joined, other, text,
-    },
+use testing::ends::{
+    BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT, binary,
+    deflate::{self, Deflater, RSV1, Random, USUAL, compressed, json},
+    joined, other, text,
 };
+
+use crate::KIB;
 
 /// `mib` MiB of zeros.
 pub(crate) fn bomb(mib: usize) -> Vec<u8> {
@@ -179,7 +177,7 @@ fn a_large_compressed_message_shows_nothing_of_memory_that_was_used_before() {
         let mut end = deflate::end(role, USUAL, |_| {});
         let mut peer = Deflater::new(6, true);
         let mut random = Random(7);
-        let noise: Vec<u8> = (0..20_000).map(|_| random.next() as u8).collect();
+        let noise: Vec<u8> = (0..20_000).map(|_| random.draw() as u8).collect();
         for _ in 0..3 {
             let data = peer.message(&noise);
             let len = data.len();

@@ -5,8 +5,6 @@ mod chunks;
 mod options;
 mod others;
 mod prepared;
-#[path = "../support/mod.rs"]
-mod support;
 mod uncompressed;
 
 const KIB: u64 = 1 << 10;

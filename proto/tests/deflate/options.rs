@@ -4,10 +4,11 @@ use bowline_proto::{
     Chunk, Message, Role,
     deflate::{Agreed, Deflate},
 };
-
-use crate::support::{
-    BINARY, FIN, Frame, config,
-    deflate::{self, RSV1, Random, USUAL, all, both, connection, json},
+use testing::{
+    ends::{
+        BINARY, FIN, Frame, config,
+        deflate::{self, RSV1, Random, USUAL, all, both, connection, json},
+    },
     rfc1951::Inflate,
 };
 
@@ -52,7 +53,7 @@ fn the_window_bounds_how_far_back_is_referred() {
     // What repeats itself at every distance up to 28,000, and packs without that too.
     let mut random = Random(9);
     let mut noise =
-        |len: usize| -> Vec<u8> { (0..len).map(|_| 33 + (random.next() % 64) as u8).collect() };
+        |len: usize| -> Vec<u8> { (0..len).map(|_| 33 + (random.draw() % 64) as u8).collect() };
     let mut content = Vec::new();
     for bits in 8..=15 {
         let part = noise(200);

@@ -1,8 +1,7 @@
 //! Compression against other implementations.
 
 use bowline_proto::{Chunk, Event, Kind, Outgoing, Role};
-
-use crate::support::{
+use testing::ends::{
     BINARY, BOTH, CONTINUATION, FIN, Frame, PING, TEXT, binary, chunk,
     deflate::{self, Deflater, Inflater, RSV1, Random, USUAL, all, both, compressed, contents},
     joined, other, wire,

@@ -3,15 +3,13 @@
 use allocation_counter::measure;
 use bowline_proto::{Config, Kind, Message, Prepared, Role, deflate::Deflate};
 use bytes::Buf;
-
-use crate::{
-    KIB,
-    support::{
-        BINARY, BOTH, End, FIN, Frame, PING, PONG, TEXT, chunk, config,
-        deflate::{self, Inflater, RSV1, Random, all, both, connection, json, window},
-        payload,
-    },
+use testing::ends::{
+    BINARY, BOTH, End, FIN, Frame, PING, PONG, TEXT, chunk, config,
+    deflate::{self, Inflater, RSV1, Random, all, both, connection, json, window},
+    payload,
 };
+
+use crate::KIB;
 
 fn prepared(content: &[u8], options: Option<Deflate>) -> Prepared {
     let config = config(|config| config.deflate = options);
@@ -30,7 +28,7 @@ fn a_prepared_message_is_shared_by_all_connections_that_can_use_it() {
     let prepared = prepared(&content, Some(all()));
     assert!(prepared.message() == &Message::from(content.clone()));
     let config = config(|_| {});
-    let mut plain = crate::support::connection(Role::Server, &config);
+    let mut plain = testing::ends::connection(Role::Server, &config);
     let mut small = connection(Role::Server, both(15, false), &config);
     for (conn, frames) in [(&mut plain, false), (&mut small, true)] {
         let mut pointers = Vec::new();
@@ -116,7 +114,7 @@ fn a_prepared_message_falls_back_where_its_frames_do_not_fit() {
 #[test]
 fn a_prepared_message_is_plain_where_that_is_better() {
     let mut random = Random(5);
-    let noise: Vec<u8> = (0..5000).map(|_| random.next() as u8).collect();
+    let noise: Vec<u8> = (0..5000).map(|_| random.draw() as u8).collect();
     let mut large = Deflate::default();
     large.threshold = 1000;
     for (content, options) in [
@@ -135,7 +133,7 @@ fn a_prepared_message_is_plain_where_that_is_better() {
             assert!(send(&mut End::new(role), &prepared) == [Frame::binary(&content)]);
         }
     }
-    let text = Prepared::new("text", &Config::new(crate::support::entropy));
+    let text = Prepared::new("text", &Config::new(testing::ends::entropy));
     for role in BOTH {
         assert_eq!(send(&mut End::new(role), &text), [Frame::text("text")]);
     }

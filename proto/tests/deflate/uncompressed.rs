@@ -2,8 +2,7 @@
 
 use bowline_proto::{Event, Kind, Role};
 use bytes::{Buf, Bytes};
-
-use crate::support::{
+use testing::ends::{
     BOTH, Frame, PING, PONG, chunk,
     deflate::{self, Inflater, RSV1, Random, USUAL, both, json},
     other,
@@ -18,7 +17,7 @@ fn what_does_not_shrink_is_sent_plain_and_forgotten() {
             let mut peer = Inflater::new(agreed.send);
             let random: Vec<u8> = {
                 let mut random = Random(3);
-                (0..300_000).map(|_| random.next() as u8).collect()
+                (0..300_000).map(|_| random.draw() as u8).collect()
             };
             // Text shrinks by itself, and more by what was sent plain before.
             let noise = |at: usize| random[at..at + 1000].to_vec();

@@ -1,11 +1,11 @@
 //! Law 1: trust what arrived, not what was announced. What memory it costs is counted in `memory.rs`.
 
 use bowline_proto::{Event, ProtocolError, Role};
-
-use crate::{
-    protocol,
-    support::{BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, PING, TEXT, payload, text},
+use testing::ends::{
+    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, PING, TEXT, payload, text,
 };
+
+use crate::protocol;
 
 #[test]
 fn law_1_nothing_is_delivered_from_a_frame_that_broke_a_rule() {

@@ -1,8 +1,7 @@
 //! Law 7: our Close closes sending only.
 
 use bowline_proto::{Event, Initiator, Kind, Role, SendError, State};
-
-use crate::support::{
+use testing::ends::{
     BOTH, CLOSE, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, payload, text,
 };
 

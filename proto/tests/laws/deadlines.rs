@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use bowline_proto::{Deadline, Instant, Role, SendError, State};
-
-use crate::{
-    only,
-    support::{BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, other, secs, text},
-    timed_out,
+use testing::ends::{
+    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, other, secs, text,
 };
+
+use crate::{only, timed_out};
 
 #[test]
 fn law_4_the_close_deadline_runs_from_our_close() {

@@ -2,11 +2,9 @@
 
 use bowline_proto::{Event, Initiator, Lost, ProtocolError, RecvError, Role, SendError, State};
 use bytes::Buf;
+use testing::ends::{BOTH, CLOSE, End, Frame, PING, binary, close_frame, payload, text};
 
-use crate::{
-    protocol,
-    support::{BOTH, CLOSE, End, Frame, PING, binary, close_frame, payload, text},
-};
+use crate::protocol;
 
 const LOST: [Lost; 3] = [Lost::Eof, Lost::Reset, Lost::Failed];
 

@@ -5,14 +5,11 @@ use bowline_proto::{
     SendError, Sender,
 };
 use bytes::Buf;
-
-use crate::{
-    at,
-    support::{
-        BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, other, payload, secs, text,
-        wire,
-    },
+use testing::ends::{
+    BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, other, payload, secs, text, wire,
 };
+
+use crate::at;
 
 #[test]
 fn halves_that_are_driven_apart_do_the_same() {

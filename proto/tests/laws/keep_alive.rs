@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use bowline_proto::{Config, Deadline, Event, RecvError, Role, State};
+use testing::ends::{BINARY, BOTH, End, Frame, PING, PONG, other, payload, secs, text};
 
-use crate::{
-    only,
-    support::{BINARY, BOTH, End, Frame, PING, PONG, other, payload, secs, text},
-    timed_out,
-};
+use crate::{only, timed_out};
 
 #[test]
 fn law_4_without_deadlines_nobody_asks_for_the_time() {

@@ -1,13 +1,11 @@
 //! Law 6: `max_message_size` bounds what is assembled.
 
 use bowline_proto::{Config, ProtocolError, Role, State};
-
-use crate::{
-    protocol,
-    support::{
-        BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, binary, joined, other, text, wire,
-    },
+use testing::ends::{
+    BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, binary, joined, other, text, wire,
 };
+
+use crate::protocol;
 
 #[test]
 fn law_6_a_message_of_max_message_size_is_taken_and_one_byte_more_is_not() {

@@ -10,13 +10,11 @@ mod keep_alive;
 mod limits;
 mod owed;
 mod pull;
-#[path = "../support/mod.rs"]
-mod support;
 mod text;
 mod waiting;
 
 use bowline_proto::{Config, Deadline, Event, Instant, ProtocolError, RecvError, Role};
-use support::{End, secs};
+use testing::ends::{End, secs};
 
 fn protocol(error: ProtocolError) -> RecvError {
     RecvError::Protocol(error)

@@ -2,11 +2,9 @@
 
 use bowline_proto::{ControlPayload, Deadline, Event, RecvError, Role};
 use bytes::Buf;
+use testing::ends::{BOTH, CLOSE, End, Frame, PING, PONG, payload, secs};
 
-use crate::{
-    at,
-    support::{BOTH, CLOSE, End, Frame, PING, PONG, payload, secs},
-};
+use crate::at;
 
 #[test]
 fn law_2_100_000_unread_pings_leave_at_most_three_unsent_control_frames() {

@@ -1,14 +1,12 @@
 //! Law 5: a message belongs to the pull method that first saw it.
 
 use bowline_proto::{Event, Kind, ProtocolError, Role};
-
-use crate::{
-    protocol,
-    support::{
-        BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, binary, chunk, joined, other, payload,
-        text, wire,
-    },
+use testing::ends::{
+    BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, binary, chunk, joined, other, payload, text,
+    wire,
 };
+
+use crate::protocol;
 
 /// "größer" in fragments that cut its characters, with a Ping between, and a message behind it.
 fn fragmented(role: Role) -> (Vec<u8>, usize) {
@@ -44,7 +42,7 @@ fn law_5_chunks_after_a_partial_event_begin_with_all_that_was_gathered() {
             end.receive(&bytes[cut..]);
             got.extend(end.chunks());
             let (events, rest) = joined(got);
-            assert_eq!(rest, []);
+            assert!(rest.is_empty());
             assert_eq!(
                 events,
                 [

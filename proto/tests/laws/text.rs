@@ -1,8 +1,7 @@
 //! Law 9: UTF-8 fails fast.
 
 use bowline_proto::{Chunk, Event, Role};
-
-use crate::support::{BOTH, CONTINUATION, End, FIN, Frame, TEXT, other};
+use testing::ends::{BOTH, CONTINUATION, End, FIN, Frame, TEXT, other};
 
 #[test]
 fn law_9_text_fails_at_the_first_byte_that_cannot_be_right() {

@@ -2,8 +2,7 @@
 
 use bowline_proto::{Kind, Role, SendError};
 use bytes::Buf;
-
-use crate::support::{
+use testing::ends::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, payload,
 };
 

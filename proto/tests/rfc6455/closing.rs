@@ -4,11 +4,9 @@ use bowline_proto::{
     CloseCode, CloseFrame, Event, Initiator, Lost, ProtocolError, RecvError, Role, State,
 };
 use bytes::Buf;
+use testing::ends::{BOTH, CLOSE, End, Frame, PING, close_frame, config, connection, other};
 
-use crate::{
-    fails,
-    support::{BOTH, CLOSE, End, Frame, PING, close_frame, config, connection, other},
-};
+use crate::fails;
 
 // ---- §7.1 Definitions ---------------------------------------------------------------------------
 

@@ -1,11 +1,11 @@
 //! §5.5: control frames.
 
 use bowline_proto::{CloseCode, CloseFrame, Event, Kind, ProtocolError, Role, SendError, State};
-
-use crate::{
-    close_code, fails,
-    support::{BOTH, CLOSE, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, other, payload},
+use testing::ends::{
+    BOTH, CLOSE, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, other, payload,
 };
+
+use crate::{close_code, fails};
 
 // ---- §5.5 Control frames ------------------------------------------------------------------------
 

@@ -1,8 +1,7 @@
 //! §5.6 and §6: data frames, the examples of §5.7, sending and receiving.
 
 use bowline_proto::{Event, Message, Role, SendError};
-
-use crate::support::{BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, binary, payload, text};
+use testing::ends::{BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, binary, payload, text};
 
 // ---- §5.6 Data frames, §5.7 Examples ------------------------------------------------------------
 

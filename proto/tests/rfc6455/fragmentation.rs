@@ -1,14 +1,12 @@
 //! §5.4: fragmentation.
 
 use bowline_proto::{Event, Kind, ProtocolError, Role, SendError};
-
-use crate::{
-    close_code, fails,
-    support::{
-        BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, binary, chunk, close_frame,
-        joined, payload, text,
-    },
+use testing::ends::{
+    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, binary, chunk, close_frame,
+    joined, payload, text,
 };
+
+use crate::{close_code, fails};
 
 #[test]
 fn s5_4_fragmented_and_unfragmented_messages_are_received() {

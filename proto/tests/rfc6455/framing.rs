@@ -2,14 +2,12 @@
 
 use bowline_proto::{Event, Kind, ProtocolError, Role};
 use bytes::Buf;
-
-use crate::{
-    close_code, fails,
-    support::{
-        BINARY, BOTH, CLOSE, End, FIN, Frame, PING, TEXT, binary, config, connection, other,
-        payload, text,
-    },
+use testing::ends::{
+    BINARY, BOTH, CLOSE, End, FIN, Frame, PING, TEXT, binary, config, connection, other, payload,
+    text,
 };
+
+use crate::{close_code, fails};
 
 #[test]
 fn s5_2_a_reserved_bit_fails_the_connection() {

@@ -8,12 +8,10 @@ mod fragmentation;
 mod framing;
 mod masking;
 mod security;
-#[path = "../support/mod.rs"]
-mod support;
 mod text;
 
 use bowline_proto::{Event, ProtocolError, RecvError};
-use support::{CLOSE, End};
+use testing::ends::{CLOSE, End};
 
 fn fails(error: ProtocolError) -> [Result<Event, RecvError>; 1] {
     [Err(RecvError::Protocol(error))]

@@ -2,13 +2,11 @@
 
 use bowline_proto::{Kind, ProtocolError, Role};
 use bytes::Bytes;
-
-use crate::{
-    close_code, fails,
-    support::{
-        CLOSE, CONTINUATION, End, FIN, Frame, PING, TEXT, chunk, close_frame, payload, text,
-    },
+use testing::ends::{
+    CLOSE, CONTINUATION, End, FIN, Frame, PING, TEXT, chunk, close_frame, payload, text,
 };
+
+use crate::{close_code, fails};
 
 // ---- §5.1 Overview: masking by role -------------------------------------------------------------
 

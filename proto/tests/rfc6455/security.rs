@@ -1,11 +1,9 @@
 //! §10: security considerations.
 
 use bowline_proto::{ProtocolError, RecvError, Role};
+use testing::ends::{BINARY, BOTH, CLOSE, End, FIN, Frame};
 
-use crate::{
-    close_code, fails,
-    support::{BINARY, BOTH, CLOSE, End, FIN, Frame},
-};
+use crate::{close_code, fails};
 
 #[test]
 fn s10_3_keys_are_drawn_anew_for_equal_payloads() {

@@ -3,11 +3,9 @@
 use std::str;
 
 use bowline_proto::{Event, Message, ProtocolError, RecvError, Role};
+use testing::ends::{BOTH, End, FIN, Frame, TEXT, config, connection};
 
-use crate::{
-    close_code, fails,
-    support::{BOTH, End, FIN, Frame, TEXT, config, connection},
-};
+use crate::{close_code, fails};
 
 /// What a fresh connection says of one text message, and of the same message in two reads, in two
 /// frames, and piece by piece. They must agree with `core`.

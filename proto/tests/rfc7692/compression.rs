@@ -1,16 +1,13 @@
 //! §7.2: compression and decompression.
 
 use bowline_proto::{ProtocolError, Role, deflate::Agreed};
-
-use crate::{
-    hex, protocol,
-    support::{
-        BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT,
-        deflate::{self, Inflater, RSV1, USUAL, compressed, contents, window},
-        text,
-    },
-    usual,
+use testing::ends::{
+    BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT,
+    deflate::{self, Inflater, RSV1, USUAL, compressed, contents, window},
+    text,
 };
+
+use crate::{hex, protocol, usual};
 
 #[test]
 fn s7_2_1_the_tail_is_removed() {

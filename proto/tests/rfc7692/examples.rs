@@ -1,16 +1,13 @@
 //! §7.2.3: the examples.
 
 use bowline_proto::{Kind, ProtocolError, deflate::Agreed};
-
-use crate::{
-    hex, protocol,
-    support::{
-        BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT, binary, chunk,
-        deflate::{self, Inflater, RSV1, USUAL, compressed, window},
-        text,
-    },
-    usual,
+use testing::ends::{
+    BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT, binary, chunk,
+    deflate::{self, Inflater, RSV1, USUAL, compressed, window},
+    text,
 };
+
+use crate::{hex, protocol, usual};
 
 #[test]
 fn s7_2_3_1_a_message_in_one_block() {

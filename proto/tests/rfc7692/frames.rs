@@ -1,16 +1,13 @@
 //! §6: frames of compressed messages.
 
 use bowline_proto::{Event, ProtocolError, deflate::Deflate};
-
-use crate::{
-    hex, protocol,
-    support::{
-        BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, close_frame,
-        deflate::{self, Inflater, RSV1, USUAL, compressed, contents},
-        payload, text,
-    },
-    usual,
+use testing::ends::{
+    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, close_frame,
+    deflate::{self, Inflater, RSV1, USUAL, compressed, contents},
+    payload, text,
 };
+
+use crate::{hex, protocol, usual};
 
 #[test]
 fn s6_rsv1_without_an_agreement_fails_the_connection() {

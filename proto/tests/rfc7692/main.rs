@@ -6,11 +6,9 @@ mod frames;
 mod negotiation;
 mod parameters;
 mod secrets;
-#[path = "../support/mod.rs"]
-mod support;
 
 use bowline_proto::{Event, ProtocolError, RecvError, Role};
-use support::{
+use testing::ends::{
     End,
     deflate::{self, USUAL},
 };

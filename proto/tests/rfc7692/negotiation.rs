@@ -11,8 +11,7 @@ use bowline_proto::{
     },
 };
 use bytes::Buf;
-
-use crate::support::{deflate::window, entropy};
+use testing::ends::{deflate::window, entropy};
 
 const FIELDS: [(&str, &[u8]); 5] = [
     ("Host", b"a.test"),

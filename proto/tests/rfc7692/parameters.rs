@@ -5,15 +5,13 @@ use bowline_proto::{
     deflate::{Agreed, Deflate},
     handshake::ResponseError,
 };
-
-use crate::{
-    negotiation::{agree, answer, answer_to, with},
-    support::{
-        Frame, TEXT,
-        deflate::{self, USUAL, compressed, window},
-        text,
-    },
+use testing::ends::{
+    Frame, TEXT,
+    deflate::{self, USUAL, compressed, window},
+    text,
 };
+
+use crate::negotiation::{agree, answer, answer_to, with};
 
 #[test]
 fn s7_1_1_1_server_no_context_takeover() {

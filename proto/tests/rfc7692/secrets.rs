@@ -1,14 +1,12 @@
 //! §8: what an attacker could learn from the length of what is compressed.
 
 use bowline_proto::{Chunk, Kind, Outgoing, SendError};
-
-use crate::{
-    support::{
-        BOTH, CONTINUATION, End, FIN, Frame, TEXT, chunk,
-        deflate::{Inflater, USUAL, all},
-    },
-    usual,
+use testing::ends::{
+    BOTH, CONTINUATION, End, FIN, Frame, TEXT, chunk,
+    deflate::{Inflater, USUAL, all},
 };
+
+use crate::usual;
 
 #[test]
 fn s8_a_secret_is_sent_plain_and_no_later_message_refers_to_it() {

@@ -13,12 +13,12 @@ use std::{
 
 use bind::{Connect, ConnectError, proto::Config};
 use bowline_blocking::{BlockingTransport, Clock, Incoming, Io, MaybeTls, WebSocket};
+use testing::threads::{self, World};
 
 use super::{Bench, url};
 use crate::{
     certificates::trusting,
     plan::{Call, Fault, Plan, Verdict, dead},
-    threads::{self, World},
 };
 
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl Bench for Blocking {
     const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short, Fault::Interrupted];
 
     fn new(tls: bool) -> Self {
-        let world = World::new();
+        let world = World::default();
         Self { tls, world }
     }
 

@@ -15,12 +15,14 @@ use bind::{
     },
 };
 use sha1::{Digest, Sha1};
+use testing::catalogue::{
+    entries::{Case, Entry, Expect},
+    frames,
+};
 
 use crate::{
     binding::Binding,
     echo::{Ending, Report, check, config, echo, run as run_async, variant},
-    entries::{Case, Entry, Expect},
-    frames,
     server::{Context, with_extensions},
 };
 

@@ -7,12 +7,12 @@ use bind::{
     Error,
     proto::{CloseCode, CloseFrame, Closed, Config, ControlPayload, Event, Initiator, Role},
 };
-
-use crate::{
-    binding::Socket,
+use testing::catalogue::{
     entries::{self, Case, Code, Compression, Expect, Options},
     frames::{self, Frame},
 };
+
+use crate::binding::Socket;
 
 /// Runs what must not hang. Its tasks that wait for each other are spawned, for one may block.
 pub(crate) fn run<T: Send + 'static>(test: impl Future<Output = T> + Send + 'static) -> T {

@@ -7,26 +7,19 @@ use std::{
     sync::Arc,
 };
 
-use bind::proto::deflate::Deflate;
 use libtest_mimic::{Arguments, Trial};
+use testing::catalogue::entries::{self, Entry};
 
-#[path = "../../catalogue/answer.rs"]
-mod answer;
 #[path = "../binding/mod.rs"]
 mod binding;
 mod client;
 mod connecting;
 mod echo;
-#[path = "../../catalogue/entries.rs"]
-mod entries;
-#[path = "../../catalogue/frames.rs"]
-mod frames;
 mod server;
 mod sockets;
 mod tls;
 
 use binding::{Binding, Blocking, Smol, Tokio};
-use entries::Entry;
 
 /// What a table cannot tell, under the name that its entry gives.
 type Test = (&'static str, fn());

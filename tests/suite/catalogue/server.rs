@@ -14,14 +14,16 @@ use bind::proto::{
     Role,
     handshake::{HandshakeError, Request, Response},
 };
+use testing::catalogue::{
+    answer::Answer,
+    entries::{Case, Entry, Expect, Options},
+    frames,
+};
 
 use crate::{
-    answer::Answer,
     binding::{Binding, Incoming},
     client::listen,
     echo::{Ending, Report, check, config, echo, run as run_async, variant},
-    entries::{Case, Entry, Expect, Options},
-    frames,
 };
 
 /// The sample request of RFC 6455 §1.3.

@@ -11,13 +11,13 @@ use bind::{
     Connect, ConnectError, Error, config,
     proto::{Event, Lost, SendError, handshake::HandshakeError},
 };
+use testing::catalogue::frames;
 
 use crate::{
     Test,
     binding::{Binding, ReadHalf, Socket, WriteHalf},
     client::{listen, open, read_request},
     echo::run,
-    frames,
     server::{self, REQUEST, next},
 };
 

@@ -1,0 +1,254 @@
+//! The client's half of the opening handshake, whole: any bytes for an answer, cut anywhere.
+//!
+//! The outcome is the same however the answer is cut; there is one at most, and then nothing; a connection
+//! comes of nothing but a 101 that has all that RFC 6455 §4.1 demands; and limits are kept.
+
+use std::sync::Arc;
+
+use arbitrary::Unstructured;
+use proto::{
+    Config, Connection, Event, RecvError,
+    handshake::{Client, HandshakeError, Headers, Request, Response},
+};
+
+use crate::bodies::{
+    cuts::Cuts,
+    heads,
+    transport::{self, End},
+    words,
+};
+
+/// One input: what the client is like, and then what the server sends.
+pub fn run(data: &[u8]) {
+    let mut input = Unstructured::new(data);
+    let Ok(options) = Options::read(&mut input) else {
+        return;
+    };
+    let bytes = input.take_rest();
+    let whole = connect(&options, bytes, Cuts::Whole);
+    let cut = connect(&options, bytes, Cuts::from_seed(options.seed));
+    assert_eq!(whole, cut, "cuts change nothing");
+    check(&options, bytes, &whole);
+}
+
+#[derive(Debug)]
+struct Options {
+    seed: u8,
+    /// Limits are so small that short answers reach them.
+    tight: bool,
+    deflate: bool,
+    offers: bool,
+    requires: bool,
+    end: End,
+}
+
+impl Options {
+    fn read(input: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
+        Ok(Self {
+            seed: input.arbitrary()?,
+            tight: input.arbitrary()?,
+            deflate: input.arbitrary()?,
+            offers: input.arbitrary()?,
+            requires: input.arbitrary()?,
+            end: End::choose(input)?,
+        })
+    }
+}
+
+/// All that can be seen from outside.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    open: Option<Open>,
+    error: Option<HandshakeError>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Open {
+    response: Response,
+    subprotocol: Option<String>,
+    deflate: Option<proto::deflate::Agreed>,
+    events: Vec<Result<Event, RecvError>>,
+}
+
+const OFFERS: [&str; 2] = ["chat", "superchat"];
+
+fn config(options: &Options) -> Config {
+    let mut config = Config::new(transport::entropy);
+    if options.tight {
+        config.max_head_size = 400;
+        config.max_head_line = 100;
+        config.max_head_fields = 8;
+        config.max_interim_responses = 2;
+        config.max_error_body = 10;
+    }
+    config.deflate = options.deflate.then(Default::default);
+    config.require_subprotocol = options.requires;
+    config
+}
+
+fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
+    let config = Arc::new(config(options));
+    let mut request = Request::new("a.test", "/chat").expect("a valid request");
+    if options.offers {
+        let offers = OFFERS.join(", ");
+        let pushed = request.headers_mut().push("Sec-WebSocket-Protocol", offers);
+        pushed.expect("a valid field");
+    }
+    let mut client = Client::new(request, &config).expect("a valid handshake");
+    let mut written = Vec::new();
+    transport::take_output(client.exchange(), &mut written);
+    let mut rest = bytes;
+    for piece in cuts.pieces(bytes) {
+        let mut piece = piece;
+        while !piece.is_empty() {
+            // Nothing is read any more once there is a connection.
+            let Some(room) = client.exchange().recv_buf() else {
+                break;
+            };
+            let len = transport::put(room, &mut piece);
+            rest = &rest[len..];
+            client.exchange().handle_input(len);
+            if let Some(outcome) = poll(&mut client, rest, cuts) {
+                return outcome;
+            }
+        }
+    }
+    options.end.comes(client.exchange());
+    poll(&mut client, rest, cuts).expect("an end without an answer")
+}
+
+/// What there is to tell, if there is.
+fn poll(client: &mut Client, rest: &[u8], cuts: Cuts) -> Option<Outcome> {
+    let outcome = match client.poll() {
+        Ok(None) => return None,
+        Ok(Some((response, connection))) => Outcome {
+            open: Some(converse(response, connection, rest, cuts)),
+            error: None,
+        },
+        Err(error) => {
+            words::one_line(&error);
+            Outcome {
+                open: None,
+                error: Some(error),
+            }
+        }
+    };
+    assert!(matches!(client.poll(), Ok(None)), "an outcome comes once");
+    assert!(client.exchange().is_done() && client.exchange().recv_buf().is_none());
+    Some(outcome)
+}
+
+/// What follows the answer are frames, whether they were read with it or later.
+fn converse(response: Response, mut connection: Connection, rest: &[u8], cuts: Cuts) -> Open {
+    let mut events = Vec::new();
+    transport::poll(&mut connection, &mut events);
+    for piece in cuts.pieces(rest) {
+        transport::feed(&mut connection, piece, |connection| {
+            transport::poll(connection, &mut events);
+        });
+    }
+    connection.handle_eof();
+    transport::poll(&mut connection, &mut events);
+    transport::comparable(&mut events);
+    Open {
+        response,
+        subprotocol: connection.subprotocol().map(str::to_owned),
+        deflate: connection.deflate(),
+        events,
+    }
+}
+
+fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
+    let config = config(options);
+    match outcome {
+        Outcome {
+            open: Some(open), ..
+        } => check_open(options, bytes, open),
+        Outcome {
+            error: Some(error), ..
+        } => match error {
+            HandshakeError::Refused(response) => {
+                assert!((200..=999).contains(&response.status), "{response:?}");
+                assert!(response.body.len() <= config.max_error_body);
+                assert!(response.headers.len() <= config.max_head_fields);
+                let body = &response.body[..];
+                let is_in_input = body.len() <= bytes.len();
+                assert!(is_in_input, "a body that was not received");
+            }
+            HandshakeError::Response(_) => {}
+            HandshakeError::TimedOut => assert!(matches!(options.end, End::Silence)),
+            HandshakeError::Lost(_) => assert!(bytes.is_empty()),
+            HandshakeError::Truncated(_) => assert!(!bytes.is_empty()),
+            other => panic!("no error of a client: {other}"),
+        },
+        _ => unreachable!("there is an outcome"),
+    }
+}
+
+/// What §4.1 has a client validate.
+fn check_open(options: &Options, bytes: &[u8], open: &Open) {
+    let headers = &open.response.headers;
+    assert_eq!(open.response.status, 101);
+    assert_eq!(
+        one(headers, "Sec-WebSocket-Accept"),
+        Some(ACCEPT.as_bytes())
+    );
+    let upgrade = one(headers, "Upgrade").expect("it was demanded");
+    assert!(upgrade.eq_ignore_ascii_case(b"websocket"));
+    assert!(heads::has_token(headers.get_all("Connection"), b"upgrade"));
+    let picked = one(headers, "Sec-WebSocket-Protocol");
+    assert_eq!(picked, open.subprotocol.as_deref().map(str::as_bytes));
+    assert!(picked.is_none_or(|picked| {
+        options.offers && OFFERS.iter().any(|offer| offer.as_bytes() == picked)
+    }));
+    assert!(picked.is_some() || !options.offers || !options.requires);
+    let extension = one(headers, "Sec-WebSocket-Extensions");
+    assert_eq!(extension.is_some(), open.deflate.is_some());
+    assert!(options.deflate || open.deflate.is_none());
+
+    // Another parser reads the same last head.
+    let (mut bytes, mut interim) = (bytes, 0);
+    loop {
+        while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+            bytes = rest;
+        }
+        let mut fields = [httparse::EMPTY_HEADER; 128];
+        let mut other = httparse::Response::new(&mut fields);
+        let mut parser = httparse::ParserConfig::default();
+        parser.allow_obsolete_multiline_headers_in_responses(true);
+        let Ok(httparse::Status::Complete(len)) = parser.parse_response(&mut other, bytes) else {
+            panic!("no response to others");
+        };
+        let (code, version) = (other.code.expect("a status"), other.version);
+        if code == 101 {
+            assert_eq!(version, Some(1));
+            let theirs = other.headers.iter().map(|field| (field.name, field.value));
+            let ours = headers.iter();
+            assert!(
+                theirs.map(words_of).eq(ours.map(words_of)),
+                "{headers:?} are others' fields"
+            );
+            break;
+        }
+        assert!((100..=199).contains(&code));
+        interim += 1;
+        bytes = &bytes[len..];
+    }
+    assert!(interim <= config(options).max_interim_responses);
+}
+
+/// A field, however it was folded.
+fn words_of<'a>((name, value): (&'a str, &'a [u8])) -> (&'a str, Vec<&'a [u8]>) {
+    let words = value.split(u8::is_ascii_whitespace);
+    (name, words.filter(|word| !word.is_empty()).collect())
+}
+
+/// The answer to [`transport::entropy`]'s key.
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+fn one<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name);
+    let value = values.next();
+    assert!(values.next().is_none(), "{name} is there twice");
+    value
+}

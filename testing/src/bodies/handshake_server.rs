@@ -1,0 +1,342 @@
+//! The server's half of the opening handshake, whole: any bytes, cut anywhere, answered in any way.
+//!
+//! The outcome is the same however the request is cut; it tells of one error at most and then of nothing;
+//! an answer is one response that another parser reads, with nothing of the client's in it but what was
+//! agreed on; and a request that is taken is one that another parser reads in the same way.
+
+use std::sync::Arc;
+
+use arbitrary::Unstructured;
+use proto::{
+    Config, Connection, Event, RecvError,
+    handshake::{Exchange, HandshakeError, Headers, Response, Server},
+};
+
+use crate::bodies::{
+    cuts::Cuts,
+    heads::{self, Head},
+    transport::{self, End},
+    words,
+};
+
+/// One input: what the server is like, and then what the client sends.
+pub fn run(data: &[u8]) {
+    let mut input = Unstructured::new(data);
+    let Ok(options) = Options::read(&mut input) else {
+        return;
+    };
+    let bytes = input.take_rest();
+    let whole = serve(&options, bytes, Cuts::Whole);
+    let cut = serve(&options, bytes, Cuts::from_seed(options.seed));
+    assert_eq!(whole, cut, "cuts change nothing");
+    check(&options, bytes, &whole);
+}
+
+#[derive(Debug)]
+struct Options {
+    seed: u8,
+    /// Limits are so small that short requests reach them.
+    tight: bool,
+    deflate: bool,
+    answer: Answer,
+    end: End,
+}
+
+impl Options {
+    fn read(input: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
+        Ok(Self {
+            seed: input.arbitrary()?,
+            tight: input.arbitrary()?,
+            deflate: input.arbitrary()?,
+            answer: *input.choose(&[Answer::Open, Answer::Accept, Answer::Refuse])?,
+            end: End::choose(input)?,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Open,
+    Accept,
+    Refuse,
+}
+
+/// All that can be seen from outside.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    request: Option<(String, Option<String>, Option<String>, Headers)>,
+    error: Option<HandshakeError>,
+    written: Vec<u8>,
+    events: Vec<Result<Event, RecvError>>,
+    /// What was agreed on with an open connection.
+    agreed: Option<(Option<String>, Option<proto::deflate::Agreed>)>,
+}
+
+const SUPPORTED: [&str; 2] = ["chat", "superchat"];
+
+fn config(options: &Options) -> Config {
+    let mut config = Config::new(transport::entropy);
+    if options.tight {
+        config.max_head_size = 400;
+        config.max_head_line = 100;
+        config.max_head_fields = 8;
+    }
+    config.deflate = options.deflate.then(Default::default);
+    config
+}
+
+fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
+    let config = Arc::new(config(options));
+    let mut server = Server::new(&config);
+    let mut outcome = Outcome {
+        request: None,
+        error: None,
+        written: Vec::new(),
+        events: Vec::new(),
+        agreed: None,
+    };
+    let mut rest = bytes;
+    for piece in cuts.pieces(bytes) {
+        let mut piece = piece;
+        while !piece.is_empty() {
+            // Nothing is read any more once it is decided.
+            let Some(room) = server.exchange().recv_buf() else {
+                break;
+            };
+            let len = transport::put(room, &mut piece);
+            rest = &rest[len..];
+            server.exchange().handle_input(len);
+            match server.poll() {
+                Ok(None) => {}
+                Ok(Some(incoming)) => {
+                    answer(options, incoming, rest, cuts, &mut outcome);
+                    assert!(matches!(server.poll(), Ok(None)), "a request comes once");
+                    return outcome;
+                }
+                Err(error) => {
+                    outcome.error = Some(error);
+                    finish(server.exchange(), options.end, &mut outcome.written);
+                    assert!(matches!(server.poll(), Ok(None)), "an error comes once");
+                    return outcome;
+                }
+            }
+        }
+    }
+    options.end.comes(server.exchange());
+    outcome.error = Some(server.poll().expect_err("an end without a request"));
+    finish(server.exchange(), options.end, &mut outcome.written);
+    assert!(matches!(server.poll(), Ok(None)), "an error comes once");
+    outcome
+}
+
+fn answer(
+    options: &Options,
+    incoming: proto::handshake::Incoming,
+    rest: &[u8],
+    cuts: Cuts,
+    outcome: &mut Outcome,
+) {
+    let request = incoming.request();
+    outcome.request = Some((
+        request.target().to_owned(),
+        request.host().map(str::to_owned),
+        request.origin().map(str::to_owned),
+        request.headers().clone(),
+    ));
+    assert_eq!(
+        request.query().map_or_else(
+            || request.path().to_owned(),
+            |query| format!("{}?{query}", request.path())
+        ),
+        request.target()
+    );
+    check_origin(&incoming);
+    let connection = match options.answer {
+        Answer::Open => incoming.open(),
+        Answer::Accept => {
+            let picked = incoming.pick_subprotocol(&SUPPORTED).map(str::to_owned);
+            let mut extra = Headers::new();
+            extra.push("Set-Cookie", "a=b").expect("a valid field");
+            incoming
+                .accept(picked.as_deref(), extra)
+                .expect("it was offered")
+        }
+        Answer::Refuse => {
+            let mut exchange = incoming.refuse(Response::new(403, "not you"));
+            finish(&mut exchange, options.end, &mut outcome.written);
+            return;
+        }
+    };
+    outcome.agreed = Some((
+        connection.subprotocol().map(str::to_owned),
+        connection.deflate(),
+    ));
+    converse(connection, rest, cuts, outcome);
+}
+
+/// One page's origin is allowed and no other's; a request without one comes from no page.
+fn check_origin(incoming: &proto::handshake::Incoming) {
+    let listed = incoming.origin_allowed(&["https://app.test", "null"]);
+    let expected = incoming.request().origin().is_none_or(|origin| {
+        let lower = origin.to_ascii_lowercase();
+        match lower.strip_prefix("https://app.test") {
+            Some("" | ":") => true,
+            Some(port) => port
+                .strip_prefix(':')
+                .is_some_and(|port| port.trim_start_matches('0') == "443"),
+            None => origin == "null",
+        }
+    });
+    assert_eq!(listed, expected, "{:?}", incoming.request().origin());
+}
+
+/// What follows the request are frames, whether they were read with it or later.
+fn converse(mut connection: Connection, rest: &[u8], cuts: Cuts, outcome: &mut Outcome) {
+    // Frames are the subject of another body: of what is written only the 101 counts.
+    outcome.written = transport::take(&mut connection);
+    let head = heads::head_len(&outcome.written).expect("a whole head");
+    outcome.written.truncate(head);
+    transport::poll(&mut connection, &mut outcome.events);
+    for piece in cuts.pieces(rest) {
+        transport::feed(&mut connection, piece, |connection| {
+            transport::poll(connection, &mut outcome.events);
+        });
+    }
+    connection.handle_eof();
+    transport::poll(&mut connection, &mut outcome.events);
+    transport::comparable(&mut outcome.events);
+}
+
+/// Serves an exchange until it is done: it writes, and then waits for the client's end, or for its time.
+fn finish(exchange: &mut Exchange, end: End, written: &mut Vec<u8>) {
+    transport::take_output(exchange, written);
+    assert!(
+        exchange.is_done() || exchange.wants_shutdown(),
+        "all is written"
+    );
+    if let Some(room) = exchange.recv_buf() {
+        room[0] = b'x';
+        exchange.handle_input(1);
+        assert!(!exchange.is_done(), "input is thrown away");
+    }
+    end.comes(exchange);
+    assert!(exchange.is_done());
+    assert!(exchange.recv_buf().is_none() && exchange.transmit().is_none());
+}
+
+fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
+    let Outcome { request, error, .. } = outcome;
+    assert!(
+        request.is_some() != error.is_some(),
+        "a request or an error"
+    );
+    if let Some(error) = error {
+        words::one_line(error);
+    }
+    if let Some((target, host, _, headers)) = request {
+        check_request(options, bytes, target, headers);
+        assert!(host.is_some());
+    }
+    let answered = match error {
+        None => true,
+        Some(HandshakeError::Request(_)) => true,
+        Some(HandshakeError::TimedOut) => !bytes.is_empty(),
+        Some(HandshakeError::Lost(_)) => {
+            assert!(bytes.is_empty());
+            false
+        }
+        Some(HandshakeError::Truncated(_)) => false,
+        Some(other) => panic!("no error of a server: {other}"),
+    };
+    assert_eq!(!outcome.written.is_empty(), answered, "{error:?}");
+    if answered {
+        check_answer(options, outcome);
+    }
+}
+
+/// Another parser reads the same request, which has what §4.2.1 demands, and keeps the limits.
+fn check_request(options: &Options, bytes: &[u8], target: &str, headers: &Headers) {
+    // Empty lines before a request are skipped (RFC 9112 §2.2).
+    let mut bytes = bytes;
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    let mut fields = [httparse::EMPTY_HEADER; 128];
+    let mut other = httparse::Request::new(&mut fields);
+    let parsed = other.parse(bytes).expect("a request to others too");
+    let httparse::Status::Complete(len) = parsed else {
+        panic!("half a request was taken");
+    };
+    assert_eq!((other.method, other.version), (Some("GET"), Some(1)));
+    let path = other.path.expect("a target");
+    assert!(
+        path == target || path.contains("://"),
+        "{path:?} is not {target:?}"
+    );
+    let config = config(options);
+    assert!(len <= config.max_head_size && other.headers.len() <= config.max_head_fields);
+    // `Host` may be that of the target, and is the last then.
+    let differs = |name: &str| name.eq_ignore_ascii_case("host");
+    let theirs = other
+        .headers
+        .iter()
+        .filter(|field| !differs(field.name))
+        .map(|field| (field.name, field.value.trim_ascii()));
+    let ours = headers.iter().filter(|(name, _)| !differs(name));
+    assert!(theirs.eq(ours), "{headers:?} are others' fields");
+
+    let one = |name: &str| {
+        let mut values = headers.get_all(name);
+        let value = values.next().expect("a field that must be there");
+        assert!(values.next().is_none(), "{name} is there twice");
+        value
+    };
+    assert_eq!(one("Sec-WebSocket-Version"), b"13");
+    assert!(heads::decodes_to_16(one("Sec-WebSocket-Key")));
+    one("Host");
+    assert!(heads::has_token(headers.get_all("Upgrade"), b"websocket"));
+    assert!(heads::has_token(headers.get_all("Connection"), b"upgrade"));
+    assert!(headers.get("Transfer-Encoding").is_none());
+}
+
+/// One whole response, in which nothing is that the server did not put there.
+fn check_answer(options: &Options, outcome: &Outcome) {
+    let head = Head::of_response(&outcome.written);
+    match (&outcome.request, options.answer) {
+        (Some((.., headers)), Answer::Open | Answer::Accept) => {
+            assert_eq!(head.status, 101);
+            let key = headers.get("Sec-WebSocket-Key").expect("a key");
+            head.assert_is("Upgrade", "websocket");
+            head.assert_is("Connection", "Upgrade");
+            head.assert_is("Sec-WebSocket-Accept", &heads::accept(key));
+            let (subprotocol, deflate) = outcome.agreed.as_ref().expect("a connection");
+            let offered = heads::has_exact(
+                headers.get_all("Sec-WebSocket-Protocol"),
+                subprotocol.as_deref(),
+            );
+            assert!(offered, "{subprotocol:?} was not offered");
+            assert_eq!(head.get("Sec-WebSocket-Protocol"), subprotocol.as_deref());
+            assert_eq!(
+                head.get("Sec-WebSocket-Extensions").is_some(),
+                deflate.is_some()
+            );
+            assert!(deflate.is_none() || options.deflate, "nobody wanted that");
+            let extra = matches!(options.answer, Answer::Accept);
+            assert_eq!(head.get("Set-Cookie").is_some(), extra);
+            let count = 3 + [subprotocol.is_some(), deflate.is_some(), extra]
+                .map(usize::from)
+                .iter()
+                .sum::<usize>();
+            assert_eq!(head.fields.len(), count);
+        }
+        (Some(_), Answer::Refuse) => {
+            assert_eq!(head.status, 403);
+            assert_eq!(head.body, b"not you");
+            head.assert_last();
+        }
+        (None, _) => {
+            assert!((400..=599).contains(&head.status));
+            head.assert_last();
+        }
+    }
+}

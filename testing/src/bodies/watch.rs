@@ -1,0 +1,193 @@
+//! When deadlines have to come, by what [`Config`] says of them, and not a moment earlier.
+//!
+//! The clock is told after every operation, so that a deadline begins at the time of its cause.
+
+use std::time::Duration;
+
+use proto::{Config, Deadline, Instant};
+
+use crate::bodies::entropy;
+
+#[derive(Default, Debug)]
+pub(crate) struct Watch {
+    keep_alive: KeepAlive,
+    heard: bool,
+    /// All that was received was polled.
+    polled: bool,
+    closing: Since,
+    write: Since,
+    /// A message that has not ended: since when all of it was polled that had come.
+    message: Since,
+    which: u64,
+    over: Vec<Deadline>,
+}
+
+#[derive(Default, Debug)]
+enum KeepAlive {
+    /// It begins when the time is told.
+    #[default]
+    New,
+    /// Looks at that time whether something was heard.
+    Listening(Option<Instant>),
+    /// A Ping has to leave.
+    Pinged,
+    Awaiting(Since),
+    Off,
+}
+
+/// When something began that has a deadline.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+enum Since {
+    #[default]
+    Never,
+    /// The time was not told since.
+    Now,
+    At(Instant),
+}
+
+impl Since {
+    fn is_over(&mut self, now: Instant, after: Option<Duration>) -> bool {
+        if *self == Self::Now {
+            *self = Self::At(now);
+        }
+        match (*self, after) {
+            (Self::At(at), Some(after)) => now.saturating_duration_since(at) >= after,
+            _ => false,
+        }
+    }
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self {
+            polled: true,
+            ..Self::default()
+        }
+    }
+
+    /// Bytes were read.
+    pub(crate) fn heard(&mut self) {
+        self.heard = true;
+        self.polled = false;
+        if let KeepAlive::Awaiting(_) = self.keep_alive {
+            self.keep_alive = KeepAlive::New;
+        }
+    }
+
+    /// The transport ended, and with it, if it failed, what was to be sent.
+    pub(crate) fn ended(&mut self, failed: bool) {
+        self.polled = false;
+        if failed {
+            self.keep_alive = KeepAlive::Off;
+            self.write = Since::Never;
+        }
+    }
+
+    /// All that was received was polled.
+    pub(crate) fn polled(&mut self) {
+        self.polled = true;
+    }
+
+    /// Data was delivered.
+    pub(crate) fn data(&mut self) {
+        self.message = Since::Never;
+    }
+
+    /// All was polled, and this message has not ended.
+    pub(crate) fn unfinished(&mut self, which: Option<u64>) {
+        match which {
+            None => self.message = Since::Never,
+            Some(which) if which == self.which => {}
+            Some(which) => (self.which, self.message) = (which, Since::Now),
+        }
+    }
+
+    /// The closing handshake began, or the connection failed.
+    pub(crate) fn closing(&mut self) {
+        if self.closing == Since::Never {
+            self.closing = Since::Now;
+        }
+        self.keep_alive = KeepAlive::Off;
+    }
+
+    /// A write was attempted: whether bytes left, whether something still waits, and whether a keep-alive
+    /// Ping left.
+    pub(crate) fn wrote(&mut self, moved: bool, waits: bool, pinged: bool) {
+        if !waits {
+            self.write = Since::Never;
+        } else if moved || self.write == Since::Never {
+            self.write = Since::Now;
+        }
+        if pinged {
+            assert!(
+                matches!(self.keep_alive, KeepAlive::Pinged | KeepAlive::Off),
+                "a Ping before its time"
+            );
+            if let KeepAlive::Pinged = self.keep_alive {
+                self.keep_alive = KeepAlive::Awaiting(Since::Now);
+            }
+        }
+        let missing = !waits && matches!(self.keep_alive, KeepAlive::Pinged);
+        let excused = self.is_over() || entropy::is_dry();
+        assert!(!missing || excused, "a keep-alive Ping is missing");
+    }
+
+    /// The time is told.
+    pub(crate) fn tick(&mut self, now: Instant, config: &Config) {
+        let mut over = |is_over, deadline| {
+            if is_over {
+                self.over.push(deadline);
+            }
+        };
+        over(
+            self.closing.is_over(now, config.close_timeout),
+            Deadline::Close,
+        );
+        over(
+            self.write.is_over(now, config.write_timeout),
+            Deadline::Write,
+        );
+        if self.closing == Since::Never && self.polled {
+            over(
+                self.message.is_over(now, config.message_timeout),
+                Deadline::Message,
+            );
+        }
+        let next = || config.keep_alive.and_then(|after| now.checked_add(after));
+        match &mut self.keep_alive {
+            KeepAlive::New => self.keep_alive = KeepAlive::Listening(next()),
+            KeepAlive::Listening(Some(at)) if *at <= now => {
+                let heard = std::mem::take(&mut self.heard) || !self.polled;
+                self.keep_alive = match heard {
+                    true => KeepAlive::Listening(next()),
+                    false => KeepAlive::Pinged,
+                };
+            }
+            KeepAlive::Awaiting(since) => {
+                let is_over = since.is_over(now, config.pong_timeout);
+                self.over
+                    .extend((is_over && self.polled).then_some(Deadline::Pong));
+                if is_over {
+                    // What waits unread was heard.
+                    self.keep_alive = KeepAlive::Listening(next());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A deadline must have ended the connection.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.over.is_empty()
+    }
+
+    /// This one was told to have passed.
+    pub(crate) fn assert_over(&self, deadline: Deadline, config: &Config) {
+        match deadline {
+            // It runs from when data was parsed, which may be long before that is delivered.
+            Deadline::Idle => assert!(config.idle_timeout.is_some()),
+            Deadline::Message => assert!(config.message_timeout.is_some()),
+            _ => assert!(self.over.contains(&deadline), "{deadline}, before its time"),
+        }
+    }
+}

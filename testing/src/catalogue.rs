@@ -1,0 +1,5 @@
+//! The catalogue of hostile and odd inputs, for those who run it against the core and over sockets.
+
+pub mod answer;
+pub mod entries;
+pub mod frames;

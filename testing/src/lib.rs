@@ -1,0 +1,18 @@
+//! What the tests of several crates share, and no crate that is published needs: ends and links for the core,
+//! worlds with a time of their own for the drivers, and the bodies of the fuzz targets.
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    reason = "only tests use it, and a name says enough"
+)]
+
+#[cfg(feature = "bodies")]
+pub mod bodies;
+#[cfg(feature = "catalogue")]
+pub mod catalogue;
+pub mod ends;
+pub mod rfc1951;
+#[cfg(feature = "threads")]
+pub mod threads;
+#[cfg(feature = "world")]
+pub mod world;
