@@ -169,7 +169,7 @@ impl<S: Transport> Transport for TlsStream<S> {
             let taken = self.tls.writer().write_vectored(bufs)?;
             let sent = self.poll_send(cx)?;
             self.write_waits = sent.is_pending();
-            if taken > 0 {
+            if taken > 0 || bufs.iter().all(|buf| buf.is_empty()) {
                 return Poll::Ready(Ok(taken));
             }
             ready!(sent);
