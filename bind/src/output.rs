@@ -192,13 +192,14 @@ impl<S> Output<S> {
         !self.guarded && self.turns.is_none()
     }
 
-    /// A half of a split socket is gone. With the last one the transport is dropped, whatever else keeps this.
-    pub(crate) fn half_gone(&mut self) {
+    /// A half of a split socket is gone. With the last one goes the transport, whatever else keeps this; it is
+    /// returned, to be dropped without a lock.
+    pub(crate) fn half_gone(&mut self) -> Option<Wire<S>> {
         self.halves = self.halves.saturating_sub(1);
-        if self.halves == 0 && self.wire.take().is_some() {
-            self.tx.abort();
-            self.note();
-        }
+        let wire = self.wire.take_if(|_| self.halves == 0)?;
+        self.tx.abort();
+        self.note();
+        Some(wire)
     }
 
     /// Why a message cannot be sent: what ended the connection explains more than that it is closed.

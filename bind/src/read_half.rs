@@ -132,10 +132,10 @@ impl<S: Transport> ReadHalf<S> {
 impl<S: Transport> Drop for ReadHalf<S> {
     fn drop(&mut self) {
         self.shared.reader_goes();
-        self.shared.with(None, |output, _| {
+        drop(self.shared.with(None, |output, _| {
             output.reader_gone = true;
-            output.half_gone();
-        });
+            output.half_gone()
+        }));
     }
 }
 

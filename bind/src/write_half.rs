@@ -44,7 +44,7 @@ impl<S: Transport> Clone for WriteHalf<S> {
 
 impl<S: Transport> Drop for WriteHalf<S> {
     fn drop(&mut self) {
-        self.shared.with(None, |output, _| output.half_gone());
+        drop(self.shared.with(None, |output, _| output.half_gone()));
     }
 }
 

@@ -29,7 +29,7 @@ mod threads {
         task::{Context, Poll, Waker},
     };
 
-    use bowline_bind::{Timer, Transport, proto::Instant};
+    use bowline_bind::{Handle, Timer, Transport, proto::Instant};
 
     #[derive(Clone)]
     pub(super) struct Still;
@@ -57,6 +57,17 @@ mod threads {
     pub(super) struct Pipe {
         pub(super) input: Arc<Mutex<Lane>>,
         pub(super) output: Arc<Mutex<Lane>>,
+        /// Used when the transport is dropped.
+        pub(super) last: Arc<Mutex<Option<Handle>>>,
+    }
+
+    impl Drop for Pipe {
+        fn drop(&mut self) {
+            let last = self.last.lock().unwrap().take();
+            if let Some(handle) = last {
+                assert!(handle.queue("too late").is_err());
+            }
+        }
     }
 
     impl Transport for Pipe {
@@ -115,6 +126,7 @@ fn server(room: usize) -> (WebSocket<Pipe>, Pipe) {
     let pipe = Pipe {
         input: lane(0),
         output: lane(room),
+        last: Arc::default(),
     };
     let mut config = config();
     config.send_high_water = 1000;
@@ -236,6 +248,24 @@ fn the_transport_goes_with_the_last_half() {
         handle.queue("gone").unwrap_err(),
         QueueError::Failed(_)
     ));
+}
+
+/// To drop it may take a while, as where a thread has to write before.
+#[test]
+fn the_transport_is_dropped_without_a_lock() {
+    for reader_first in [false, true] {
+        let (socket, pipe) = server(usize::MAX);
+        let (reader, writer) = socket.split();
+        *pipe.last.lock().unwrap() = Some(writer.handle());
+        if reader_first {
+            drop(reader);
+            drop(writer);
+        } else {
+            drop(writer);
+            drop(reader);
+        }
+        assert!(pipe.last.lock().unwrap().is_none());
+    }
 }
 
 #[test]
