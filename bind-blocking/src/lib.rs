@@ -68,6 +68,7 @@
 mod accept;
 mod clock;
 mod connect;
+mod outlet;
 mod pipe;
 mod reading;
 mod reunite;
@@ -87,6 +88,7 @@ pub use bind::api::*;
 pub use bind::rustls;
 pub use clock::{Clock, Time};
 pub use connect::{ClientStream, Resolving, Threads, connect, connect_over};
+pub use outlet::Outlet;
 pub use pipe::Io;
 pub use reunite::ReuniteError;
 pub use socket::WebSocket;

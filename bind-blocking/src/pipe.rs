@@ -172,6 +172,16 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         self.writing.write(&self.transport)
     }
 
+    /// As [`write`](Self::write), and does not block.
+    pub(crate) fn try_write(&self) {
+        self.writing.try_write(&self.transport);
+    }
+
+    /// How much the driver has put out that was not written, in bytes.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.writing.len()
+    }
+
     /// Leaves what there is to write to others; whether there are none.
     pub(crate) fn hand_over(&self) -> bool {
         self.writing.hand_over()

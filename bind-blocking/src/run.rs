@@ -115,6 +115,18 @@ impl Runner {
         })
     }
 
+    /// Writes what the driver has put out, unless another thread does, and does not block.
+    pub(crate) fn try_write(&self) {
+        if let Some(pipe) = self.pipe() {
+            pipe.try_write();
+        }
+    }
+
+    /// How much the driver has put out that was not written, in bytes.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.pipe().map_or(0, |pipe| pipe.unwritten())
+    }
+
     /// Whether something was put out which nobody else will write.
     pub(crate) fn is_left(&self) -> bool {
         self.pipe().is_some_and(|pipe| pipe.hand_over())

@@ -117,7 +117,7 @@ impl<S: Transport> fmt::Debug for ReadHalf<S> {
 /// each call. An application that wants no messages calls [`ReadHalf::drain`] in a thread of its own.
 pub struct WriteHalf<S: Transport> {
     pub(crate) inner: bind::WriteHalf<S>,
-    runner: Runner,
+    pub(crate) runner: Runner,
 }
 
 impl<S: Transport> Clone for WriteHalf<S> {

@@ -26,6 +26,13 @@ pub trait BlockingTransport: Send + Sync + 'static {
     /// Writes from the front of `bytes`, which are some.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Writes what there is room for, from the front of `bytes`, which are some, and does not wait;
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none. Unless it is implemented, this waits as
+    /// [`write`](Self::write) does.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
     /// As [`write`](Self::write), from the front of several pieces, of which some are not empty. Left
     /// as it is, from the first of those.
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -85,6 +92,15 @@ macro_rules! socket {
                 io::Write::write(&mut &*self, bytes)
             }
 
+            /// A read of another thread that begins meanwhile fails with `WouldBlock`, which is as good as
+            /// one that took too long.
+            fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+                self.set_nonblocking(true)?;
+                let written = io::Write::write(&mut &*self, bytes);
+                self.set_nonblocking(false)?;
+                written
+            }
+
             #[inline]
             fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
                 io::Write::write_vectored(&mut &*self, pieces)
@@ -129,6 +145,10 @@ impl<S: BlockingTransport + ?Sized> BlockingTransport for Arc<S> {
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         (**self).write(bytes)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (**self).try_write(bytes)
     }
 
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -131,6 +131,24 @@ impl Writing {
     /// Whether something was written, or there is nothing to write. Blocks for as long as the transport
     /// lets a write wait.
     pub(crate) fn write(&self, transport: &(impl BlockingTransport + ?Sized)) -> bool {
+        self.write_by(transport, |bytes| transport.write(bytes))
+    }
+
+    /// As [`write`](Self::write), and does not block, if the transport can write so.
+    pub(crate) fn try_write(&self, transport: &(impl BlockingTransport + ?Sized)) -> bool {
+        self.write_by(transport, |bytes| transport.try_write(bytes))
+    }
+
+    /// How much waits here, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.state().bytes.len()
+    }
+
+    fn write_by(
+        &self,
+        transport: &(impl BlockingTransport + ?Sized),
+        write: impl Fn(&[u8]) -> io::Result<usize>,
+    ) -> bool {
         let mut state = self.state();
         if !state.is_free() {
             return true;
@@ -140,7 +158,7 @@ impl Writing {
         let end = state.end;
         drop(state);
 
-        let (written, result) = write_all(transport, &bytes, end);
+        let (written, result) = write_all(transport, write, &bytes, end);
 
         let mut state = self.state();
         state.busy = false;
@@ -265,9 +283,10 @@ impl State {
     }
 }
 
-/// How much of `bytes` the transport took, and whether it has passed all of it on.
+/// How much of `bytes` the transport took by `write`, and whether it has passed all of it on.
 fn write_all(
     transport: &(impl BlockingTransport + ?Sized),
+    write: impl Fn(&[u8]) -> io::Result<usize>,
     bytes: &[u8],
     end: End,
 ) -> (usize, io::Result<()>) {
@@ -275,7 +294,7 @@ fn write_all(
     while let Some(rest) = bytes.get(written..)
         && !rest.is_empty()
     {
-        match transport.write(rest) {
+        match write(rest) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
             Ok(len) => written += len.min(rest.len()),
             Err(error) => return (written, Err(error)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_blocking::{CloseCode, CloseFrame, QueueError};
+use bowline_blocking::{BlockingTransport, CloseCode, CloseFrame, Message, Outgoing, QueueError};
 use testing::threads::{World, config, pair};
 
 #[test]
@@ -50,4 +50,55 @@ fn a_handle_never_blocks() {
     assert_eq!(world.now(), began);
     drop(server);
     driving.join();
+}
+
+/// One thread may write for many, for no peer holds it up.
+#[test]
+fn an_outlet_never_blocks_and_goes_on_when_there_is_room() {
+    let world = World::default();
+    let (client, mut server) = pair(&world, 100, config());
+    let (reader, writer) = client.split();
+    let outlet = writer.into_outlet();
+    let messages = [10, 1000, 30_000].map(|len| vec![7; len]);
+    let mut offered = messages.iter().cloned().map(Outgoing::from);
+    outlet.offer_all(&mut offered).unwrap();
+    let began = world.now();
+    assert!(outlet.write().is_pending());
+    assert!(outlet.write().is_pending());
+    assert_eq!(world.now(), began);
+    let waits = outlet.queued_bytes();
+    assert!(waits > 30_000, "{waits}");
+
+    let serving = world.spawn(move || {
+        let received = [0; 3].map(|_| server.recv().unwrap().unwrap());
+        assert_eq!(server.recv().unwrap(), None);
+        received
+    });
+    while outlet.write().is_pending() {
+        world.sleep(Duration::from_millis(1));
+    }
+    assert_eq!(outlet.queued_bytes(), 0);
+    outlet.close(CloseFrame::from(CloseCode::NORMAL));
+    assert!(outlet.write().is_ready());
+    // Another thread receives.
+    let reading = world.spawn(move || reader.drain());
+    reading.join().unwrap();
+    assert_eq!(serving.join(), messages.map(Message::from));
+    assert!(outlet.closed().unwrap().clean);
+}
+
+#[test]
+fn a_socket_of_the_system_is_tried_without_waiting() {
+    use std::{io, net};
+
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_far, _) = listener.accept().unwrap();
+    let full = loop {
+        match near.try_write(&[0; 1 << 16]) {
+            Ok(len) => assert!(len > 0),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
 }

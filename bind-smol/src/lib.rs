@@ -11,7 +11,7 @@ pub use accept::{accept, accept_any, from_parts};
 pub use bind::rustls;
 #[doc(inline)]
 pub use bind::{
-    Incoming, NotAccepted, ReadHalf, ReuniteError, Streaming, WebSocket, WriteHalf, api::*,
+    Incoming, NotAccepted, Outlet, ReadHalf, ReuniteError, Streaming, WebSocket, WriteHalf, api::*,
 };
 pub use io::{Clock, Io};
 pub use runtime::{ClientStream, Smol, connect, connect_over};

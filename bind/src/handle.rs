@@ -1,9 +1,14 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Poll, Waker},
+};
 
-use proto::{CloseFrame, Closed, Outgoing, SendError};
+use proto::{CloseFrame, Closed, Deadline, Instant, Outgoing, SendError};
 
 use crate::{
-    error::Error, output::Output, shared::Shared, transport::Transport, write_half::WriteHalf,
+    error::Error, output::Output, shared::Shared, transport::Transport, wakers::Key,
+    write_half::WriteHalf,
 };
 
 /// A way to queue messages of one socket from anywhere: it can be cloned, has no type parameter, and never
@@ -15,7 +20,7 @@ use crate::{
 ///
 /// It is no half: the transport ends with the last half, whatever handles there are.
 #[derive(Clone)]
-pub struct Handle(Arc<dyn Queue + Send + Sync>);
+pub struct Handle(pub(crate) Arc<dyn Queue + Send + Sync>);
 
 impl Handle {
     /// A number that no other socket of this process has, ever.
@@ -30,7 +35,7 @@ impl Handle {
     /// [`QueueError::Full`] gives the message back, if as much waits as
     /// [`send_high_water`](proto::Config::send_high_water) allows.
     pub fn queue(&self, message: impl Into<Outgoing>) -> Result<(), QueueError> {
-        self.0.queue(&mut std::iter::once(message.into()))
+        self.0.queue(None, &mut std::iter::once(message.into()))
     }
 
     /// Queues messages, one after the other and none of anyone else between them, until one cannot be queued. Those
@@ -43,7 +48,7 @@ impl Handle {
         &self,
         messages: &mut dyn Iterator<Item = Outgoing>,
     ) -> Result<(), QueueError> {
-        self.0.queue(messages)
+        self.0.queue(None, messages)
     }
 
     /// Queues a Close after the messages queued before. Closing again does nothing.
@@ -96,12 +101,25 @@ impl fmt::Display for QueueError {
 
 impl std::error::Error for QueueError {}
 
-/// What a [`Handle`] asks of the state that halves share.
-trait Queue {
+/// What a [`Handle`] and an [`Outlet`](crate::Outlet) ask of the state that halves share.
+pub(crate) trait Queue {
     fn id(&self) -> u64;
-    fn queue(&self, messages: &mut dyn Iterator<Item = Outgoing>) -> Result<(), QueueError>;
+    /// Queues for the place `me` among the wakers, which is not woken for it.
+    fn queue(
+        &self,
+        me: Option<Key>,
+        messages: &mut dyn Iterator<Item = Outgoing>,
+    ) -> Result<(), QueueError>;
     fn close(&self, frame: Option<CloseFrame>);
     fn closed(&self) -> Option<Closed>;
+    fn queued_bytes(&self) -> usize;
+    /// Writes what the transport takes now, for the place `key` among the wakers.
+    fn write(&self, key: Key) -> Poll<()>;
+    fn deadline(&self) -> Option<Instant>;
+    fn handle_timeout(&self, key: Key, now: Instant);
+    fn register(&self, key: Key, waker: &Waker);
+    /// The half that had the place is gone.
+    fn leave(&self, key: Key);
 }
 
 impl<S: Transport> Queue for Shared<S> {
@@ -109,8 +127,12 @@ impl<S: Transport> Queue for Shared<S> {
         self.id()
     }
 
-    fn queue(&self, messages: &mut dyn Iterator<Item = Outgoing>) -> Result<(), QueueError> {
-        self.with(None, |output, _| {
+    fn queue(
+        &self,
+        me: Option<Key>,
+        messages: &mut dyn Iterator<Item = Outgoing>,
+    ) -> Result<(), QueueError> {
+        self.with(me, |output, _| {
             for message in messages {
                 output.queue(message)?;
             }
@@ -124,6 +146,38 @@ impl<S: Transport> Queue for Shared<S> {
 
     fn closed(&self) -> Option<Closed> {
         self.lock().closed.as_deref().cloned()
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.lock().tx.queued_bytes()
+    }
+
+    fn write(&self, key: Key) -> Poll<()> {
+        self.with(Some(key), |output, cx| {
+            output.rested();
+            output.poll(cx)
+        })
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.lock().tx.poll_timeout()
+    }
+
+    fn handle_timeout(&self, key: Key, now: Instant) {
+        self.with(Some(key), |output, cx| {
+            if output.tx.handle_timeout(now).is_err() {
+                output.time_out(cx, Deadline::Write);
+            }
+        });
+    }
+
+    fn register(&self, key: Key, waker: &Waker) {
+        self.wakers().register(key, waker);
+    }
+
+    fn leave(&self, key: Key) {
+        self.wakers().leave(key);
+        drop(self.with(None, |output, _| output.half_gone()));
     }
 }
 

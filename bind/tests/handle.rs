@@ -1,13 +1,21 @@
-//! Handles, which queue from anywhere, and the calls that write what they have queued.
+//! Handles, which queue from anywhere; the calls that write what they have queued; and outlets, which write for a
+//! caller that waits for many.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
     time::Duration,
 };
 
 use bowline_bind::{
-    Error, Handle, QueueError, WebSocket,
-    proto::{CloseCode, CloseFrame, Connection, Message, Negotiated, Outgoing, Role, SendError},
+    Error, Handle, Outlet, QueueError, WebSocket,
+    proto::{
+        CloseCode, CloseFrame, Connection, Deadline, Instant, Message, Negotiated, Outgoing,
+        RecvError, Role, SendError,
+    },
 };
 use testing::world::*;
 
@@ -16,6 +24,8 @@ use testing::world::*;
 fn a_handle_is_erased() {
     const fn shared<T: Clone + Send + Sync + Unpin + 'static>() {}
     shared::<Handle>();
+    const fn moves<T: Send + Sync + Unpin + 'static>() {}
+    moves::<Outlet>();
     assert_eq!(size_of::<Handle>(), 2 * size_of::<usize>());
 }
 
@@ -272,4 +282,120 @@ fn the_transport_is_dropped_without_a_lock() {
 fn no_two_sockets_have_the_same_id() {
     let ids = [0; 3].map(|_| server(0).0.split().1.handle().id());
     assert!(ids[0] < ids[1] && ids[1] < ids[2]);
+}
+
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn an_outlet_writes_what_was_offered_and_goes_on_when_there_is_room() {
+    let (socket, pipe) = server(10);
+    let (_reader, writer) = socket.split();
+    let outlet = writer.into_outlet();
+    let flag = Arc::new(Flag::default());
+    outlet.register(&Waker::from(flag.clone()));
+    outlet.offer(vec![7; 20]).unwrap();
+    outlet.handle().queue("and this").unwrap();
+    assert_eq!(written(&pipe), b"", "it writes only when it is told to");
+    assert!(!flag.take());
+    assert!(outlet.write().is_pending());
+    let mut all = written(&pipe);
+    assert_eq!((all.len(), outlet.queued_bytes()), (10, 22));
+    // Without room it is not asked again, and nothing wakes.
+    assert!(outlet.write().is_pending());
+    let mut lane = pipe.output.lock().unwrap();
+    lane.room = 100;
+    let writer = lane.writer.take();
+    drop(lane);
+    assert!(!flag.take());
+    writer.unwrap().wake();
+    assert!(flag.take());
+    assert!(outlet.write().is_ready());
+    all.extend(written(&pipe));
+    assert_eq!(
+        all,
+        [frame(0x82, &[7; 20]), frame(0x81, b"and this")].concat()
+    );
+    assert_eq!((outlet.queued_bytes(), outlet.deadline()), (0, None));
+}
+
+#[test]
+fn an_outlet_ends_a_peer_that_takes_nothing_by_the_deadline() {
+    let (socket, _pipe) = server(0);
+    let (_reader, writer) = socket.split();
+    let outlet = writer.into_outlet();
+    assert_eq!(outlet.deadline(), None);
+    outlet.offer("never").unwrap();
+    assert!(outlet.write().is_pending());
+    // It asks for the time before it can tell when.
+    let at = |secs| {
+        Instant::EPOCH
+            .checked_add(Duration::from_secs(secs))
+            .unwrap()
+    };
+    assert!(outlet.deadline().unwrap() <= at(100));
+    outlet.handle_timeout(at(100));
+    let deadline = outlet.deadline().unwrap();
+    assert!(deadline > at(100));
+    outlet.handle_timeout(at(101));
+    assert_eq!(outlet.closed(), None);
+    outlet.handle_timeout(deadline);
+    let cause = outlet.closed().unwrap().cause;
+    assert_eq!(cause, Some(RecvError::TimedOut(Deadline::Write)));
+    assert!(outlet.write().is_ready(), "nothing will be written");
+    assert!(outlet.offer("late").is_err());
+}
+
+/// It does not receive, and learns of the end from the half that does.
+#[test]
+fn an_outlet_is_woken_by_the_end() {
+    let world = World::default();
+    let (socket, pipe) = server(usize::MAX);
+    let (mut reader, writer) = socket.split();
+    let outlet = writer.into_outlet();
+    let flag = Arc::new(Flag::default());
+    outlet.register(&Waker::from(flag.clone()));
+    pipe.input.lock().unwrap().ended = true;
+    world.block_on(async move { assert!(reader.recv().await.is_err()) });
+    assert!(flag.take());
+    assert!(outlet.closed().is_some());
+}
+
+#[test]
+fn an_outlet_is_a_half() {
+    let (socket, pipe) = server(usize::MAX);
+    let (reader, writer) = socket.split();
+    let outlet = writer.into_outlet();
+    drop(reader);
+    outlet.offer("still there").unwrap();
+    assert!(outlet.write().is_ready());
+    assert_eq!(Arc::strong_count(&pipe.output), 2);
+    drop(outlet);
+    assert_eq!(Arc::strong_count(&pipe.output), 1);
+}
+
+/// What a handle queues is marked by a wake, if nothing waited before.
+#[test]
+fn an_outlet_is_woken_by_a_handle() {
+    let (socket, _pipe) = server(usize::MAX);
+    let (_reader, writer) = socket.split();
+    let outlet = writer.into_outlet();
+    let flag = Arc::new(Flag::default());
+    outlet.register(&Waker::from(flag.clone()));
+    outlet.handle().queue("from elsewhere").unwrap();
+    assert!(flag.take());
+    assert!(outlet.write().is_ready());
 }

@@ -321,6 +321,28 @@ impl End {
 }
 
 impl End {
+    fn write_until(&self, bytes: &[u8], until: Option<Duration>) -> io::Result<usize> {
+        assert!(!bytes.is_empty());
+        let fault = self.call(|calls| calls.writes += 1)?;
+        let most = match fault {
+            Some(Fault::Zero) => return Ok(0),
+            Some(Fault::Late) => return Err(io::ErrorKind::WouldBlock.into()),
+            Some(_) => 1,
+            None => bytes.len(),
+        };
+        let written = self.world.block(until, |state| {
+            let lane = &mut state.lanes[self.writes];
+            if lane.ended || lane.deaf {
+                return Some(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            let room = lane.capacity - lane.bytes.len();
+            let len = most.min(room);
+            lane.bytes.extend(&bytes[..len]);
+            (len > 0).then_some(Ok(len))
+        });
+        written.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+    }
+
     fn read_until(&self, buf: &mut [u8], until: Option<Duration>) -> io::Result<usize> {
         let fault = self.call(|calls| calls.reads += 1)?;
         let most = match fault {
@@ -354,25 +376,11 @@ impl BlockingTransport for End {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        assert!(!bytes.is_empty());
-        let fault = self.call(|calls| calls.writes += 1)?;
-        let most = match fault {
-            Some(Fault::Zero) => return Ok(0),
-            Some(Fault::Late) => return Err(io::ErrorKind::WouldBlock.into()),
-            Some(_) => 1,
-            None => bytes.len(),
-        };
-        let written = self.world.block(self.until(&self.write_timeout), |state| {
-            let lane = &mut state.lanes[self.writes];
-            if lane.ended || lane.deaf {
-                return Some(Err(io::ErrorKind::BrokenPipe.into()));
-            }
-            let room = lane.capacity - lane.bytes.len();
-            let len = most.min(room);
-            lane.bytes.extend(&bytes[..len]);
-            (len > 0).then_some(Ok(len))
-        });
-        written.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+        self.write_until(bytes, self.until(&self.write_timeout))
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_until(bytes, Some(self.world.now()))
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
