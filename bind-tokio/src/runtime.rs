@@ -72,18 +72,7 @@ pub async fn connect(
     bind::connect(&Tokio, to).await
 }
 
-/// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
-/// is TLS, if the URL is `wss://…`, and the opening handshake.
-///
-/// All state is in the future: dropped, it drops the transport.
-///
-/// # Errors
-///
-/// As [`connect`].
-///
-/// # Panics
-///
-/// On a runtime without timers; see [Runtimes](crate#runtimes).
+#[doc = include_str!("../docs/connect_over.md")]
 pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     to: impl Into<Connect>,
