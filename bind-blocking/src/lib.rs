@@ -82,15 +82,14 @@ mod writing;
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
 pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts};
-#[doc(inline)]
-pub use bind::api::*;
 #[cfg(feature = "tls")]
 pub use bind::rustls;
+#[doc(inline)]
+pub use bind::{ReuniteError, api::*};
 pub use clock::{Clock, Time};
 pub use connect::{ClientStream, Resolving, Threads, connect, connect_over};
 pub use outlet::Outlet;
 pub use pipe::Io;
-pub use reunite::ReuniteError;
 pub use socket::WebSocket;
 pub use split::{ReadHalf, Streaming, WriteHalf};
 pub use transport::BlockingTransport;

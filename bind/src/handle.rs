@@ -4,7 +4,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use proto::{CloseFrame, Closed, Deadline, Instant, Outgoing, SendError};
+use proto::{CloseFrame, Closed, Instant, Outgoing, SendError};
 
 use crate::{
     error::Error, output::Output, shared::Shared, transport::Transport, wakers::Key,
@@ -145,7 +145,7 @@ impl<S: Transport> Queue for Shared<S> {
     }
 
     fn closed(&self) -> Option<Closed> {
-        self.lock().closed.as_deref().cloned()
+        self.closed()
     }
 
     fn queued_bytes(&self) -> usize {
@@ -164,11 +164,7 @@ impl<S: Transport> Queue for Shared<S> {
     }
 
     fn handle_timeout(&self, key: Key, now: Instant) {
-        self.with(Some(key), |output, cx| {
-            if output.tx.handle_timeout(now).is_err() {
-                output.time_out(cx, Deadline::Write);
-            }
-        });
+        self.handle_write_timeout(key, now);
     }
 
     fn register(&self, key: Key, waker: &Waker) {

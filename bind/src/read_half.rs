@@ -92,7 +92,7 @@ impl<S: Transport> ReadHalf<S> {
     /// How the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
-        self.shared.lock().closed.as_deref().cloned()
+        self.shared.closed()
     }
 
     /// From when the last Ping left to when its Pong was received; `None` before the first.

@@ -12,7 +12,10 @@ impl<S: Transport> ReadHalf<S> {
     ///
     /// [`ReuniteError`] gives both halves back, if they are of different sockets, or if the write half is still
     /// in use elsewhere: as a clone, or by a message of [`stream`](WriteHalf::stream) that is not finished.
-    pub fn reunite(self, write: WriteHalf<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
+    pub fn reunite(
+        self,
+        write: WriteHalf<S>,
+    ) -> Result<WebSocket<S>, ReuniteError<Self, WriteHalf<S>>> {
         // The two halves are the only owners, and what could make another one is an owner itself. A `Sink` in the
         // middle of a call is one.
         if !Arc::ptr_eq(&self.shared, &write.shared) || Arc::strong_count(&self.shared) != 2 {
@@ -33,23 +36,23 @@ impl<S: Transport> ReadHalf<S> {
 }
 
 /// The two halves are not one socket again.
-pub struct ReuniteError<S: Transport> {
+pub struct ReuniteError<R, W> {
     /// The half that receives.
-    pub read: ReadHalf<S>,
+    pub read: R,
     /// The half that sends.
-    pub write: WriteHalf<S>,
+    pub write: W,
 }
 
-impl<S: Transport> fmt::Debug for ReuniteError<S> {
+impl<R, W> fmt::Debug for ReuniteError<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReuniteError").finish_non_exhaustive()
     }
 }
 
-impl<S: Transport> fmt::Display for ReuniteError<S> {
+impl<R, W> fmt::Display for ReuniteError<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the halves are of different sockets, or the write half is in use elsewhere")
     }
 }
 
-impl<S: Transport> std::error::Error for ReuniteError<S> {}
+impl<R, W> std::error::Error for ReuniteError<R, W> {}

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use proto::{Deadline, Instant, Message, Utf8Bytes};
+use proto::{Closed, Deadline, Instant, Message, Utf8Bytes};
 
 use crate::{
     driver::{Access, Call, Input},
@@ -122,6 +122,10 @@ impl<S: Transport> Shared<S> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.lock().closed.as_deref().cloned()
+    }
+
     pub(crate) fn wakers(&self) -> &Wakers {
         &self.wakers
     }
@@ -188,6 +192,15 @@ impl<S: Transport> Shared<S> {
 }
 
 impl<S: Transport> Shared<S> {
+    /// Tells the sending direction the time, for the place `me` among the wakers.
+    pub(crate) fn handle_write_timeout(&self, me: Key, now: Instant) {
+        self.with(Some(me), |output, cx| {
+            if output.tx.handle_timeout(now).is_err() {
+                output.time_out(cx, Deadline::Write);
+            }
+        });
+    }
+
     /// While no read half exists: reads what has come, and discards it. Takes no more than other tasks can
     /// wait for; `false` if there may be more.
     pub(crate) fn discard(&self, me: Option<Key>, own: &Waker) -> bool {
@@ -388,11 +401,7 @@ impl<S: Transport> Waiter<S> {
                 return looked;
             }
             let now = self.shared.timer.now();
-            self.shared.with(Some(self.key), |output, joint| {
-                if output.tx.handle_timeout(now).is_err() {
-                    output.time_out(joint, Deadline::Write);
-                }
-            });
+            self.shared.handle_write_timeout(self.key, now);
         }
     }
 

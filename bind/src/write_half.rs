@@ -270,7 +270,7 @@ impl<S: Transport> WriteHalf<S> {
     /// [`WebSocket::closed`](crate::WebSocket::closed). It is known once a call of either half has met the
     /// end.
     pub fn closed(&self) -> Option<Closed> {
-        self.shared.lock().closed.as_deref().cloned()
+        self.shared.closed()
     }
 
     /// Where the connection is in its life.
