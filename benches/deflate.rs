@@ -8,7 +8,7 @@ use bowline_benches::{Report, is_whole, median};
 use bytes::Buf;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use proto::{
-    Config, Connection, EntropyError, Event, Message, Negotiated, Role,
+    Chunk, Config, Connection, EntropyError, Event, Message, Negotiated, Pull, Role,
     deflate::{Agreed, Deflate},
 };
 
@@ -181,11 +181,11 @@ fn write(conn: &mut Connection, message: &Message, mut write: impl FnMut(&[u8]))
 fn read(conn: &mut Connection, mut wire: &[u8]) -> Message {
     loop {
         wire = &wire[conn.receive(wire)..];
-        if let Some(event) = conn.poll_event().expect("it is valid") {
-            let Event::Data(message) = event else {
+        if let Some(event) = conn.poll_data(Pull::Messages).expect("it is valid") {
+            let Event::Data(Chunk { data, .. }) = event else {
                 panic!("{event:?}");
             };
-            return message;
+            return data;
         }
     }
 }
@@ -225,7 +225,7 @@ fn held(options: Option<Deflate>) -> i64 {
         });
         read(&mut server, &wire);
         // As a driver does before it waits.
-        assert_eq!(server.poll_event(), Ok(None));
+        assert_eq!(server.poll_data(Pull::Messages), Ok(None));
         server
     };
     // The pool is filled.

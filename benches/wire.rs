@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use proto::{
-    Config, Connection, EntropyError, Event, Kind, Message, Negotiated, Outgoing, Receiver,
-    RecvBuf, Role, Sender, Transmit,
+    Chunk, Config, Connection, EntropyError, Event, Kind, Message, Negotiated, Outgoing, Pull,
+    Receiver, RecvBuf, Role, Sender, Transmit,
     frame::{Header, OpCode},
     mask,
 };
@@ -88,11 +88,11 @@ impl End {
         let read = memory.read(room.len()).unwrap_or_default();
         room[..read.len()].copy_from_slice(read);
         self.rx.handle_input(read.len());
-        while let Some(event) = self.rx.poll_event().expect("it is valid") {
-            let Event::Data(message) = event else {
+        while let Some(event) = self.rx.poll_data(Pull::Messages).expect("it is valid") {
+            let Event::Data(Chunk { data, .. }) = event else {
                 panic!("{event:?}");
             };
-            each(self, message);
+            each(self, data);
         }
         self.input = self.rx.take_back().or_else(|| self.input.take());
     }

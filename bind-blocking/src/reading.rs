@@ -40,7 +40,7 @@ thread_local! {
 pub(crate) fn release_thread_memory() {
     BUFFER.take();
     SIZE.set(FIRST);
-    bind::release_thread_memory();
+    bind::internal::release_thread_memory();
 }
 
 /// What is on its way from a transport. One thread at a time has the right to read.

@@ -1,7 +1,7 @@
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use bind::{
-    Error, Transport, TrySendError,
+    Error, Transport, TrySendError, internal,
     proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State},
 };
 
@@ -41,7 +41,7 @@ impl<S: Transport> WebSocket<S> {
     /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
     /// [`Error::Protocol`] comes after the peer was told.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        if let Some(message) = self.inner.next_small() {
+        if let Some(message) = internal::recv_small(&mut self.inner) {
             return Ok(Some(message));
         }
         self.runner.run(self.inner.recv())
@@ -116,7 +116,7 @@ impl<S: Transport> WebSocket<S> {
     /// As [`send`](Self::send).
     pub fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
         let message = message.into();
-        if self.inner.send_small(&message) {
+        if internal::feed_small(&mut self.inner, &message) {
             return Ok(());
         }
         self.runner.run(self.inner.feed(message))

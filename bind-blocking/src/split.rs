@@ -1,7 +1,7 @@
 use std::{fmt, future::poll_fn, ops::Deref, pin::pin, task::Poll, time::Duration};
 
 use bind::{
-    Error, Handle, Transport, TrySendError,
+    Error, Handle, Transport, TrySendError, internal,
     proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State},
 };
 
@@ -290,7 +290,7 @@ impl<S: Transport> WriteHalf<S> {
     /// Writes what there is, until another thread does: one that is blocked in `recv` cannot.
     pub(crate) fn write_rest(&self) {
         loop {
-            let mut flush = pin!(self.inner.flush_all());
+            let mut flush = pin!(internal::flush_all(&self.inner));
             self.runner.write_rest(poll_fn(|cx| {
                 // The call that queued it reports what became of it.
                 let done = flush.as_mut().poll(cx).is_ready() || !self.runner.is_left();

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use proto::{Chunk, Event, Message, Receiver};
+use proto::{Chunk, Event, Message, Pull, Receiver, internal};
 
 use crate::{
     error::Error,
@@ -99,12 +99,6 @@ pub(crate) struct Input<T> {
     yields: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Pull {
-    Messages,
-    Chunks,
-}
-
 /// What one pass of the loop came to.
 pub(crate) enum Pass {
     Event(Event<Chunk>),
@@ -116,15 +110,17 @@ impl<T> Input<T> {
     pub(crate) fn rx(&self) -> &Receiver {
         &self.rx
     }
+}
 
-    /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would
-    /// give, sooner.
+impl<T> Input<T> {
+    /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would return,
+    /// sooner. Returns `None` if `poll_data` is needed.
     #[inline]
-    pub(crate) fn next_small(&mut self) -> Option<Message> {
+    pub(crate) fn recv_small(&mut self) -> Option<Message> {
         if self.parked.is_some() || self.events >= MAX_EVENTS {
             return None;
         }
-        let message = self.rx.poll_small()?;
+        let message = internal::recv_small(&mut self.rx)?;
         self.pull = Pull::Messages;
         self.events += 1;
         Some(message)
@@ -159,22 +155,22 @@ impl<T: Timer> Input<T> {
         self.yields
     }
 
-    /// The next whole message, where [`next_small`](Self::next_small) has given none. Most are small, come whole
-    /// in one read and need no answer: for those there is a short way.
+    /// The next whole message. Most are small and come whole in one read, so that is tried first.
     #[inline]
     pub(crate) fn poll_message<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        let reads = self.parked.is_none() && !self.is_tired() && self.rx.is_resting();
-        if reads && self.poll_read(output, cx, true).is_ready() {
-            if let Some(message) = self.next_small() {
-                self.keep_or_give_back();
-                return Poll::Ready(Ok(Some(message)));
-            }
-        } else if reads {
+        if self.parked.is_none() && !self.is_tired() && self.rx.wants_input() {
             self.has_read = true;
+            if self.poll_read(output, cx, true).is_ready() {
+                self.has_read = false;
+                if let Some(message) = self.recv_small() {
+                    self.keep_or_give_back();
+                    return Poll::Ready(Ok(Some(message)));
+                }
+            }
         }
         let polled = ready!(self.poll_data(Pull::Messages, output, cx));
         Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
@@ -193,18 +189,10 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event<Chunk>>, Error>> {
         self.pull = pull;
-        while let Some(event) = self.unpark() {
-            let event = match event {
-                Event::Data(chunk) if pull == Pull::Messages => self.whole(chunk).map(Event::Data),
-                Event::Data(chunk) => {
-                    self.inside = !chunk.fin;
-                    Some(Event::Data(chunk))
-                }
-                event => Some(event),
-            };
-            if event.is_some() {
-                return Poll::Ready(Ok(event));
-            }
+        if self.parked.is_some()
+            && let Some(event) = self.unpark_for(pull)
+        {
+            return Poll::Ready(Ok(Some(event)));
         }
         if pull == Pull::Messages {
             self.inside = false;
@@ -268,70 +256,69 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
         self.yields = false;
-        let polled = self.poll(call, output, cx);
-        if polled.is_pending() {
-            self.give_back();
-            (self.events, self.bytes) = (0, 0);
-        } else {
-            self.keep_or_give_back();
-        }
-        polled
-    }
-
-    fn poll<S: Transport>(
-        &mut self,
-        call: Call,
-        output: &mut impl Access<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Pass> {
         let mut rested = call == Call::Receives;
-        let mut has_read = mem::take(&mut self.has_read);
         let holds = self.is_full(call);
         loop {
             // What was read is taken before others have their turn, while it is near and the loan is here.
-            if !has_read
-                && !holds
+            if !holds
                 && self.events < MAX_EVENTS
                 && let Some(event) = self.next_event(output, cx)
             {
                 self.events += 1;
+                self.keep_or_give_back();
                 return Poll::Ready(Pass::Event(event));
             }
-            let tired = self.is_tired();
-            let reads = !holds && !tired;
+            let reads = !holds && !self.is_tired();
             // What is there already is answered together.
-            if !mem::take(&mut has_read)
+            if !mem::take(&mut self.has_read)
                 && reads
                 && !self.rx.is_closing()
                 && self.poll_read(output, cx, true).is_ready()
             {
                 continue;
             }
-            // Write before waiting, for the peer may be waiting for us.
-            let rx = &mut self.rx;
-            let (done, open, write) = output.with(cx, |output, cx| {
-                if mem::take(&mut rested) {
-                    output.rested();
-                }
-                let _ = output.poll(cx);
-                meet(rx, output);
-                output.shut_down_behind_close(cx);
-                let open = !rx.is_closing() && output.is_open();
-                (rx.is_done(), open, output.tx.poll_timeout())
-            });
-            if done {
-                return self.finish(output, cx);
+            if let Some(polled) = self.turn(mem::take(&mut rested), holds, output, cx) {
+                return polled;
             }
-            let moved = reads && !open && self.poll_read(output, cx, false).is_ready();
-            if self.poll_time(output, cx, write) || moved {
-                continue;
-            }
-            if tired && !holds {
-                self.yields = true;
-                output.own(cx).wake_by_ref();
-            }
-            return Poll::Pending;
         }
+    }
+
+    /// Writes before the call waits, for the peer may be waiting for us; keeps time; ends. Returns `None` if
+    /// something happened, so that the loop has to look again.
+    fn turn<S: Transport>(
+        &mut self,
+        rested: bool,
+        holds: bool,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Pass>> {
+        let tired = self.is_tired();
+        let rx = &mut self.rx;
+        let (done, open, write) = output.with(cx, |output, cx| {
+            if rested {
+                output.rested();
+            }
+            let _ = output.poll(cx);
+            meet(rx, output);
+            output.shut_down_behind_close(cx);
+            let open = !rx.is_closing() && output.is_open();
+            (rx.is_done(), open, output.tx.poll_timeout())
+        });
+        if done {
+            self.keep_or_give_back();
+            return Some(self.finish(output, cx));
+        }
+        let moved = !holds && !tired && !open && self.poll_read(output, cx, false).is_ready();
+        if self.poll_time(output, cx, write) || moved {
+            return None;
+        }
+        if tired && !holds {
+            self.yields = true;
+            output.own(cx).wake_by_ref();
+        }
+        self.give_back();
+        (self.events, self.bytes) = (0, 0);
+        Some(Poll::Pending)
     }
 
     /// The connection was ended at once, on purpose, by the sending direction.

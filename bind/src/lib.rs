@@ -12,6 +12,8 @@ mod error;
 mod futures;
 mod handle;
 mod handshake;
+#[doc(hidden)]
+pub mod internal;
 mod lanes;
 mod outlet;
 mod output;
@@ -47,15 +49,6 @@ pub use tls::MaybeTls;
 pub use tls::accept_tls;
 pub use transport::{Timer, Transport};
 pub use write_half::WriteHalf;
-
-/// Gives back the memory that this thread keeps for the sockets it runs. A binding whose threads wait calls
-/// this before one of them waits for long.
-#[doc(hidden)]
-pub fn release_thread_memory() {
-    driver::release_loan();
-    output::release_loan();
-    proto::release_thread_memory();
-}
 
 /// What every binding exports beside its own.
 pub mod api {

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use proto::{Closed, Deadline, Lost, Outgoing, Receiver, RecvError, SendError, Sender};
+use proto::{Closed, Deadline, Lost, Outgoing, Receiver, RecvError, SendError, Sender, internal};
 
 use crate::{
     error::{Error, TrySendError, lost},
@@ -170,14 +170,14 @@ impl<S> Output<S> {
         Poll::Pending
     }
 
-    /// Sends a message the short way (see [`Sender::send_small`]), unless it is time for other tasks.
+    /// Sends a small message at once, unless something waits or it is time for other tasks. Returns `false` then.
     #[inline]
     pub(crate) fn send_small(&mut self, message: &Outgoing) -> bool {
         if self.asked + 1 >= MAX_EVENTS {
             return false;
         }
         self.borrow_loan();
-        let sent = self.tx.send_small(message);
+        let sent = internal::send_small(&mut self.tx, message);
         self.asked += u8::from(sent);
         sent
     }
@@ -358,15 +358,21 @@ impl<S: Transport> Output<S> {
 
     /// Whether there is room to queue; writes if there is none at first. A Close makes room for an
     /// error.
+    #[inline]
     fn make_room(&mut self, cx: &mut Context<'_>) -> bool {
-        let has_room = |tx: &Sender| !tx.is_full() || tx.is_closing();
-        if !has_room(&self.tx) {
+        !self.tx.is_full() || self.write_for_room(cx)
+    }
+
+    #[cold]
+    fn write_for_room(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.tx.is_closing() {
             let _ = self.poll(cx);
         }
-        has_room(&self.tx)
+        !self.tx.is_full() || self.tx.is_closing()
     }
 
     /// Queues what `queue` queues, once there is room for it.
+    #[inline]
     pub(crate) fn poll_queue(
         &mut self,
         cx: &mut Context<'_>,

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use proto::{Chunk, Closed, Event, Message};
+use proto::{Chunk, Closed, Event, Message, Pull};
 
 use crate::{
-    driver::{Input, Pull},
+    driver::Input,
     error::Error,
     shared::{Reader, Shared},
     transport::Transport,
@@ -104,7 +104,7 @@ impl<S: Transport> ReadHalf<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.shared.next_small() {
+        if let Some(message) = self.shared.recv_small() {
             return Poll::Ready(Ok(Some(message)));
         }
         self.poll(cx, |input, output, cx| input.poll_message(output, cx))

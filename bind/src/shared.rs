@@ -134,10 +134,10 @@ impl<S: Transport> Shared<S> {
         self.seat().latency
     }
 
-    /// The next of many small messages that came in one read; see [`Input::next_small`].
+    /// The next of many small messages that came in one read; see [`Input::recv_small`].
     #[inline]
-    pub(crate) fn next_small(&self) -> Option<Message> {
-        self.seat().input.as_mut()?.next_small()
+    pub(crate) fn recv_small(&self) -> Option<Message> {
+        self.seat().input.as_mut()?.recv_small()
     }
 
     /// Uses the receiving direction; `None` if another call does. The waker of the caller has to be at its

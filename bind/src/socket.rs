@@ -9,12 +9,12 @@ use std::{
 };
 
 use proto::{
-    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Kind, Message, Outgoing,
+    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Kind, Message, Outgoing, Pull,
     SendError, Sender, State, Utf8Bytes,
 };
 
 use crate::{
-    driver::{Access, Call, Input, Pull, Unsplit},
+    driver::{Access, Call, Input, Unsplit},
     error::{Error, TrySendError},
     lanes::Lanes,
     output::Output,
@@ -197,27 +197,13 @@ impl<S: Transport> WebSocket<S> {
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
         poll_fn(move |cx| {
-            if message.as_ref().is_some_and(|it| self.send_small(it)) {
+            // The tasks of the lanes wait for what this changes.
+            if message.as_ref().is_some_and(|it| self.feed_small(it)) {
                 message = None;
                 return Poll::Ready(Ok(()));
             }
             self.poll_queue(Key::METHOD, cx, &mut message, Sender::send)
         })
-    }
-
-    /// What [`recv`](Self::recv) would give at once, without a context: one of many small messages that
-    /// came in one read. `None` says nothing.
-    #[inline]
-    pub fn next_small(&mut self) -> Option<Message> {
-        self.input.next_small()
-    }
-
-    /// What [`feed`](Self::feed) would do at once, without a context, for a small message. `false` says
-    /// nothing.
-    #[inline]
-    pub fn send_small(&mut self, message: &Outgoing) -> bool {
-        // The tasks of the lanes wait for what this changes.
-        self.lanes.is_none() && self.output.send_small(message)
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
@@ -328,12 +314,26 @@ impl<S: Transport> WebSocket<S> {
         (ReadHalf::new(shared.clone()), WriteHalf::new(shared))
     }
 
+    /// The next message, if it is one of many small ones that came in one read: what [`recv`](Self::recv) would
+    /// return, without a context.
+    #[inline]
+    pub(crate) fn recv_small(&mut self) -> Option<Message> {
+        self.input.recv_small()
+    }
+
+    /// Queues a small message as [`feed`](Self::feed) would, without a context. Returns `false` if `feed` is needed.
+    #[inline]
+    pub(crate) fn feed_small(&mut self, message: &Outgoing) -> bool {
+        // The tasks of the lanes wait for what this changes.
+        self.lanes.is_none() && self.output.send_small(message)
+    }
+
     pub(crate) fn poll_recv(
         &mut self,
         lane: Key,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.input.next_small() {
+        if let Some(message) = self.recv_small() {
             return Poll::Ready(Ok(Some(message)));
         }
         // The same without lanes, compiled by itself: this is where most time goes.
@@ -356,15 +356,15 @@ impl<S: Transport> WebSocket<S> {
                 input.give_back();
                 return Poll::Pending;
             }
+            let mut waits = false;
             loop {
-                if let Poll::Ready(value) = output.with(cx, &mut done) {
-                    return Poll::Ready(value);
+                let polled = output.with(cx, &mut done);
+                if polled.is_ready() || waits {
+                    return polled;
                 }
-                if input.poll_output(Call::Sends, output, cx).is_pending() {
-                    // What was waited for may have happened meanwhile, and nothing else would wake this
-                    // task for it.
-                    return output.with(cx, done);
-                }
+                // What was waited for may happen meanwhile, and nothing else would wake this task for it, so it is
+                // looked for once more.
+                waits = input.poll_output(Call::Sends, output, cx).is_pending();
             }
         })
     }

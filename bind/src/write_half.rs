@@ -155,13 +155,8 @@ impl<S: Transport> WriteHalf<S> {
         poll_fn(|cx| waiter.poll(cx, Call::Sends, |output, cx| output.poll_left(cx, count))).await
     }
 
-    /// Writes and flushes all that there is, what the reader owes the peer as well: for a binding whose
-    /// reader may be blocked. Cancel-safe.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`] if the peer takes no output.
-    pub async fn flush_all(&self) -> Result<(), Error> {
+    /// Writes and flushes all that there is, what the reader owes the peer as well.
+    pub(crate) async fn flush_all(&self) -> Result<(), Error> {
         let mut waiter = Waiter::new(&self.shared);
         poll_fn(|cx| waiter.poll(cx, Call::Sends, Output::poll_all)).await
     }

@@ -6,7 +6,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::{env, error::Error, sync::Arc, thread, time};
 
-use bowline_proto::{Closed, Config, EntropyError, Event, Instant, Lost, State, handshake::Server};
+use bowline_proto::{
+    Closed, Config, EntropyError, Event, Instant, Lost, Pull, State, handshake::Server,
+};
 use bytes::Buf;
 
 /// Writes what there is, or else reads until the next deadline and tells the time. A macro, for the
@@ -55,8 +57,8 @@ fn serve(mut socket: TcpStream, config: &Arc<Config>) -> Result<Option<Closed>, 
     while connection.state() != State::Closed {
         // Pings and the Close are answered without help. Nothing is read before all events are polled
         // and all output is written: a peer that does not read fills no memory.
-        if let Ok(Some(Event::Data(message))) = connection.poll_event() {
-            connection.send(message)?;
+        if let Ok(Some(Event::Data(chunk))) = connection.poll_data(Pull::Messages) {
+            connection.send(chunk.data)?;
         }
         turn!(connection, socket, now);
     }

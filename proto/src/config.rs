@@ -26,7 +26,7 @@ pub struct Config {
     /// that pulls decides, [`max_message_size`](Self::max_message_size) or
     /// [`max_stream_size`](Self::max_stream_size)). Beyond it the connection fails with 1009.
     pub max_frame_size: Option<u64>,
-    /// Largest message to accept piece by piece ([`poll_chunk`](crate::Connection::poll_chunk)), or
+    /// Largest message to accept piece by piece ([`Pull::Chunks`](crate::Pull::Chunks)), or
     /// to skip (unlimited). Beyond it the connection fails with 1009.
     pub max_stream_size: u64,
     /// Most frames in a message, empty ones counted (16,384). Beyond it the connection fails with

@@ -6,7 +6,7 @@ use crate::{
     config::{Config, Role},
     deflate,
     error::{Lost, RecvError, SendError},
-    event::Event,
+    event::{Event, Pull},
     message::{Chunk, ControlPayload},
     negotiated::Negotiated,
     recv::Receiver,
@@ -135,16 +135,9 @@ impl Connection {
         self.rx.meet(&mut self.tx);
     }
 
-    /// The next whole message or control frame; see [`Receiver::poll_event`].
-    pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
-        let event = self.rx.poll_event();
-        self.rx.meet(&mut self.tx);
-        event
-    }
-
-    /// The next piece of a message, or control frame; see [`Receiver::poll_chunk`].
-    pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
-        let event = self.rx.poll_chunk();
+    /// The next message or chunk, as `pull` says, or control frame; see [`Receiver::poll_data`].
+    pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+        let event = self.rx.poll_data(pull);
         self.rx.meet(&mut self.tx);
         event
     }
@@ -153,11 +146,6 @@ impl Connection {
     /// [`Receiver::is_skipping`].
     pub fn is_skipping(&self) -> bool {
         self.rx.is_skipping()
-    }
-
-    /// Whether nothing is under way in the receiving direction; see [`Receiver::is_resting`].
-    pub fn is_resting(&self) -> bool {
-        self.rx.is_resting()
     }
 
     /// What to write to the transport; see [`Sender::transmit`]. Call

@@ -3,6 +3,15 @@ use crate::{
     message::{ControlPayload, Message},
 };
 
+/// How the application takes the peer's data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pull {
+    /// In whole messages, which are assembled.
+    Messages,
+    /// In chunks, as they arrive.
+    Chunks,
+}
+
 /// Something the peer did.
 ///
 /// Answers are sent without your help: nothing needs to be done about a Ping or a Close.

@@ -13,7 +13,7 @@
 //! ```
 //! use std::io::{ErrorKind, Read, Write};
 //!
-//! use bowline_proto::{Connection, Event, Instant, Lost, RecvError};
+//! use bowline_proto::{Chunk, Connection, Event, Instant, Lost, Pull, RecvError};
 //! use bytes::Buf;
 //!
 //! /// The next event. `None` means: wait until `io` can be read, until it can be written if
@@ -22,9 +22,9 @@
 //!     connection: &mut Connection,
 //!     io: &mut (impl Read + Write),
 //!     now: Instant,
-//! ) -> Result<Option<Event>, RecvError> {
+//! ) -> Result<Option<Event<Chunk>>, RecvError> {
 //!     loop {
-//!         let event = connection.poll_event();
+//!         let event = connection.poll_data(Pull::Messages);
 //!         // The answer to a Ping, and a Close that tells of an error, leave before anything else.
 //!         write(connection, io);
 //!         if let Some(event) = event? {
@@ -130,7 +130,7 @@
 //!   their place behind what was received. Never stop polling because the transport failed.
 //! - **Read once more before you tell the time**, or a Pong that waits in the socket comes too
 //!   late.
-//! - After an error of `poll_event` go on with the turns until the state is
+//! - After an error of `poll_data` go on with the turns until the state is
 //!   [`Closed`](crate::State::Closed): the Close that tells the peer what was wrong has to leave.
 //! - Write before you wait, always. The peer may be waiting for you.
 //! - If you ask for chunks and then for whole messages, the rest of a compressed message is skipped in
@@ -271,7 +271,7 @@
 //! use std::{sync::Arc, time::Duration};
 //!
 //! use bowline_proto::{
-//!     CloseCode, Config, Connection, Deadline, Event, Instant, Negotiated, RecvError, Role,
+//!     Chunk, CloseCode, Config, Connection, Deadline, Event, Instant, Negotiated, Pull, RecvError, Role,
 //! };
 //! use bytes::Buf;
 //!
@@ -291,7 +291,8 @@
 //!
 //! client.send("hello").unwrap();
 //! pass(&mut client, &mut server);
-//! assert_eq!(server.poll_event(), Ok(Some(Event::Data("hello".into()))));
+//! let hello = Chunk { data: "hello".into(), fin: true };
+//! assert_eq!(server.poll_data(Pull::Messages), Ok(Some(Event::Data(hello))));
 //!
 //! // The server says goodbye, and the client never answers.
 //! server.close(Some(CloseCode::GOING_AWAY.into()));
@@ -300,7 +301,8 @@
 //! let later = start.checked_add(Duration::from_secs(5)).unwrap();
 //! assert_eq!(server.poll_timeout(), Some(later));
 //! server.handle_timeout(later);
-//! assert_eq!(server.poll_event(), Err(RecvError::TimedOut(Deadline::Close)));
+//! let error = RecvError::TimedOut(Deadline::Close);
+//! assert_eq!(server.poll_data(Pull::Messages), Err(error));
 //! ```
 //!
 //! [`Server`]: crate::handshake::Server

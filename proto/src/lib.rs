@@ -9,7 +9,7 @@
 //! A [`Connection`] is one end of a WebSocket. Whoever drives it repeats four steps, in this order:
 //!
 //! ```
-//! use bowline_proto::{Closed, Connection, Event, Instant, State};
+//! use bowline_proto::{Closed, Connection, Event, Instant, Pull, State};
 //! use bytes::Buf;
 //!
 //! /// What a driver brings along.
@@ -27,10 +27,10 @@
 //! fn echo(mut connection: Connection, transport: &mut impl Transport) -> Option<Closed> {
 //!     while connection.state() != State::Closed {
 //!         // 1. Take what has come. Pings and the Close are answered without your help.
-//!         while let Ok(Some(event)) = connection.poll_event() {
-//!             if let Event::Data(message) = event {
+//!         while let Ok(Some(event)) = connection.poll_data(Pull::Messages) {
+//!             if let Event::Data(chunk) = event {
 //!                 // Fails only if the connection has ended.
-//!                 let _ = connection.send(message);
+//!                 let _ = connection.send(chunk.data);
 //!             }
 //!         }
 //!         // 2. Write what has to go.
@@ -106,7 +106,7 @@
 //! |---|---|---|
 //! | `handle_*` | input from the transport and the clock | [`handle_input`], [`handle_eof`], [`handle_sent`], [`handle_timeout`] |
 //! | a verb | a command from the application | [`send`], [`ping`], [`close`], [`abort`] |
-//! | `poll_*`, [`transmit`] | output, to both | [`poll_event`], [`poll_chunk`], [`poll_timeout`] |
+//! | `poll_*`, [`transmit`] | output, to both | [`poll_data`], [`poll_timeout`] |
 //! | the rest | getters | [`state`], [`is_full`], [`wants_shutdown`], [`closed`] |
 //!
 //! # Time is an argument
@@ -142,8 +142,7 @@
 //! [`close`]: Connection::close
 //! [`abort`]: Connection::abort
 //! [`transmit`]: Connection::transmit
-//! [`poll_event`]: Connection::poll_event
-//! [`poll_chunk`]: Connection::poll_chunk
+//! [`poll_data`]: Connection::poll_data
 //! [`poll_timeout`]: Connection::poll_timeout
 //! [`state`]: Connection::state
 //! [`is_full`]: Connection::is_full
@@ -210,7 +209,7 @@ pub use connection::{Connection, State};
 pub use error::{
     ControlTooLong, Deadline, EntropyError, Lost, ProtocolError, RecvError, SendError,
 };
-pub use event::Event;
+pub use event::{Event, Pull};
 pub use message::{Chunk, ControlPayload, Kind, Message};
 pub use negotiated::Negotiated;
 pub use recv::{Receiver, input::RecvBuf};
@@ -223,10 +222,5 @@ pub use text::utf8::{InvalidUtf8, Utf8Bytes};
 pub use time::Instant;
 pub use wire::{frame, mask};
 
-/// Gives back the memory that this thread keeps for messages to come. A binding whose threads wait calls
-/// this before one of them waits for long.
-#[cfg(feature = "std")]
 #[doc(hidden)]
-pub fn release_thread_memory() {
-    memory::spare::release();
-}
+pub mod internal;

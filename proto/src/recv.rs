@@ -3,19 +3,18 @@
 use alloc::{boxed::Box, sync::Arc};
 use core::{fmt, time::Duration};
 
-use bytes::Bytes;
-
 use crate::{
     close::code::CloseCode,
     config::{Config, Role},
     deflate::Inflater,
     error::{Deadline, RecvError},
-    event::Event,
+    event::{Event, Pull},
     message::{Chunk, Message},
     send::{Sender, control::Control},
     time::Instant,
 };
 
+mod batch;
 mod ending;
 mod inflate;
 pub(crate) mod input;
@@ -23,9 +22,10 @@ mod parse;
 mod partial;
 mod timers;
 
+use batch::Batch;
 use ending::{Ending, Phase};
 use input::{Input, RecvBuf};
-use partial::{Partial, Pull};
+use partial::Partial;
 use timers::Timers;
 
 /// The receiving half of a [`Connection`](crate::Connection).
@@ -36,10 +36,7 @@ pub struct Receiver {
     role: Role,
     phase: Phase,
     input: Input,
-    /// Whole small messages with their headers, unmasked, that `input` held one behind the other.
-    block: Bytes,
-    /// The largest that a small message may be.
-    max_small: u16,
+    batch: Batch,
     /// All of `input` was polled.
     drained: bool,
     /// A message that is not all there.
@@ -58,8 +55,7 @@ impl Receiver {
             role,
             phase: Phase::Open,
             input: Input::default(),
-            block: Bytes::new(),
-            max_small: Self::max_small(config),
+            batch: Batch::new(role, config),
             drained: true,
             partial: None,
             inflater,
@@ -74,13 +70,19 @@ impl Receiver {
     /// A large message is read straight into its own memory.
     #[inline]
     pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
-        if !self.drained || self.is_drained() {
+        if !self.wants_input() {
             return None;
         }
         match &mut self.partial {
             Some(partial) if partial.is_direct() => Some(partial.room()),
             _ => Some(self.input.room()),
         }
+    }
+
+    /// Whether [`recv_buf`](Self::recv_buf) would return room.
+    #[inline]
+    pub fn wants_input(&self) -> bool {
+        self.drained && !self.is_drained()
     }
 
     /// Takes the `len` bytes just read into [`recv_buf`](Self::recv_buf).
@@ -159,60 +161,32 @@ impl Receiver {
         Ok(())
     }
 
-    /// The next whole message or control frame; `None` when more input is needed, and after the end.
+    /// The next message or chunk, as `pull` says, or control frame; `None` when more input is needed, and after
+    /// the end.
     ///
-    /// A message that [`poll_chunk`](Self::poll_chunk) began is skipped. Work is bounded by what was
-    /// received since the last call; inflated, that is up to 1,032 times as much, but no more than
-    /// [`max_message_size`](Config::max_message_size) of a message that is assembled, and 16 KiB of one
-    /// that is skipped: then `None` may mean to ask again (see [`is_skipping`](Self::is_skipping)).
+    /// A message that was begun in chunks is skipped when whole messages are asked for. When chunks are asked for,
+    /// the first chunk of a message that was being assembled is all that was gathered.
+    ///
+    /// Work is bounded by what was received since the last call. Inflated, that is up to 1,032 times as much, but
+    /// no more than [`max_message_size`](Config::max_message_size) of a message that is assembled, and 16 KiB of
+    /// one that is given out in chunks or skipped: then `None` may mean to ask again (see
+    /// [`is_skipping`](Self::is_skipping)).
     #[inline]
-    pub fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
-        if let Some(message) = self.poll_small() {
-            return Ok(Some(Event::Data(message)));
-        }
+    pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
         if self.drained && self.partial.is_none() {
             return Ok(None);
         }
-        if self.is_between_messages() && self.input.is_empty() && self.block.is_empty() {
+        if let Some(data) = self.poll_batch() {
+            return Ok(Some(Event::Data(Chunk { data, fin: true })));
+        }
+        if self.is_between_messages() && self.input.is_empty() && self.batch.is_empty() {
             self.rest();
             return Ok(None);
         }
-        let event = self.poll(Pull::Whole)?;
-        Ok(event.map(|event| event.map(|chunk| chunk.data)))
+        self.poll(pull)
     }
 
-    /// The next message, if that is a small one that came whole and needs no answer: a short way for
-    /// many that come in one read. `None` says nothing; ask [`poll_event`](Self::poll_event).
-    #[inline]
-    pub fn poll_small(&mut self) -> Option<Message> {
-        if self.drained {
-            None
-        } else if self.block.is_empty() {
-            self.batch()
-        } else {
-            self.take_small()
-        }
-    }
-
-    /// Whether nothing is under way: all that was received is polled, and what comes next may be a small
-    /// message.
-    #[inline]
-    pub fn is_resting(&self) -> bool {
-        self.drained && self.is_between_messages()
-    }
-
-    /// Like [`poll_event`](Self::poll_event), but data comes as it arrives.
-    ///
-    /// Of a message that `poll_event` began, first comes all that was gathered. A compressed one is
-    /// inflated by at most 16 KiB a call, whether it is given out or skipped.
-    pub fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
-        if let Some(data) = self.take_small() {
-            return Ok(Some(Event::Data(Chunk { data, fin: true })));
-        }
-        self.poll(Pull::Chunks)
-    }
-
-    /// Takes back chunks of the message that is under way: all that [`poll_chunk`](Self::poll_chunk) gave of
+    /// Takes back chunks of the message that is under way: all that [`poll_data`](Self::poll_data) gave of
     /// it, in order, and none of which the application has seen. So the message still belongs to the method
     /// that the application calls next.
     pub fn put_back(&mut self, chunk: Chunk) {
@@ -316,6 +290,46 @@ impl Receiver {
         }
         self.rest();
         Ok(None)
+    }
+
+    /// The next message, if it is a small one that came whole; see [`Batch`].
+    #[inline(always)]
+    pub(crate) fn poll_batch(&mut self) -> Option<Message> {
+        if self.drained {
+            None
+        } else if self.batch.is_empty() {
+            self.fill_batch()
+        } else {
+            self.take_from_batch()
+        }
+    }
+
+    fn fill_batch(&mut self) -> Option<Message> {
+        if !self.is_between_messages() {
+            return None;
+        }
+        let message = self.batch.fill(&mut self.input)?;
+        self.timers.handle_data();
+        if self.batch.is_empty() {
+            self.handle_batch_end();
+        }
+        Some(message)
+    }
+
+    fn take_from_batch(&mut self) -> Option<Message> {
+        let message = self.batch.next()?;
+        if self.batch.is_empty() {
+            self.handle_batch_end();
+        }
+        Some(message)
+    }
+
+    /// Its last message was taken, and may be the last of all that was received.
+    #[inline]
+    fn handle_batch_end(&mut self) {
+        if self.input.is_empty() && self.ending.is_none() {
+            self.rest();
+        }
     }
 
     /// No message is under way, and nothing has begun to end: the next frame may begin a whole small message.

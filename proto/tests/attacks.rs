@@ -15,6 +15,7 @@ use testing::ends::{
     deflate::{self, Deflater, USUAL, compressed},
     other,
 };
+use testing::polls::Polls;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

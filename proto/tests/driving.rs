@@ -2,11 +2,13 @@
 
 use bowline_proto::{
     Connection, Event, Kind, Lost, Message, Negotiated, Receiver, RecvBuf, RecvError, Role, Sender,
+    internal::{recv_small, send_small},
 };
 use bytes::{Buf, Bytes};
 use testing::ends::{
     BINARY, BOTH, Frame, PING, TEXT, binary, chunk, config, connection, other, payload, wire,
 };
+use testing::polls::Polls;
 
 fn halves(role: Role) -> (Receiver, Sender) {
     connection(role, &config(|_| {})).split()
@@ -40,7 +42,7 @@ fn write(tx: &mut Sender, most: usize, flushed: bool) -> usize {
 fn the_short_way_takes_small_messages_and_leaves_all_else() {
     for role in BOTH {
         let (mut rx, _tx) = halves(role);
-        assert_eq!(rx.poll_small(), None);
+        assert_eq!(recv_small(&mut rx), None);
         let large = vec![7; 5000];
         let frames = [
             Frame::text("one"),
@@ -52,48 +54,48 @@ fn the_short_way_takes_small_messages_and_leaves_all_else() {
             Frame::new(TEXT, "begun"),
         ];
         receive(&mut rx, role, &frames);
-        assert_eq!(rx.poll_small(), Some("one".into()));
-        assert_eq!(rx.poll_small(), Some(Message::Binary("two".into())));
-        assert_eq!(rx.poll_small(), Some(vec![3; 3000].into()));
-        assert_eq!(rx.poll_small(), None, "a Ping needs an answer");
+        assert_eq!(recv_small(&mut rx), Some("one".into()));
+        assert_eq!(recv_small(&mut rx), Some(Message::Binary("two".into())));
+        assert_eq!(recv_small(&mut rx), Some(vec![3; 3000].into()));
+        assert_eq!(recv_small(&mut rx), None, "a Ping needs an answer");
         assert_eq!(rx.poll_event(), Ok(Some(Event::Ping(payload("?")))));
-        assert_eq!(rx.poll_small(), Some("three".into()));
-        assert_eq!(rx.poll_small(), None, "too large");
+        assert_eq!(recv_small(&mut rx), Some("three".into()));
+        assert_eq!(recv_small(&mut rx), None, "too large");
         assert_eq!(rx.poll_event(), Ok(Some(binary(large))));
-        assert_eq!(rx.poll_small(), None, "a fragment");
+        assert_eq!(recv_small(&mut rx), None, "a fragment");
         assert_eq!(rx.poll_event(), Ok(None));
         // Behind the beginning of a message.
         receive(&mut rx, role, &[Frame::new(0x80, " and ended")]);
-        assert_eq!(rx.poll_small(), None);
+        assert_eq!(recv_small(&mut rx), None);
         let whole = Message::from("begun and ended");
         assert_eq!(rx.poll_event(), Ok(Some(Event::Data(whole))));
     }
 }
 
 #[test]
-fn a_receiver_rests_while_nothing_is_under_way() {
+fn a_receiver_wants_input_once_all_is_polled() {
     for role in BOTH {
         let (mut rx, _tx) = halves(role);
-        assert!(rx.is_resting());
+        assert!(rx.wants_input());
         receive(&mut rx, role, &[Frame::text("one"), Frame::text("two")]);
         for message in ["one", "two"] {
-            assert!(!rx.is_resting(), "{message} waits");
-            assert_eq!(rx.poll_small(), Some(message.into()));
+            assert!(!rx.wants_input(), "{message} waits");
+            assert_eq!(recv_small(&mut rx), Some(message.into()));
         }
-        assert!(rx.is_resting());
+        assert!(rx.wants_input());
         receive(&mut rx, role, &[Frame::new(TEXT, "begun")]);
         assert_eq!(rx.poll_event(), Ok(None));
-        assert!(!rx.is_resting(), "inside a message");
+        assert!(rx.wants_input(), "inside a message");
         receive(&mut rx, role, &[Frame::new(0x80, " and ended")]);
         assert!(rx.poll_event().is_ok_and(|event| event.is_some()));
         assert_eq!(rx.poll_event(), Ok(None));
-        assert!(rx.is_resting());
+        assert!(rx.wants_input());
         // An end that came behind small messages is still to be told.
         receive(&mut rx, role, &[Frame::text("one"), Frame::text("two")]);
-        assert_eq!(rx.poll_small(), Some("one".into()));
+        assert_eq!(recv_small(&mut rx), Some("one".into()));
         rx.handle_eof();
-        assert_eq!(rx.poll_small(), Some("two".into()));
-        assert!(!rx.is_resting());
+        assert_eq!(recv_small(&mut rx), Some("two".into()));
+        assert!(!rx.wants_input());
         assert_eq!(rx.poll_event(), Err(RecvError::Lost(Lost::Eof)));
     }
 }
@@ -247,7 +249,7 @@ fn the_short_way_out_is_for_small_messages_that_nothing_stands_before() {
         let config = config(|config| config.send_high_water = mark);
         let (rx, mut tx) = connection(role, &config).split();
         assert!(
-            !tx.send_small(&small(1)),
+            !send_small(&mut tx, &small(1)),
             "there is nothing to gather it in"
         );
         tx.lend(|| Some(Box::default()));
@@ -256,7 +258,7 @@ fn the_short_way_out_is_for_small_messages_that_nothing_stands_before() {
     for role in BOTH {
         let (_rx, mut tx) = lent(role, 64 << 10);
         for (len, fits) in [(0, true), (4095, true), (4096, false), (1, true)] {
-            assert_eq!(tx.send_small(&small(len)), fits, "{len}");
+            assert_eq!(send_small(&mut tx, &small(len)), fits, "{len}");
         }
         assert_eq!((tx.accepted(), tx.flushed()), (3, 0));
         write(&mut tx, usize::MAX, true);
@@ -265,25 +267,28 @@ fn the_short_way_out_is_for_small_messages_that_nothing_stands_before() {
 
     let (mut rx, mut tx) = lent(Role::Server, 64 << 10);
     owe(&mut rx, &mut tx, Role::Server);
-    assert!(!tx.send_small(&small(1)), "a Pong is owed");
+    assert!(!send_small(&mut tx, &small(1)), "a Pong is owed");
     write(&mut tx, usize::MAX, true);
 
     tx.lend(|| Some(Box::default()));
     tx.send_chunk(chunk(Kind::Text, "a", false)).unwrap();
-    assert!(!tx.send_small(&small(1)), "another message is under way");
+    assert!(
+        !send_small(&mut tx, &small(1)),
+        "another message is under way"
+    );
     tx.send_chunk(chunk(Kind::Text, "b", true)).unwrap();
-    assert!(tx.send_small(&small(1)));
+    assert!(send_small(&mut tx, &small(1)));
     tx.close(None);
-    assert!(!tx.send_small(&small(1)), "our Close is queued");
+    assert!(!send_small(&mut tx, &small(1)), "our Close is queued");
 
     // Up to the mark, and not past what waits behind it.
     let (_rx, mut tx) = lent(Role::Server, 102);
-    assert!(tx.send_small(&small(97)), "99 of 102 bytes");
-    assert!(tx.send_small(&small(1)));
-    assert!(!tx.send_small(&small(1)), "it is full");
+    assert!(send_small(&mut tx, &small(97)), "99 of 102 bytes");
+    assert!(send_small(&mut tx, &small(1)));
+    assert!(!send_small(&mut tx, &small(1)), "it is full");
     tx.send("behind").unwrap();
     write(&mut tx, 50, true);
-    assert!(!tx.send_small(&small(1)), "a message waits");
+    assert!(!send_small(&mut tx, &small(1)), "a message waits");
 }
 
 #[test]

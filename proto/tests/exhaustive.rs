@@ -17,6 +17,7 @@ use testing::ends::{
     deflate::{RSV1, USUAL, connection},
     entropy, other, payload,
 };
+use testing::polls::Polls;
 
 // ---- The first two octets (RFC 7692 §6; without compression they are in `rfc6455.rs`) -----------
 

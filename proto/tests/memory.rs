@@ -7,6 +7,7 @@ use testing::ends::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, LOAN, PING, TEXT, binary, config, connection,
     joined, other, payload, read, wire,
 };
+use testing::polls::Polls;
 
 fn unlimited(config: &mut Config) {
     config.max_message_size = usize::MAX;

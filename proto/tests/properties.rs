@@ -1,6 +1,7 @@
 //! Properties: round trips, and that nothing depends on how the octets were cut.
 
 use std::sync::Arc;
+use testing::polls::Polls;
 
 use bowline_proto::{
     Config, Event, Kind, Message, RecvError, Role,

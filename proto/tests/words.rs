@@ -2,6 +2,7 @@
 //! nothing of what was sent.
 
 use std::{borrow::Borrow, collections::HashSet, error::Error};
+use testing::polls::Polls;
 
 use bowline_proto::{
     CloseCode, CloseFrame, Closed, ControlPayload, ControlTooLong, Deadline, EntropyError,

@@ -3,6 +3,7 @@
 //!
 //! The frames here are written from RFC 6455 §5.2 and share no code with the crate.
 
+use crate::polls::Polls;
 use std::{
     sync::{
         Arc,

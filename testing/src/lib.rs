@@ -11,6 +11,7 @@ pub mod bodies;
 #[cfg(feature = "catalogue")]
 pub mod catalogue;
 pub mod ends;
+pub mod polls;
 pub mod rfc1951;
 #[cfg(feature = "threads")]
 pub mod threads;

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bowline_proto::{
-    Chunk, Config, Connection, EntropyError, Event, Negotiated, Outgoing, Role,
+    Chunk, Config, Connection, EntropyError, Event, Negotiated, Outgoing, Pull, Role,
     deflate::{Agreed, Deflate, Window},
 };
 use bytes::Buf;
@@ -84,12 +84,8 @@ fn echo(
     chunks: bool,
     plain: &mut Option<bool>,
 ) -> Result<bool, Box<dyn Error>> {
-    let event = if chunks {
-        conn.poll_chunk()?
-    } else {
-        let whole = |event: Event| event.map(|data| Chunk { data, fin: true });
-        conn.poll_event()?.map(whole)
-    };
+    let pull = if chunks { Pull::Chunks } else { Pull::Messages };
+    let event = conn.poll_data(pull)?;
     if let Some(Event::Data(Chunk { data, fin })) = &event {
         let marked = *plain.get_or_insert(data.as_bytes().starts_with(b"P"));
         let data = match marked {

@@ -2,9 +2,9 @@
 
 use std::{collections::VecDeque, mem};
 
-use proto::{Chunk, Event, Message};
+use proto::{Chunk, Event, Message, Pull};
 
-use super::{Input, Pull};
+use super::Input;
 
 /// What the call does that runs the loop, and so what becomes of the events that come.
 #[derive(Clone, Copy, PartialEq)]
@@ -43,6 +43,24 @@ impl Parked {
 }
 
 impl<T> Input<T> {
+    /// The first of the events that were kept, for a call that pulls as `pull` says.
+    #[cold]
+    pub(super) fn unpark_for(&mut self, pull: Pull) -> Option<Event<Chunk>> {
+        while let Some(event) = self.unpark() {
+            let event = match event {
+                Event::Data(chunk) if pull == Pull::Messages => self.whole(chunk).map(Event::Data),
+                event => Some(event),
+            };
+            if let Some(event) = event {
+                if let Event::Data(chunk) = &event {
+                    self.inside = !chunk.fin;
+                }
+                return Some(event);
+            }
+        }
+        None
+    }
+
     /// The first of the events that were kept.
     pub(super) fn unpark(&mut self) -> Option<Event<Chunk>> {
         let parked = self.parked.as_mut()?;

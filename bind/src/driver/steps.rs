@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use proto::{Chunk, Event, Instant, Receiver, RecvError};
 
-use super::{Access, Input, Pass, Pull};
+use super::{Access, Input, Pass};
 use crate::{
     output::Output,
     transport::{Timer, Transport},
@@ -12,18 +12,14 @@ use crate::{
 
 impl<T: Timer> Input<T> {
     /// What was received and not polled.
+    #[inline]
     pub(super) fn next_event<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Option<Event<Chunk>> {
-        let event = match self.next_pull() {
-            Pull::Chunks => self.rx.poll_chunk(),
-            Pull::Messages => {
-                let event = self.rx.poll_event();
-                event.map(|event| event.map(|event| event.map(|data| Chunk { data, fin: true })))
-            }
-        };
+        let pull = self.next_pull();
+        let event = self.rx.poll_data(pull);
         if self.rx.has_control() {
             // An answer leaves now, whenever the application calls again.
             let rx = &mut self.rx;

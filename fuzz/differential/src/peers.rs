@@ -3,7 +3,7 @@
 use std::{future::poll_fn, io, pin::Pin, sync::Arc};
 
 use futures_core::Stream as _;
-use proto::{Config, Connection, EntropyError, Event, Lost, Negotiated, RecvError, Role};
+use proto::{Chunk, Config, Connection, EntropyError, Event, Lost, Negotiated, Pull, RecvError, Role};
 
 use crate::{
     End, Peer, Verdict,
@@ -27,8 +27,8 @@ pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
             connection.handle_eof();
         }
         let end = loop {
-            match connection.poll_event() {
-                Ok(Some(Event::Data(message))) => {
+            match connection.poll_data(Pull::Messages) {
+                Ok(Some(Event::Data(Chunk { data: message, .. }))) => {
                     messages.push((message.as_text().is_some(), message.as_bytes().to_vec()));
                 }
                 Ok(Some(Event::Close(frame))) => {

@@ -256,7 +256,7 @@ impl Receiver {
     pub(super) fn discard(&mut self) {
         self.partial = None;
         self.inflater = None;
-        self.block.clear();
+        self.batch.clear();
         self.input.clear();
     }
 

@@ -1,7 +1,7 @@
 //! A message that comes in compressed (RFC 7692 §6.2, §7.2.2): inflated as it arrives, bounded while it
 //! is.
 
-use super::partial::{Partial, Pull};
+use super::partial::{Mode, Partial};
 use crate::{
     config::Config,
     deflate::{Corrupt, Inflater},
@@ -33,12 +33,12 @@ impl Partial {
         inflater: &mut Inflater,
         config: &Config,
     ) -> Result<usize, ProtocolError> {
-        let (max, error) = match self.pull {
-            Pull::Whole => {
+        let (max, error) = match self.mode {
+            Mode::Whole => {
                 let max = config.max_message_size as u64;
                 (max, ProtocolError::MessageTooBig { max })
             }
-            Pull::Chunks | Pull::Skip => {
+            Mode::Chunks | Mode::Skip => {
                 let max = config.max_stream_size;
                 (max, ProtocolError::StreamTooBig { max })
             }
@@ -78,11 +78,11 @@ impl Partial {
             result?;
             self.more = given == most;
             if self.filled >= Self::BLOCK {
-                match self.pull {
-                    Pull::Chunks | Pull::Skip => {
+                match self.mode {
+                    Mode::Chunks | Mode::Skip => {
                         return Ok(input.len().saturating_sub(rest.len()));
                     }
-                    Pull::Whole => {
+                    Mode::Whole => {
                         let block = self.take(self.ready());
                         self.blocks.push(block);
                     }

@@ -2,18 +2,18 @@
 
 use alloc::boxed::Box;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::{
     Receiver,
     ending::Phase,
-    partial::{Partial, Pull, Step},
+    partial::{Mode, Partial, Step},
 };
 use crate::{
     close::{CloseFrame, Initiator},
-    config::{Config, Role},
+    config::Role,
     error::ProtocolError,
-    event::Event,
+    event::{Event, Pull},
     memory::spare,
     message::{Chunk, ControlPayload, Kind, Message},
     text::utf8,
@@ -25,8 +25,8 @@ use crate::{
 
 impl Receiver {
     pub(super) fn parse(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ProtocolError> {
-        if !self.block.is_empty() {
-            // The short way stopped at it.
+        if !self.batch.is_empty() {
+            // The batch stops at a text that is not UTF-8.
             return Err(ProtocolError::Utf8);
         }
         loop {
@@ -131,26 +131,26 @@ impl Receiver {
         {
             return Err(ProtocolError::FrameTooBig { max });
         }
-        let (pull, total, frames, compressed) = match &mut self.partial {
+        let (mode, total, frames, compressed) = match &mut self.partial {
             Some(partial) => (
                 partial.pull_by(pull, self.config.max_message_size),
                 partial.total(),
                 partial.frames(),
                 partial.is_compressed(),
             ),
-            None => (pull, 0, 0, header.rsv1),
+            None => (pull.into(), 0, 0, header.rsv1),
         };
         // What is compressed is counted while it is inflated.
         let announced = if compressed { 0 } else { header.len };
         let total = total.saturating_add(announced);
-        match pull {
-            Pull::Whole => {
+        match mode {
+            Mode::Whole => {
                 let max = self.config.max_message_size as u64;
                 if total > max {
                     return Err(ProtocolError::MessageTooBig { max });
                 }
             }
-            Pull::Chunks | Pull::Skip => {
+            Mode::Chunks | Mode::Skip => {
                 let max = self.config.max_stream_size;
                 if total > max {
                     return Err(ProtocolError::StreamTooBig { max });
@@ -249,9 +249,9 @@ impl Receiver {
         if self.partial.is_none() && !self.is_closing() {
             self.timers.handle_message(&self.config);
         }
-        let partial = self
-            .partial
-            .get_or_insert_with(|| Box::new(Partial::new(kind(header.opcode), header.rsv1, pull)));
+        let partial = self.partial.get_or_insert_with(|| {
+            Box::new(Partial::new(kind(header.opcode), header.rsv1, pull.into()))
+        });
         partial.begin(header);
     }
 
@@ -259,127 +259,6 @@ impl Receiver {
         self.partial = None;
         self.timers.handle_message_end();
     }
-
-    /// The most that is unmasked and copied together, so that a small message that is kept pins no
-    /// more than this.
-    const BLOCK: u16 = 4 << 10;
-
-    /// The largest message that no limit forbids to anybody: several move to `block` together, and who
-    /// asks for those behind the first is not known yet.
-    pub(super) fn max_small(config: &Config) -> u16 {
-        let max = config
-            .max_frame_size
-            .unwrap_or(u64::MAX)
-            .min(config.max_message_size as u64)
-            .min(config.max_stream_size);
-        u16::try_from(max).map_or(Self::BLOCK, |max| max.min(Self::BLOCK))
-    }
-
-    /// The next of the whole small messages at the front of the input, if there are any; all others take
-    /// the long way. Several move to `block`: one allocation for all, and a short way for each.
-    pub(super) fn batch(&mut self) -> Option<Message> {
-        if !self.is_between_messages() {
-            return None;
-        }
-        let input = self.input.bytes_mut();
-        let end = input.len().min(Self::BLOCK.into());
-        let mut left = end;
-        let (mut count, mut last) = (0_u32, 0);
-        let mut rest = input.get_mut(..end).unwrap_or_default();
-        while let Some(([0x81 | 0x82, second], body)) = rest.split_first_chunk_mut() {
-            let short = match self.role {
-                Role::Server => *second ^ 0x80,
-                Role::Client => *second,
-            };
-            let (len, body) = match short {
-                0..126 => (short.into(), body),
-                126 => match body.split_first_chunk_mut() {
-                    Some((len, body)) => (u16::from_be_bytes(*len).into(), body),
-                    None => break,
-                },
-                _ => break,
-            };
-            // What is longer than it has to be is for the long way to judge.
-            if len > self.max_small.into() || short == 126 && len < 126 {
-                break;
-            }
-            let next = if self.role == Role::Client {
-                body.get_mut(len..)
-            } else if let Some((key, body)) = body.split_first_chunk_mut()
-                && let Some((payload, next)) = body.split_at_mut_checked(len)
-            {
-                mask::apply(payload, *key, 0);
-                Some(next)
-            } else {
-                None
-            };
-            let Some(next) = next else { break };
-            left = next.len();
-            rest = next;
-            last = len;
-            count = count.saturating_add(1);
-        }
-        let taken = end.saturating_sub(left);
-        let frames = self.input.bytes().get(..taken).unwrap_or_default();
-        let &first = frames.first()?;
-        self.timers.handle_data();
-        if count == 1 {
-            let payload = frames.get(taken.saturating_sub(last)..)?;
-            if let Some(kind) = small_kind(first, payload) {
-                let payload = Bytes::copy_from_slice(payload);
-                self.consume_small(taken);
-                return Some(Message::from_checked(kind, payload));
-            }
-        }
-        self.block = Bytes::copy_from_slice(frames);
-        self.input.consume(taken);
-        self.take_small()
-    }
-
-    #[inline(never)]
-    fn take_last(&mut self) -> Bytes {
-        self.consume_small(0);
-        core::mem::take(&mut self.block)
-    }
-
-    #[inline]
-    fn consume_small(&mut self, len: usize) {
-        self.input.consume(len);
-        if self.input.is_empty() && self.ending.is_none() {
-            self.rest();
-        }
-    }
-
-    /// The next message of `block`; stops at text that is not UTF-8.
-    #[inline]
-    pub(super) fn take_small(&mut self) -> Option<Message> {
-        let &[first, second] = self.block.first_chunk()?;
-        let mut head: usize = if self.role == Role::Server { 6 } else { 2 };
-        let mut len = usize::from(second & 0x7F);
-        if len == 126 {
-            let &[_, _, high, low] = self.block.first_chunk()?;
-            head = head.saturating_add(2);
-            len = u16::from_be_bytes([high, low]).into();
-        }
-        let end = head.saturating_add(len);
-        let kind = small_kind(first, self.block.get(head..end)?)?;
-        let mut payload = if end < self.block.len() {
-            self.block.split_to(end)
-        } else {
-            self.take_last()
-        };
-        payload.advance(head.min(payload.len()));
-        Some(Message::from_checked(kind, payload))
-    }
-}
-
-/// What the first octet of a message tells of its kind, unless that is text and `payload` is not.
-#[inline]
-fn small_kind(first: u8, payload: &[u8]) -> Option<Kind> {
-    if first & 0xF == OpCode::Binary as u8 {
-        return Some(Kind::Binary);
-    }
-    utf8::is_utf8(payload).then_some(Kind::Text)
 }
 
 fn kind(opcode: OpCode) -> Kind {

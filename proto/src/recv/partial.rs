@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     error::ProtocolError,
+    event::Pull,
     memory::spare,
     message::{Chunk, Kind, Message},
     text::utf8,
@@ -18,7 +19,7 @@ use crate::{
 /// ```
 pub(super) struct Partial {
     pub(super) kind: Kind,
-    pub(super) pull: Pull,
+    pub(super) mode: Mode,
     compressed: bool,
     /// More can be inflated without input.
     pub(super) more: bool,
@@ -42,13 +43,22 @@ pub(super) struct Partial {
     frames: u32,
 }
 
-/// How a message is pulled; it belongs to the method that first saw it.
+/// How a message is delivered. It belongs to the [`Pull`] that first saw it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pull {
+pub(super) enum Mode {
     Whole,
     Chunks,
     /// The rest of a message that was first pulled in chunks and then whole.
     Skip,
+}
+
+impl From<Pull> for Mode {
+    fn from(pull: Pull) -> Self {
+        match pull {
+            Pull::Messages => Self::Whole,
+            Pull::Chunks => Self::Chunks,
+        }
+    }
 }
 
 /// What [`Partial::next`] found.
@@ -72,10 +82,10 @@ impl Partial {
     /// So much is unmasked and checked at a time: what is in the processor's nearest memory.
     const CACHED: usize = 16 << 10;
 
-    pub(super) fn new(kind: Kind, compressed: bool, pull: Pull) -> Self {
+    pub(super) fn new(kind: Kind, compressed: bool, mode: Mode) -> Self {
         Self {
             kind,
-            pull,
+            mode,
             compressed,
             more: false,
             left: 0,
@@ -105,7 +115,7 @@ impl Partial {
         // What is announced earns no memory but what is there already.
         if self.frames == 1
             && self.fin
-            && self.pull == Pull::Whole
+            && self.mode == Mode::Whole
             && !self.compressed
             && let Ok(len) = usize::try_from(header.len)
             && let Some((memory, start)) = spare::take(len, &[])
@@ -133,23 +143,23 @@ impl Partial {
         self.frames
     }
 
-    /// Who asks now, and so how the message is pulled from here on. A message of which no chunk was
-    /// given out is still whole, and assembled if it is not beyond `max`.
-    pub(super) fn pull_by(&mut self, pull: Pull, max: usize) -> Pull {
+    /// Takes up how the application pulls now, and returns how the message is delivered from here on. A message
+    /// of which no chunk was given out is still whole, and assembled if it is not beyond `max`.
+    pub(super) fn pull_by(&mut self, pull: Pull, max: usize) -> Mode {
         let whole = !self.delivered && self.total <= max as u64;
-        self.pull = match (self.pull, pull) {
-            (Pull::Whole, pull) => pull,
-            (Pull::Chunks, Pull::Whole) if whole => Pull::Whole,
-            (Pull::Chunks, Pull::Chunks) => Pull::Chunks,
-            (Pull::Chunks | Pull::Skip, _) => Pull::Skip,
+        self.mode = match (self.mode, pull) {
+            (Mode::Whole, pull) => pull.into(),
+            (Mode::Chunks, Pull::Messages) if whole => Mode::Whole,
+            (Mode::Chunks, Pull::Chunks) => Mode::Chunks,
+            (Mode::Chunks | Mode::Skip, _) => Mode::Skip,
         };
-        self.pull
+        self.mode
     }
 
     /// Puts a chunk back that the application has not seen, after those that were put back before: until it
     /// sees one, the message belongs to no method.
     pub(super) fn put_back(&mut self, chunk: Chunk) {
-        if self.pull == Pull::Chunks {
+        if self.mode == Mode::Chunks {
             self.blocks.push(chunk.data.into_bytes().into());
             self.delivered = false;
         }
@@ -157,7 +167,7 @@ impl Partial {
 
     /// Whether a step of skipping is done, and what has come is not at its end.
     pub(super) fn is_skipping(&self) -> bool {
-        self.more && self.pull == Pull::Skip
+        self.more && self.mode == Mode::Skip
     }
 
     /// Whether the next read goes straight into `body`.
@@ -165,7 +175,7 @@ impl Partial {
     pub(super) fn is_direct(&self) -> bool {
         self.left > Self::DIRECT
             && self.filled.saturating_sub(self.start) >= Self::DIRECT_AFTER
-            && self.pull == Pull::Whole
+            && self.mode == Mode::Whole
             && !self.compressed
     }
 
@@ -262,10 +272,10 @@ impl Partial {
         if ends && self.kind == Kind::Text && self.checked != self.filled {
             return Err(ProtocolError::Utf8); // It ends in half a character.
         }
-        let ready = match self.pull {
-            Pull::Whole if !ends => self.start,
+        let ready = match self.mode {
+            Mode::Whole if !ends => self.start,
             // A step of skipping may go over many frames.
-            Pull::Skip if !ends && self.left == 0 && self.filled < Self::BLOCK => self.start,
+            Mode::Skip if !ends && self.left == 0 && self.filled < Self::BLOCK => self.start,
             _ => self.ready(),
         };
         if !ends && ready == self.start {
@@ -286,13 +296,13 @@ impl Partial {
         if body.capacity() / 2 > body.len() {
             body.shrink_to_fit(); // It may be kept.
         }
-        Ok(match self.pull {
-            Pull::Skip if ends => Step::Skipped,
-            Pull::Skip if self.left == 0 && !self.more => Step::NextFrame,
-            Pull::Skip => Step::Wait,
-            pull => {
-                let body = match pull {
-                    Pull::Whole => spare::share(body, start),
+        Ok(match self.mode {
+            Mode::Skip if ends => Step::Skipped,
+            Mode::Skip if self.left == 0 && !self.more => Step::NextFrame,
+            Mode::Skip => Step::Wait,
+            mode => {
+                let body = match mode {
+                    Mode::Whole => spare::share(body, start),
                     _ => {
                         let start = start.min(body.len());
                         Bytes::from(body).slice(start..)

@@ -21,10 +21,10 @@ use crate::{
 };
 
 impl Sender {
-    /// Sends a message if it is a small one that is not compressed and nothing stands before: a short way
-    /// for the answers to many that came in one read. `false` says nothing; [`send`](Self::send) it.
+    /// Frames a message at once if it is a small one that is not compressed and nothing waits before it, which is
+    /// so for the answers to many messages that came in one read. Returns `false` if it has to be queued.
     #[inline]
-    pub fn send_small(&mut self, message: &Outgoing) -> bool {
+    pub(crate) fn frame_small(&mut self, message: &Outgoing) -> bool {
         let (opcode, payload) = match &message.0 {
             What::Message { message, .. } => match message {
                 Message::Text(text) => (OpCode::Text, text.as_bytes()),

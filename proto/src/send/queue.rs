@@ -19,7 +19,7 @@ impl Sender {
     #[inline]
     pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
         let message = message.into();
-        if self.send_small(&message) {
+        if self.frame_small(&message) {
             return Ok(());
         }
         self.send_whole(message, Self::accept)

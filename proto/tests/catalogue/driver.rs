@@ -7,6 +7,7 @@ use std::{
     },
     time::Duration,
 };
+use testing::polls::Polls;
 
 use bowline_proto::deflate::Agreed;
 use bowline_proto::{

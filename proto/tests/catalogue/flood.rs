@@ -3,6 +3,7 @@
 use allocation_counter::measure;
 use bowline_proto::{CloseCode, Config, Connection, Event, ProtocolError, RecvError};
 use testing::catalogue::frames::{self, BINARY, CONTINUATION, PONG, TEXT};
+use testing::polls::Polls;
 
 use crate::{
     Test,

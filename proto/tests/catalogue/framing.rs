@@ -1,6 +1,7 @@
 //! Frames that a table cannot tell: exhaustive ones, cuts, misuse.
 
 use std::collections::HashSet;
+use testing::polls::Polls;
 
 use bowline_proto::{
     CloseCode, CloseFrame, Config, ControlPayload, ControlTooLong, Deadline, RecvError, Role,

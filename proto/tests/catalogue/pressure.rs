@@ -1,6 +1,7 @@
 //! A peer that does not read, and wakes without a reason.
 
 use std::time::Duration;
+use testing::polls::Polls;
 
 use allocation_counter::measure;
 use bowline_proto::State;

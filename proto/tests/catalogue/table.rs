@@ -5,6 +5,7 @@ use testing::catalogue::{
     entries::{self, Case, Code, Compression, Entry},
     frames,
 };
+use testing::polls::Polls;
 
 use crate::{
     driver::{End, config},

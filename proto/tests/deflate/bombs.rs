@@ -7,6 +7,7 @@ use testing::ends::{
     deflate::{self, Deflater, RSV1, Random, USUAL, compressed, json},
     joined, other, text,
 };
+use testing::polls::Polls;
 
 use crate::KIB;
 

@@ -7,6 +7,7 @@ use testing::ends::{
     deflate::{self, Deflater, RSV1, USUAL, compressed, json},
     joined, other, payload, text, wire,
 };
+use testing::polls::Polls;
 
 use crate::{
     KIB,

@@ -3,6 +3,7 @@
 use bowline_proto::{
     Chunk, Message, Role,
     deflate::{Agreed, Deflate},
+    internal::send_small,
 };
 use testing::{
     ends::{
@@ -98,7 +99,11 @@ fn small_messages_are_sent_plain() {
         let (_rx, mut tx) = connection(Role::Server, USUAL, &config).split();
         tx.lend(|| Some(Box::default()));
         let small = content.to_vec().into();
-        assert_eq!(tx.send_small(&small), plain, "{threshold}, the short way");
+        assert_eq!(
+            send_small(&mut tx, &small),
+            plain,
+            "{threshold}, the short way"
+        );
     }
     assert_eq!(Deflate::default().threshold, 64);
 }

@@ -4,6 +4,7 @@ use bowline_proto::{
     Lost, RecvError,
     handshake::{OfferError, ResponseError},
 };
+use testing::polls::Polls;
 
 use super::*;
 

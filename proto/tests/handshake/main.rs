@@ -11,6 +11,7 @@ mod responses;
 mod server;
 
 use std::{sync::Arc, time::Duration};
+use testing::polls::Polls;
 
 use bowline_proto::{
     Config, Connection, EntropyError, Event, Instant,

@@ -3,6 +3,7 @@
 use bowline_proto::handshake::{
     Headers, HttpVersion, OfferError, RequestError, ResponseError, respond,
 };
+use testing::polls::Polls;
 
 use super::*;
 

@@ -4,6 +4,7 @@ use bowline_proto::{
     Lost,
     handshake::{Headers, RequestError},
 };
+use testing::polls::Polls;
 
 use super::*;
 

@@ -5,6 +5,7 @@ use bowline_proto::{
     handshake::{AnswerError, HandshakeError, Headers, HttpVersion, RequestError, respond},
 };
 use proptest::prelude::*;
+use testing::polls::Polls;
 
 use super::{
     requests::{bytes, invalid, valid},

@@ -4,6 +4,7 @@ use bowline_proto::{Event, Initiator, Kind, Role, SendError, State};
 use testing::ends::{
     BOTH, CLOSE, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, payload, text,
 };
+use testing::polls::Polls;
 
 #[test]
 fn law_7_data_is_delivered_until_the_peers_close() {

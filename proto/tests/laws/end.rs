@@ -3,6 +3,7 @@
 use bowline_proto::{Event, Initiator, Lost, ProtocolError, RecvError, Role, SendError, State};
 use bytes::Buf;
 use testing::ends::{BOTH, CLOSE, End, Frame, PING, binary, close_frame, payload, text};
+use testing::polls::Polls;
 
 use crate::protocol;
 

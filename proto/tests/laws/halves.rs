@@ -8,6 +8,7 @@ use bytes::Buf;
 use testing::ends::{
     BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, other, payload, secs, text, wire,
 };
+use testing::polls::Polls;
 
 use crate::at;
 

@@ -4,6 +4,7 @@ use bowline_proto::{Config, ProtocolError, Role, State};
 use testing::ends::{
     BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, binary, joined, other, text, wire,
 };
+use testing::polls::Polls;
 
 use crate::protocol;
 

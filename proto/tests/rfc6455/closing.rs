@@ -5,6 +5,7 @@ use bowline_proto::{
 };
 use bytes::Buf;
 use testing::ends::{BOTH, CLOSE, End, Frame, PING, close_frame, config, connection, other};
+use testing::polls::Polls;
 
 use crate::fails;
 

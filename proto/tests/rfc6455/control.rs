@@ -4,6 +4,7 @@ use bowline_proto::{CloseCode, CloseFrame, Event, Kind, ProtocolError, Role, Sen
 use testing::ends::{
     BOTH, CLOSE, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, other, payload,
 };
+use testing::polls::Polls;
 
 use crate::{close_code, fails};
 

@@ -6,6 +6,7 @@ use testing::ends::{
     BINARY, BOTH, CLOSE, End, FIN, Frame, PING, TEXT, binary, config, connection, other, payload,
     text,
 };
+use testing::polls::Polls;
 
 use crate::{close_code, fails};
 

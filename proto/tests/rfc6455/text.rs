@@ -1,6 +1,7 @@
 //! §8.1: text is UTF-8.
 
 use std::str;
+use testing::polls::Polls;
 
 use bowline_proto::{Event, Message, ProtocolError, RecvError, Role};
 use testing::ends::{BOTH, End, FIN, Frame, TEXT, config, connection};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use proto::{
-    Config, Connection, Event, Kind, Message, Negotiated, ProtocolError, RecvError, Role,
+    Config, Connection, Event, Kind, Message, Negotiated, ProtocolError, Pull, RecvError, Role,
     deflate::{Agreed, Deflate, Window},
     frame::{Header, OpCode},
     mask,
@@ -207,7 +207,7 @@ impl Chunks {
 
     fn poll(&mut self, connection: &mut Connection) {
         loop {
-            let chunk = match connection.poll_chunk() {
+            let chunk = match connection.poll_data(Pull::Chunks) {
                 Ok(Some(Event::Data(chunk))) => chunk,
                 Ok(None) => return,
                 Err(error) => {

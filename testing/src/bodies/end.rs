@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Buf;
 use proto::{
     Chunk, CloseCode, CloseFrame, Closed, Config, Connection, ControlPayload, Deadline, Event,
-    Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, Receiver, RecvBuf,
-    RecvError, Role, SendError, Sender, State,
+    Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, Pull, Receiver,
+    RecvBuf, RecvError, Role, SendError, Sender, State,
 };
 
 use crate::bodies::{
@@ -304,14 +304,8 @@ impl End {
 
     /// The next event, whole messages or chunks.
     pub(crate) fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, RecvError> {
-        let whole = |event: Event| event.map(|data| Chunk { data, fin: true });
-        let polled = either!(self, conn => match chunks {
-            true => conn.poll_chunk(),
-            false => conn.poll_event().map(|event| event.map(whole)),
-        }, (rx, tx) => match chunks {
-            true => rx.poll_chunk(),
-            false => rx.poll_event().map(|event| event.map(whole)),
-        });
+        let pull = if chunks { Pull::Chunks } else { Pull::Messages };
+        let polled = either!(self, conn => conn.poll_data(pull), (rx, tx) => rx.poll_data(pull));
         self.meet();
         if !matches!(polled, Ok(None)) {
             assert!(
@@ -366,7 +360,7 @@ impl End {
             }
             Err(error) => self.failed(*error),
         }
-        if self.is_resting() {
+        if self.wants_input() {
             // The last was taken: that there is nothing more was not asked for, and is known.
             self.watch.polled();
         }
@@ -374,8 +368,8 @@ impl End {
         polled
     }
 
-    fn is_resting(&mut self) -> bool {
-        either!(self, conn => conn.is_resting(), (rx, tx) => rx.is_resting())
+    fn wants_input(&mut self) -> bool {
+        either!(self, conn => conn.recv_buf().is_some(), (rx, tx) => rx.wants_input())
     }
 
     /// Whether there may be an event although there was none.

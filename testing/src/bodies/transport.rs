@@ -1,5 +1,6 @@
 //! A transport that is a slice: what both ends of the other bodies read from and write to.
 
+use crate::polls::Polls;
 use arbitrary::Unstructured;
 use bytes::Buf;
 use proto::{

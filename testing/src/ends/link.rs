@@ -1,6 +1,7 @@
 //! Two ends and the link between them: any segment size, any way to drive a connection, a clock
 //! turned by hand.
 
+use crate::polls::Polls;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Buf;

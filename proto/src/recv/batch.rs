@@ -1,0 +1,144 @@
+//! The short way for small messages: the parser judges each of them the same.
+
+use bytes::{Buf, Bytes};
+
+use super::input::Input;
+use crate::{
+    config::{Config, Role},
+    message::{Kind, Message},
+    text::utf8,
+    wire::{frame::OpCode, mask},
+};
+
+/// Whole small messages that came together: uncompressed, unfragmented, allowed by every limit, and with no
+/// control frame between them.
+///
+/// Most messages are like that. They are unmasked in one pass and share one allocation, which costs a third of
+/// what the parser costs for each. Everything else is left in the input for the parser.
+pub(super) struct Batch {
+    role: Role,
+    /// The largest message that may take this way, in bytes.
+    max: u16,
+    /// The frames, with their headers, unmasked.
+    frames: Bytes,
+}
+
+impl Batch {
+    /// The most that is unmasked and copied together, in bytes, so that a small message that the application
+    /// keeps pins no more than this.
+    const MOST: u16 = 4 << 10;
+
+    /// For messages that no limit of `config` forbids, whether they will be pulled whole or in chunks: several
+    /// move here together, and it is not known yet how those after the first will be pulled.
+    pub(super) fn new(role: Role, config: &Config) -> Self {
+        let max = config
+            .max_frame_size
+            .unwrap_or(u64::MAX)
+            .min(config.max_message_size as u64)
+            .min(config.max_stream_size);
+        Self {
+            role,
+            max: u16::try_from(max).map_or(Self::MOST, |max| max.min(Self::MOST)),
+            frames: Bytes::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Drops the messages that were not taken.
+    pub(super) fn clear(&mut self) {
+        self.frames.clear();
+    }
+
+    /// Moves the small messages at the front of `input` here, and takes the first of them. Returns `None` and
+    /// leaves `input` as it is if something else comes first.
+    pub(super) fn fill(&mut self, input: &mut Input) -> Option<Message> {
+        let (role, max) = (self.role, usize::from(self.max));
+        let bytes = input.bytes_mut();
+        let end = bytes.len().min(Self::MOST.into());
+        let mut remaining = end;
+        let (mut count, mut last) = (0_u32, 0);
+        let mut rest = bytes.get_mut(..end).unwrap_or_default();
+        while let Some(([0x81 | 0x82, second], body)) = rest.split_first_chunk_mut() {
+            let short = match role {
+                Role::Server => *second ^ 0x80,
+                Role::Client => *second,
+            };
+            let (len, body) = match short {
+                0..126 => (short.into(), body),
+                126 => match body.split_first_chunk_mut() {
+                    Some((len, body)) => (u16::from_be_bytes(*len).into(), body),
+                    None => break,
+                },
+                _ => break,
+            };
+            // The parser judges a length that is written in more bytes than it needs.
+            if len > max || short == 126 && len < 126 {
+                break;
+            }
+            let next = if role == Role::Client {
+                body.get_mut(len..)
+            } else if let Some((key, body)) = body.split_first_chunk_mut()
+                && let Some((payload, next)) = body.split_at_mut_checked(len)
+            {
+                mask::apply(payload, *key, 0);
+                Some(next)
+            } else {
+                None
+            };
+            let Some(next) = next else { break };
+            remaining = next.len();
+            rest = next;
+            last = len;
+            count = count.saturating_add(1);
+        }
+        let taken = end.saturating_sub(remaining);
+        let frames = input.bytes().get(..taken).unwrap_or_default();
+        let &first = frames.first()?;
+        if count == 1 {
+            let payload = frames.get(taken.saturating_sub(last)..)?;
+            if let Some(kind) = kind(first, payload) {
+                let payload = Bytes::copy_from_slice(payload);
+                input.consume(taken);
+                return Some(Message::from_checked(kind, payload));
+            }
+        }
+        self.frames = Bytes::copy_from_slice(frames);
+        input.consume(taken);
+        self.next()
+    }
+
+    /// Takes the next message. Returns `None` at the end, and at a text that is not UTF-8, which stays.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<Message> {
+        let &[first, second] = self.frames.first_chunk()?;
+        let mut head: usize = if self.role == Role::Server { 6 } else { 2 };
+        let mut len = usize::from(second & 0x7F);
+        if len == 126 {
+            let &[_, _, high, low] = self.frames.first_chunk()?;
+            head = head.saturating_add(2);
+            len = u16::from_be_bytes([high, low]).into();
+        }
+        let end = head.saturating_add(len);
+        let kind = kind(first, self.frames.get(head..end)?)?;
+        let mut payload = if end < self.frames.len() {
+            self.frames.split_to(end)
+        } else {
+            core::mem::take(&mut self.frames)
+        };
+        payload.advance(head.min(payload.len()));
+        Some(Message::from_checked(kind, payload))
+    }
+}
+
+/// The kind that the first octet of a frame announces, or `None` for a text whose payload is not UTF-8.
+#[inline]
+fn kind(first: u8, payload: &[u8]) -> Option<Kind> {
+    if first & 0xF == OpCode::Binary as u8 {
+        return Some(Kind::Binary);
+    }
+    utf8::is_utf8(payload).then_some(Kind::Text)
+}

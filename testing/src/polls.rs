@@ -1,0 +1,35 @@
+//! Polling as most tests do it: for whole messages, or for chunks.
+
+use proto::{Chunk, Connection, Event, Pull, Receiver, RecvError};
+
+pub trait Polls {
+    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError>;
+
+    /// The next whole message or control frame.
+    fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
+        let event = self.poll(Pull::Messages)?;
+        Ok(event.map(|event| {
+            event.map(|chunk| {
+                assert!(chunk.fin, "a message is whole");
+                chunk.data
+            })
+        }))
+    }
+
+    /// The next chunk or control frame.
+    fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
+        self.poll(Pull::Chunks)
+    }
+}
+
+impl Polls for Connection {
+    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+        self.poll_data(pull)
+    }
+}
+
+impl Polls for Receiver {
+    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+        self.poll_data(pull)
+    }
+}
