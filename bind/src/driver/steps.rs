@@ -21,26 +21,45 @@ impl<T: Timer> Input<T> {
         let pull = self.next_pull();
         let event = self.rx.poll_data(pull);
         if self.rx.has_control() {
-            // An answer leaves now, whenever the application calls again.
-            let rx = &mut self.rx;
-            output.with(cx, |output, cx| {
-                output.rested();
-                rx.meet(&mut output.tx);
-                let _ = output.poll(cx);
-                meet(rx, output);
-            });
+            self.answer(output, cx);
         }
-        event.unwrap_or_else(|error| {
-            let rx = &self.rx;
-            let error = output.with(cx, |output, _| {
-                output.learn(rx);
-                output.report(error)
-            });
-            #[cfg(feature = "tracing")]
-            tracing::debug!(%error, "websocket failed");
-            self.failed.get_or_insert_with(|| Box::new(error));
-            None
-        })
+        match event {
+            Ok(event) => event,
+            Err(error) => {
+                self.fail(error, output, cx);
+                None
+            }
+        }
+    }
+
+    /// An answer leaves now, whenever the application calls again.
+    #[cold]
+    fn answer<S: Transport>(&mut self, output: &mut impl Access<S>, cx: &mut Context<'_>) {
+        let rx = &mut self.rx;
+        output.with(cx, |output, cx| {
+            output.rested();
+            rx.meet(&mut output.tx);
+            let _ = output.poll(cx);
+            meet(rx, output);
+        });
+    }
+
+    /// Keeps the error for the application; the first one stays.
+    #[cold]
+    fn fail<S: Transport>(
+        &mut self,
+        error: RecvError,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) {
+        let rx = &self.rx;
+        let error = output.with(cx, |output, _| {
+            output.learn(rx);
+            output.report(error)
+        });
+        #[cfg(feature = "tracing")]
+        tracing::debug!(%error, "websocket failed");
+        self.failed.get_or_insert_with(|| Box::new(error));
     }
 
     /// Ready when something happened. Does not read once we have begun to close, if `open` says so: what

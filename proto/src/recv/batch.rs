@@ -56,14 +56,13 @@ impl Batch {
     /// Moves the small messages at the front of `input` here, and takes the first of them. Returns `None` and
     /// leaves `input` as it is if something else comes first.
     pub(super) fn fill(&mut self, input: &mut Input) -> Option<Message> {
-        let (role, max) = (self.role, usize::from(self.max));
         let bytes = input.bytes_mut();
         let end = bytes.len().min(Self::MOST.into());
         let mut remaining = end;
         let (mut count, mut last) = (0_u32, 0);
         let mut rest = bytes.get_mut(..end).unwrap_or_default();
         while let Some(([0x81 | 0x82, second], body)) = rest.split_first_chunk_mut() {
-            let short = match role {
+            let short = match self.role {
                 Role::Server => *second ^ 0x80,
                 Role::Client => *second,
             };
@@ -76,10 +75,10 @@ impl Batch {
                 _ => break,
             };
             // The parser judges a length that is written in more bytes than it needs.
-            if len > max || short == 126 && len < 126 {
+            if len > self.max.into() || short == 126 && len < 126 {
                 break;
             }
-            let next = if role == Role::Client {
+            let next = if self.role == Role::Client {
                 body.get_mut(len..)
             } else if let Some((key, body)) = body.split_first_chunk_mut()
                 && let Some((payload, next)) = body.split_at_mut_checked(len)
@@ -93,7 +92,7 @@ impl Batch {
             remaining = next.len();
             rest = next;
             last = len;
-            count = count.saturating_add(1);
+            count = count.wrapping_add(1);
         }
         let taken = end.saturating_sub(remaining);
         let frames = input.bytes().get(..taken).unwrap_or_default();
