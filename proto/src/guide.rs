@@ -110,6 +110,7 @@
 //! #         events.push(event);
 //! #     }
 //! # }
+//! # let text = Chunk { data: text, fin: true };
 //! # assert_eq!(events, [Event::Data(text), Event::Close(Some(CloseCode::NORMAL.into()))]);
 //! # assert!(server.wants_shutdown() && !client.wants_shutdown());
 //! # // A peer that takes nothing, and says nothing.
