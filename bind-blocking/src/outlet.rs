@@ -2,7 +2,7 @@ use std::task::{Poll, Waker};
 
 use bind::{
     Handle, QueueError, Transport,
-    proto::{CloseFrame, Closed, Instant, Outgoing},
+    proto::{Closed, Instant, IntoClose, Outgoing},
 };
 
 use crate::{run::Runner, split::WriteHalf};
@@ -86,7 +86,7 @@ impl Outlet {
     }
 
     /// Queues a Close after the messages queued before. Closing again does nothing.
-    pub fn close(&self, frame: impl Into<Option<CloseFrame>>) {
+    pub fn close(&self, frame: impl IntoClose) {
         self.inner.close(frame);
     }
 

@@ -2,7 +2,7 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use bind::{
     Error, Transport, TrySendError, internal,
-    proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State},
+    proto::{Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State},
 };
 
 use crate::{
@@ -170,7 +170,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// Those of [`recv`](Self::recv), unless that has reported them.
-    pub fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+    pub fn close(&mut self, frame: impl IntoClose) -> Result<(), Error> {
         self.runner.run(self.inner.close(frame))
     }
 
@@ -179,7 +179,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// [`Error::TimedOut`] if the peer takes no output.
-    pub fn finish(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+    pub fn finish(&mut self, frame: impl IntoClose) -> Result<(), Error> {
         self.runner.run(self.inner.finish(frame))
     }
 

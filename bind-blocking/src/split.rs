@@ -2,7 +2,7 @@ use std::{fmt, future::poll_fn, ops::Deref, pin::pin, task::Poll, time::Duration
 
 use bind::{
     Error, Handle, Transport, TrySendError, internal,
-    proto::{Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State},
+    proto::{Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State},
 };
 
 use crate::run::Runner;
@@ -242,7 +242,7 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if the
     /// connection ended so.
-    pub fn close(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+    pub fn close(&self, frame: impl IntoClose) -> Result<(), Error> {
         let closed = self.runner.close(self.inner.close(frame));
         self.write_left();
         closed
@@ -254,7 +254,7 @@ impl<S: Transport> WriteHalf<S> {
     /// # Errors
     ///
     /// [`Error::TimedOut`] if the peer takes no output.
-    pub fn finish(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
+    pub fn finish(&self, frame: impl IntoClose) -> Result<(), Error> {
         self.run(self.inner.finish(frame))
     }
 

@@ -4,7 +4,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use proto::{CloseFrame, Closed, Instant, Outgoing, SendError};
+use proto::{CloseFrame, Closed, Instant, IntoClose, Outgoing, SendError};
 
 use crate::{
     error::Error, output::Output, shared::Shared, transport::Transport, wakers::Key,
@@ -52,8 +52,8 @@ impl Handle {
     }
 
     /// Queues a Close after the messages queued before. Closing again does nothing.
-    pub fn close(&self, frame: impl Into<Option<CloseFrame>>) {
-        self.0.close(frame.into());
+    pub fn close(&self, frame: impl IntoClose) {
+        self.0.close(frame.into_close());
     }
 
     /// How the connection ended, as far as that is known; see

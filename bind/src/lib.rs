@@ -54,8 +54,9 @@ pub use write_half::WriteHalf;
 pub mod api {
     pub use proto::{
         self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
-        Deadline, EntropyError, Event, Initiator, InvalidUtf8, Kind, Lost, Message, Negotiated,
-        Outgoing, Prepared, ProtocolError, Role, SendError, State, Utf8Bytes,
+        Deadline, EntropyError, Event, Initiator, IntoClose, InvalidCloseCode, InvalidUtf8, Kind,
+        Lost, Message, Negotiated, Outgoing, Prepared, ProtocolError, Role, SendError, State,
+        Utf8Bytes,
         handshake::{
             AnswerError, HandshakeError, Headers, HttpVersion, InvalidHeader, OfferError, Request,
             RequestError, Response, ResponseError, respond,

@@ -4,7 +4,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use proto::{CloseFrame, Closed, Instant, Outgoing};
+use proto::{Closed, Instant, IntoClose, Outgoing};
 
 use crate::{
     handle::{Handle, Queue, QueueError},
@@ -84,8 +84,8 @@ impl Outlet {
     }
 
     /// Queues a Close after the messages queued before. Closing again does nothing.
-    pub fn close(&self, frame: impl Into<Option<CloseFrame>>) {
-        self.queue.close(frame.into());
+    pub fn close(&self, frame: impl IntoClose) {
+        self.queue.close(frame.into_close());
     }
 
     /// How the connection ended, as far as that is known; see

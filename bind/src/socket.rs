@@ -9,8 +9,8 @@ use std::{
 };
 
 use proto::{
-    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Kind, Message, Outgoing, Pull,
-    SendError, Sender, State, Utf8Bytes,
+    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, IntoClose, Kind, Message,
+    Outgoing, Pull, SendError, Sender, State, Utf8Bytes,
 };
 
 use crate::{
@@ -82,7 +82,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Drives `connection` over what its handshake was driven over.
     pub(crate) fn over(connection: Connection, wire: Wire<S>, clock: S::Clock) -> Self {
-        let subprotocol = connection.subprotocol().map(Utf8Bytes::copy_from);
+        let subprotocol = connection.subprotocol().map(Utf8Bytes::from);
         let (rx, tx) = connection.split();
         let input = Input::new(rx, clock);
         Self::whole(input, Output::new(tx, wire), subprotocol.map(Box::new))
@@ -251,8 +251,8 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// Those of [`recv`](Self::recv), unless that has reported them.
-    pub async fn close(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.begin_close(frame.into());
+    pub async fn close(&mut self, frame: impl IntoClose) -> Result<(), Error> {
+        self.begin_close(frame.into_close());
         while self.recv_chunk().await?.is_some() {}
         Ok(())
     }
@@ -263,8 +263,8 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// [`Error::TimedOut`] if the peer takes no output.
-    pub async fn finish(&mut self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.begin_close(frame.into());
+    pub async fn finish(&mut self, frame: impl IntoClose) -> Result<(), Error> {
+        self.begin_close(frame.into_close());
         poll_fn(|cx| self.poll_output(Key::METHOD, cx, Output::poll_all)).await
     }
 

@@ -5,7 +5,9 @@ use std::{
     task::{Poll, Waker, ready},
 };
 
-use proto::{Chunk, CloseFrame, Closed, ControlPayload, Kind, Outgoing, SendError, Sender, State};
+use proto::{
+    Chunk, CloseFrame, Closed, ControlPayload, IntoClose, Kind, Outgoing, SendError, Sender, State,
+};
 
 use crate::{
     driver::Call,
@@ -230,8 +232,8 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if the
     /// connection ended so.
-    pub async fn close(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.begin_close(frame.into());
+    pub async fn close(&self, frame: impl IntoClose) -> Result<(), Error> {
+        self.begin_close(frame.into_close());
         let mut waiter = Waiter::new(&self.shared);
         poll_fn(|cx| {
             waiter.poll(cx, Call::Closes, |output, cx| {
@@ -251,8 +253,8 @@ impl<S: Transport> WriteHalf<S> {
     /// # Errors
     ///
     /// [`Error::TimedOut`] if the peer takes no output.
-    pub async fn finish(&self, frame: impl Into<Option<CloseFrame>>) -> Result<(), Error> {
-        self.begin_close(frame.into());
+    pub async fn finish(&self, frame: impl IntoClose) -> Result<(), Error> {
+        self.begin_close(frame.into_close());
         self.flush_all().await
     }
 

@@ -79,6 +79,51 @@ impl From<CloseCode> for CloseFrame {
     }
 }
 
+/// What a connection can be closed with: `CloseCode::NORMAL`, `(CloseCode::POLICY_VIOLATION, "why")`, a
+/// [`CloseFrame`], or `None` for a Close without a body, which tells the peer nothing (RFC 6455 §7.1.5).
+///
+/// A reason that is longer than [`CloseFrame::MAX_REASON`] bytes is cut after the last character that fits.
+#[diagnostic::on_unimplemented(
+    message = "a connection cannot be closed with `{Self}`",
+    label = "not the body of a Close",
+    note = "use `CloseCode::NORMAL`, `(CloseCode::POLICY_VIOLATION, \"why\")`, a `CloseFrame`, or `None`"
+)]
+pub trait IntoClose {
+    /// The body of the Close.
+    fn into_close(self) -> Option<CloseFrame>;
+}
+
+impl IntoClose for CloseFrame {
+    fn into_close(self) -> Option<CloseFrame> {
+        Some(self)
+    }
+}
+
+impl IntoClose for Option<CloseFrame> {
+    fn into_close(self) -> Option<CloseFrame> {
+        self
+    }
+}
+
+impl IntoClose for CloseCode {
+    fn into_close(self) -> Option<CloseFrame> {
+        Some(self.into())
+    }
+}
+
+impl<R: AsRef<str>> IntoClose for (CloseCode, R) {
+    fn into_close(self) -> Option<CloseFrame> {
+        let (code, reason) = self;
+        let reason = reason.as_ref();
+        let mut end = reason.len().min(CloseFrame::MAX_REASON);
+        while !reason.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        let reason = reason.get(..end).unwrap_or_default().into();
+        Some(CloseFrame { code, reason })
+    }
+}
+
 /// How a connection ended (RFC 6455 §7.1.4 to §7.1.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -100,6 +145,29 @@ impl Closed {
     pub const NO_STATUS: u16 = 1005;
     /// "1006 … the connection was closed abnormally" (RFC 6455 §7.4.1).
     pub const ABNORMAL: u16 = 1006;
+
+    /// Whether the peer meant to end the connection: a Close went both ways, and the peer's had the code 1000, 1001
+    /// (it leaves), or none.
+    ///
+    /// A server that closes with 1008 because it refuses you, or with 1011 because it failed, ends the connection
+    /// cleanly as well, so a client that goes on by itself asks this.
+    pub fn is_normal(&self) -> bool {
+        let codes = [
+            CloseCode::NORMAL.get(),
+            CloseCode::GOING_AWAY.get(),
+            Self::NO_STATUS,
+        ];
+        self.clean && codes.contains(&self.code)
+    }
+
+    /// `Ok` if the end [is normal](Self::is_normal).
+    ///
+    /// # Errors
+    ///
+    /// Itself, which is an error then.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.is_normal() { Ok(()) } else { Err(self) }
+    }
 
     /// The end of a connection whose peer sent no Close.
     pub fn abnormal(initiator: Initiator, cause: Option<RecvError>) -> Self {
@@ -135,6 +203,8 @@ impl fmt::Display for Closed {
         }
     }
 }
+
+impl core::error::Error for Closed {}
 
 /// Which end began to close.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -203,7 +203,10 @@ mod wire {
     pub mod mask;
 }
 
-pub use close::{CloseFrame, Closed, Initiator, code::CloseCode};
+pub use close::{
+    CloseFrame, Closed, Initiator, IntoClose,
+    code::{CloseCode, InvalidCloseCode},
+};
 pub use config::{Config, Role};
 pub use connection::{Connection, State};
 pub use error::{

@@ -1,9 +1,9 @@
 //! Messages and pieces of them (RFC 6455 §5.6).
 
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::ops;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::{error::ControlTooLong, text::utf8::Utf8Bytes};
 
@@ -58,6 +58,14 @@ impl Message {
         }
     }
 
+    /// The text, or the message as it was if it is binary.
+    pub fn into_text(self) -> Result<Utf8Bytes, Self> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(_) => Err(self),
+        }
+    }
+
     /// The text, if it is text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -77,39 +85,81 @@ impl Message {
     }
 }
 
-impl From<Utf8Bytes> for Message {
-    fn from(text: Utf8Bytes) -> Self {
-        Self::Text(text)
-    }
+// Owned memory becomes the payload; nothing is copied.
+macro_rules! from_owned {
+    ($($kind:ident: $($owned:ty),*;)*) => {$($(
+        impl From<$owned> for Message {
+            fn from(payload: $owned) -> Self {
+                Self::$kind(payload.into())
+            }
+        }
+    )*)*};
 }
 
-impl From<String> for Message {
-    fn from(text: String) -> Self {
+from_owned! {
+    Text: Utf8Bytes, String, Box<str>;
+    Binary: Bytes, BytesMut, Vec<u8>, Box<[u8]>;
+}
+
+/// Copies the text. [`Utf8Bytes::from_static`] shares a text that lives as long as the program.
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
         Self::Text(text.into())
     }
 }
 
-impl From<&'static str> for Message {
-    fn from(text: &'static str) -> Self {
-        Self::Text(text.into())
+/// Copies the text.
+impl From<&String> for Message {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
     }
 }
 
-impl From<Bytes> for Message {
-    fn from(payload: Bytes) -> Self {
-        Self::Binary(payload)
+/// Copies the text if it is borrowed.
+impl From<Cow<'_, str>> for Message {
+    fn from(text: Cow<'_, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
     }
 }
 
-impl From<Vec<u8>> for Message {
-    fn from(payload: Vec<u8>) -> Self {
-        Self::Binary(payload.into())
+/// Copies the bytes. [`Bytes::from_static`] shares bytes that live as long as the program.
+impl From<&[u8]> for Message {
+    fn from(payload: &[u8]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(payload))
     }
 }
 
-impl From<&'static [u8]> for Message {
-    fn from(payload: &'static [u8]) -> Self {
-        Self::Binary(Bytes::from_static(payload))
+/// Copies the bytes.
+impl<const N: usize> From<&[u8; N]> for Message {
+    fn from(payload: &[u8; N]) -> Self {
+        payload.as_slice().into()
+    }
+}
+
+/// Copies the bytes.
+impl<const N: usize> From<[u8; N]> for Message {
+    fn from(payload: [u8; N]) -> Self {
+        payload.as_slice().into()
+    }
+}
+
+/// Copies the bytes.
+impl From<&Vec<u8>> for Message {
+    fn from(payload: &Vec<u8>) -> Self {
+        payload.as_slice().into()
+    }
+}
+
+/// Copies the bytes if they are borrowed.
+impl From<Cow<'_, [u8]>> for Message {
+    fn from(payload: Cow<'_, [u8]>) -> Self {
+        match payload {
+            Cow::Borrowed(payload) => payload.into(),
+            Cow::Owned(payload) => payload.into(),
+        }
     }
 }
 

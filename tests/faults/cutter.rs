@@ -11,7 +11,7 @@ use std::{
 use bind::{
     Error, TrySendError,
     proto::{
-        Chunk, CloseFrame, Closed, ControlPayload, Event, Kind, Message, Outgoing, State as Life,
+        Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State as Life,
     },
 };
 
@@ -201,19 +201,13 @@ macro_rules! sending {
             repeated!(self, self.inner.pong(payload.clone()))
         }
 
-        async fn close(
-            self: $this,
-            frame: impl Into<Option<CloseFrame>> + Send,
-        ) -> Result<(), Error> {
-            let frame = frame.into();
+        async fn close(self: $this, frame: impl IntoClose + Send) -> Result<(), Error> {
+            let frame = frame.into_close();
             repeated!(self, self.inner.close(frame.clone()))
         }
 
-        async fn finish(
-            self: $this,
-            frame: impl Into<Option<CloseFrame>> + Send,
-        ) -> Result<(), Error> {
-            let frame = frame.into();
+        async fn finish(self: $this, frame: impl IntoClose + Send) -> Result<(), Error> {
+            let frame = frame.into_close();
             repeated!(self, self.inner.finish(frame.clone()))
         }
 

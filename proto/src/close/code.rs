@@ -57,6 +57,50 @@ impl CloseCode {
     }
 }
 
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> Self {
+        code.get()
+    }
+}
+
+/// Fails for a code that may not appear on the wire; see [`CloseCode::new`].
+impl TryFrom<u16> for CloseCode {
+    type Error = InvalidCloseCode;
+
+    fn try_from(code: u16) -> Result<Self, InvalidCloseCode> {
+        Self::new(code).ok_or(InvalidCloseCode(code))
+    }
+}
+
+/// Compares with a number, such as [`Closed::code`](crate::Closed::code).
+impl PartialEq<u16> for CloseCode {
+    fn eq(&self, code: &u16) -> bool {
+        self.get() == *code
+    }
+}
+
+impl PartialEq<CloseCode> for u16 {
+    fn eq(&self, code: &CloseCode) -> bool {
+        *self == code.get()
+    }
+}
+
+/// A number that may not be the code of a Close (RFC 6455 §7.4.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidCloseCode(u16);
+
+impl fmt::Display for InvalidCloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.0;
+        write!(
+            f,
+            "{code} may not be sent in a Close: applications choose from 4000 to 4999 (RFC 6455 §7.4.2)"
+        )
+    }
+}
+
+impl core::error::Error for InvalidCloseCode {}
+
 impl fmt::Debug for CloseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CloseCode({self})")

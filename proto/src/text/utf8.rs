@@ -1,6 +1,6 @@
 //! Text (RFC 6455 §8.1): checked once, then cheap to read and to share.
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use core::{
     borrow::Borrow,
     fmt,
@@ -17,14 +17,9 @@ use bytes::Bytes;
 pub struct Utf8Bytes(Bytes);
 
 impl Utf8Bytes {
-    /// Text in static memory.
+    /// Text in static memory, which is shared and not copied.
     pub const fn from_static(text: &'static str) -> Self {
         Self(Bytes::from_static(text.as_bytes()))
-    }
-
-    /// Text copied from `text`.
-    pub fn copy_from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
     }
 
     /// For bytes that passed [`is_utf8`] or [`validate`].
@@ -67,9 +62,23 @@ impl From<String> for Utf8Bytes {
     }
 }
 
-impl From<&'static str> for Utf8Bytes {
-    fn from(text: &'static str) -> Self {
-        Self::from_static(text)
+impl From<Box<str>> for Utf8Bytes {
+    fn from(text: Box<str>) -> Self {
+        String::from(text).into()
+    }
+}
+
+/// Copies the text; [`Utf8Bytes::from_static`] does not.
+impl From<&str> for Utf8Bytes {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+/// Copies the text.
+impl From<&String> for Utf8Bytes {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
     }
 }
 

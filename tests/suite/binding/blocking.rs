@@ -11,7 +11,7 @@ use ::tokio::task::block_in_place;
 use bind::{
     Connect, ConnectError, Error, TrySendError,
     proto::{
-        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Negotiated,
+        Chunk, Closed, Config, ControlPayload, Event, IntoClose, Kind, Message, Negotiated,
         Outgoing, Role, State,
         handshake::{AnswerError, HandshakeError, Headers, Request, Response},
     },
@@ -205,11 +205,11 @@ impl<S: Transport<Clock: Send + Sync> + Send + Sync + 'static> Socket for WebSoc
         block_in_place(|| self.pong(payload))
     }
 
-    async fn close(&mut self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn close(&mut self, frame: impl IntoClose + Send) -> Result<(), Error> {
         block_in_place(|| self.close(frame))
     }
 
-    async fn finish(&mut self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn finish(&mut self, frame: impl IntoClose + Send) -> Result<(), Error> {
         block_in_place(|| self.finish(frame))
     }
 
@@ -317,11 +317,11 @@ impl<S: Transport<Clock: Send + Sync> + Send + Sync + 'static> WriteHalf
         block_in_place(|| self.pong(payload))
     }
 
-    async fn close(&self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn close(&self, frame: impl IntoClose + Send) -> Result<(), Error> {
         block_in_place(|| self.close(frame))
     }
 
-    async fn finish(&self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn finish(&self, frame: impl IntoClose + Send) -> Result<(), Error> {
         block_in_place(|| self.finish(frame))
     }
 

@@ -5,7 +5,7 @@ use std::{net::TcpStream, sync::Arc, time::Duration};
 use bind::{
     Error, Transport, TrySendError,
     proto::{
-        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Outgoing, Role,
+        Chunk, Closed, Config, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, Role,
         State,
         handshake::{AnswerError, Headers, Request, Response},
     },
@@ -128,11 +128,11 @@ where
         self.pong(payload).await
     }
 
-    async fn close(&mut self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn close(&mut self, frame: impl IntoClose + Send) -> Result<(), Error> {
         self.close(frame).await
     }
 
-    async fn finish(&mut self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn finish(&mut self, frame: impl IntoClose + Send) -> Result<(), Error> {
         self.finish(frame).await
     }
 
@@ -238,11 +238,11 @@ where
         self.pong(payload).await
     }
 
-    async fn close(&self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn close(&self, frame: impl IntoClose + Send) -> Result<(), Error> {
         self.close(frame).await
     }
 
-    async fn finish(&self, frame: impl Into<Option<CloseFrame>> + Send) -> Result<(), Error> {
+    async fn finish(&self, frame: impl IntoClose + Send) -> Result<(), Error> {
         self.finish(frame).await
     }
 

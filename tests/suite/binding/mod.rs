@@ -12,7 +12,7 @@ use std::{error::Error as StdError, future::Future, io, marker::PhantomData, net
 use bind::{
     Connect, ConnectError, Error, TrySendError,
     proto::{
-        Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Kind, Message, Negotiated,
+        Chunk, Closed, Config, ControlPayload, Event, IntoClose, Kind, Message, Negotiated,
         Outgoing, Role, State,
         handshake::{AnswerError, HandshakeError, Headers, Request, Response},
     },
@@ -147,12 +147,12 @@ pub trait Socket: Send + 'static {
 
     fn close(
         &mut self,
-        frame: impl Into<Option<CloseFrame>> + Send,
+        frame: impl IntoClose + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn finish(
         &mut self,
-        frame: impl Into<Option<CloseFrame>> + Send,
+        frame: impl IntoClose + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn abort(&mut self);
@@ -208,14 +208,12 @@ pub trait WriteHalf: Clone + Send + Sync + 'static {
     fn ping(&self, payload: ControlPayload) -> impl Future<Output = Result<(), Error>> + Send;
     fn pong(&self, payload: ControlPayload) -> impl Future<Output = Result<(), Error>> + Send;
 
-    fn close(
-        &self,
-        frame: impl Into<Option<CloseFrame>> + Send,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    fn close(&self, frame: impl IntoClose + Send)
+    -> impl Future<Output = Result<(), Error>> + Send;
 
     fn finish(
         &self,
-        frame: impl Into<Option<CloseFrame>> + Send,
+        frame: impl IntoClose + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn abort(&self);

@@ -46,7 +46,7 @@ pub fn respond<'a>(
         if name.len().saturating_add(value.len()).saturating_add(2) > config.max_head_line {
             return Err(RequestError::FieldTooLong);
         }
-        let name = Utf8Bytes::copy_from(name);
+        let name = Utf8Bytes::from(name);
         let pushed = headers.push(name, Bytes::copy_from_slice(value));
         pushed.map_err(|_| RequestError::Syntax)?;
     }

@@ -26,7 +26,7 @@ impl From<HeaderMap> for Headers {
         let mut headers = Self::new();
         for (name, value) in &map {
             // Both crates take the same names and values.
-            let name = Utf8Bytes::copy_from(name.as_str());
+            let name = Utf8Bytes::from(name.as_str());
             let pushed = headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
             debug_assert_eq!(pushed, Ok(()));
         }

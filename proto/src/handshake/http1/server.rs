@@ -143,7 +143,7 @@ impl RequestLine {
     fn parse_target(target: &str) -> Option<Self> {
         if is_origin_form(target) {
             return Some(Self {
-                target: Utf8Bytes::copy_from(target),
+                target: Utf8Bytes::from(target),
                 host: None,
             });
         }
