@@ -68,6 +68,7 @@
 mod accept;
 mod clock;
 mod connect;
+mod error;
 mod outlet;
 mod pipe;
 mod reading;
@@ -88,6 +89,7 @@ pub use bind::rustls;
 pub use bind::{ReuniteError, api::*};
 pub use clock::{Clock, Time};
 pub use connect::{ClientStream, Resolving, Threads, connect, connect_over};
+pub use error::TryRecvError;
 pub use outlet::Outlet;
 pub use pipe::Io;
 pub use socket::WebSocket;

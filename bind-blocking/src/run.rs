@@ -1,10 +1,15 @@
 use std::{
+    future::poll_fn,
     pin::pin,
     sync::{Arc, OnceLock, Weak},
     task::{Poll, Waker},
+    time::Duration,
 };
 
-use bind::{Timer, proto::Config};
+use bind::{
+    Timer,
+    proto::{Config, Instant},
+};
 
 use crate::{
     clock::{Clock, Wants},
@@ -47,6 +52,27 @@ impl Runner {
     /// Runs `future` to its end. What is owed to the peer then is written, unless that blocks.
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
         self.run_as(Part::Receives, false, future)
+    }
+
+    /// The deadline of a call that waits for `timeout`; `None` if that is too long to be told.
+    pub(crate) fn deadline(&self, timeout: Duration) -> Option<Instant> {
+        self.clock.now().checked_add(timeout)
+    }
+
+    /// What `future` comes to, or `None` if it has come to nothing by `deadline`. The transport is asked after that,
+    /// once more, so a deadline that has passed is the way not to wait.
+    pub(crate) fn until<F: Future>(
+        &self,
+        deadline: Option<Instant>,
+        future: F,
+    ) -> impl Future<Output = Option<F::Output>> {
+        let mut future = Box::pin(future);
+        let mut clock = self.clock.clone();
+        poll_fn(move |cx| match (future.as_mut().poll(cx), deadline) {
+            (Poll::Ready(output), _) => Poll::Ready(Some(output)),
+            (Poll::Pending, Some(deadline)) => clock.poll_until(cx, deadline).map(|()| None),
+            (Poll::Pending, None) => Poll::Pending,
+        })
     }
 
     /// As [`run`](Self::run), for the call of a read half.

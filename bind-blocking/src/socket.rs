@@ -1,11 +1,12 @@
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use bind::{
-    Error, Transport, TrySendError, internal,
+    Error, Received, Transport, TrySendError, internal,
     proto::{Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State},
 };
 
 use crate::{
+    error::TryRecvError,
     run::Runner,
     split::{ReadHalf, Streaming, WriteHalf},
 };
@@ -47,6 +48,30 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.recv())
     }
 
+    /// The next message, if it comes within `timeout`.
+    ///
+    /// A thread that also does something of its own at times, such as to send a heartbeat, waits with this.
+    /// Whatever the time, what has come is read, and Pings are answered.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] if no message has come, otherwise as [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, TryRecvError> {
+        let deadline = self.runner.deadline(timeout);
+        let received = self.runner.until(deadline, self.inner.recv());
+        TryRecvError::of(self.runner.run(received))
+    }
+
+    /// The next message, if it has come: [`recv_timeout`](Self::recv_timeout) without waiting. It looks at the
+    /// transport, which takes milliseconds at the most.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Self::recv_timeout).
+    pub fn try_recv(&mut self) -> Result<Option<Message>, TryRecvError> {
+        self.recv_timeout(Duration::ZERO)
+    }
+
     /// Like [`recv`](Self::recv), and tells of Pings, Pongs and the Close too. All are answered
     /// already.
     ///
@@ -68,6 +93,20 @@ impl<S: Transport> WebSocket<S> {
     /// As [`recv`](Self::recv).
     pub fn recv_chunk(&mut self) -> Result<Option<Chunk>, Error> {
         self.runner.run(self.inner.recv_chunk())
+    }
+
+    /// Copies the next piece of a message into `buf`, and returns how many bytes that are, the kind of the message,
+    /// and whether they are its last. `None` once the connection has closed.
+    ///
+    /// What does not fit is for the next call. A piece may end inside of a character. A message that this method
+    /// began is its own: the other methods skip the rest of it. An empty `buf` gets nothing, and waits until there
+    /// is something.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_into(&mut self, buf: &mut [u8]) -> Result<Option<Received>, Error> {
+        self.runner.run(self.inner.recv_into(buf))
     }
 
     /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).

@@ -1,11 +1,11 @@
 use std::{fmt, future::poll_fn, ops::Deref, pin::pin, task::Poll, time::Duration};
 
 use bind::{
-    Error, Handle, Transport, TrySendError, internal,
+    Error, Handle, Received, Transport, TrySendError, internal,
     proto::{Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State},
 };
 
-use crate::run::Runner;
+use crate::{error::TryRecvError, run::Runner};
 
 mod streaming;
 
@@ -58,6 +58,27 @@ impl<S: Transport> ReadHalf<S> {
         self.runner.receive(self.inner.recv())
     }
 
+    /// The next message, if it comes within `timeout`; see
+    /// [`WebSocket::recv_timeout`](crate::WebSocket::recv_timeout).
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] if no message has come, otherwise as [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, TryRecvError> {
+        let deadline = self.runner.deadline(timeout);
+        let received = self.runner.until(deadline, self.inner.recv());
+        TryRecvError::of(self.runner.receive(received))
+    }
+
+    /// The next message, if it has come; see [`WebSocket::try_recv`](crate::WebSocket::try_recv).
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Self::recv_timeout).
+    pub fn try_recv(&mut self) -> Result<Option<Message>, TryRecvError> {
+        self.recv_timeout(Duration::ZERO)
+    }
+
     /// The next message, Ping, Pong or Close; see
     /// [`WebSocket::recv_event`](crate::WebSocket::recv_event).
     ///
@@ -75,6 +96,16 @@ impl<S: Transport> ReadHalf<S> {
     /// As [`recv`](Self::recv).
     pub fn recv_chunk(&mut self) -> Result<Option<Chunk>, Error> {
         self.runner.receive(self.inner.recv_chunk())
+    }
+
+    /// Copies the next piece of a message into `buf`; see
+    /// [`WebSocket::recv_into`](crate::WebSocket::recv_into).
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_into(&mut self, buf: &mut [u8]) -> Result<Option<Received>, Error> {
+        self.runner.receive(self.inner.recv_into(buf))
     }
 
     /// Receives until the end and discards all messages, for an application that only sends: Pings are

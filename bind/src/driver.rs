@@ -20,6 +20,7 @@ mod steps;
 pub(crate) use loan::release as release_loan;
 pub(crate) use parked::Call;
 use parked::Parked;
+pub use parked::Received;
 use steps::meet;
 
 /// After so many bytes without waiting, other tasks get a turn.
@@ -189,10 +190,13 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event<Chunk>>, Error>> {
         self.pull = pull;
-        if self.parked.is_some()
-            && let Some(event) = self.unpark_for(pull)
-        {
-            return Poll::Ready(Ok(Some(event)));
+        if self.parked.is_some() {
+            if pull == Pull::Messages {
+                self.close_opened(pull);
+            }
+            if let Some(event) = self.unpark_for(pull) {
+                return Poll::Ready(Ok(Some(event)));
+            }
         }
         if pull == Pull::Messages {
             self.inside = false;
@@ -222,9 +226,32 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Chunk>, Error>> {
+        if self.parked.is_some() {
+            self.close_opened(pull);
+        }
         loop {
             match ready!(self.poll_event(pull, output, cx))? {
+                Some(Event::Data(chunk)) if self.parked.is_some() && self.skips(chunk.fin) => {}
                 Some(Event::Data(chunk)) => return Poll::Ready(Ok(Some(chunk))),
+                Some(_) => {}
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
+    /// Copies the next piece of a message into `buf`.
+    pub(crate) fn poll_into<S: Transport>(
+        &mut self,
+        buf: &mut [u8],
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Received>, Error>> {
+        loop {
+            if let Some(received) = self.copy_into(buf) {
+                return Poll::Ready(Ok(Some(received)));
+            }
+            match ready!(self.poll_event(Pull::Chunks, output, cx))? {
+                Some(Event::Data(chunk)) => self.open(chunk),
                 Some(_) => {}
                 None => return Poll::Ready(Ok(None)),
             }

@@ -32,6 +32,7 @@ mod write_half;
 
 pub use client::{Connect, ConnectError, Destination, UrlError, connect, connect_over};
 pub use config::config;
+pub use driver::Received;
 pub use error::{Error, TrySendError};
 pub use handle::{Handle, QueueError};
 pub use handshake::{Incoming, NotAccepted, accept, accept_any};
@@ -69,5 +70,5 @@ pub mod api {
     pub use crate::{
         Connect, ConnectError, Error, MaybeTls, Transport, TrySendError, UrlError, config,
     };
-    pub use crate::{Handle, QueueError};
+    pub use crate::{Handle, QueueError, Received};
 }

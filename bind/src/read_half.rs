@@ -9,7 +9,7 @@ use std::{
 use proto::{Chunk, Closed, Event, Message, Pull};
 
 use crate::{
-    driver::Input,
+    driver::{Input, Received},
     error::Error,
     shared::{Reader, Shared},
     transport::Transport,
@@ -76,6 +76,16 @@ impl<S: Transport> ReadHalf<S> {
             })
         })
         .await
+    }
+
+    /// Copies the next piece of a message into `buf`; see
+    /// [`WebSocket::recv_into`](crate::WebSocket::recv_into). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub async fn recv_into(&mut self, buf: &mut [u8]) -> Result<Option<Received>, Error> {
+        poll_fn(|cx| self.poll(cx, |input, output, cx| input.poll_into(buf, output, cx))).await
     }
 
     /// Receives until the end and discards all messages, for an application that only sends: Pings are

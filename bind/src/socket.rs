@@ -14,7 +14,7 @@ use proto::{
 };
 
 use crate::{
-    driver::{Access, Call, Input, Unsplit},
+    driver::{Access, Call, Input, Received, Unsplit},
     error::{Error, TrySendError},
     lanes::Lanes,
     output::Output,
@@ -138,6 +138,25 @@ impl<S: Transport> WebSocket<S> {
         poll_fn(|cx| {
             self.poll_lane(Key::METHOD, cx, |input, output, cx| {
                 input.poll_data(Pull::Chunks, output, cx)
+            })
+        })
+        .await
+    }
+
+    /// Copies the next piece of a message into `buf`, and returns how many bytes that are, the kind of the message,
+    /// and whether they are its last: `ReceiveAsync` of .NET. `None` once the connection has closed.
+    ///
+    /// What does not fit is for the next call. A piece may end inside of a character. A message that this method
+    /// began is its own: the other methods skip the rest of it. An empty `buf` gets nothing, and waits until there
+    /// is something. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub async fn recv_into(&mut self, buf: &mut [u8]) -> Result<Option<Received>, Error> {
+        poll_fn(|cx| {
+            self.poll_lane(Key::METHOD, cx, |input, output, cx| {
+                input.poll_into(buf, output, cx)
             })
         })
         .await
