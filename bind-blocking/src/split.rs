@@ -1,4 +1,6 @@
-use std::{fmt, future::poll_fn, ops::Deref, pin::pin, task::Poll, time::Duration};
+use std::{
+    fmt, future::poll_fn, io, net::SocketAddr, ops::Deref, pin::pin, task::Poll, time::Duration,
+};
 
 use bind::{
     Error, Handle, Received, Transport, TrySendError, internal,
@@ -128,6 +130,24 @@ impl<S: Transport> ReadHalf<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        self.inner.state()
+    }
+
+    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.inner.subprotocol()
+    }
+
+    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        S: 'static,
+    {
+        self.inner.peer_addr()
     }
 }
 
@@ -304,6 +324,24 @@ impl<S: Transport> WriteHalf<S> {
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
         self.inner.state()
+    }
+
+    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.inner.subprotocol()
+    }
+
+    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        S: 'static,
+    {
+        self.inner.peer_addr()
+    }
+
+    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    pub fn latency(&self) -> Option<Duration> {
+        self.inner.latency()
     }
 
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {

@@ -33,7 +33,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Lost(error) => Some(error),
+            // The message of `error` is a part of ours, so what caused it is the next to be printed.
+            Self::Lost(error) => error.source(),
             _ => None,
         }
     }
@@ -74,7 +75,14 @@ impl fmt::Display for TrySendError {
     }
 }
 
-impl std::error::Error for TrySendError {}
+impl std::error::Error for TrySendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Full(_) => None,
+            Self::Failed(error) => error.source(),
+        }
+    }
+}
 
 fn kind(lost: Lost) -> io::ErrorKind {
     match lost {

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -84,6 +85,17 @@ impl<S> Output<S> {
     /// The transport; `None` once the connection has ended.
     pub(crate) fn get_ref(&self) -> Option<&S> {
         self.wire.as_ref().map(Wire::get_ref)
+    }
+
+    /// The peer's address, as far as the transport knows it.
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        S: Transport + 'static,
+    {
+        match self.get_ref() {
+            Some(io) => io.peer_addr(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Whether the connection has ended, and its transport is dropped.

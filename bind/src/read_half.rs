@@ -1,12 +1,14 @@
 use std::{
     fmt,
     future::poll_fn,
+    io,
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use proto::{Chunk, Closed, Event, Message, Pull};
+use proto::{Chunk, Closed, Event, Message, Pull, State};
 
 use crate::{
     driver::{Input, Received},
@@ -103,6 +105,24 @@ impl<S: Transport> ReadHalf<S> {
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.shared.closed()
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        self.shared.state()
+    }
+
+    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.subprotocol()
+    }
+
+    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        S: 'static,
+    {
+        self.shared.lock().peer_addr()
     }
 
     /// From when the last Ping left to when its Pong was received; `None` before the first.

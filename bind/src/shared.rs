@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use proto::{Closed, Deadline, Instant, Message, Utf8Bytes};
+use proto::{Closed, Deadline, Instant, Message, State, Utf8Bytes};
 
 use crate::{
     driver::{Access, Call, Input},
@@ -124,6 +124,22 @@ impl<S: Transport> Shared<S> {
 
     pub(crate) fn closed(&self) -> Option<Closed> {
         self.lock().closed.as_deref().cloned()
+    }
+
+    /// Where the connection is in its life, as far as the sending direction knows.
+    pub(crate) fn state(&self) -> State {
+        let output = self.lock();
+        if output.has_ended() {
+            State::Closed
+        } else if output.tx.is_closing() {
+            State::Closing
+        } else {
+            State::Open
+        }
+    }
+
+    pub(crate) fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_ref().map(|it| it.as_str())
     }
 
     pub(crate) fn wakers(&self) -> &Wakers {

@@ -66,10 +66,7 @@ impl<S: Transport> WebSocket<S> {
     where
         S: 'static,
     {
-        match self.output.get_ref() {
-            Some(io) => io.peer_addr(),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
+        self.output.peer_addr()
     }
 }
 

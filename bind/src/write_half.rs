@@ -1,8 +1,11 @@
 use std::{
     fmt,
     future::poll_fn,
+    io,
+    net::SocketAddr,
     sync::Arc,
     task::{Poll, Waker, ready},
+    time::Duration,
 };
 
 use proto::{
@@ -272,14 +275,25 @@ impl<S: Transport> WriteHalf<S> {
 
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
-        let output = self.shared.lock();
-        if output.has_ended() {
-            State::Closed
-        } else if output.tx.is_closing() {
-            State::Closing
-        } else {
-            State::Open
-        }
+        self.shared.state()
+    }
+
+    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.subprotocol()
+    }
+
+    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.latency()
+    }
+
+    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr>
+    where
+        S: 'static,
+    {
+        self.shared.lock().peer_addr()
     }
 
     /// For a call that does not wait, or queues before it does: if no read half exists, what has come is read

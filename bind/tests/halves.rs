@@ -1,0 +1,80 @@
+//! The halves know what the socket knew.
+
+use std::{error::Error as _, io::ErrorKind, time::Duration};
+
+use bowline_bind::{
+    Error,
+    proto::{Negotiated, Role, State},
+};
+use testing::world::*;
+
+#[test]
+fn each_half_knows_the_connection() {
+    let world = World::default();
+    let (a, b) = pipe(&world, 4096);
+    let negotiated = || {
+        let mut negotiated = Negotiated::default();
+        negotiated.subprotocol = Some("chat".into());
+        negotiated
+    };
+    let client = agreed(a, Role::Client, negotiated(), config());
+    let mut server = agreed(b, Role::Server, negotiated(), config());
+    let timer = world.clone();
+    world.spawn(async move {
+        timer.sleep(Duration::from_millis(30)).await;
+        assert!(server.recv_event().await.unwrap().is_some());
+        timer.sleep(Duration::from_millis(30)).await;
+        server.send("x").await.unwrap();
+        assert_eq!(server.recv().await.unwrap(), None);
+    });
+    world.block_on(async move {
+        let (mut reader, writer) = client.split();
+        assert_eq!(
+            (reader.subprotocol(), writer.subprotocol()),
+            (Some("chat"), Some("chat"))
+        );
+        assert_eq!((reader.state(), writer.state()), (State::Open, State::Open));
+        assert_eq!((reader.latency(), writer.latency()), (None, None));
+        let errors = [reader.peer_addr(), writer.peer_addr()].map(|it| it.unwrap_err().kind());
+        assert_eq!(errors, [ErrorKind::Unsupported; 2], "a pipe has no address");
+
+        writer.ping(Default::default()).await.unwrap();
+        assert!(reader.recv().await.unwrap().is_some());
+        let latency = Some(Duration::from_millis(30));
+        assert_eq!((reader.latency(), writer.latency()), (latency, latency));
+
+        writer.finish(None).await.unwrap();
+        assert_eq!(
+            (reader.state(), writer.state()),
+            (State::Closing, State::Closing)
+        );
+        assert_eq!(reader.recv().await.unwrap(), None);
+        assert_eq!(
+            (reader.state(), writer.state()),
+            (State::Closed, State::Closed)
+        );
+        let errors = [reader.peer_addr(), writer.peer_addr()].map(|it| it.unwrap_err().kind());
+        assert_eq!(errors, [ErrorKind::NotConnected; 2]);
+    });
+}
+
+/// A report that prints an error and then its sources says nothing twice.
+#[test]
+fn an_error_does_not_repeat_its_source() {
+    let mut error: Option<&dyn std::error::Error> =
+        Some(&Error::Lost(std::io::Error::other("the cable is cut")));
+    let mut report = Vec::new();
+    while let Some(one) = error {
+        report.push(one.to_string());
+        error = one.source();
+    }
+    let said = report
+        .iter()
+        .filter(|line| line.contains("the cable is cut"));
+    assert_eq!(said.count(), 1, "{report:?}");
+    assert!(
+        Error::TimedOut(bowline_bind::proto::Deadline::Pong)
+            .source()
+            .is_none()
+    );
+}
