@@ -4,7 +4,7 @@ use std::{error::Error as _, io::ErrorKind, time::Duration};
 
 use bowline_bind::{
     Error,
-    proto::{Negotiated, Role, State},
+    proto::{Deadline, Negotiated, Role, State},
 };
 use testing::world::*;
 
@@ -72,9 +72,5 @@ fn an_error_does_not_repeat_its_source() {
         .iter()
         .filter(|line| line.contains("the cable is cut"));
     assert_eq!(said.count(), 1, "{report:?}");
-    assert!(
-        Error::TimedOut(bowline_bind::proto::Deadline::Pong)
-            .source()
-            .is_none()
-    );
+    assert!(Error::TimedOut(Deadline::Pong).source().is_none());
 }
