@@ -24,13 +24,15 @@ mod builder;
 mod credentials;
 mod dial;
 mod error;
+mod host;
 mod url;
 
-pub use self::url::UrlError;
-#[cfg(feature = "tls")]
-use self::url::server_name;
 pub use builder::{Connect, Destination};
 pub use error::ConnectError;
+pub use host::Host;
+#[cfg(feature = "tls")]
+use host::server_name;
+pub use url::UrlError;
 
 /// Connects as `to` says. Resolving the name, TCP, TLS and the opening handshake are to be done before one
 /// deadline.

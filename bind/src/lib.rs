@@ -30,7 +30,7 @@ mod wakers;
 mod wire;
 mod write_half;
 
-pub use client::{Connect, ConnectError, Destination, UrlError, connect, connect_over};
+pub use client::{Connect, ConnectError, Destination, Host, UrlError, connect, connect_over};
 pub use config::config;
 pub use driver::Received;
 pub use error::{Error, TrySendError};

@@ -4,12 +4,14 @@ use proto::{
     Config, Instant, Utf8Bytes,
     handshake::{OfferError, Request},
 };
-use url::Host;
 
+#[cfg(not(feature = "tls"))]
+use super::url::UrlError;
 use super::{
     credentials::{Authorization, graphic, userinfo},
     error::ConnectError,
-    url::{UrlError, parse},
+    host::Host,
+    url::Url,
 };
 use crate::config::config;
 
@@ -33,7 +35,14 @@ pub struct Connect {
 impl Connect {
     /// Connects to `url`, `ws://…` or `wss://…` (RFC 6455 §3).
     ///
-    /// A user and password in it are sent as by [`basic`](Self::basic); a fragment is refused.
+    /// - The path and the query may have any character but control characters, `#`, and a backslash in the path: what
+    ///   has to be escaped is escaped (a space is sent as `%20`), what is escaped is left as it is, and the segments
+    ///   `.` and `..` are removed. A `%` that begins no escape is refused.
+    /// - The host is a name, an IPv4 address of four decimal numbers, or an IPv6 address in brackets. Other forms of an
+    ///   IPv4 address, such as `0x7f.1`, are refused. A name that is not ASCII needs the feature `idna`.
+    /// - A user and a password are sent as by [`basic`](Self::basic); in them, what is not a letter, a digit or one of
+    ///   `-._~!$&'()*+,;=` must be escaped.
+    /// - A fragment is refused, and so is a space at either end.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
@@ -113,18 +122,12 @@ impl Connect {
     ///
     /// [`ConnectError::Url`], [`ConnectError::Header`] or [`ConnectError::Request`]: the caller's.
     pub fn prepare(self) -> Result<Destination, ConnectError> {
-        let url = parse(&self.url)?;
-        let host = url.host().ok_or(UrlError::Host)?.to_owned();
-        let authority = match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            // RFC 9110 §4.2.1: the default port is left out.
-            None => host.to_string(),
-        };
-        let target = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
-        let mut request = Request::new(authority, target)?;
+        let url = Url::parse(&self.url)?;
+        #[cfg(not(feature = "tls"))]
+        if url.tls {
+            return Err(UrlError::NoTls.into());
+        }
+        let mut request = Request::new(url.authority(), url.target)?;
         let headers = request.headers_mut();
         for name in self.subprotocols {
             // In a list it would be two, or none.
@@ -136,21 +139,17 @@ impl Connect {
         if let Some(origin) = self.origin {
             headers.push("Origin", graphic(origin)?)?;
         }
-        if let Some(authorization) = self.authorization.or_else(|| userinfo(&url)) {
+        let in_url = || userinfo(url.userinfo.as_deref()?);
+        if let Some(authorization) = self.authorization.or_else(in_url) {
             headers.push("Authorization", authorization.encode()?)?;
         }
         for (name, value) in self.headers {
             headers.push(name, value)?;
         }
-        let tls = url.scheme() == "wss";
-        #[cfg(not(feature = "tls"))]
-        if tls {
-            return Err(UrlError::NoTls.into());
-        }
         Ok(Destination {
-            port: url.port().unwrap_or(if tls { 443 } else { 80 }),
-            host,
-            tls,
+            host: url.host,
+            port: url.port,
+            tls: url.tls,
             request,
             config: self.config.unwrap_or_else(|| Arc::new(config())),
             nodelay: self.nodelay,
@@ -182,8 +181,8 @@ impl fmt::Debug for Connect {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Destination {
-    /// Where to: a name, ready for DNS, or an address.
-    pub host: Host<String>,
+    /// Where to: a name, or an address.
+    pub host: Host,
     /// Where to.
     pub port: u16,
     /// Whether by TLS.
@@ -213,10 +212,9 @@ impl fmt::Debug for Destination {
 impl Destination {
     /// The address, if the URL has one in the place of a name.
     pub fn addr(&self) -> Option<SocketAddr> {
-        match &self.host {
-            Host::Domain(_) => None,
-            Host::Ipv4(address) => Some((*address, self.port).into()),
-            Host::Ipv6(address) => Some((*address, self.port).into()),
+        match self.host {
+            Host::Name(_) => None,
+            Host::Addr(address) => Some((address, self.port).into()),
         }
     }
 

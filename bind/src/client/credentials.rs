@@ -1,7 +1,6 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use proto::handshake::InvalidHeader;
-use url::Url;
 
 #[derive(Clone)]
 pub(super) enum Authorization {
@@ -26,14 +25,15 @@ impl Authorization {
     }
 }
 
-pub(super) fn userinfo(url: &Url) -> Option<Authorization> {
-    let decode = |text| percent_decode_str(text).collect();
-    if url.username().is_empty() && url.password().is_none() {
+/// The user and the password of a URL, if it has either.
+pub(super) fn userinfo(userinfo: &str) -> Option<Authorization> {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    if user.is_empty() && password.is_empty() {
         return None;
     }
     Some(Authorization::Basic {
-        user: decode(url.username()),
-        password: decode(url.password().unwrap_or_default()),
+        user: percent_decode_str(user).collect(),
+        password: percent_decode_str(password).collect(),
     })
 }
 

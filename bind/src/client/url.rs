@@ -1,25 +1,163 @@
 use std::fmt;
-#[cfg(feature = "tls")]
-use std::net::IpAddr;
 
-#[cfg(feature = "tls")]
-use rustls::pki_types::ServerName;
-#[cfg(feature = "tls")]
-use url::Host;
-use url::Url;
+use iri_string::{spec::IriSpec, types::IriStr, validate};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// A URL that cannot be connected to (RFC 6455 §3).
+use super::host::Host;
+
+/// The URL of a server (RFC 6455 §3), taken apart.
+pub(super) struct Url {
+    pub(super) tls: bool,
+    /// User and password, with their escapes.
+    pub(super) userinfo: Option<String>,
+    pub(super) host: Host,
+    pub(super) port: u16,
+    /// Path and query, as the request has them.
+    pub(super) target: String,
+}
+
+impl Url {
+    /// Takes `text` apart. What stands before the path has to be as RFC 3986 says; in the path and the query what
+    /// must be escaped is escaped here.
+    pub(super) fn parse(text: &str) -> Result<Self, UrlError> {
+        let is_control = |byte: u8| byte.is_ascii_control();
+        if text.bytes().any(is_control) || text.starts_with(' ') || text.ends_with(' ') {
+            return Err(UrlError::Character);
+        }
+        let split = text.split_once("://");
+        let (scheme, rest) = split
+            .filter(|(scheme, _)| validate::scheme(scheme).is_ok())
+            .ok_or(UrlError::NoScheme)?;
+        let tls = match scheme {
+            scheme if scheme.eq_ignore_ascii_case("ws") => false,
+            scheme if scheme.eq_ignore_ascii_case("wss") => true,
+            _ => return Err(UrlError::Scheme),
+        };
+        // RFC 6455 §3: "Fragment identifiers … MUST NOT be used".
+        if rest.contains('#') {
+            return Err(UrlError::Fragment);
+        }
+        let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let escaped = format!("{scheme}://{authority}{}", escape(rest));
+        let iri = IriStr::new(&escaped).map_err(|_| fault(authority))?;
+        let authority = iri.authority_components().ok_or(UrlError::Host)?;
+        let path = without_dots(iri.path_str());
+        Ok(Self {
+            tls,
+            userinfo: authority.userinfo().map(str::to_owned),
+            host: Host::parse(authority.host())?,
+            port: match authority.port() {
+                None | Some("") => default_port(tls),
+                Some(digits) => digits.parse().map_err(|_| UrlError::Port)?,
+            },
+            target: match iri.query_str() {
+                Some(query) => format!("{path}?{query}"),
+                None => path,
+            },
+        })
+    }
+
+    /// The host, and the port if it is not the default one (RFC 9110 §4.2.1).
+    pub(super) fn authority(&self) -> String {
+        if self.port == default_port(self.tls) {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+const fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
+}
+
+/// What the path may not have. A backslash is not in it: browsers read it as a slash, other readers do not, so it is
+/// refused.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// What the query may not have, and the apostrophe, which browsers escape there.
+const QUERY: &AsciiSet = &PATH.add(b'\'').add(b'\\');
+
+/// Escapes in a path and query what their author has not.
+fn escape(target: &str) -> String {
+    match target.split_once('?') {
+        Some((path, query)) => format!(
+            "{}?{}",
+            utf8_percent_encode(path, PATH),
+            utf8_percent_encode(query, QUERY)
+        ),
+        None => utf8_percent_encode(target, PATH).to_string(),
+    }
+}
+
+/// What is wrong with a URL that has `authority` and is no IRI.
+fn fault(authority: &str) -> UrlError {
+    let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if authority.contains(' ') {
+        UrlError::Character
+    } else if authority.contains('\\') {
+        UrlError::Escape
+    } else if validate::userinfo::<IriSpec>(userinfo).is_err() {
+        UrlError::UserInfo
+    } else if validate::authority::<IriSpec>(place).is_ok() {
+        UrlError::Escape
+    } else {
+        match place.rsplit_once(':') {
+            Some((host, _)) if validate::host::<IriSpec>(host).is_ok() => UrlError::Port,
+            _ => UrlError::Host,
+        }
+    }
+}
+
+/// Removes the segments `.` and `..` (RFC 3986 §5.2.4), escaped or not. A path that is empty becomes `/`.
+fn without_dots(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let dots = segment.replace("%2e", ".").replace("%2E", ".");
+        if dots == ".." {
+            kept.pop();
+        }
+        if dots != "." && dots != ".." {
+            kept.push(segment);
+        } else if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+/// A URL that cannot be connected to (RFC 6455 §3): the caller's side. Nothing was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It is not an absolute URL.
-    Syntax(url::ParseError),
-    /// It has a space or a control character, which must be escaped.
+    /// It has a control character, a space at an end, or one before its path.
     Character,
+    /// It does not begin with a scheme and `://`.
+    NoScheme,
     /// Its scheme is neither `ws` nor `wss`.
     Scheme,
-    /// It has no host.
+    /// Its user or password has a character that must be escaped.
+    UserInfo,
+    /// Its host is missing, or neither a name nor an address.
     Host,
+    /// Its host is not ASCII, and the feature `idna` is off.
+    NoIdna,
+    /// Its port is not a number, or is larger than 65535.
+    Port,
+    /// Its path or query has a `%` that no two hexadecimal digits follow, or there is a backslash before the query.
+    Escape,
     /// It has a fragment.
     Fragment,
     /// Its host has no name that a certificate could be for.
@@ -31,41 +169,41 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Syntax(error) => return write!(f, "the URL is not valid: {error}"),
-            Self::Character => "the URL has a space or a control character",
-            Self::Scheme => "the URL's scheme is neither ws nor wss",
-            Self::Host => "the URL has no host",
-            Self::Fragment => "the URL has a fragment",
-            Self::ServerName => "the URL's host is not a name for TLS",
-            Self::NoTls => "wss:// needs the feature `tls`",
+            Self::Character => {
+                "the URL has a control character, a space at an end, or a space before its path: remove it"
+            }
+            Self::NoScheme => {
+                "the URL does not begin with ws:// or wss://: to reach localhost:80, write ws://localhost:80"
+            }
+            Self::Scheme => {
+                "the URL's scheme is neither ws nor wss: write ws:// for http://, and wss:// for https://"
+            }
+            Self::UserInfo => {
+                "the URL's user or password has a character that must be escaped: write %40 for @, for example, \
+                 or give both to Connect::basic as they are"
+            }
+            Self::Host => {
+                "the URL's host is missing or not valid: write a name, an IPv4 address of four decimal numbers, \
+                 or an IPv6 address in brackets"
+            }
+            Self::NoIdna => {
+                "the URL's host has characters outside ASCII: turn on the feature `idna`, or write the form of the \
+                 name that begins with xn--"
+            }
+            Self::Port => "the URL's port is not a number up to 65535: correct it, or leave it out",
+            Self::Escape => {
+                "the URL has a % that two hexadecimal digits do not follow, or a backslash: write %25 for %, and / or \
+                 %5C for a backslash"
+            }
+            Self::Fragment => {
+                "the URL has a fragment, which RFC 6455 does not allow: remove it, or write %23 for #"
+            }
+            Self::ServerName => {
+                "no certificate can be for the URL's host: write a name that is valid in DNS, or an address"
+            }
+            Self::NoTls => "the URL begins with wss://: turn on the feature `tls`, or write ws://",
         })
     }
 }
 
 impl std::error::Error for UrlError {}
-
-pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
-    // The parser would drop these, or escape them.
-    if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-        return Err(UrlError::Character);
-    }
-    let url = Url::parse(text).map_err(UrlError::Syntax)?;
-    if !matches!(url.scheme(), "ws" | "wss") {
-        return Err(UrlError::Scheme);
-    }
-    // RFC 6455 §3: "Fragment identifiers … MUST NOT be used".
-    if url.fragment().is_some() {
-        return Err(UrlError::Fragment);
-    }
-    Ok(url)
-}
-
-/// Whom the certificate of a host must be for.
-#[cfg(feature = "tls")]
-pub(super) fn server_name(host: &Host<String>) -> Result<ServerName<'static>, UrlError> {
-    match host {
-        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|_| UrlError::ServerName),
-        Host::Ipv4(address) => Ok(IpAddr::from(*address).into()),
-        Host::Ipv6(address) => Ok(IpAddr::from(*address).into()),
-    }
-}

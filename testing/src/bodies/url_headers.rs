@@ -15,12 +15,15 @@ use crate::bodies::{
     transport,
 };
 
+mod oracle;
+
 /// One input.
 pub fn run(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let _ = match input.int_in_range(0..=3) {
         Ok(0) => check_answer(&mut input),
         Ok(1) => check_request(&mut input),
+        Ok(3) => check_url(&mut input),
         _ => check_connect(&mut input),
     };
 }
@@ -76,6 +79,70 @@ fn config() -> Arc<Config> {
     Arc::new(config)
 }
 
+/// A URL of pieces that mean something.
+fn check_url(input: &mut Unstructured<'_>) -> Result<()> {
+    const PIECES: [&str; 48] = [
+        "ws://",
+        "wss://",
+        "WS",
+        "://",
+        "/",
+        "//",
+        "\\",
+        "?",
+        "#",
+        "@",
+        ":",
+        "a",
+        "a.test",
+        "A.Test",
+        "u:p@",
+        "u",
+        "%40",
+        "%",
+        "%2e",
+        "%2E",
+        "..",
+        ".",
+        ";",
+        "&",
+        "=",
+        "'",
+        "\"",
+        "{",
+        "|",
+        "[",
+        "]",
+        "^",
+        "`",
+        "é",
+        "ß",
+        "\u{ff0e}",
+        "\u{ad}",
+        "xn--",
+        "xn--9ca",
+        "127.0.0.1",
+        "0x7f",
+        "1",
+        "[::1]",
+        "[2001:db8::1.2.3.4]",
+        ":80",
+        ":443",
+        "+",
+        " ",
+    ];
+    let mut url = input.choose(&["ws://", "wss://", ""])?.to_string();
+    for _ in 0..input.int_in_range(0..=15)? {
+        if input.ratio(7, 8)? {
+            url.push_str(input.choose(&PIECES)?);
+        } else {
+            url.push_str(&text(input)?);
+        }
+    }
+    oracle::check(&url);
+    Ok(())
+}
+
 /// A client's options.
 fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
     let url = if input.ratio(3, 4)? {
@@ -84,6 +151,7 @@ fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
     } else {
         text(input)?
     };
+    oracle::check(&url);
     let mut connect = Connect::new(&url).config(config());
     let mut given: Vec<(String, Vec<u8>)> = Vec::new();
     let mut subprotocols = Vec::new();
@@ -121,7 +189,7 @@ fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
         return Ok(());
     };
     assert!(
-        !url.bytes().any(|byte| byte <= b' ' || byte == 0x7f),
+        !url.bytes().any(|byte| byte.is_ascii_control()),
         "{url:?} has what ends lines"
     );
     let target = destination.request.target().to_owned();

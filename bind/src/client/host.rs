@@ -1,0 +1,87 @@
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+#[cfg(feature = "tls")]
+use rustls::pki_types::ServerName;
+
+use super::url::UrlError;
+
+/// The host of a URL: a name, or an address in its place.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Host {
+    /// A name as DNS takes it: in ASCII and in lower case.
+    Name(String),
+    /// An address.
+    Addr(IpAddr),
+}
+
+impl Host {
+    /// Takes `host`, which has only characters that RFC 3987 allows in one.
+    ///
+    /// A name may not have escapes, because one reader decodes them and another does not. If its last label is a
+    /// number, it has to be an address of four decimal numbers: what `1.2` or `0x7f.1` is, readers do not agree on.
+    pub(super) fn parse(host: &str) -> Result<Self, UrlError> {
+        if let Some(address) = host.strip_prefix('[') {
+            let address = address.strip_suffix(']').ok_or(UrlError::Host)?;
+            let address = address.parse::<Ipv6Addr>().map_err(|_| UrlError::Host)?;
+            return Ok(Self::Addr(address.into()));
+        }
+        let name = to_ascii(host)?;
+        if name.is_empty() || name.contains('%') {
+            return Err(UrlError::Host);
+        }
+        if ends_in_number(&name) {
+            let address = name.parse::<Ipv4Addr>().map_err(|_| UrlError::Host)?;
+            return Ok(Self::Addr(address.into()));
+        }
+        Ok(Self::Name(name))
+    }
+}
+
+/// Whom the certificate of a host must be for.
+#[cfg(feature = "tls")]
+pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, UrlError> {
+    match host {
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| UrlError::ServerName),
+        Host::Addr(address) => Ok((*address).into()),
+    }
+}
+
+/// As a URL has it, so an IPv6 address is in brackets.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Addr(IpAddr::V4(address)) => address.fmt(f),
+            Self::Addr(IpAddr::V6(address)) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+/// A name that is ASCII is taken with or without the feature `idna`, so the feature only adds names.
+fn to_ascii(name: &str) -> Result<String, UrlError> {
+    if name.is_ascii() {
+        return Ok(name.to_ascii_lowercase());
+    }
+    #[cfg(feature = "idna")]
+    {
+        let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::URL);
+        name.map(Into::into).map_err(|_| UrlError::Host)
+    }
+    #[cfg(not(feature = "idna"))]
+    Err(UrlError::NoIdna)
+}
+
+/// Whether the last label of `name`, which is in lower case, is a decimal or hexadecimal number; the dot that may
+/// end a name is no part of it.
+fn ends_in_number(name: &str) -> bool {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let last = labels.rsplit('.').next().unwrap_or(labels);
+    match last.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}

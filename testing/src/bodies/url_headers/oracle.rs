@@ -1,0 +1,167 @@
+//! URLs, by our parser and by the `url` crate, which reads them as browsers do.
+
+use bowline_bind::{Connect, ConnectError, Destination, Host, UrlError};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use url::Url;
+
+use crate::bodies::heads;
+
+/// Both read `text` alike, or one of them refuses it for a reason that is known here.
+pub(super) fn check(text: &str) {
+    let ours = Connect::new(text).prepare();
+    let theirs = Url::parse(text).ok();
+    let theirs = theirs.filter(|url| matches!(url.scheme(), "ws" | "wss"));
+    match (&ours, &theirs) {
+        (Ok(ours), Some(theirs)) => assert_same(text, ours, theirs),
+        // A name in ASCII is no business of IDNA to us, even if it claims to be in its encoding.
+        (
+            Ok(Destination {
+                host: Host::Name(name),
+                ..
+            }),
+            None,
+        ) => {
+            let is_encoded = |label: &str| label.starts_with("xn--");
+            assert!(
+                name.split('.').any(is_encoded),
+                "{text:?}: only ours takes it"
+            );
+        }
+        (Ok(ours), None) => panic!("{text:?}: only ours takes it, for {:?}", ours.host),
+        (Err(error), Some(theirs)) => {
+            assert!(
+                is_refused_rightly(text, error, theirs),
+                "{text:?}: {error}, and not to {theirs}"
+            );
+        }
+        (Err(_), None) => {}
+    }
+}
+
+/// The same server is asked for the same, with the same credentials.
+fn assert_same(text: &str, ours: &Destination, theirs: &Url) {
+    assert_eq!(ours.tls, theirs.scheme() == "wss", "{text:?}");
+    let same_host = match (&ours.host, theirs.host()) {
+        (Host::Name(ours), Some(url::Host::Domain(theirs))) => ours == theirs,
+        (Host::Addr(ours), Some(url::Host::Ipv4(theirs))) => *ours == theirs,
+        (Host::Addr(ours), Some(url::Host::Ipv6(theirs))) => *ours == theirs,
+        _ => false,
+    };
+    assert!(same_host, "{text:?}: {:?}, {:?}", ours.host, theirs.host());
+    assert_eq!(Some(ours.port), theirs.port_or_known_default(), "{text:?}");
+    assert_eq!(ours.request.target(), target(theirs), "{text:?}");
+    assert_eq!(theirs.fragment(), None, "{text:?}");
+    let sent = ours.request.headers().get("Authorization");
+    let sent = sent.map(|sent| heads::decode(sent.strip_prefix(b"Basic ").expect("Basic")));
+    assert_eq!(
+        sent,
+        credentials(theirs).map(|(user, password)| [&user[..], b":", &password].concat()),
+        "{text:?}"
+    );
+}
+
+/// What browsers leave as it is in a path or a query, though RFC 3986 has it in neither. (A backslash is only in their
+/// queries.)
+const LEFT: &AsciiSet = &CONTROLS
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'\\');
+
+/// Path and query; we escape what they leave.
+fn target(url: &Url) -> String {
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    utf8_percent_encode(&target, LEFT).to_string()
+}
+
+fn credentials(url: &Url) -> Option<(Vec<u8>, Vec<u8>)> {
+    let user = percent_decode_str(url.username()).collect::<Vec<_>>();
+    let password = percent_decode_str(url.password().unwrap_or_default()).collect::<Vec<_>>();
+    (!user.is_empty() || !password.is_empty()).then_some((user, password))
+}
+
+/// Why we may refuse `text`, which browsers read as `theirs`.
+fn is_refused_rightly(text: &str, error: &ConnectError, theirs: &Url) -> bool {
+    let slashes = ["ws://", "wss://"].into_iter().find(|start| {
+        let given = text.get(..start.len());
+        given.is_some_and(|given| given.eq_ignore_ascii_case(start))
+    });
+    let rest = slashes.map_or("", |start| &text[start.len()..]);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let before_query = rest.split(['?', '#']).next().unwrap_or_default();
+    match error {
+        ConnectError::Url(error) => match error {
+            // They drop control characters, and spaces at the ends.
+            UrlError::Character => {
+                let is_control = |byte: u8| byte.is_ascii_control();
+                text.bytes().any(is_control)
+                    || text.starts_with(' ')
+                    || text.ends_with(' ')
+                    || authority.contains(' ')
+            }
+            // They want no slashes, and take backslashes for them.
+            UrlError::NoScheme => slashes.is_none(),
+            // RFC 6455 §3 has none.
+            UrlError::Fragment => theirs.fragment().is_some(),
+            // They escape what should have been.
+            UrlError::UserInfo => {
+                let mut bytes = userinfo.bytes();
+                bytes.any(|byte| b"\"<>@[]^`{|}".contains(&byte))
+                    || has_odd_percent(userinfo)
+                    || has_odd_character(userinfo)
+            }
+            // They skip any number of slashes, decode escapes, take four characters that RFC 3986 has in no name, and
+            // read one, two or three numbers as an address, or numbers that are not decimal.
+            UrlError::Host => {
+                let (host, _) = place.rsplit_once(':').unwrap_or((place, ""));
+                let is_odd_address = matches!(theirs.host(), Some(url::Host::Ipv4(address)) if address.to_string() != host);
+                authority.is_empty()
+                    || place.contains(['"', '`', '{', '}'])
+                    || place.contains('%')
+                    || is_odd_address
+                    || has_odd_character(place)
+            }
+            UrlError::Escape => before_query.contains('\\') || has_odd_percent(rest),
+            // TLS is not there in every build of this.
+            UrlError::NoTls => theirs.scheme() == "wss",
+            _ => false,
+        },
+        // RFC 7617 §2 has no colon in the user, and no control characters.
+        ConnectError::Header(_) => credentials(theirs).is_some_and(|(user, password)| {
+            let has_control = user.iter().chain(&password).any(u8::is_ascii_control);
+            has_control || user.contains(&b':')
+        }),
+        _ => false,
+    }
+}
+
+/// It has a `%` that begins no escape.
+fn has_odd_percent(text: &str) -> bool {
+    let is_escape = |follows: &str| {
+        let digits = follows.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.split('%').skip(1).any(|follows| !is_escape(follows))
+}
+
+/// It has one that RFC 3987 §2.2 leaves out of `ucschar`: private, or no character, or a tag.
+fn has_odd_character(text: &str) -> bool {
+    text.chars().map(u32::from).any(|char| {
+        char > 0x7f
+            && (char < 0xa0
+                || (0xe000..0xf900).contains(&char)
+                || (0xfdd0..0xfdf0).contains(&char)
+                || (0xfff0..0x10000).contains(&char)
+                || char & 0xfffe == 0xfffe
+                || (0xe0000..0xe1000).contains(&char)
+                || char >= 0xf0000)
+    })
+}
