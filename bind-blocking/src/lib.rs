@@ -60,7 +60,11 @@
 //!
 //! | feature | |
 //! |---|---|
-//! | `tls` (default) | `wss://` by rustls, with the roots of the platform |
+//! | `tls` (default) | `wss://` and `accept_tls`, by rustls |
+//! | `ring` (default), `aws-lc` | the cryptography for it, if the application has not installed one for the process; of both, ring |
+//! | `platform` (default) | the root certificates of the platform, to check servers by |
+//! | `webpki` | Mozilla's root certificates, compiled in: with `platform`, if that has none |
+//! | `idna` | international host names in URLs, such as `ws://münchen.example` |
 //! | `deflate` | permessage-deflate (RFC 7692): [`Config::deflate`](proto::Config), `Outgoing::plain` |
 //! | `http` | conversions from and to the types of the `http` crate |
 //! | `tracing` | events of each connection's life, at level debug |

@@ -1,13 +1,19 @@
 //! TLS between threads that have a time of their own.
 
+// There is no server without a provider.
+#![cfg(any(feature = "aws-lc", feature = "ring"))]
+
 use std::{io, sync::Arc, time::Duration};
 
+#[cfg(not(feature = "ring"))]
+use bowline_blocking::rustls::crypto::aws_lc_rs as provider;
+#[cfg(feature = "ring")]
+use bowline_blocking::rustls::crypto::ring as provider;
 use bowline_blocking::{
     BlockingTransport, Connect, ConnectError, Error, HandshakeError, Incoming, Lost, Message,
     accept_tls, config as system_config, connect_over, proto,
     rustls::{
         ClientConfig, RootCertStore, ServerConfig,
-        crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer},
     },
 };
@@ -20,7 +26,7 @@ fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
     let cert = CertificateDer::from(made.cert);
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(provider::default_provider());
     let server = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -11,7 +11,7 @@ use proto::{
 };
 
 #[cfg(feature = "tls")]
-use crate::tls::{TlsStream, client_config};
+use crate::tls::TlsStream;
 use crate::{
     handshake::Link,
     runtime::Network,
@@ -25,13 +25,15 @@ mod credentials;
 mod dial;
 mod error;
 mod host;
+#[cfg(feature = "tls")]
+mod trust;
 mod url;
 
 pub use builder::{Connect, Destination};
 pub use error::ConnectError;
 pub use host::Host;
 #[cfg(feature = "tls")]
-use host::server_name;
+use trust::{client_config, server_name};
 pub use url::UrlError;
 
 /// Connects as `to` says. Resolving the name, TCP, TLS and the opening handshake are to be done before one

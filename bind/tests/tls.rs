@@ -1,5 +1,8 @@
 //! TLS over a pipe, in a world with its own clock.
 
+// There is no server without a provider.
+#![cfg(any(feature = "aws-lc", feature = "ring"))]
+
 use std::{
     future::poll_fn,
     io::{self, Read, Write},
@@ -8,12 +11,15 @@ use std::{
     time::Duration,
 };
 
+#[cfg(not(feature = "ring"))]
+use bowline_bind::rustls::crypto::aws_lc_rs as provider;
+#[cfg(feature = "ring")]
+use bowline_bind::rustls::crypto::ring as provider;
 use bowline_bind::{
     Connect, Error, MaybeTls, Transport, WebSocket, accept_tls, connect_over,
     proto::{EntropyError, Message},
     rustls::{
         ClientConfig, ClientConnection, RootCertStore, ServerConfig,
-        crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer},
     },
 };
@@ -24,7 +30,7 @@ fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
     let cert = CertificateDer::from(made.cert);
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(provider::default_provider());
     let mut server = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -108,8 +108,11 @@ impl Connect {
         self
     }
 
-    /// How `wss://` trusts the server, and tells who we are. If not given, the roots of the platform
-    /// are trusted. ALPN is always `http/1.1`.
+    /// How `wss://` trusts the server, and tells who we are. ALPN is always `http/1.1`.
+    ///
+    /// If it is not given, the cryptography is that of the process (`CryptoProvider::install_default`) or, if none was
+    /// installed, that of the feature `ring`, else of `aws-lc`; and the roots of the platform are trusted (feature
+    /// `platform`), or if there are none, Mozilla's (feature `webpki`).
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: impl Into<Arc<rustls::ClientConfig>>) -> Self {
         self.tls = Some(config.into());

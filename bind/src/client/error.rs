@@ -20,6 +20,12 @@ pub enum ConnectError {
     /// TLS failed: a certificate is not trusted, or there is nothing that both ends speak.
     #[cfg(feature = "tls")]
     Tls(Box<rustls::Error>),
+    /// There is no provider of cryptography for TLS: the caller's side. Nothing was sent.
+    #[cfg(feature = "tls")]
+    NoProvider,
+    /// There are no root certificates to check a server's by: the caller's side, or the platform's. Nothing was sent.
+    #[cfg(feature = "tls")]
+    NoRoots(io::Error),
     /// The server refused, or its answer is not valid.
     Handshake(HandshakeError),
     /// All of it took longer than [`handshake_timeout`](proto::Config::handshake_timeout).
@@ -90,6 +96,17 @@ impl fmt::Display for ConnectError {
             Self::Io(error) => write!(f, "cannot connect: {error}"),
             #[cfg(feature = "tls")]
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
+            #[cfg(feature = "tls")]
+            Self::NoProvider => f.write_str(
+                "there is no provider of cryptography for TLS: turn on the feature `ring` or `aws-lc`, call \
+                 CryptoProvider::install_default, or give a ClientConfig to Connect::tls",
+            ),
+            #[cfg(feature = "tls")]
+            Self::NoRoots(error) => write!(
+                f,
+                "there are no root certificates to check the server's by, {error}: turn on the feature `webpki`, or \
+                 give a ClientConfig to Connect::tls"
+            ),
             Self::Handshake(error) => error.fmt(f),
             Self::TimedOut => f.write_str("connecting took longer than handshake_timeout"),
         }
@@ -102,6 +119,8 @@ impl std::error::Error for ConnectError {
             Self::Io(error) => Some(error),
             #[cfg(feature = "tls")]
             Self::Tls(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::NoRoots(error) => Some(error),
             _ => None,
         }
     }

@@ -3,9 +3,6 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-#[cfg(feature = "tls")]
-use rustls::pki_types::ServerName;
-
 use super::url::UrlError;
 
 /// The host of a URL: a name, or an address in its place.
@@ -38,15 +35,6 @@ impl Host {
             return Ok(Self::Addr(address.into()));
         }
         Ok(Self::Name(name))
-    }
-}
-
-/// Whom the certificate of a host must be for.
-#[cfg(feature = "tls")]
-pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, UrlError> {
-    match host {
-        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| UrlError::ServerName),
-        Host::Addr(address) => Ok((*address).into()),
     }
 }
 
