@@ -25,6 +25,12 @@ def build(package, *names, features=""):
     return os.path.join(target_dir(), "release", "examples")
 
 
+def build_app(package):
+    """Builds an application for release; gives its program."""
+    subprocess.run(["cargo", "build", "--release", "-p", package], cwd=ROOT, check=True)
+    return os.path.join(target_dir(), "release", package)
+
+
 class Server:
     """An example that serves; its first output line ends with the address it listens on.
 

@@ -6,8 +6,7 @@
 use std::{error::Error, io, thread};
 
 use bowline_blocking::{
-    self as bowline, ClientStream, CloseCode, CloseFrame, Closed, Message, SendError, WriteHalf,
-    connect,
+    self as bowline, ClientStream, CloseCode, Closed, Message, SendError, WriteHalf, connect,
 };
 
 #[path = "../../bind-tokio/examples/common/client.rs"]
@@ -52,5 +51,5 @@ fn send_lines(sender: &WriteHalf<ClientStream>) -> Result<(), bowline::Error> {
     for line in io::stdin().lines() {
         sender.send(line.map_err(bowline::Error::Lost)?)?;
     }
-    sender.finish(CloseFrame::from(CloseCode::NORMAL))
+    sender.finish(CloseCode::NORMAL)
 }

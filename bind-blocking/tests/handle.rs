@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_blocking::{BlockingTransport, CloseCode, CloseFrame, Message, Outgoing, QueueError};
+use bowline_blocking::{BlockingTransport, CloseCode, Message, Outgoing, QueueError};
 use testing::threads::{World, config, pair};
 
 #[test]
@@ -21,7 +21,7 @@ fn what_a_handle_queues_is_written_by_a_thread_that_drives() {
         assert_eq!(server.recv().unwrap(), Some(vec![number].into()));
     }
     assert!(world.now() - began < Duration::from_millis(100));
-    handle.close(CloseFrame::from(CloseCode::NORMAL));
+    handle.close(CloseCode::NORMAL);
     assert_eq!(server.recv().unwrap(), None);
     driving.join().unwrap();
     assert_eq!(reading.join().unwrap(), None);
@@ -78,7 +78,7 @@ fn an_outlet_never_blocks_and_goes_on_when_there_is_room() {
         world.sleep(Duration::from_millis(1));
     }
     assert_eq!(outlet.queued_bytes(), 0);
-    outlet.close(CloseFrame::from(CloseCode::NORMAL));
+    outlet.close(CloseCode::NORMAL);
     assert!(outlet.write().is_ready());
     // Another thread receives.
     let reading = world.spawn(move || reader.drain());

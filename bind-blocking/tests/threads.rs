@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    BlockingTransport, CloseCode, CloseFrame, ControlPayload, Error, Kind, Message, Outgoing, Role,
+    BlockingTransport, CloseCode, ControlPayload, Error, Kind, Message, Outgoing, Role,
     TrySendError,
 };
 use testing::threads::{Fault, World, config, pair, socket};
@@ -563,7 +563,7 @@ fn whatever_fails_the_truth_is_cut_off_and_not_changed() {
                         _ => break,
                     }
                 }
-                let _ = client.finish(CloseFrame::from(CloseCode::NORMAL));
+                let _ = client.finish(CloseCode::NORMAL);
                 while let Ok(Some(message)) = client.recv() {
                     echoed.push(message);
                 }

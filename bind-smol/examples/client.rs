@@ -8,7 +8,7 @@ use std::{
     io::{self, stdin},
 };
 
-use bowline_smol::{self as bowline, CloseCode, CloseFrame, Closed, Message, SendError, connect};
+use bowline_smol::{self as bowline, CloseCode, Closed, Message, SendError, connect};
 use smol::{
     Unblock,
     future::{self, FutureExt},
@@ -65,7 +65,7 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
             },
             Next::Line(None) => {
                 open = false;
-                socket.finish(CloseFrame::from(CloseCode::NORMAL)).await?;
+                socket.finish(CloseCode::NORMAL).await?;
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use bowline_tokio::{self as bowline, CloseCode, CloseFrame, Closed, Message, SendError, connect};
+use bowline_tokio::{self as bowline, CloseCode, Closed, Message, SendError, connect};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 
 #[path = "common/client.rs"]
@@ -46,7 +46,7 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
                 },
                 None => {
                     open = false;
-                    socket.finish(CloseFrame::from(CloseCode::NORMAL)).await?;
+                    socket.finish(CloseCode::NORMAL).await?;
                 }
             },
         }

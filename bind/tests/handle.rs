@@ -13,8 +13,8 @@ use std::{
 use bowline_bind::{
     Error, Handle, Outlet, QueueError, WebSocket,
     proto::{
-        CloseCode, CloseFrame, Connection, Deadline, Instant, Message, Negotiated, Outgoing,
-        RecvError, Role, SendError,
+        CloseCode, Connection, Deadline, Instant, Message, Negotiated, Outgoing, RecvError, Role,
+        SendError,
     },
 };
 use testing::world::*;
@@ -208,7 +208,7 @@ fn what_handles_queue_is_written_by_a_call_that_drives() {
         assert_eq!(handles[0].id(), handles[1].id());
         // The Close comes after what was queued before it, and is the last.
         handles[0].queue("last").unwrap();
-        handles[1].close(CloseFrame::from(CloseCode::NORMAL));
+        handles[1].close(CloseCode::NORMAL);
         let late = handles[0].queue("too late").unwrap_err();
         assert!(
             matches!(late, QueueError::Failed(Error::Send(SendError::Closed))),

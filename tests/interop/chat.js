@@ -1,4 +1,4 @@
-// Headless Chromium drives the page of the chat example; started by `run`.
+// Headless Chromium drives the page of the chat (`apps/chat`); started by `run`.
 //
 // usage: node chat.js PROGRAM SCREENSHOT
 //

@@ -14,8 +14,8 @@ use std::{
 };
 
 use bowline_blocking::{
-    CloseCode, CloseFrame, Config, Io, Negotiated, Response, TrySendError, Utf8Bytes, WriteHalf,
-    config, from_parts, proto::Role, respond,
+    CloseCode, Config, Io, Negotiated, Response, TrySendError, Utf8Bytes, WriteHalf, config,
+    from_parts, proto::Role, respond,
 };
 
 use http::Request;
@@ -162,7 +162,7 @@ impl Gauge {
         let pages = std::mem::take(&mut self.shown().pages);
         thread::scope(|threads| {
             for (_, page) in &pages {
-                threads.spawn(|| page.close(CloseFrame::from(CloseCode::GOING_AWAY)));
+                threads.spawn(|| page.close(CloseCode::GOING_AWAY));
             }
         });
     }

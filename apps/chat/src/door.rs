@@ -2,17 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bowline_tokio::{
+    Config, Deflate, HttpVersion, Negotiated, RequestError, Response, config as defaults, respond,
+};
 use http_body_util::Full;
 use hyper::{
     Request, Version,
     body::{Bytes, Incoming},
     header::HOST,
     http,
-};
-
-use crate::bowline::{
-    self, CloseCode, CloseFrame, Config, Deflate, HttpVersion, Negotiated, RequestError, Response,
-    respond,
 };
 
 /// Who asks for a socket.
@@ -23,7 +21,7 @@ pub(crate) struct Visitor {
 
 /// What a visitor may do.
 pub(crate) fn config() -> Arc<Config> {
-    let mut config = bowline::config();
+    let mut config = defaults();
     config.max_message_size = 128 << 10;
     config.write_timeout = Some(Duration::from_secs(10));
     config.close_timeout = Some(Duration::from_secs(1));
@@ -87,13 +85,8 @@ fn our_origins(request: &Request<Incoming>) -> [String; 2] {
 /// The name that the request asks for: 1 to 32 characters, none of which controls anything.
 fn name(request: &Request<Incoming>) -> Option<String> {
     let query = request.uri().query()?;
-    let (_, name) = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name")?;
+    let (_, name) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name")?;
     let name = name.trim();
     let fits = (1..=32).contains(&name.chars().count()) && !name.contains(char::is_control);
     fits.then(|| name.to_owned())
-}
-
-/// Why we close. The reason is short enough.
-pub(crate) fn goodbye(code: CloseCode, reason: &'static str) -> Option<CloseFrame> {
-    CloseFrame::new(code, reason).ok()
 }

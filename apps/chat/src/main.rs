@@ -1,11 +1,11 @@
-//! A chat for the browser: `chat [ADDR]`, by default on 127.0.0.1:9001.
+//! A chat for the browser: `bowline-chat [ADDR]`, by default on 127.0.0.1:9001.
 //!
 //! One port serves the page, through hyper, and the sockets, at `/ws?name=…`. Every message goes to
 //! everybody. Whoever does not keep up, or does not read at all, delays nobody.
 
 use std::{io, sync::Arc, time::Duration};
 
-use bowline_tokio::{self as bowline, CloseCode, Config, Io, Message, Role, WebSocket, from_parts};
+use bowline_tokio::{CloseCode, Config, Error, Io, Message, Role, WebSocket, from_parts};
 use http_body_util::Full;
 use hyper::{
     Request, Response,
@@ -23,7 +23,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use door::{Visitor, goodbye};
+use door::Visitor;
 use room::{Room, Seat};
 
 mod door;
@@ -134,7 +134,7 @@ impl Chat {
             // Dropping this in the middle loses nothing that `close` needs.
             result = self.talk(&mut socket, &name) => result,
             () = stopped => {
-                socket.close(goodbye(CloseCode::GOING_AWAY, "the server stops")).await
+                socket.close((CloseCode::GOING_AWAY, "the server stops")).await
             }
         };
         match (result, socket.closed()) {
@@ -145,7 +145,7 @@ impl Chat {
     }
 
     /// Passes on what the client says, and to the client what everybody says, until it leaves.
-    async fn talk(&self, socket: &mut Socket, name: &str) -> Result<(), bowline::Error> {
+    async fn talk(&self, socket: &mut Socket, name: &str) -> Result<(), Error> {
         let mut seat = Seat::new(&self.room, name);
         loop {
             select! {
@@ -155,16 +155,15 @@ impl Chat {
                     // Waits if too much is unsent, and fails if none of it leaves for too long.
                     Some(line) => socket.feed(line).await?,
                     None => {
-                        let frame = goodbye(CloseCode::TRY_AGAIN_LATER, "too far behind");
-                        return socket.close(frame).await;
+                        let late = (CloseCode::TRY_AGAIN_LATER, "too far behind");
+                        return socket.close(late).await;
                     }
                 },
                 // Also writes what was fed, answers pings and keeps time.
                 message = socket.recv() => match message? {
                     Some(Message::Text(text)) => seat.say(&text),
                     Some(Message::Binary(_)) => {
-                        let frame = goodbye(CloseCode::UNSUPPORTED_DATA, "text only");
-                        return socket.close(frame).await;
+                        return socket.close((CloseCode::UNSUPPORTED_DATA, "text only")).await;
                     }
                     None => return Ok(()),
                 },

@@ -6,15 +6,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use event_listener::Event;
+use bowline_tokio::{Config, Prepared};
 use serde_json::{Value, json};
-
-use crate::bowline::{Config, Prepared};
+use tokio::sync::Notify;
 
 /// One queue for all, which each reads at their own pace.
 pub(crate) struct Room {
     told: Mutex<Told>,
-    news: Event,
+    news: Notify,
     config: Arc<Config>,
 }
 
@@ -23,7 +22,7 @@ impl Room {
     pub(crate) fn new(config: &Arc<Config>) -> Self {
         Self {
             told: Mutex::default(),
-            news: Event::new(),
+            news: Notify::new(),
             config: config.clone(),
         }
     }
@@ -35,7 +34,7 @@ impl Room {
 
     fn change(&self, change: impl FnOnce(&mut Told)) {
         change(&mut self.told());
-        self.news.notify(usize::MAX);
+        self.news.notify_waiters();
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -162,7 +161,8 @@ impl<'a> Seat<'a> {
                     self.read += 1;
                     return line;
                 }
-                self.room.news.listen()
+                // It is made before the lock goes, so it hears of what is said after that.
+                self.room.news.notified()
             };
             news.await;
         }
