@@ -16,13 +16,10 @@ use std::{
 use bowline_benches::Report;
 use bowline_tokio::{
     Transport, WebSocket, accept_any, accept_tls, config,
-    rustls::{
-        ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer},
-    },
+    rustls::{ClientConfig, ClientConnection, ServerConfig, StreamOwned},
 };
 use rustix::time::{ClockId, clock_gettime};
+use testing::certificates::trusting;
 use tokio_rustls::TlsAcceptor;
 
 const ROUNDS: usize = 15;
@@ -39,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         #[cfg(feature = "peers")]
         ("tokio-tungstenite over tokio-rustls", tokio_tungstenite),
     ];
-    let (server_config, client_config) = configs()?;
+    let (server_config, client_config) = trusting(&["localhost"]);
     let mut report = Report::new("tls", "Echo by TLS", &["tokio", "rustls", "tokio-rustls"]);
     let mut samples = vec![vec![Vec::new(); SIZES.len()]; servers.len()];
     for _ in 0..ROUNDS {
@@ -188,22 +185,4 @@ fn tokio_tungstenite(stream: TcpStream, tls: Arc<ServerConfig>) -> Ended {
         }
         Ok(())
     })
-}
-
-fn configs() -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), Box<dyn Error>> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    let cert = CertificateDer::from(made.cert);
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
-    let provider = Arc::new(ring::default_provider());
-    let server = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.clone()], key)?;
-    let mut roots = RootCertStore::empty();
-    roots.add(cert)?;
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok((Arc::new(server), Arc::new(client)))
 }

@@ -1,47 +1,17 @@
 //! TLS between threads that have a time of their own.
 
-// There is no server without a provider.
-#![cfg(any(feature = "aws-lc", feature = "ring"))]
-
 use std::{io, sync::Arc, time::Duration};
 
-#[cfg(not(feature = "ring"))]
-use bowline_blocking::rustls::crypto::aws_lc_rs as provider;
-#[cfg(feature = "ring")]
-use bowline_blocking::rustls::crypto::ring as provider;
 use bowline_blocking::{
     BlockingTransport, Connect, ConnectError, Error, HandshakeError, Incoming, Lost, Message,
-    accept_tls, config as system_config, connect_over, proto,
-    rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer},
-    },
+    accept_tls, config as system_config, connect_over, proto, rustls::ClientConfig,
 };
-use testing::threads::{End, Fault, World, config};
+use testing::{
+    certificates::{Authority, trusting},
+    threads::{End, Fault, World, config},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A server for `a.test`, and a client that trusts it.
-fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
-    let cert = CertificateDer::from(made.cert);
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(provider::default_provider());
-    let server = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.clone()], key)
-        .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(cert).unwrap();
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (Arc::new(server), Arc::new(client))
-}
 
 fn to(client: Arc<ClientConfig>) -> Connect {
     let mut config = config();
@@ -53,7 +23,7 @@ fn to(client: Arc<ClientConfig>) -> Connect {
 fn two_split_ends_send_at_once() {
     const COUNT: usize = 20;
     let world = World::default();
-    let (server_config, client_config) = configs();
+    let (server_config, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(20_000);
     let accepting = world.spawn(move || {
         let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
@@ -115,7 +85,7 @@ fn a_tls_handshake_that_drips_is_not_waited_for() {
     // One of the two has a deadline; the other sees it leave.
     for client_waits in [false, true] {
         let world = World::default();
-        let (server_config, client_config) = configs();
+        let (server_config, client_config) = trusting(&["a.test"]);
         let (a, client_side) = world.pipe(4096);
         let (server_side, b) = world.pipe(4096);
         let (client_side, server_side) = (Arc::new(client_side), Arc::new(server_side));
@@ -156,7 +126,8 @@ fn a_tls_handshake_that_drips_is_not_waited_for() {
 #[test]
 fn a_certificate_that_is_not_trusted_is_an_error_of_tls() {
     let world = World::default();
-    let ((server_config, _), (_, client_config)) = (configs(), configs());
+    let server_config = Arc::new(Authority::new("a stranger").server(&["a.test"]));
+    let (_, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(4096);
     let accepting =
         world.spawn(move || accept_tls(b, Some(server_config), &Arc::new(config())).unwrap_err());
@@ -168,7 +139,7 @@ fn a_certificate_that_is_not_trusted_is_an_error_of_tls() {
 #[test]
 fn a_peer_without_tls_is_an_error() {
     let world = World::default();
-    let (_, client_config) = configs();
+    let (_, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(4096);
     b.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     let error = connect_over(a, to(client_config)).unwrap_err();
@@ -178,7 +149,7 @@ fn a_peer_without_tls_is_an_error() {
 #[test]
 fn a_peer_that_leaves_during_the_tls_handshake_is_an_error() {
     let world = World::default();
-    let (_, client_config) = configs();
+    let (_, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(4096);
     drop(b);
     let error = connect_over(a, to(client_config)).unwrap_err();
@@ -189,7 +160,7 @@ fn a_peer_that_leaves_during_the_tls_handshake_is_an_error() {
 #[test]
 fn an_end_without_close_notify_is_a_loss() {
     let world = World::default();
-    let (server_config, client_config) = configs();
+    let (server_config, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(4096);
     let accepting = world.spawn(move || {
         let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
@@ -209,7 +180,7 @@ fn an_end_without_close_notify_is_a_loss() {
 /// Each call of the transport fails, one after the other.
 #[test]
 fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
-    let (server_config, client_config) = configs();
+    let (server_config, client_config) = trusting(&["a.test"]);
     for fault in [
         Fault::Error(io::ErrorKind::ConnectionReset),
         Fault::Error(io::ErrorKind::WouldBlock),

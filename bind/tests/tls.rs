@@ -1,8 +1,5 @@
 //! TLS over a pipe, in a world with its own clock.
 
-// There is no server without a provider.
-#![cfg(any(feature = "aws-lc", feature = "ring"))]
-
 use std::{
     future::poll_fn,
     io::{self, Read, Write},
@@ -11,41 +8,19 @@ use std::{
     time::Duration,
 };
 
-#[cfg(not(feature = "ring"))]
-use bowline_bind::rustls::crypto::aws_lc_rs as provider;
-#[cfg(feature = "ring")]
-use bowline_bind::rustls::crypto::ring as provider;
 use bowline_bind::{
     Connect, Error, MaybeTls, Transport, WebSocket, accept_tls, connect_over,
     proto::{EntropyError, Message},
-    rustls::{
-        ClientConfig, ClientConnection, RootCertStore, ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer},
-    },
+    rustls::{ClientConfig, ClientConnection, ServerConfig},
 };
-use testing::world::*;
+use testing::{certificates::trusting, world::*};
 
-/// A server for `a.test`, and a client that trusts it.
+/// A server for `a.test` that would rather speak HTTP/2, and a client that trusts it.
 fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
-    let cert = CertificateDer::from(made.cert);
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(provider::default_provider());
-    let mut server = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.clone()], key)
-        .unwrap();
+    let (server, client) = trusting(&["a.test"]);
+    let mut server = ServerConfig::clone(&server);
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let mut roots = RootCertStore::empty();
-    roots.add(cert).unwrap();
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (Arc::new(server), Arc::new(client))
+    (Arc::new(server), client)
 }
 
 fn to(client: Arc<ClientConfig>) -> Connect {

@@ -1,5 +1,5 @@
 //! What the tests of several crates share, and no crate that is published needs: ends and links for the core,
-//! worlds with a time of their own for the drivers, and the bodies of the fuzz targets.
+//! worlds with a time of their own for the drivers, certificates, and the bodies of the fuzz targets.
 #![allow(
     missing_docs,
     missing_debug_implementations,
@@ -10,6 +10,8 @@
 pub mod bodies;
 #[cfg(feature = "catalogue")]
 pub mod catalogue;
+#[cfg(feature = "certificates")]
+pub mod certificates;
 pub mod ends;
 pub mod polls;
 pub mod rfc1951;

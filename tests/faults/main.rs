@@ -12,9 +12,6 @@ use std::{
 mod bench;
 #[path = "../suite/binding/mod.rs"]
 mod binding;
-#[path = "../suite/certificates.rs"]
-#[allow(dead_code, reason = "the suite uses more of it")]
-mod certificates;
 mod check;
 mod cutter;
 mod games;

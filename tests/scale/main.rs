@@ -15,13 +15,11 @@ use std::{
 
 use bind::{Connect, config, proto::Config};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use testing::certificates;
 use tokio::runtime::Builder;
 
 #[path = "../suite/binding/mod.rs"]
 mod binding;
-#[path = "../suite/certificates.rs"]
-#[allow(dead_code, reason = "the suite uses more of it")]
-mod certificates;
 
 use binding::{Blocking, Plain, Smol, Socket, Tls, Tokio, Wire, async_std::AsyncStd};
 
@@ -74,7 +72,7 @@ async fn connections<W: Wire>(count: usize) {
     let mut open = Vec::new();
     while open.len() < count {
         let accepting = tokio::spawn(accept::<W>(listener.clone(), config.clone()));
-        let to = Connect::new(&url).tls(certificates::trusting().1);
+        let to = Connect::new(&url).tls(certificates::shared().1);
         let connecting = W::connect(to.config(config.clone()));
         let client = tokio::spawn(connecting).await.unwrap().unwrap().0;
         open.push((client, accepting.await.unwrap()));
@@ -110,7 +108,7 @@ async fn accept<W: Wire>(listener: Arc<TcpListener>, config: Arc<Config>) -> W::
     let accepted = tokio::task::spawn_blocking(move || listener.accept());
     let stream: TcpStream = accepted.await.unwrap().unwrap().0;
     stream.set_nodelay(true).unwrap();
-    let server = certificates::trusting().0;
+    let server = certificates::shared().0;
     W::accept(stream, server, config).await.unwrap()
 }
 

@@ -2,7 +2,6 @@
 //! binding, plain and by TLS where that may make a difference.
 
 mod binding;
-mod certificates;
 mod support;
 
 /// The tests of a list, for one binding or two: each becomes `chapter::name::test`.

@@ -20,11 +20,9 @@ use ::tokio::{
     task::JoinHandle,
 };
 use bind::{Connect, config, proto::Config};
+use testing::certificates;
 
-use crate::{
-    binding::{Binding, Socket, Wire},
-    certificates::trusting,
-};
+use crate::binding::{Binding, Socket, Wire};
 
 /// The sample request of RFC 6455 §1.3.
 pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
@@ -117,7 +115,7 @@ pub(crate) async fn pair<C: Wire, S: Wire>(
     far: &Arc<Config>,
 ) -> (C::Client, S::Server) {
     let (listener, authority) = listen().await;
-    let (server, client) = trusting();
+    let (server, client) = certificates::shared();
     let far = far.clone();
     let accepting = spawn(async move {
         let stream = accepted(&listener).await.into_std().unwrap();

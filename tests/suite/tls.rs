@@ -12,14 +12,14 @@ use ::tokio::{
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bind::{Connect, ConnectError, UrlError, proto::Message};
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
+use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::{ClientConfig, ServerConfig, server::Acceptor};
 use sha1::{Digest, Sha1};
+use testing::certificates::{self, Authority};
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::{
     binding::{Binding, Socket},
-    certificates::{authority, client_config, params, server_config, trusting, with_certificate},
     support::{accepted, dial, echo, field, listen, read_head, roomy, serve, serve_raw, tcp, with},
 };
 
@@ -66,62 +66,59 @@ async fn failure<B: Binding>(server: ServerConfig, client: Option<ClientConfig>)
 
 async fn only_a_good_certificate_is_trusted<B: Binding>() {
     use rustls::CertificateError::{self, *};
-    let issuer = authority("ours");
-    let trusting = client_config(&issuer);
+    let ours = Authority::new("ours");
+    let trusting = ours.client();
     let is = |error: rustls::Error, expected: fn(&CertificateError) -> bool| match &error {
         rustls::Error::InvalidCertificate(why) => assert!(expected(why), "{error:?}"),
         _ => panic!("{error:?}"),
     };
 
-    let other_host = server_config(params(&["other.test"]), &issuer);
+    let other_host = ours.server(&["other.test"]);
     is(
         failure::<B>(other_host, Some(trusting.clone())).await,
         |why| matches!(why, NotValidForName | NotValidForNameContext { .. }),
     );
 
-    let mut expired = params(&["localhost"]);
-    expired.not_after = date_time_ymd(2020, 1, 1);
-    let expired = server_config(expired, &issuer);
+    let expired = ours.server_with(&["localhost"], |params| {
+        params.not_after = date_time_ymd(2020, 1, 1);
+    });
     is(failure::<B>(expired, Some(trusting.clone())).await, |why| {
         matches!(why, Expired | ExpiredContext { .. })
     });
 
-    let mut early = params(&["localhost"]);
-    early.not_before = date_time_ymd(4000, 1, 1);
-    let early = server_config(early, &issuer);
+    let early = ours.server_with(&["localhost"], |params| {
+        params.not_before = date_time_ymd(4000, 1, 1);
+    });
     is(failure::<B>(early, Some(trusting.clone())).await, |why| {
         matches!(why, NotValidYet | NotValidYetContext { .. })
     });
 
-    let mut other_use = params(&["localhost"]);
-    other_use.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let other_use = server_config(other_use, &issuer);
+    let other_use = ours.server_with(&["localhost"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
     is(
         failure::<B>(other_use, Some(trusting.clone())).await,
         |why| matches!(why, InvalidPurpose | InvalidPurposeContext { .. }),
     );
 
-    let key = KeyPair::generate().unwrap();
-    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let own = own.self_signed(&key).unwrap();
-    let self_signed = with_certificate(own.der().clone(), &key);
+    let self_signed = certificates::self_signed(&["localhost"]);
     is(
         failure::<B>(self_signed, Some(trusting.clone())).await,
         |why| matches!(why, UnknownIssuer),
     );
 
-    let stranger = server_config(params(&["localhost"]), &authority("a stranger"));
+    let stranger = Authority::new("a stranger");
     is(
-        failure::<B>(stranger, Some(trusting.clone())).await,
+        failure::<B>(stranger.server(&["localhost"]), Some(trusting.clone())).await,
         |why| matches!(why, UnknownIssuer),
     );
     // By default the roots of the platform are trusted, and ours is none of them.
-    let stranger = server_config(params(&["localhost"]), &authority("a stranger"));
-    is(failure::<B>(stranger, None).await, |why| {
-        matches!(why, UnknownIssuer)
-    });
+    is(
+        failure::<B>(stranger.server(&["localhost"]), None).await,
+        |why| matches!(why, UnknownIssuer),
+    );
 
-    let good = server_config(params(&["localhost"]), &issuer);
+    let good = ours.server(&["localhost"]);
     let (url, served) = probe(good).await;
     let failed = B::connect(Connect::new(url).tls(trusting)).await;
     assert!(matches!(failed, Err(ConnectError::Handshake(_))));
@@ -130,7 +127,7 @@ async fn only_a_good_certificate_is_trusted<B: Binding>() {
 }
 
 async fn an_address_is_a_name_too<B: Binding>() {
-    let (server, client) = trusting();
+    let (server, client) = certificates::shared();
     let (url, _) = serve(async move |stream| {
         echo(B::accept_tls(stream, server, &roomy()).await.unwrap()).await;
     })
@@ -162,9 +159,9 @@ async fn a_server_without_tls_is_an_error<B: Binding>() {
 }
 
 async fn only_http_1_1_is_offered<B: Binding>() {
-    let issuer = authority("ours");
+    let ours = Authority::new("ours");
     for given in [vec![], vec![b"h2".to_vec(), b"http/1.1".to_vec()]] {
-        let mut config = client_config(&issuer);
+        let mut config = ours.client();
         config.alpn_protocols = given;
         let (near, far) = tcp().await;
         let connecting = spawn(async {
@@ -179,7 +176,7 @@ async fn only_http_1_1_is_offered<B: Binding>() {
         assert_eq!(hello.client_hello().server_name(), Some("localhost"));
 
         // A server that would rather speak HTTP/2.
-        let mut server = server_config(params(&["localhost"]), &issuer);
+        let mut server = ours.server(&["localhost"]);
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let stream = hello.into_stream(Arc::new(server)).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
@@ -230,7 +227,7 @@ fn records(mut bytes: &[u8]) -> Vec<u8> {
 
 async fn a_small_message_is_one_record<B: Binding>() {
     const APPLICATION_DATA: u8 = 23;
-    let (server, client) = trusting();
+    let (server, client) = certificates::shared();
     let (url, accepting) =
         serve(async |stream| B::accept_tls(stream, server, &roomy()).await.unwrap()).await;
     let (authority, [from_client, from_server]) = tap(url).await;
@@ -276,8 +273,8 @@ async fn a_small_message_is_one_record<B: Binding>() {
 /// A server by hand: it answers the request with `answer`, then the Close if one comes, and leaves the transport
 /// open. Returns whether TLS was ended in order (RFC 8446 §6.1).
 async fn left_open(answer: fn(&str) -> String) -> (String, ClientConfig, JoinHandle<bool>) {
-    let issuer = authority("ours");
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(params(&["localhost"]), &issuer)));
+    let ours = Authority::new("ours");
+    let acceptor = TlsAcceptor::from(Arc::new(ours.server(&["localhost"])));
     let (url, served) = serve_raw(async move |stream| {
         let mut stream = acceptor.accept(stream).await.unwrap();
         let head = read_head(&mut stream).await;
@@ -294,7 +291,7 @@ async fn left_open(answer: fn(&str) -> String) -> (String, ClientConfig, JoinHan
     .await;
     let port = url.trim_end_matches('/').rsplit(':').next().unwrap();
     let url = format!("wss://localhost:{port}/");
-    (url, client_config(&issuer), served)
+    (url, ours.client(), served)
 }
 
 async fn a_client_says_that_it_ends_though_the_server_leaves_tcp_open<B: Binding>() {

@@ -13,13 +13,13 @@ use std::{
 
 use bind::{Connect, ConnectError, proto::Config};
 use bowline_blocking::{BlockingTransport, Clock, Incoming, Io, MaybeTls, WebSocket};
-use testing::threads::{self, World};
+use testing::{
+    certificates,
+    threads::{self, World},
+};
 
 use super::{Bench, url};
-use crate::{
-    certificates::trusting,
-    plan::{Call, Fault, Plan, Verdict, dead},
-};
+use crate::plan::{Call, Fault, Plan, Verdict, dead};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Blocking {
@@ -51,12 +51,12 @@ impl Bench for Blocking {
     }
 
     async fn connect(&self, end: End, to: Connect) -> Result<Self::Client, ConnectError> {
-        let connected = bowline_blocking::connect_over(end, to.tls(trusting().1))?;
+        let connected = bowline_blocking::connect_over(end, to.tls(certificates::shared().1))?;
         Ok(connected.0)
     }
 
     async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
-        let tls = self.tls.then(|| trusting().0);
+        let tls = self.tls.then(|| certificates::shared().0);
         bowline_blocking::accept_tls(end, tls, config).map_err(|error| error.to_string())
     }
 

@@ -8,10 +8,10 @@ use ::tokio::{
 };
 use bind::{Connect, ConnectError, proto::Config};
 use bowline_tokio::{Incoming, Io, MaybeTls, WebSocket};
+use testing::certificates;
 
 use super::{Bench, url};
 use crate::{
-    certificates::trusting,
     pipe::{End, pipe},
     plan::{Fault, Plan},
 };
@@ -45,12 +45,12 @@ impl Bench for Tokio {
     }
 
     async fn connect(&self, end: End, to: Connect) -> Result<Self::Client, ConnectError> {
-        let connected = bowline_tokio::connect_over(end, to.tls(trusting().1)).await?;
+        let connected = bowline_tokio::connect_over(end, to.tls(certificates::shared().1)).await?;
         Ok(connected.0)
     }
 
     async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
-        let tls = self.tls.then(|| trusting().0);
+        let tls = self.tls.then(|| certificates::shared().0);
         let accepted = bowline_tokio::accept_tls(end, tls, config).await;
         accepted.map_err(|error| error.to_string())
     }
