@@ -18,8 +18,9 @@ use bowline_tokio::{
     Transport, WebSocket, accept_any, accept_tls, config,
     rustls::{ClientConfig, ClientConnection, ServerConfig, StreamOwned},
 };
+use proto::Role;
 use rustix::time::{ClockId, clock_gettime};
-use testing::certificates::trusting;
+use testing::{certificates::trusting, frames::Frame};
 use tokio_rustls::TlsAcceptor;
 
 const ROUNDS: usize = 15;
@@ -101,7 +102,8 @@ fn round(
         stream.read_exact(&mut byte)?;
         head.push(byte[0]);
     }
-    let (request, mut answer) = (frame(bytes, true), frame(bytes, false));
+    let message = Frame::binary(vec![7; bytes]);
+    let (request, mut answer) = (message.from(Role::Client), message.from(Role::Server));
     for _ in 0..count {
         stream.write_all(&request)?;
         stream.read_exact(&mut answer)?;
@@ -114,28 +116,6 @@ fn round(
         .join()
         .expect("no panic")
         .map_err(|error| error.to_string())?)
-}
-
-/// A binary frame of so many bytes, masked by zeros or not masked.
-fn frame(len: usize, masked: bool) -> Vec<u8> {
-    let mask = if masked { 0x80 } else { 0 };
-    let mut frame = vec![0x82];
-    match len {
-        ..126 => frame.push(mask | len as u8),
-        126..65_536 => {
-            frame.push(mask | 126);
-            frame.extend((len as u16).to_be_bytes());
-        }
-        _ => {
-            frame.push(mask | 127);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
-    if masked {
-        frame.extend([0; 4]);
-    }
-    frame.resize(frame.len() + len, 7);
-    frame
 }
 
 fn on_tokio(serve: impl Future<Output = Ended>) -> Ended {

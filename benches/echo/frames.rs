@@ -3,6 +3,7 @@
 use std::{io, rc::Rc};
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress};
+use testing::frames;
 
 use crate::json::json;
 
@@ -57,23 +58,7 @@ impl Cycle {
     }
 
     fn push(&mut self, first: u8, mask: Option<[u8; 4]>, payload: &[u8]) {
-        let masked = if mask.is_some() { 0x80 } else { 0 };
-        self.bytes.push(first);
-        match payload.len() {
-            len @ 0..=125 => self.bytes.push(masked | len as u8),
-            len @ 126..=0xFFFF => {
-                self.bytes.push(masked | 126);
-                self.bytes.extend((len as u16).to_be_bytes());
-            }
-            len => {
-                self.bytes.push(masked | 127);
-                self.bytes.extend((len as u64).to_be_bytes());
-            }
-        }
-        self.bytes.extend(mask.iter().flatten());
-        let key = mask.unwrap_or_default();
-        let keyed = payload.iter().zip(key.iter().cycle());
-        self.bytes.extend(keyed.map(|(byte, key)| byte ^ key));
+        self.bytes.extend(frames::encode(first, payload, mask));
         self.ends.push(self.bytes.len());
     }
 }

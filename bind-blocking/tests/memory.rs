@@ -20,6 +20,7 @@ use bowline_blocking::{
     BlockingTransport, Io, Message, Negotiated, Role, WebSocket, config, from_parts,
 };
 use cap::Cap;
+use testing::frames::Frame;
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -168,14 +169,7 @@ fn socket<S: BlockingTransport>(stream: S) -> WebSocket<Io<S>> {
 
 /// A masked binary frame.
 fn frame(len: usize) -> Vec<u8> {
-    let mut frame = match len {
-        ..126 => vec![0x82, 0x80 | len as u8],
-        126..65_536 => [&[0x82, 0xFE][..], &(len as u16).to_be_bytes()].concat(),
-        _ => [&[0x82, 0xFF][..], &(len as u64).to_be_bytes()].concat(),
-    };
-    frame.extend_from_slice(&[0; 4]);
-    frame.resize(frame.len() + len, 7);
-    frame
+    Frame::binary(vec![7; len]).from(Role::Client)
 }
 
 fn allocated() -> i64 {

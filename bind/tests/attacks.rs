@@ -24,6 +24,7 @@ use bowline_bind::{
     },
 };
 use bytes::Buf;
+use testing::frames::{self, Frame};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -286,15 +287,7 @@ fn endless(frame: Vec<u8>) -> impl FnMut(&mut [u8]) -> usize {
 
 /// A frame from a client whose key is zero.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let len = payload.len();
-    let mut frame = match len {
-        ..126 => vec![first, 0x80 | len as u8],
-        126..65_536 => [&[first, 0xFE][..], &(len as u16).to_be_bytes()].concat(),
-        _ => [&[first, 0xFF][..], &(len as u64).to_be_bytes()].concat(),
-    };
-    frame.extend([0; 4]);
-    frame.extend_from_slice(payload);
-    frame
+    frames::encode(first, payload, Some([0; 4]))
 }
 
 impl Transport for Peer {
@@ -574,17 +567,10 @@ fn bomb_frame() -> Vec<u8> {
 }
 
 /// The same from a client.
-fn masked(mut frames: &[u8]) -> Vec<u8> {
-    let mut masked = Vec::new();
-    while let [first, second, rest @ ..] = frames {
-        let (len, rest) = match second {
-            126 => (usize::from(rest[0]) << 8 | usize::from(rest[1]), &rest[2..]),
-            len => (usize::from(*len), rest),
-        };
-        masked.extend(frame(*first, &rest[..len]));
-        frames = &rest[len..];
-    }
-    masked
+fn masked(frames: &[u8]) -> Vec<u8> {
+    let frames = Frame::read_all(frames, Role::Server);
+    let masked = frames.iter().map(|frame| frame.encode(Some([0; 4])));
+    masked.collect::<Vec<_>>().concat()
 }
 
 fn bomb(split: bool) -> u64 {

@@ -9,23 +9,11 @@ use bowline_bind::{
         ProtocolError, Role, State,
     },
 };
-use testing::world::*;
+use testing::{frames, world::*};
 
-fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![opcode];
-    match payload.len() {
-        len @ ..126 => frame.push(len as u8),
-        len @ 126..=0xFFFF => {
-            frame.push(126);
-            frame.extend((len as u16).to_be_bytes());
-        }
-        len => {
-            frame.push(127);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
-    frame.extend(payload);
-    frame
+/// A frame from a server.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    frames::encode(first, payload, None)
 }
 
 /// A client over a pipe whose other end is in the test's hands, and which takes no output.

@@ -9,7 +9,10 @@ use std::{
 
 use allocation_counter::measure;
 use bowline_bind::proto::Role;
-use testing::world::*;
+use testing::{
+    frames::{self, BINARY, FIN},
+    world::*,
+};
 
 const MANY: usize = 20;
 
@@ -25,12 +28,7 @@ fn idle(len: usize) -> usize {
             settings.keep_alive = None;
             settings.max_send_size = 1 << 20;
             let mut socket = socket(end, Role::Server, settings);
-            let mut frame = match len {
-                ..126 => vec![0x82, 0x80 | len as u8],
-                126..65_536 => [&[0x82, 0xFE][..], &(len as u16).to_be_bytes()].concat(),
-                _ => [&[0x82, 0xFF][..], &(len as u64).to_be_bytes()].concat(),
-            };
-            frame.resize(frame.len() + 4 + len, 0);
+            let frame = frames::encode(FIN | BINARY, &vec![0; len], Some([0; 4]));
             peer.outgoing.borrow_mut().push(&frame);
             drop(frame);
             let cx = &mut Context::from_waker(Waker::noop());

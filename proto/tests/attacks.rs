@@ -10,12 +10,15 @@ use bowline_proto::{
     Config, Event, Message, ProtocolError, RecvError, Role,
     handshake::{Client, Request, Server},
 };
-use testing::ends::{
-    BINARY, CONTINUATION, End, FIN, Frame, PING, TEXT, config, connection,
-    deflate::{self, Deflater, USUAL, compressed},
-    other,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{
+        End, config, connection,
+        deflate::{self, Deflater, USUAL, compressed},
+        other,
+    },
+    frames::{self, BINARY, CONTINUATION, FIN, Frame, PING, TEXT},
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -193,7 +196,7 @@ fn a_response_without_end(_: Role) -> u64 {
 fn announced(role: Role) -> u64 {
     let mut end = End::with(role, |config| config.max_message_size = usize::MAX);
     let key = (role == Role::Server).then_some(Frame::KEY);
-    let header = Frame::header(FIN | BINARY, u64::MAX >> 1, key);
+    let header = frames::header(FIN | BINARY, u64::MAX >> 1, key);
     peak(|| {
         end.receive(&header);
         assert_eq!(end.events(), []);

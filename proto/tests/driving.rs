@@ -5,10 +5,11 @@ use bowline_proto::{
     internal::{recv_small, send_small},
 };
 use bytes::{Buf, Bytes};
-use testing::ends::{
-    BINARY, BOTH, Frame, PING, TEXT, binary, chunk, config, connection, other, payload, wire,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, binary, chunk, config, connection, other, payload},
+    frames::{BINARY, Frame, PING, TEXT, wire},
+};
 
 fn halves(role: Role) -> (Receiver, Sender) {
     connection(role, &config(|_| {})).split()

@@ -12,12 +12,15 @@ use bowline_proto::{
     deflate::{Agreed, Deflate, Window},
     handshake::{HttpVersion, respond},
 };
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, config,
-    deflate::{RSV1, USUAL, connection},
-    entropy, other, payload,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{
+        BOTH, End, config,
+        deflate::{USUAL, connection},
+        entropy, other, payload,
+    },
+    frames::{BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
+};
 
 // ---- The first two octets (RFC 7692 §6; without compression they are in `rfc6455.rs`) -----------
 

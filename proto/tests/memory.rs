@@ -3,11 +3,11 @@
 use allocation_counter::measure;
 use bowline_proto::{Config, Event, Message, Receiver, RecvBuf, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, LOAN, PING, TEXT, binary, config, connection,
-    joined, other, payload, read, wire,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, LOAN, binary, config, connection, joined, other, payload, read},
+    frames::{self, BINARY, CONTINUATION, FIN, Frame, PING, TEXT, wire},
+};
 
 fn unlimited(config: &mut Config) {
     config.max_message_size = usize::MAX;
@@ -32,7 +32,7 @@ fn an_announced_length_reserves_nothing() {
     for role in BOTH {
         for len in [1 << 20, HUGE.min(1 << 40), HUGE] {
             let mut end = End::with(role, unlimited);
-            let header = Frame::header(FIN | BINARY, len, key(role));
+            let header = frames::header(FIN | BINARY, len, key(role));
             let bytes = measure(|| {
                 end.receive(&header);
                 assert_eq!(end.events(), []);
@@ -50,7 +50,7 @@ fn a_message_holds_at_most_twice_what_has_arrived() {
             for step in [1000, 1460, 16 << 10, 100_000] {
                 let (mut rx, _tx) = connection(role, &config(unlimited)).split();
                 let mut loan = Some(RecvBuf::new(LOAN));
-                let header = Frame::header(FIN | BINARY, HUGE, key(role));
+                let header = frames::header(FIN | BINARY, HUGE, key(role));
                 let part = vec![7; step];
                 let (mut live, mut received) = (0, 0);
                 while received < 1 << 20 {
@@ -140,7 +140,7 @@ fn chunks_hold_no_more_than_one_read() {
         let mut end = End::with(role, unlimited);
         let part = vec![7; 10_000];
         let mut live = measure(|| {
-            end.receive(&Frame::header(FIN | BINARY, HUGE, key(role)));
+            end.receive(&frames::header(FIN | BINARY, HUGE, key(role)));
             assert_eq!(end.chunks(), []);
         })
         .bytes_current;
@@ -159,7 +159,7 @@ fn chunks_hold_no_more_than_one_read() {
 fn a_message_that_is_skipped_holds_nothing() {
     let mut end = End::with(Role::Client, unlimited);
     let part = vec![7; 10_000];
-    end.receive(&Frame::header(FIN | BINARY, u64::MAX >> 1, None));
+    end.receive(&frames::header(FIN | BINARY, u64::MAX >> 1, None));
     end.receive(&part);
     assert_eq!(end.chunks().len(), 1);
     let bytes = measure(|| {

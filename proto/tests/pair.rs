@@ -7,10 +7,13 @@ use bowline_proto::{
     CloseCode, Deadline, Event, Initiator, Kind, Lost, Message, ProtocolError, RecvError, Role,
     State,
 };
-use testing::ends::{
-    BOTH, FIN, chunk, close_frame,
-    link::{Pair, SEGMENTS, WAYS, Way, everywhere},
-    other, payload, secs,
+use testing::{
+    ends::{
+        BOTH, chunk, close_frame,
+        link::{Pair, SEGMENTS, WAYS, Way, everywhere},
+        other, payload, secs,
+    },
+    frames::FIN,
 };
 
 /// Octets that tell their place, so that none can be lost or moved unseen.

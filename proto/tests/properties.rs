@@ -8,10 +8,13 @@ use bowline_proto::{
     frame::{Header, OpCode},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
-use testing::ends::{
-    BINARY, CLOSE, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, config,
-    link::{Node, WAYS, Way},
-    other, payload, wire,
+use testing::{
+    ends::{
+        End, chunk, close_frame, config,
+        link::{Node, WAYS, Way},
+        other, payload,
+    },
+    frames::{self, BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, wire},
 };
 
 fn settings(cases: u32) -> ProptestConfig {
@@ -69,7 +72,7 @@ proptest! {
         let mut out = [0; Header::MAX_LEN];
         let len = header.encode(&mut out);
         let first = u8::from(header.fin) << 7 | u8::from(header.rsv1) << 6 | header.opcode as u8;
-        prop_assert_eq!(&out[..len], Frame::header(first, header.len, header.mask));
+        prop_assert_eq!(&out[..len], frames::header(first, header.len, header.mask));
         for cut in 0..len {
             prop_assert_eq!(Header::decode(&out[..cut]), Ok(None));
         }

@@ -2,7 +2,10 @@
 
 use bowline_proto::{Role, SendError, Sender};
 use bytes::Buf;
-use testing::ends::{BINARY, FIN, Frame, TEXT, config, connection, wire};
+use testing::{
+    ends::{config, connection},
+    frames::{BINARY, FIN, Frame, TEXT, wire},
+};
 
 fn sender(role: Role, change: impl FnOnce(&mut bowline_proto::Config)) -> Sender {
     connection(role, &config(change)).split().1

@@ -3,7 +3,10 @@
 
 use allocation_counter::measure;
 use bowline_proto::{Message, Receiver, RecvBuf, Role};
-use testing::ends::{BOTH, Frame, LOAN, config, connection, other, read};
+use testing::{
+    ends::{BOTH, LOAN, config, connection, other, read},
+    frames::Frame,
+};
 
 const KIB: usize = 1 << 10;
 

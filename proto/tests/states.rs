@@ -8,9 +8,12 @@ use bowline_proto::{
     deflate::{Agreed, Deflate},
 };
 use bytes::Bytes;
-use testing::ends::{
-    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, TEXT, binary, chunk, config,
-    deflate::{self, Deflater, RSV1, Random, USUAL, all, both, compressed, json},
+use testing::{
+    ends::{
+        BOTH, End, binary, chunk, config,
+        deflate::{self, Deflater, Random, USUAL, all, both, compressed, json},
+    },
+    frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, RSV1, TEXT},
 };
 
 const KIB: u64 = 1 << 10;

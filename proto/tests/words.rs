@@ -13,7 +13,10 @@ use bowline_proto::{
         ResponseError,
     },
 };
-use testing::ends::{Frame, config, connection};
+use testing::{
+    ends::{config, connection},
+    frames::Frame,
+};
 
 const PROTOCOL: [ProtocolError; 17] = [
     ProtocolError::ReservedBits,

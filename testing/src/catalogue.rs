@@ -2,4 +2,3 @@
 
 pub mod answer;
 pub mod entries;
-pub mod frames;

@@ -1,7 +1,4 @@
-//! What the tests share: frames written octet by octet, one end with a hand on its clock, and the
-//! link between two.
-//!
-//! The frames here are written from RFC 6455 §5.2 and share no code with the crate.
+//! What the tests of the core share: one end with a hand on its clock, and the link between two.
 
 use crate::polls::Polls;
 use std::{
@@ -17,6 +14,8 @@ use proto::{
     Chunk, CloseCode, CloseFrame, Config, Connection, ControlPayload, EntropyError, Event, Instant,
     Kind, Message, Negotiated, Receiver, RecvBuf, RecvError, Role,
 };
+
+use crate::frames::{Frame, wire};
 
 #[cfg(feature = "deflate")]
 pub mod deflate;
@@ -82,129 +81,6 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Arc<Config> {
 
 pub fn connection(role: Role, config: &Arc<Config>) -> Connection {
     Connection::new(role, Negotiated::default(), config)
-}
-
-/// Frames as `sender` must write them, one behind the other.
-pub fn wire(frames: &[Frame], sender: Role) -> Vec<u8> {
-    frames.iter().flat_map(|frame| frame.from(sender)).collect()
-}
-
-/// A frame as it is on the wire: the first octet (FIN, RSV, opcode) and the payload.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Frame {
-    pub first: u8,
-    pub payload: Vec<u8>,
-}
-
-pub const FIN: u8 = 0x80;
-pub const CONTINUATION: u8 = 0x0;
-pub const TEXT: u8 = 0x1;
-pub const BINARY: u8 = 0x2;
-pub const CLOSE: u8 = 0x88;
-pub const PING: u8 = 0x89;
-pub const PONG: u8 = 0x8A;
-
-impl Frame {
-    pub const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
-
-    pub fn new(first: u8, payload: impl AsRef<[u8]>) -> Self {
-        Self {
-            first,
-            payload: payload.as_ref().to_vec(),
-        }
-    }
-
-    pub fn text(payload: impl AsRef<[u8]>) -> Self {
-        Self::new(FIN | TEXT, payload)
-    }
-
-    pub fn binary(payload: impl AsRef<[u8]>) -> Self {
-        Self::new(FIN | BINARY, payload)
-    }
-
-    pub fn close(code: u16, reason: &str) -> Self {
-        Self::new(CLOSE, [&code.to_be_bytes(), reason.as_bytes()].concat())
-    }
-
-    /// The header alone, with any announced length, by the shortest form of §5.2.
-    pub fn header(first: u8, len: u64, key: Option<[u8; 4]>) -> Vec<u8> {
-        let masked = if key.is_some() { 0x80 } else { 0 };
-        let mut bytes = vec![first];
-        match len {
-            0..=125 => bytes.push(masked | len as u8),
-            126..=65_535 => {
-                bytes.push(masked | 126);
-                bytes.extend((len as u16).to_be_bytes());
-            }
-            _ => {
-                bytes.push(masked | 127);
-                bytes.extend(len.to_be_bytes());
-            }
-        }
-        bytes.extend(key.into_iter().flatten());
-        bytes
-    }
-
-    pub fn encode(&self, key: Option<[u8; 4]>) -> Vec<u8> {
-        let mut bytes = Self::header(self.first, self.payload.len() as u64, key);
-        let key = key.unwrap_or_default();
-        bytes.extend(
-            self.payload
-                .iter()
-                .enumerate()
-                .map(|(i, octet)| octet ^ key[i % 4]),
-        );
-        bytes
-    }
-
-    /// As `sender` must write it.
-    pub fn from(&self, sender: Role) -> Vec<u8> {
-        self.encode((sender == Role::Client).then_some(Self::KEY))
-    }
-
-    /// The frame at the front of `bytes` and its length there; `None` if it is not all there. Fails
-    /// the test if `sender` must not write it so.
-    pub fn read(bytes: &[u8], sender: Role) -> Option<(Self, usize)> {
-        let (&first, &second) = (bytes.first()?, bytes.get(1)?);
-        assert_eq!(
-            second & 0x80 != 0,
-            sender == Role::Client,
-            "a client masks, a server does not"
-        );
-        let (len, mut at) = match second & 0x7F {
-            126 => {
-                let len = u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap());
-                assert!(len > 125, "the shortest form");
-                (u64::from(len), 4)
-            }
-            127 => {
-                let len = u64::from_be_bytes(bytes.get(2..10)?.try_into().unwrap());
-                assert!(len > 65_535 && len >> 63 == 0, "the shortest form");
-                (len, 10)
-            }
-            len => (u64::from(len), 2),
-        };
-        let mut key = [0; 4];
-        if sender == Role::Client {
-            key = bytes.get(at..at + 4)?.try_into().unwrap();
-            at += 4;
-        }
-        let end = at + usize::try_from(len).unwrap();
-        let payload = bytes.get(at..end)?;
-        let payload = payload.iter().enumerate().map(|(i, o)| o ^ key[i % 4]);
-        Some((Self::new(first, payload.collect::<Vec<_>>()), end))
-    }
-
-    /// All frames of `bytes`, which must end with one.
-    pub fn read_all(mut bytes: &[u8], sender: Role) -> Vec<Self> {
-        let mut frames = Vec::new();
-        while !bytes.is_empty() {
-            let (frame, len) = Self::read(bytes, sender).expect("whole frames");
-            frames.push(frame);
-            bytes = &bytes[len..];
-        }
-        frames
-    }
 }
 
 /// One end, its peer's pen, and a clock turned by hand.

@@ -13,6 +13,7 @@ pub mod catalogue;
 #[cfg(feature = "certificates")]
 pub mod certificates;
 pub mod ends;
+pub mod frames;
 pub mod polls;
 pub mod rfc1951;
 #[cfg(feature = "threads")]

@@ -15,7 +15,7 @@ use bowline_proto::{
     handshake::{Client, HandshakeError, Headers, InvalidHeader, OfferError, Request},
 };
 use bytes::Buf;
-use testing::catalogue::{entries::Options, frames};
+use testing::{catalogue::entries::Options, frames::Frame};
 
 use crate::{
     Test,
@@ -82,7 +82,7 @@ fn ch_020_an_announced_body_reserves_nothing() {
 }
 
 fn ch_024_cuts_change_nothing() {
-    let input = [RESPONSE, &frames::frame(0x81, "Hello", false)].concat();
+    let input = [RESPONSE, &Frame::text("Hello").from(Role::Server)].concat();
     for first in 0..=input.len() {
         for second in first..=input.len() {
             let mut end = client();

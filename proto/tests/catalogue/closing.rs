@@ -7,7 +7,10 @@ use bowline_proto::{
     Chunk, CloseCode, Closed, Deadline, Event, Initiator, Lost, Message, RecvError, Role,
     SendError, State,
 };
-use testing::catalogue::frames::{self, BINARY, CLOSE, TEXT};
+use testing::{
+    ends::other,
+    frames::{self, BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, TEXT},
+};
 
 use crate::{
     Test,
@@ -77,7 +80,7 @@ fn close(end: &mut End) {
 
 /// The peer's Close.
 fn peer_closes(end: &mut End) {
-    end.frame(0x80 | CLOSE, [0x03, 0xe8]);
+    end.frame(CLOSE, [0x03, 0xe8]);
 }
 
 fn closed(end: &End) -> Closed {
@@ -165,7 +168,7 @@ fn cl_038_data_after_our_close_is_bounded_by_the_deadline() {
     for role in ROLES {
         let mut end = End::with_defaults(role);
         close(&mut end);
-        let data = frames::frame(0x80 | BINARY, [0; 1000], end.is_server());
+        let data = end.wire(FIN | BINARY, [0; 1000]);
         let memory = measure(|| {
             for _ in 0..49 {
                 end.wait(Duration::from_millis(100));
@@ -234,14 +237,13 @@ fn cl_040_eof_without_a_close_is_1006() {
 
 fn cl_041_a_message_cut_short_is_never_delivered() {
     for role in ROLES {
-        let to_server = role == Role::Server;
-        let one = frames::frame(0x81, "Hello", to_server);
+        let one = Frame::text("Hello").from(other(role));
         let two = [
-            frames::frame(TEXT, "Hel", to_server),
-            frames::frame(0x80, "lo", to_server),
-        ]
-        .concat();
-        let long = frames::frame(0x82, [0; 300], to_server);
+            Frame::new(TEXT, "Hel"),
+            Frame::new(FIN | CONTINUATION, "lo"),
+        ];
+        let two = frames::wire(&two, other(role));
+        let long = Frame::binary([0; 300]).from(other(role));
         for input in [one, two, long] {
             for cut in 1..input.len() {
                 let mut end = End::with_defaults(role);
@@ -328,8 +330,8 @@ fn cl_045_nothing_follows_our_close() {
         );
         end.write();
         let sent = end.sent();
-        let sent: Vec<_> = sent.iter().map(|frame| (frame.fin, frame.opcode)).collect();
-        assert_eq!(sent, [(false, TEXT), (true, CLOSE)]);
+        let sent: Vec<_> = sent.iter().map(|frame| frame.first).collect();
+        assert_eq!(sent, [TEXT, CLOSE]);
 
         // A message that was queued whole leaves whole, in fragments, and the Close behind it.
         let config = config(|config| config.send_frame_size = Some(1000));
@@ -339,8 +341,8 @@ fn cl_045_nothing_follows_our_close() {
         close(&mut end);
         let sent = end.sent();
         assert_eq!(sent.len(), 201);
-        assert!(sent[199].fin && !sent[198].fin);
-        assert_eq!(sent[200].opcode, CLOSE);
+        assert!(sent[199].is_last() && !sent[198].is_last());
+        assert_eq!(sent[200].first, CLOSE);
     }
 }
 
@@ -385,7 +387,7 @@ fn cl_047_sending_and_closing_at_once_end_once() {
             }
             assert_clean(&end, Initiator::Peer);
             assert!(matches!(end.events.as_slice(), [Event::Close(_)]));
-            assert_eq!(end.sent().last().map(|frame| frame.opcode), Some(CLOSE));
+            assert_eq!(end.sent().last().map(|frame| frame.first), Some(CLOSE));
         }
     }
 }
@@ -393,12 +395,12 @@ fn cl_047_sending_and_closing_at_once_end_once() {
 fn cl_048_dropped_connections_leave_nothing() {
     let config = config(|_| {});
     for role in ROLES {
-        let to_server = role == Role::Server;
+        let end = End::new(role, &config);
         let inputs = [
             vec![],
-            frames::frame(TEXT, "Hel", to_server),
-            frames::frame(0x89, "ping", to_server),
-            frames::header(0x82, 70_000, to_server),
+            end.wire(TEXT, "Hel"),
+            end.wire(PING, "ping"),
+            frames::header(FIN | BINARY, 70_000, end.key()),
         ];
         let memory = measure(|| {
             for number in 0..500_000 {

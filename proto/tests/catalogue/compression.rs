@@ -13,7 +13,7 @@ use bowline_proto::{
 };
 use bytes::Buf;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
-use testing::catalogue::frames::{self, BINARY, CONTINUATION};
+use testing::frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, RSV1};
 
 use crate::{
     Test,
@@ -70,8 +70,6 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 const KIB: u64 = 1 << 10;
-const RSV1: u8 = 0x40;
-const FIN: u8 = 0x80;
 
 fn compressing(change: impl FnOnce(&mut Config)) -> Arc<Config> {
     config(|config| {
@@ -114,31 +112,24 @@ impl Peer {
 
     /// The messages in all that `end` has sent.
     fn messages(&mut self, end: &End) -> Vec<Vec<u8>> {
-        self.read(&end.out, end.role == Role::Client)
+        self.read(&end.out, end.role)
     }
 
-    fn read(&mut self, out: &[u8], masked: bool) -> Vec<Vec<u8>> {
+    fn read(&mut self, out: &[u8], sender: Role) -> Vec<Vec<u8>> {
         let mut messages = Vec::new();
         let (mut payload, mut compressed) = (Vec::new(), false);
-        let mut rest = out;
-        while !rest.is_empty() {
-            // The frames' reader knows no extension.
-            let first = rest[0];
-            let mut plain = rest.to_vec();
-            plain[0] &= !RSV1;
-            let (frame, size) = frames::decode(&plain).expect("whole frames");
-            assert_eq!(frame.key.is_some(), masked);
-            rest = &rest[size..];
-            if frame.opcode >= frames::CLOSE {
-                assert_eq!(first & RSV1, 0);
+        for frame in Frame::read_all(out, sender) {
+            if frame.opcode() >= 8 {
+                assert_eq!(frame.first & RSV1, 0);
                 continue;
             }
-            if frame.opcode != CONTINUATION {
-                compressed = first & RSV1 != 0;
+            if frame.opcode() != CONTINUATION {
+                compressed = frame.first & RSV1 != 0;
                 payload.clear();
             }
+            let is_last = frame.is_last();
             payload.extend(frame.payload);
-            if !frame.fin {
+            if !is_last {
                 continue;
             }
             if compressed {
@@ -447,25 +438,29 @@ fn pd_036_what_is_given_up_half_way_is_never_followed() {
         assert_eq!(end.conn.send("next"), Err(SendError::Unfinished));
         end.conn.close(None);
         end.write();
-        let mut plain = end.out.clone();
-        plain[0] &= !RSV1;
-        let sent = frames::decode_all(&plain, role == Role::Client);
-        assert!(sent.iter().rev().skip(1).all(|frame| !frame.fin));
-        assert_eq!(sent.last().map(|frame| frame.opcode), Some(frames::CLOSE));
+        let (close, data) = sent_in_part(&end);
+        assert_eq!(close.first, CLOSE);
+        assert!(!data.iter().any(Frame::is_last));
         // The peer leaves while the message is half compressed: nothing of it follows the Close.
         let mut end = End::new(role, &compressing(|_| {}));
         end.writable = false;
         end.conn.send(large).expect("it is open");
-        end.frame(FIN | frames::CLOSE, [0x03, 0xe8]);
+        end.frame(CLOSE, [0x03, 0xe8]);
         end.writable = true;
         end.write();
-        let mut plain = end.out.clone();
-        plain[0] &= !RSV1;
-        let sent = frames::decode_all(&plain, role == Role::Client);
-        let (close, data) = sent.split_last().expect("a Close");
-        assert_eq!(close.close(), Some((1000, "")));
-        assert!(data.len() < 5 && data.iter().all(|frame| !frame.fin));
+        let (close, data) = sent_in_part(&end);
+        assert_eq!(close, Frame::close(1000, ""));
+        assert!(data.len() < 5 && !data.iter().any(Frame::is_last));
     }
+}
+
+/// The Close that `end` has sent, and the frames of the message before it, which is compressed.
+fn sent_in_part(end: &End) -> (Frame, Vec<Frame>) {
+    let mut sent = Frame::read_all(&end.out, end.role);
+    let close = sent.pop().expect("a Close");
+    let compressed = sent.iter().map(|frame| frame.first & RSV1 != 0);
+    assert!(compressed.eq((0..sent.len()).map(|i| i == 0)), "RSV1");
+    (close, sent)
 }
 
 fn pd_037_two_threads_send_whole_messages() {
@@ -493,7 +488,7 @@ fn pd_037_two_threads_send_whole_messages() {
         transmit.advance(transmit.chunk().len());
         tx.handle_sent(true);
     }
-    let messages = Peer::new().read(&out, false);
+    let messages = Peer::new().read(&out, Role::Server);
     let mut next = [0; 2];
     for message in &messages {
         let number = usize::from(message[0] - b'0');

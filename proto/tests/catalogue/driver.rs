@@ -14,7 +14,7 @@ use bowline_proto::{
     Config, Connection, EntropyError, Event, Instant, Negotiated, RecvError, Role, State,
 };
 use bytes::Buf;
-use testing::catalogue::frames::{self, Frame};
+use testing::frames::{self, CLOSE, Frame};
 
 pub(crate) const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
@@ -81,14 +81,19 @@ impl End {
         Self::new(role, &config(|_| {}))
     }
 
-    /// Whether frames to this end are masked.
-    pub(crate) fn is_server(&self) -> bool {
-        self.role == Role::Server
+    /// The key of the peer's frames, which are masked on the way to a server.
+    pub(crate) fn key(&self) -> Option<[u8; 4]> {
+        (self.role == Role::Server).then_some(Frame::KEY)
     }
 
-    /// A frame from the peer.
+    /// A frame as the peer writes it.
+    pub(crate) fn wire(&self, first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+        frames::encode(first, payload.as_ref(), self.key())
+    }
+
+    /// A frame arrives from the peer.
     pub(crate) fn frame(&mut self, first: u8, payload: impl AsRef<[u8]>) {
-        let bytes = frames::frame(first, payload, self.is_server());
+        let bytes = self.wire(first, payload);
         self.feed(&bytes);
     }
 
@@ -171,7 +176,7 @@ impl End {
     }
 
     pub(crate) fn sent(&self) -> Vec<Frame> {
-        frames::decode_all(&self.out, self.role == Role::Client)
+        Frame::read_all_plain(&self.out, self.role)
     }
 
     /// The codes of the Closes that were sent; 1005 for an empty one.
@@ -179,8 +184,8 @@ impl End {
         let closes = self.sent();
         closes
             .iter()
-            .filter(|frame| frame.opcode == frames::CLOSE)
-            .map(|frame| frame.close().map_or(1005, |(code, _)| code))
+            .filter(|frame| frame.first == CLOSE)
+            .map(|frame| frame.code_and_reason().map_or(1005, |(code, _)| code))
             .collect()
     }
 

@@ -2,8 +2,11 @@
 
 use allocation_counter::measure;
 use bowline_proto::{CloseCode, Config, Connection, Event, ProtocolError, RecvError};
-use testing::catalogue::frames::{self, BINARY, CONTINUATION, PONG, TEXT};
 use testing::polls::Polls;
+use testing::{
+    ends::other,
+    frames::{self, BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT},
+};
 
 use crate::{
     Test,
@@ -52,14 +55,10 @@ fn fr_027_a_huge_length_reserves_nothing() {
     // What no memory could hold is refused where `usize` has 32 bits, whatever the limits are.
     let len = ((1 << 63) - 1).min(usize::MAX as u64);
     for role in ROLES {
-        for first in [TEXT, BINARY, 0x80 | TEXT, 0x80 | BINARY] {
+        for first in [TEXT, BINARY, FIN | TEXT, FIN | BINARY] {
             let mut end = End::new(role, &config(unlimited));
-            let header = frames::header(first, len, end.is_server());
-            let zeros = if end.is_server() {
-                frames::KEY.repeat(25)
-            } else {
-                vec![0; 100]
-            };
+            let header = frames::header(first, len, end.key());
+            let zeros = end.key().unwrap_or_default().repeat(25);
             let memory = measure(|| {
                 end.feed(&header);
                 end.feed(&zeros);
@@ -79,8 +78,7 @@ fn fr_031_announced_lengths_cost_no_memory() {
         let memory = measure(|| {
             for _ in 0..COUNT {
                 let mut end = End::new(role, &config);
-                let header =
-                    frames::header(0x82, config.max_message_size as u64 - 1, end.is_server());
+                let header = frames::header(0x82, config.max_message_size as u64 - 1, end.key());
                 end.feed(&header);
                 assert_eq!(end.errors, []);
                 ends.push(end);
@@ -106,7 +104,7 @@ fn fr_053_endless_empty_fragments_are_counted() {
         // One more is one too many.
         end.frame(CONTINUATION, "");
         assert_eq!(end.errors.len(), 1);
-        let fragments = frames::frame(CONTINUATION, "", end.is_server()).repeat(10_000);
+        let fragments = end.wire(CONTINUATION, "").repeat(10_000);
         let memory = measure(|| (0..1000).for_each(|_| end.feed(&fragments)));
         let error = RecvError::Protocol(ProtocolError::TooManyFragments { max });
         assert_eq!(end.errors, [error]);
@@ -120,9 +118,9 @@ fn fr_054_small_fragments_cost_no_object_each() {
     const COUNT: usize = 1 << 20;
     for role in ROLES {
         let mut end = End::new(role, &config(|config| config.max_fragments = u32::MAX));
-        let first = frames::frame(BINARY, "a", end.is_server());
-        let next = frames::frame(CONTINUATION, "a", end.is_server());
-        let last = frames::frame(0x80 | CONTINUATION, "a", end.is_server());
+        let first = end.wire(BINARY, "a");
+        let next = end.wire(CONTINUATION, "a");
+        let last = end.wire(FIN | CONTINUATION, "a");
         let wire = next.len() * COUNT;
         let memory = measure(|| {
             end.copy(&first);
@@ -142,8 +140,7 @@ fn fr_054_small_fragments_cost_no_object_each() {
 fn fr_056_a_million_messages_are_taken_in_bounded_steps() {
     for role in ROLES {
         let End { mut conn, role, .. } = End::with_defaults(role);
-        let to_server = role == bowline_proto::Role::Server;
-        let input = frames::frame(0x81, "", to_server).repeat(1_000_000);
+        let input = Frame::text("").from(other(role)).repeat(1_000_000);
         let (mut rest, mut count) = (input.as_slice(), 0);
         while !rest.is_empty() {
             let taken = conn.receive(rest);
@@ -170,7 +167,7 @@ fn fr_057_pings_to_a_stuck_peer_queue_no_more_than_three_frames() {
         let mut end = End::with_defaults(role);
         end.writable = false;
         end.events.reserve(512);
-        let pings = frames::frame(0x89, [b'p'; 125], end.is_server()).repeat(500);
+        let pings = end.wire(PING, [b'p'; 125]).repeat(500);
         let memory = measure(|| {
             for _ in 0..2000 {
                 end.feed(&pings);
@@ -184,7 +181,7 @@ fn fr_057_pings_to_a_stuck_peer_queue_no_more_than_three_frames() {
         end.write();
         let sent = end.sent();
         assert!(sent.len() <= 3, "{} frames", sent.len());
-        assert!(sent.iter().all(|frame| frame.opcode == PONG));
+        assert!(sent.iter().all(|frame| frame.first == PONG));
         assert_eq!(sent.last().expect("a Pong").payload, b"last");
     }
 }
@@ -193,7 +190,7 @@ fn fr_058_unsolicited_pongs_cost_nothing() {
     for role in ROLES {
         let mut end = End::with_defaults(role);
         end.events.reserve(512);
-        let pongs = frames::frame(0x8a, [b'p'; 125], end.is_server()).repeat(500);
+        let pongs = end.wire(PONG, [b'p'; 125]).repeat(500);
         let memory = measure(|| {
             for _ in 0..2000 {
                 end.feed(&pongs);

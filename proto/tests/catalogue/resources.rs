@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowline_proto::{Deadline, Event, RecvError};
-use testing::catalogue::frames;
+use testing::frames::{CLOSE, PING, TEXT};
 
 use crate::{
     Test,
@@ -54,7 +54,7 @@ fn rs_006_deadlines_of_any_length_come_at_once_or_never() {
                 match which {
                     1 => end.conn.close(None),
                     2 => end.conn.send("x").unwrap(),
-                    3 => end.frame(frames::TEXT, "begun"),
+                    3 => end.frame(TEXT, "begun"),
                     _ => {}
                 }
                 end.write();
@@ -107,7 +107,7 @@ fn rs_010_a_keep_alive_ping_that_cannot_leave_is_not_queued_again() {
         end.write();
         let pings = end.sent();
         assert_eq!(pings.len(), 1);
-        assert_eq!(pings[0].opcode, frames::PING);
+        assert_eq!(pings[0].first, PING);
     }
 }
 
@@ -115,7 +115,7 @@ fn rs_014_what_the_peer_says_cannot_break_a_line_of_a_log() {
     for role in ROLES {
         let mut end = End::with_defaults(role);
         let reason = "why\r\nINFO all is well\u{1b}[2J\u{7f}\u{85}\u{2028}";
-        end.frame(0x88, [&1000_u16.to_be_bytes(), reason.as_bytes()].concat());
+        end.frame(CLOSE, [&1000_u16.to_be_bytes(), reason.as_bytes()].concat());
         end.eof();
         assert!(matches!(end.events[..], [Event::Close(Some(_))]));
         let closed = end.conn.closed().unwrap();

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Lost, RecvError,
+    Lost, RecvError, Role,
     handshake::{
         AnswerError, HandshakeError, Headers, Incoming, InvalidHeader, RequestError, Response,
         Server,
     },
 };
-use testing::catalogue::{
-    answer::Answer,
-    entries::{self, Options},
-    frames,
+use testing::{
+    catalogue::{
+        answer::Answer,
+        entries::{self, Options},
+    },
+    frames::Frame,
 };
 
 use crate::{
@@ -315,8 +317,7 @@ fn hs_096_refusals_are_whole_and_reflect_nothing() {
                 if !entry.id.starts_with("HS") || input.len() > 10_000 {
                     continue;
                 }
-                let _context =
-                    table::Context::new("HS-096", &entry.id, bowline_proto::Role::Server, &input);
+                let _context = table::Context::new("HS-096", &entry.id, Role::Server, &input);
                 // Whatever it says, an answer must not repeat it.
                 let input = replace(&input, b"/chat", b"/zebra");
                 let input = replace(&input, b"a.test", b"zebra.test");
@@ -369,7 +370,7 @@ fn hs_099_frames_behind_the_request_keep_their_order() {
     for number in 0..COUNT {
         let mut payload = vec![0; 125];
         payload[..4].copy_from_slice(&number.to_be_bytes());
-        input.extend(frames::frame(0x82, payload, true));
+        input.extend(Frame::binary(payload).from(Role::Client));
     }
     assert!(input.len() > 1 << 20);
     let mut end = server();
@@ -386,7 +387,7 @@ fn hs_099_frames_behind_the_request_keep_their_order() {
 }
 
 fn hs_100_cuts_change_nothing() {
-    let input = [request(), frames::frame(0x81, "Hello", true)].concat();
+    let input = [request(), Frame::text("Hello").from(Role::Client)].concat();
     let outcome = |cuts: [usize; 2]| {
         let mut end = server();
         end.feed(&input[..cuts[0]]);

@@ -1,11 +1,11 @@
 //! Runs the cases of the table: whole, byte by byte, read and copied, always with the same result.
 
 use bowline_proto::{Closed, Event, Initiator, Lost, RecvError, Role, State};
-use testing::catalogue::{
-    entries::{self, Case, Code, Compression, Entry},
-    frames,
-};
 use testing::polls::Polls;
+use testing::{
+    catalogue::entries::{self, Case, Code, Compression, Entry},
+    frames::{CLOSE, Frame, PONG},
+};
 
 use crate::{
     driver::{End, config},
@@ -105,11 +105,11 @@ fn check(case: &Case, end: &mut End) {
     if expect.close.is_some() {
         check_latched(end);
         // A server that has seen both Closes discards no more than 64 KiB; a failure is drained for longer.
-        let over = end.is_server() && error.is_none();
+        let over = end.role == Role::Server && error.is_none();
         let state = if over { State::Closed } else { State::Closing };
         assert_eq!(end.conn.state(), state);
         // A server ends the transport first, and so does an end that fails the connection.
-        let first = end.is_server() || error.is_some();
+        let first = end.role == Role::Server || error.is_some();
         assert_eq!(end.conn.wants_shutdown(), first);
     }
 
@@ -151,20 +151,20 @@ fn check_sent(case: &Case, end: &End) {
     let mut sent = end.sent().into_iter();
     for pong in &expect.pongs {
         let frame = sent.next().expect("a Pong");
-        assert!(frame.fin);
-        assert_eq!((frame.opcode, frame.payload), (frames::PONG, pong.get()));
+        assert_eq!(frame, Frame::new(PONG, pong.get()));
     }
     if let Some(code) = &expect.close {
         let frame = sent.next().expect("a Close");
-        assert!(frame.fin);
-        assert_eq!(frame.opcode, frames::CLOSE);
+        assert_eq!(frame.first, CLOSE);
         let reason = match (end.errors.first(), expect.events.last()) {
             (Some(error), _) => error.to_string(),
             (None, Some(entries::Event::Close(Some(close)))) => close.reason.clone(),
             _ => String::new(),
         };
         match code {
-            Code::Number(code) => assert_eq!(frame.close(), Some((*code, reason.as_str()))),
+            Code::Number(code) => {
+                assert_eq!(frame.code_and_reason(), Some((*code, reason.as_str())))
+            }
             Code::Word(_) => assert!(frame.payload.is_empty()),
         }
     }
@@ -174,7 +174,7 @@ fn check_sent(case: &Case, end: &End) {
 /// Nothing is delivered, reported or sent any more, whatever comes.
 pub(crate) fn check_latched(end: &mut End) {
     let before = (end.events.len(), end.errors.len(), end.out.len());
-    let hello = frames::frame(0x81, "Hello", end.is_server());
+    let hello = end.wire(0x81, "Hello");
     end.feed(&hello.repeat((1 << 20) / hello.len()));
     for _ in 0..1000 {
         assert_eq!(end.conn.poll_event(), Ok(None));

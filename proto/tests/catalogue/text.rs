@@ -1,7 +1,10 @@
 //! Text (RFC 6455 §8.1) that a table cannot tell: every byte at every place.
 
 use bowline_proto::{CloseCode, Event, ProtocolError, RecvError, Role};
-use testing::catalogue::frames::{self, CONTINUATION, TEXT};
+use testing::{
+    ends::other,
+    frames::{CONTINUATION, Frame, TEXT},
+};
 
 use crate::{
     Test,
@@ -56,7 +59,7 @@ fn ut_032_blocks_have_no_seams() {
         let config = config(|_| {});
         for (at, piece) in (0..LEN).flat_map(|at| pieces.map(|piece| (at, piece))) {
             let payload = put(at, piece);
-            let frame = frames::frame(0x80 | TEXT, &payload, role == Role::Server);
+            let frame = Frame::text(&payload).from(other(role));
             let head = frame.len() - payload.len();
             // Whole, and cut before, in, and behind the piece.
             for cut in [0, at, at + 1, at + 2, at + 3, at + 4] {
@@ -101,7 +104,7 @@ fn ut_035_key_phases_change_nothing() {
     bad[20] = 0xff;
     let config = config(|_| {});
     for payload in [good, bad] {
-        let frame = frames::frame(0x80 | TEXT, &payload, true);
+        let frame = Frame::text(&payload).from(Role::Client);
         let head = frame.len() - payload.len();
         for first in 0..=payload.len() {
             for second in first..=payload.len() {

@@ -2,12 +2,15 @@
 
 use allocation_counter::measure;
 use bowline_proto::{ProtocolError, RecvError, Role};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT, binary,
-    deflate::{self, Deflater, RSV1, Random, USUAL, compressed, json},
-    joined, other, text,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{
+        BOTH, binary,
+        deflate::{self, Deflater, Random, USUAL, compressed, json},
+        joined, other, text,
+    },
+    frames::{BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
+};
 
 use crate::KIB;
 

@@ -2,12 +2,15 @@
 
 use allocation_counter::measure;
 use bowline_proto::{Config, Event, Lost, ProtocolError, RecvError, Role};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, binary,
-    deflate::{self, Deflater, RSV1, USUAL, compressed, json},
-    joined, other, payload, text, wire,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{
+        BOTH, End, binary,
+        deflate::{self, Deflater, USUAL, compressed, json},
+        joined, other, payload, text,
+    },
+    frames::{BINARY, CONTINUATION, FIN, Frame, PING, RSV1, TEXT, wire},
+};
 
 use crate::{
     KIB,

@@ -7,9 +7,10 @@ use bowline_proto::{
 };
 use testing::{
     ends::{
-        BINARY, FIN, Frame, config,
-        deflate::{self, RSV1, Random, USUAL, all, both, connection, json},
+        config,
+        deflate::{self, Random, USUAL, all, both, connection, json},
     },
+    frames::{BINARY, FIN, Frame, RSV1},
     rfc1951::Inflate,
 };
 

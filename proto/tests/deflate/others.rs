@@ -1,10 +1,13 @@
 //! Compression against other implementations.
 
 use bowline_proto::{Chunk, Event, Kind, Outgoing, Role};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, FIN, Frame, PING, TEXT, binary, chunk,
-    deflate::{self, Deflater, Inflater, RSV1, Random, USUAL, all, both, compressed, contents},
-    joined, other, wire,
+use testing::{
+    ends::{
+        BOTH, binary, chunk,
+        deflate::{self, Deflater, Inflater, Random, USUAL, all, both, compressed, contents},
+        joined, other,
+    },
+    frames::{BINARY, CONTINUATION, FIN, Frame, PING, RSV1, TEXT, wire},
 };
 
 #[test]

@@ -3,10 +3,13 @@
 use allocation_counter::measure;
 use bowline_proto::{Config, Kind, Message, Prepared, Role, deflate::Deflate};
 use bytes::Buf;
-use testing::ends::{
-    BINARY, BOTH, End, FIN, Frame, PING, PONG, TEXT, chunk, config,
-    deflate::{self, Inflater, RSV1, Random, all, both, connection, json, window},
-    payload,
+use testing::{
+    ends::{
+        BOTH, End, chunk, config,
+        deflate::{self, Inflater, Random, all, both, connection, json, window},
+        payload,
+    },
+    frames::{BINARY, FIN, Frame, PING, PONG, RSV1, TEXT},
 };
 
 use crate::KIB;

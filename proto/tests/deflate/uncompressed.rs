@@ -2,10 +2,13 @@
 
 use bowline_proto::{Event, Kind, Role};
 use bytes::{Buf, Bytes};
-use testing::ends::{
-    BOTH, Frame, PING, PONG, chunk,
-    deflate::{self, Inflater, RSV1, Random, USUAL, both, json},
-    other,
+use testing::{
+    ends::{
+        BOTH, chunk,
+        deflate::{self, Inflater, Random, USUAL, both, json},
+        other,
+    },
+    frames::{Frame, PING, PONG, RSV1},
 };
 
 #[test]

@@ -1,8 +1,9 @@
 //! Law 1: trust what arrived, not what was announced. What memory it costs is counted in `memory.rs`.
 
 use bowline_proto::{Event, ProtocolError, Role};
-use testing::ends::{
-    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, PING, TEXT, payload, text,
+use testing::{
+    ends::{BOTH, End, payload, text},
+    frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, TEXT},
 };
 
 use crate::protocol;

@@ -1,10 +1,11 @@
 //! Law 7: our Close closes sending only.
 
 use bowline_proto::{Event, Initiator, Kind, Role, SendError, State};
-use testing::ends::{
-    BOTH, CLOSE, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, payload, text,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, chunk, close_frame, payload, text},
+    frames::{CLOSE, FIN, Frame, PING, PONG, TEXT},
+};
 
 #[test]
 fn law_7_data_is_delivered_until_the_peers_close() {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bowline_proto::{Deadline, Instant, Role, SendError, State};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, other, secs, text,
+use testing::{
+    ends::{BOTH, End, other, secs, text},
+    frames::{BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT},
 };
 
 use crate::{only, timed_out};

@@ -2,8 +2,11 @@
 
 use bowline_proto::{Event, Initiator, Lost, ProtocolError, RecvError, Role, SendError, State};
 use bytes::Buf;
-use testing::ends::{BOTH, CLOSE, End, Frame, PING, binary, close_frame, payload, text};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, binary, close_frame, payload, text},
+    frames::{CLOSE, Frame, PING},
+};
 
 use crate::protocol;
 

@@ -5,10 +5,11 @@ use bowline_proto::{
     SendError, Sender,
 };
 use bytes::Buf;
-use testing::ends::{
-    BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, other, payload, secs, text, wire,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, chunk, other, payload, secs, text},
+    frames::{CONTINUATION, FIN, Frame, PING, PONG, TEXT, wire},
+};
 
 use crate::at;
 

@@ -1,7 +1,10 @@
 //! Law 10: idle costs nothing. What memory it costs is counted in `memory.rs`.
 
 use bowline_proto::Role;
-use testing::ends::{End, Frame, PING, payload};
+use testing::{
+    ends::{End, payload},
+    frames::{Frame, PING},
+};
 
 #[test]
 fn law_10_a_server_draws_no_randomness() {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bowline_proto::{Config, Deadline, Event, RecvError, Role, State};
-use testing::ends::{BINARY, BOTH, End, Frame, PING, PONG, other, payload, secs, text};
+use testing::{
+    ends::{BOTH, End, other, payload, secs, text},
+    frames::{BINARY, Frame, PING, PONG},
+};
 
 use crate::{only, timed_out};
 

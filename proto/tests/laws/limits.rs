@@ -1,10 +1,11 @@
 //! Law 6: `max_message_size` bounds what is assembled.
 
 use bowline_proto::{Config, ProtocolError, Role, State};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, binary, joined, other, text, wire,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, binary, joined, other, text},
+    frames::{self, BINARY, CONTINUATION, FIN, Frame, TEXT, wire},
+};
 
 use crate::protocol;
 
@@ -59,7 +60,7 @@ fn law_6_the_announced_length_is_judged_before_its_payload_comes() {
             (Some(max), ProtocolError::FrameTooBig { max }),
         ] {
             let mut end = End::with(role, |config| config.max_frame_size = limit);
-            end.receive(&Frame::header(FIN | BINARY, max + 1, key));
+            end.receive(&frames::header(FIN | BINARY, max + 1, key));
             assert_eq!(end.events(), [Err(protocol(error))]);
         }
     }

@@ -2,7 +2,10 @@
 
 use bowline_proto::{ControlPayload, Deadline, Event, RecvError, Role};
 use bytes::Buf;
-use testing::ends::{BOTH, CLOSE, End, Frame, PING, PONG, payload, secs};
+use testing::{
+    ends::{BOTH, End, payload, secs},
+    frames::{CLOSE, Frame, PING, PONG},
+};
 
 use crate::at;
 

@@ -1,9 +1,9 @@
 //! Law 5: a message belongs to the pull method that first saw it.
 
 use bowline_proto::{Event, Kind, ProtocolError, Role};
-use testing::ends::{
-    BOTH, CONTINUATION, End, FIN, Frame, PING, TEXT, binary, chunk, joined, other, payload, text,
-    wire,
+use testing::{
+    ends::{BOTH, End, binary, chunk, joined, other, payload, text},
+    frames::{CONTINUATION, FIN, Frame, PING, TEXT, wire},
 };
 
 use crate::protocol;

@@ -1,7 +1,10 @@
 //! Law 9: UTF-8 fails fast.
 
 use bowline_proto::{Chunk, Event, Role};
-use testing::ends::{BOTH, CONTINUATION, End, FIN, Frame, TEXT, other};
+use testing::{
+    ends::{BOTH, End, other},
+    frames::{self, CONTINUATION, FIN, Frame, TEXT},
+};
 
 #[test]
 fn law_9_text_fails_at_the_first_byte_that_cannot_be_right() {
@@ -29,7 +32,7 @@ fn law_9_text_fails_at_the_first_byte_that_cannot_be_right() {
                     // The payload is announced longer than it is: there is more to come.
                     let key = (role == Role::Server).then_some([0; 4]);
                     if !fragmented {
-                        end.receive(&Frame::header(FIN | TEXT, 100, key));
+                        end.receive(&frames::header(FIN | TEXT, 100, key));
                     }
                     for (i, octet) in octets.iter().enumerate() {
                         if fragmented {

@@ -2,8 +2,9 @@
 
 use bowline_proto::{Kind, Role, SendError};
 use bytes::Buf;
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, chunk, payload,
+use testing::{
+    ends::{BOTH, End, chunk, payload},
+    frames::{BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT},
 };
 
 #[test]

@@ -4,8 +4,11 @@ use bowline_proto::{
     CloseCode, CloseFrame, Event, Initiator, Lost, ProtocolError, RecvError, Role, State,
 };
 use bytes::Buf;
-use testing::ends::{BOTH, CLOSE, End, Frame, PING, close_frame, config, connection, other};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, close_frame, config, connection, other},
+    frames::{CLOSE, Frame, PING},
+};
 
 use crate::fails;
 

@@ -1,10 +1,11 @@
 //! §5.5: control frames.
 
 use bowline_proto::{CloseCode, CloseFrame, Event, Kind, ProtocolError, Role, SendError, State};
-use testing::ends::{
-    BOTH, CLOSE, End, FIN, Frame, PING, PONG, TEXT, chunk, close_frame, other, payload,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, chunk, close_frame, other, payload},
+    frames::{self, CLOSE, FIN, Frame, PING, PONG, TEXT},
+};
 
 use crate::{close_code, fails};
 
@@ -17,7 +18,7 @@ fn s5_5_a_control_frame_has_at_most_125_bytes() {
             for len in [126, 127, 65_536] {
                 let mut end = End::new(role);
                 let key = (role == Role::Server).then_some(Frame::KEY);
-                end.receive(&Frame::header(first, len, key));
+                end.receive(&frames::header(first, len, key));
                 assert_eq!(end.events(), fails(ProtocolError::ControlTooLong));
                 assert_eq!(close_code(&mut end), 1002);
             }

@@ -1,7 +1,10 @@
 //! §5.6 and §6: data frames, the examples of §5.7, sending and receiving.
 
 use bowline_proto::{Event, Message, Role, SendError};
-use testing::ends::{BINARY, BOTH, CONTINUATION, End, FIN, Frame, TEXT, binary, payload, text};
+use testing::{
+    ends::{BOTH, End, binary, payload, text},
+    frames::{BINARY, CONTINUATION, FIN, Frame, TEXT},
+};
 
 // ---- §5.6 Data frames, §5.7 Examples ------------------------------------------------------------
 

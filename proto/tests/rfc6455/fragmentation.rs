@@ -1,9 +1,9 @@
 //! §5.4: fragmentation.
 
 use bowline_proto::{Event, Kind, ProtocolError, Role, SendError};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, binary, chunk, close_frame,
-    joined, payload, text,
+use testing::{
+    ends::{BOTH, End, binary, chunk, close_frame, joined, payload, text},
+    frames::{BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT},
 };
 
 use crate::{close_code, fails};

@@ -2,11 +2,11 @@
 
 use bowline_proto::{Event, Kind, ProtocolError, Role};
 use bytes::Buf;
-use testing::ends::{
-    BINARY, BOTH, CLOSE, End, FIN, Frame, PING, TEXT, binary, config, connection, other, payload,
-    text,
-};
 use testing::polls::Polls;
+use testing::{
+    ends::{BOTH, End, binary, config, connection, other, payload, text},
+    frames::{BINARY, CLOSE, FIN, Frame, PING, TEXT},
+};
 
 use crate::{close_code, fails};
 

@@ -11,7 +11,7 @@ mod security;
 mod text;
 
 use bowline_proto::{Event, ProtocolError, RecvError};
-use testing::ends::{CLOSE, End};
+use testing::{ends::End, frames::CLOSE};
 
 fn fails(error: ProtocolError) -> [Result<Event, RecvError>; 1] {
     [Err(RecvError::Protocol(error))]

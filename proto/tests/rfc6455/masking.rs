@@ -2,8 +2,9 @@
 
 use bowline_proto::{Kind, ProtocolError, Role};
 use bytes::Bytes;
-use testing::ends::{
-    CLOSE, CONTINUATION, End, FIN, Frame, PING, TEXT, chunk, close_frame, payload, text,
+use testing::{
+    ends::{End, chunk, close_frame, payload, text},
+    frames::{CLOSE, CONTINUATION, FIN, Frame, PING, TEXT},
 };
 
 use crate::{close_code, fails};

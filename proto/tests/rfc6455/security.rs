@@ -1,7 +1,10 @@
 //! §10: security considerations.
 
 use bowline_proto::{ProtocolError, RecvError, Role};
-use testing::ends::{BINARY, BOTH, CLOSE, End, FIN, Frame};
+use testing::{
+    ends::{BOTH, End},
+    frames::{self, BINARY, CLOSE, FIN, Frame},
+};
 
 use crate::{close_code, fails};
 
@@ -24,7 +27,7 @@ fn s10_4_frames_messages_and_fragments_have_limits() {
             (Some(max), ProtocolError::FrameTooBig { max }),
         ] {
             let mut end = End::with(role, |config| config.max_frame_size = limit);
-            end.receive(&Frame::header(FIN | BINARY, u64::MAX >> 1, key));
+            end.receive(&frames::header(FIN | BINARY, u64::MAX >> 1, key));
             assert_eq!(end.events(), fails(error));
             assert_eq!(close_code(&mut end), 1009);
         }

@@ -4,7 +4,10 @@ use std::str;
 use testing::polls::Polls;
 
 use bowline_proto::{Event, Message, ProtocolError, RecvError, Role};
-use testing::ends::{BOTH, End, FIN, Frame, TEXT, config, connection};
+use testing::{
+    ends::{BOTH, End, config, connection},
+    frames::{FIN, Frame, TEXT},
+};
 
 use crate::{close_code, fails};
 

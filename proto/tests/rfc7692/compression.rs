@@ -1,10 +1,13 @@
 //! §7.2: compression and decompression.
 
 use bowline_proto::{ProtocolError, Role, deflate::Agreed};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT,
-    deflate::{self, Inflater, RSV1, USUAL, compressed, contents, window},
-    text,
+use testing::{
+    ends::{
+        BOTH,
+        deflate::{self, Inflater, USUAL, compressed, contents, window},
+        text,
+    },
+    frames::{self, BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
 };
 
 use crate::{hex, protocol, usual};
@@ -115,7 +118,7 @@ fn s7_2_2_text_is_checked_when_it_is_inflated() {
         }
         // At the first octet that cannot be right: a stored block shows it at once.
         let mut end = usual(role);
-        let bytes = Frame::header(RSV1 | TEXT, 100, (role == Role::Server).then_some([0; 4]));
+        let bytes = frames::header(RSV1 | TEXT, 100, (role == Role::Server).then_some([0; 4]));
         end.receive(&bytes);
         end.receive(&hex("00 0500 faff 6162"));
         assert_eq!(end.events(), []);

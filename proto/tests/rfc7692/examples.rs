@@ -1,10 +1,13 @@
 //! §7.2.3: the examples.
 
 use bowline_proto::{Kind, ProtocolError, deflate::Agreed};
-use testing::ends::{
-    BINARY, BOTH, CONTINUATION, FIN, Frame, TEXT, binary, chunk,
-    deflate::{self, Inflater, RSV1, USUAL, compressed, window},
-    text,
+use testing::{
+    ends::{
+        BOTH, binary, chunk,
+        deflate::{self, Inflater, USUAL, compressed, window},
+        text,
+    },
+    frames::{BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
 };
 
 use crate::{hex, protocol, usual};

@@ -1,10 +1,13 @@
 //! §6: frames of compressed messages.
 
 use bowline_proto::{Event, ProtocolError, deflate::Deflate};
-use testing::ends::{
-    BINARY, BOTH, CLOSE, CONTINUATION, End, FIN, Frame, PING, PONG, TEXT, close_frame,
-    deflate::{self, Inflater, RSV1, USUAL, compressed, contents},
-    payload, text,
+use testing::{
+    ends::{
+        BOTH, End, close_frame,
+        deflate::{self, Inflater, USUAL, compressed, contents},
+        payload, text,
+    },
+    frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, RSV1, TEXT},
 };
 
 use crate::{hex, protocol, usual};

@@ -5,10 +5,12 @@ use bowline_proto::{
     deflate::{Agreed, Deflate},
     handshake::ResponseError,
 };
-use testing::ends::{
-    Frame, TEXT,
-    deflate::{self, USUAL, compressed, window},
-    text,
+use testing::{
+    ends::{
+        deflate::{self, USUAL, compressed, window},
+        text,
+    },
+    frames::{Frame, TEXT},
 };
 
 use crate::negotiation::{agree, answer, answer_to, with};

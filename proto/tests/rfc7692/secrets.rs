@@ -1,9 +1,12 @@
 //! §8: what an attacker could learn from the length of what is compressed.
 
 use bowline_proto::{Chunk, Kind, Outgoing, SendError};
-use testing::ends::{
-    BOTH, CONTINUATION, End, FIN, Frame, TEXT, chunk,
-    deflate::{Inflater, USUAL, all},
+use testing::{
+    ends::{
+        BOTH, End, chunk,
+        deflate::{Inflater, USUAL, all},
+    },
+    frames::{CONTINUATION, FIN, Frame, TEXT},
 };
 
 use crate::usual;

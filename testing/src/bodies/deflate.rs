@@ -8,12 +8,12 @@ use arbitrary::{Result, Unstructured};
 use proto::{
     Config, Connection, Event, Kind, Message, Negotiated, ProtocolError, Pull, RecvError, Role,
     deflate::{Agreed, Deflate, Window},
-    frame::{Header, OpCode},
-    mask,
 };
 
 use crate::{
     bodies::{cuts::Cuts, transport},
+    ends::other,
+    frames::{BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
     rfc1951::{Fault, Inflate},
 };
 
@@ -102,20 +102,15 @@ fn messages(input: &mut Unstructured<'_>, role: Role) -> Result<Vec<Sent>> {
             let len = usize::from(input.arbitrary::<u8>()?);
             let len = if len == 255 { input.len() } else { len };
             let payload = input.bytes(len.min(input.len()))?;
-            let first = (i == 0).then_some(if text { OpCode::Text } else { OpCode::Binary });
-            let header = Header {
-                fin: i == frames - 1,
-                rsv1: deflated && i == 0,
-                opcode: first.unwrap_or(OpCode::Continuation),
-                mask: (role == Role::Server).then_some([0x37, 0xfa, 0x21, 0x3d]),
-                len: payload.len() as u64,
+            let fin = if i == frames - 1 { FIN } else { 0 };
+            let first = match (i, text) {
+                (0, true) => TEXT,
+                (0, false) => BINARY,
+                _ => CONTINUATION,
             };
-            let mut out = [0; Header::MAX_LEN];
-            let size = header.encode(&mut out);
-            sent.wire.extend_from_slice(&out[..size]);
-            let start = sent.wire.len();
-            sent.wire.extend_from_slice(payload);
-            mask::apply(&mut sent.wire[start..], header.mask.unwrap_or_default(), 0);
+            let rsv1 = if deflated && i == 0 { RSV1 } else { 0 };
+            let frame = Frame::new(fin | rsv1 | first, payload);
+            sent.wire.extend(frame.from(other(role)));
             sent.payload.extend_from_slice(payload);
         }
         messages.push(sent);
@@ -263,12 +258,8 @@ fn check_round_trip(input: &mut Unstructured<'_>) -> Result<()> {
         negotiated.deflate = Some(Agreed { send, recv });
         Connection::new(role, negotiated, &config)
     };
-    let other = match role {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
-    };
     let mut sender = connection(role, window, window);
-    let mut receiver = connection(other, window, window);
+    let mut receiver = connection(other(role), window, window);
     let mut inflate = Inflate::new(window.bits, usize::MAX);
     let mut is_first = true;
     while !input.is_empty() {
@@ -317,21 +308,16 @@ fn message(input: &mut Unstructured<'_>, is_first: bool) -> Result<Message> {
 }
 
 /// Whether the one message in `wire` is compressed, and its payload.
-fn join(mut wire: &[u8], sender: Role) -> (bool, Vec<u8>) {
-    let (mut payload, mut deflated) = (Vec::new(), None);
-    while let Some((header, size)) = Header::decode(wire).expect("a frame") {
-        let end = size + usize::try_from(header.len).expect("it is here");
-        let start = payload.len();
-        payload.extend_from_slice(&wire[size..end]);
-        mask::apply(&mut payload[start..], header.mask.unwrap_or_default(), 0);
-        wire = &wire[end..];
-        assert_eq!(header.mask.is_some(), sender == Role::Client);
-        // RFC 7692 §6.1: RSV1 is set on the first frame, and on no other.
-        match deflated {
-            None => deflated = Some(header.rsv1),
-            Some(_) => assert!(!header.rsv1 && header.opcode == OpCode::Continuation),
-        }
-        assert_eq!(header.fin, wire.is_empty());
+fn join(wire: &[u8], sender: Role) -> (bool, Vec<u8>) {
+    let frames = Frame::read_all(wire, sender);
+    let (first, rest) = frames.split_first().expect("a frame");
+    assert!(matches!(first.opcode(), TEXT | BINARY), "a message begins");
+    // RFC 7692 §6.1: RSV1 is set on the first frame, and on no other.
+    for frame in rest {
+        assert_eq!(frame.first & !FIN, CONTINUATION);
     }
-    (deflated.expect("a frame"), payload)
+    let (last, before) = frames.split_last().expect("a frame");
+    assert!(last.is_last() && !before.iter().any(Frame::is_last));
+    let payload = frames.iter().flat_map(|frame| frame.payload.clone());
+    (first.first & RSV1 != 0, payload.collect())
 }

@@ -8,6 +8,8 @@ use proto::{
     mask,
 };
 
+use crate::frames::{self, FIN, RSV1};
+
 /// One input.
 pub fn run(data: &[u8]) {
     check_bytes(data);
@@ -77,11 +79,8 @@ fn check_mask(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let key: [u8; 4] = input.arbitrary()?;
     let at = input.arbitrary::<u8>()?;
     let payload = std::mem::replace(input, Unstructured::new(&[])).take_rest();
-    let expected: Vec<u8> = payload
-        .iter()
-        .enumerate()
-        .map(|(i, octet)| octet ^ key[i % 4])
-        .collect();
+    let mut expected = payload.to_vec();
+    frames::mask(&mut expected, key);
     let mut masked = payload.to_vec();
     let at = usize::from(at).min(payload.len());
     let (front, back) = masked.split_at_mut(at);
@@ -91,65 +90,24 @@ fn check_mask(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     Ok(())
 }
 
-/// A header as §5.2 draws it, bit by bit.
+/// The header at the front of `bytes`, as the model of the tests reads it.
 fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
-    let Some(first) = bytes.first() else {
-        return Ok(None);
-    };
-    if first >> 4 & 3 != 0 {
-        return Err(ProtocolError::ReservedBits);
-    }
-    let opcode = match first % 16 {
-        0 => OpCode::Continuation,
-        1 => OpCode::Text,
-        2 => OpCode::Binary,
-        8 => OpCode::Close,
-        9 => OpCode::Ping,
-        10 => OpCode::Pong,
-        other => return Err(ProtocolError::Opcode(other)),
-    };
-    let (fin, is_control) = (*first >= 128, first % 16 >= 8);
-    if is_control && !fin {
-        return Err(ProtocolError::FragmentedControl);
-    }
-    let Some(second) = bytes.get(1) else {
-        return Ok(None);
-    };
-    if is_control && second % 128 >= 126 {
-        return Err(ProtocolError::ControlTooLong);
-    }
-    let extended = match second % 128 {
-        126 => 2,
-        127 => 8,
-        _ => 0,
-    };
-    let Some(field) = bytes.get(2..2 + extended) else {
-        return Ok(None);
-    };
-    let len = match extended {
-        0 => u64::from(second % 128),
-        _ => field
-            .iter()
-            .fold(0, |len, octet| len * 256 + u64::from(*octet)),
-    };
-    if extended == 2 && len < 126 || extended == 8 && !(65_536..1 << 63).contains(&len) {
-        return Err(ProtocolError::Length);
-    }
-    let mut size = 2 + extended;
-    let mut mask = None;
-    if *second >= 128 {
-        let Some(key) = bytes.get(size..size + 4) else {
-            return Ok(None);
+    let read = frames::Header::read(bytes)?;
+    Ok(read.map(|read| {
+        let header = Header {
+            fin: read.first & FIN != 0,
+            rsv1: read.first & RSV1 != 0,
+            opcode: match read.first & 0xF {
+                0 => OpCode::Continuation,
+                1 => OpCode::Text,
+                2 => OpCode::Binary,
+                8 => OpCode::Close,
+                9 => OpCode::Ping,
+                _ => OpCode::Pong,
+            },
+            mask: read.key,
+            len: read.len,
         };
-        mask = key.try_into().ok();
-        size += 4;
-    }
-    let header = Header {
-        fin,
-        rsv1: first >> 6 & 1 != 0,
-        opcode,
-        mask,
-        len,
-    };
-    Ok(Some((header, size)))
+        (header, read.size)
+    }))
 }

@@ -3,9 +3,9 @@
 use flate2::{Compress, Compression, FlushCompress};
 use proto::{Role, deflate::Agreed};
 
-use crate::bodies::{
-    choices::Choices,
-    wire::{self, BINARY, CLOSE, FIN, PING, PONG, RSV1, TEXT, frame},
+use crate::{
+    bodies::choices::Choices,
+    frames::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT},
 };
 
 pub(crate) struct Peer {
@@ -44,7 +44,7 @@ impl Peer {
 
     fn frame(&mut self, choices: &mut Choices<'_>, first: u8, payload: &[u8]) {
         let key = self.masks.then(|| [choices.byte(), 0xFA, 0x21, 0x3D]);
-        self.bytes.extend(frame(first, payload, key));
+        self.bytes.extend(frames::encode(first, payload, key));
     }
 
     /// A message, whole or in fragments, with control frames between them.
@@ -68,7 +68,7 @@ impl Peer {
         for _ in 0..choices.of(&[0, 0, 0, 1, 2, 7]) {
             let (part, behind) = rest.split_at(choices.below(rest.len().min(5000) + 1));
             self.frame(choices, opcode, part);
-            (opcode, rest) = (0, behind);
+            (opcode, rest) = (CONTINUATION, behind);
             if choices.one_in(4) {
                 self.control(choices);
             }
@@ -111,7 +111,7 @@ impl Peer {
                 // A length that is too long for what it says, or too long at all.
                 let first = FIN | choices.of(&[BINARY, TEXT, PING & 0xF]);
                 let key = self.masks.then_some([1, 2, 3, 4]);
-                let mut header = wire::header(first, choices.of(&[126, 65_536]), key);
+                let mut header = frames::header(first, choices.of(&[126, 65_536]), key);
                 header[2] = choices.of(&[0, 0x7F, 0x80]);
                 header[3] = choices.of(&[0, 125]);
                 self.bytes.extend(header);
@@ -126,7 +126,7 @@ impl Peer {
                 self.masks = !self.masks;
             }
             5 => {
-                let first = choices.of(&[TEXT, BINARY, 0]);
+                let first = choices.of(&[TEXT, BINARY, CONTINUATION]);
                 self.frame(choices, first, b"an end that does not come");
             }
             6 => self.frame(choices, FIN | TEXT, b"\xF0\x9D\x84"),

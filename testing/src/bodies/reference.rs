@@ -6,7 +6,10 @@ use std::collections::VecDeque;
 use flate2::{Decompress, FlushDecompress, Status};
 use proto::{Config, Kind, Role, deflate::Window};
 
-use crate::bodies::wire::{self, Message, Said};
+use crate::{
+    bodies::wire::{self, Message, Said},
+    frames::{self, BINARY, CONTINUATION, FIN, Header, PING, PONG, RSV1, TEXT},
+};
 
 /// How the stream ended, if it has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -197,58 +200,33 @@ impl Reference {
 
     /// Judges the last octet of the header.
     fn header(&mut self) -> Result<(), Verdict> {
+        let failed = Verdict::Failed(1002);
+        let header = Header::read(&self.head).map_err(|_| failed)?;
         let (first, opcode) = (self.head[0], self.head[0] & 0xF);
-        let control = opcode >= 8;
-        if let [_] = self.head[..] {
-            let may_rsv1 = self.inflater.is_some() && matches!(opcode, 1 | 2);
-            let wrong = first & 0x30 != 0
-                || !matches!(opcode, 0..=2 | 8..=10)
-                || control && first & wire::FIN == 0
-                || first & wire::RSV1 != 0 && !may_rsv1
-                || opcode == 0 && self.message.is_none()
-                || matches!(opcode, 1 | 2) && self.message.is_some();
-            return if wrong {
-                Err(Verdict::Failed(1002))
-            } else {
-                Ok(())
-            };
-        }
-        let second = self.head[1];
-        let masked = second & 0x80 != 0;
-        let len = u64::from(second & 0x7F);
-        if masked != (self.reader == Role::Server) || control && len > 125 {
-            return Err(Verdict::Failed(1002));
-        }
-        let long = match len {
-            126 => 2,
-            127 => 8,
-            _ => 0,
+        let begins = matches!(opcode, TEXT | BINARY);
+        let is_out_of_place = match opcode {
+            CONTINUATION => self.message.is_none(),
+            _ => begins && self.message.is_some(),
         };
-        let Some(octets) = self.head.get(2..2 + long) else {
+        let may_rsv1 = self.inflater.is_some() && begins;
+        if is_out_of_place || first & RSV1 != 0 && !may_rsv1 {
+            return Err(failed);
+        }
+        let masked = self.head.get(1).map(|second| second & 0x80 != 0);
+        if masked.is_some_and(|masked| masked != (self.reader == Role::Server)) {
+            return Err(failed);
+        }
+        let Some(Header { key, len, .. }) = header else {
             return Ok(());
         };
-        let number = octets.iter().fold(0, |n, octet| n << 8 | u64::from(*octet));
-        let (len, least) = match long {
-            2 => (number, 126),
-            8 => (number, 65_536),
-            _ => (len, 0),
-        };
-        if len < least || len >> 63 == 1 {
-            return Err(Verdict::Failed(1002));
-        }
-        let key = self.head.get(2 + long..).unwrap_or_default();
-        if masked && key.len() < 4 {
-            return Ok(());
-        }
-        let key = key.first_chunk().copied().unwrap_or_default();
         self.head.clear();
-        if !control {
+        if opcode < 8 {
             self.begin(first, len)?;
         }
         self.frame = Some(Frame {
             first,
             left: len,
-            key,
+            key: key.unwrap_or_default(),
             payload: Vec::new(),
         });
         Ok(())
@@ -259,14 +237,10 @@ impl Reference {
         if self.max_frame.is_some_and(|max| len > max) {
             return Err(Verdict::Failed(1009));
         }
-        let deflated = first & wire::RSV1 != 0;
+        let deflated = first & RSV1 != 0;
         let pull = self.pull;
         let message = self.message.get_or_insert_with(|| Gathered {
-            kind: if first & 0xF == 1 {
-                Kind::Text
-            } else {
-                Kind::Binary
-            },
+            kind: wire::kind(first & 0xF),
             pull,
             deflated,
             content: Vec::new(),
@@ -294,7 +268,7 @@ impl Reference {
         let Some(frame) = &mut self.frame else {
             return Ok(());
         };
-        wire::unmask(&mut payload, frame.key);
+        frames::mask(&mut payload, frame.key);
         frame.key.rotate_left(payload.len() % 4);
         frame.left -= payload.len() as u64;
         let (first, ends) = (frame.first, frame.left == 0);
@@ -313,7 +287,7 @@ impl Reference {
         let Some(message) = &mut self.message else {
             return Ok(());
         };
-        let whole = ends && first & wire::FIN != 0;
+        let whole = ends && first & FIN != 0;
         match &mut self.inflater {
             Some(inflater) if message.deflated => {
                 let max = message.pull.limit(self.max_message, self.max_stream);
@@ -350,8 +324,8 @@ impl Reference {
 
     fn control(&mut self, first: u8, payload: Vec<u8>) -> Result<(), Verdict> {
         self.said.push_back(match first {
-            wire::PING => Said::Ping(payload),
-            wire::PONG => Said::Pong(payload),
+            PING => Said::Ping(payload),
+            PONG => Said::Pong(payload),
             _ => {
                 close(&payload)?;
                 self.said.push_back(Said::Close(payload));

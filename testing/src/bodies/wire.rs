@@ -1,51 +1,11 @@
-//! Frames, written and read by RFC 6455 §5.2 with none of the code under test.
+//! What one end writes, read by RFC 6455 §5 and RFC 7692 with none of the code under test.
 
 use proto::{Kind, Role, deflate::Window};
 
-use crate::rfc1951::Inflate;
-
-pub(crate) const FIN: u8 = 0x80;
-pub(crate) const RSV1: u8 = 0x40;
-pub(crate) const TEXT: u8 = 0x1;
-pub(crate) const BINARY: u8 = 0x2;
-pub(crate) const CLOSE: u8 = 0x88;
-pub(crate) const PING: u8 = 0x89;
-pub(crate) const PONG: u8 = 0x8A;
-
-/// A header in its shortest form.
-pub(crate) fn header(first: u8, len: usize, key: Option<[u8; 4]>) -> Vec<u8> {
-    let masked = if key.is_some() { 0x80 } else { 0 };
-    let mut bytes = vec![first];
-    match len {
-        0..=125 => bytes.push(masked | len as u8),
-        126..=65_535 => {
-            bytes.push(masked | 126);
-            bytes.extend((len as u16).to_be_bytes());
-        }
-        _ => {
-            bytes.push(masked | 127);
-            bytes.extend((len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend(key.into_iter().flatten());
-    bytes
-}
-
-/// A frame as it is on the wire.
-pub(crate) fn frame(first: u8, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
-    let mut bytes = header(first, payload.len(), key);
-    let start = bytes.len();
-    bytes.extend_from_slice(payload);
-    unmask(&mut bytes[start..], key.unwrap_or_default());
-    bytes
-}
-
-/// §5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-j", j = i MOD 4.
-pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4]) {
-    for (i, octet) in payload.iter_mut().enumerate() {
-        *octet ^= key[i % 4];
-    }
-}
+use crate::{
+    frames::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, RSV1, TEXT},
+    rfc1951::Inflate,
+};
 
 /// What a frame, or the frames of a message, say.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -109,50 +69,22 @@ impl Reader {
         self.bytes.extend_from_slice(bytes);
         let mut said = Vec::new();
         let mut at = 0;
-        while let Some((first, payload, len)) = self.frame(&self.bytes[at..]) {
+        while at < self.bytes.len() {
+            assert!(!self.closed, "a frame after the Close (§5.5.1)");
+            let Some((frame, len)) = Frame::read(&self.bytes[at..], self.writer) else {
+                break;
+            };
             at += len;
-            said.extend(self.judge(first, payload));
+            said.extend(self.judge(frame));
         }
         self.bytes.drain(..at);
         said
     }
 
-    /// The frame at the front, unmasked, and its length on the wire.
-    fn frame(&self, bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
-        let (&first, &second) = (bytes.first()?, bytes.get(1)?);
-        assert!(!self.closed, "a frame after the Close (§5.5.1)");
-        let masked = second & 0x80 != 0;
-        assert_eq!(masked, self.writer == Role::Client, "§5.1: who masks");
-        let (len, mut at) = match second & 0x7F {
-            126 => {
-                let len = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
-                assert!(len > 125, "§5.2: the shortest form");
-                (usize::from(len), 4)
-            }
-            127 => {
-                let len = u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
-                assert!(len > 65_535 && len >> 63 == 0, "§5.2: the shortest form");
-                (usize::try_from(len).unwrap(), 10)
-            }
-            len => (usize::from(len), 2),
-        };
-        let mut key = [0; 4];
-        if masked {
-            key = *bytes.get(at..)?.first_chunk()?;
-            at += 4;
-        }
-        let mut payload = bytes.get(at..at + len)?.to_vec();
-        unmask(&mut payload, key);
-        Some((first, payload, at + len))
-    }
-
-    fn judge(&mut self, first: u8, payload: Vec<u8>) -> Option<Said> {
-        let fin = first & FIN != 0;
-        assert_eq!(first & 0x30, 0, "§5.2: RSV2 and RSV3");
-        let opcode = first & 0xF;
+    fn judge(&mut self, frame: Frame) -> Option<Said> {
+        let (is_last, opcode) = (frame.is_last(), frame.opcode());
+        let Frame { first, payload } = frame;
         if opcode >= 8 {
-            assert_eq!(first & 0xF0, FIN, "§5.5: control frames are whole");
-            assert!(payload.len() <= 125, "§5.5");
             return Some(match first {
                 PING => Said::Ping(payload),
                 PONG => Said::Pong(payload),
@@ -161,28 +93,21 @@ impl Reader {
                     assert_close(&payload);
                     Said::Close(payload)
                 }
-                _ => panic!("opcode {opcode} (§5.2)"),
+                _ => panic!("RFC 7692 §6.1: {first:#x} is a compressed control frame"),
             });
         }
         assert!(payload.len() <= self.max_payload, "send_frame_size");
         let deflated = first & RSV1 != 0;
-        match opcode {
-            0 => assert!(!deflated, "RFC 7692 §6.1: the first frame only"),
-            1 | 2 => {
-                assert!(self.begun.is_none(), "§5.4: messages are not interleaved");
-                assert!(!deflated || self.window.is_some(), "§5.2: RSV1");
-                let kind = if opcode == 1 {
-                    Kind::Text
-                } else {
-                    Kind::Binary
-                };
-                self.begun = Some((kind, deflated, Vec::new()));
-            }
-            _ => panic!("opcode {opcode} (§5.2)"),
+        if opcode == CONTINUATION {
+            assert!(!deflated, "RFC 7692 §6.1: the first frame only");
+        } else {
+            assert!(self.begun.is_none(), "§5.4: messages are not interleaved");
+            assert!(!deflated || self.window.is_some(), "§5.2: RSV1");
+            self.begun = Some((kind(opcode), deflated, Vec::new()));
         }
         let (_, _, whole) = self.begun.as_mut().expect("§5.4: a message to continue");
         whole.extend_from_slice(&payload);
-        if !fin {
+        if !is_last {
             return None;
         }
         let (kind, deflated, payload) = self.begun.take()?;
@@ -209,6 +134,15 @@ impl Reader {
             self.inflater.forget();
         }
         self.inflater.ours(payload)
+    }
+}
+
+/// The kind of a message that a frame with `opcode` begins.
+pub(crate) fn kind(opcode: u8) -> Kind {
+    match opcode {
+        TEXT => Kind::Text,
+        BINARY => Kind::Binary,
+        _ => panic!("opcode {opcode} begins no message"),
     }
 }
 

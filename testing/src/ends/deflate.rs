@@ -8,10 +8,11 @@ use proto::{
     deflate::{Agreed, Deflate, Window},
 };
 
-use super::{End, FIN, Frame, config};
-use crate::rfc1951::Inflate;
-
-pub const RSV1: u8 = 0x40;
+use super::{End, config};
+use crate::{
+    frames::{FIN, Frame, RSV1},
+    rfc1951::Inflate,
+};
 
 pub const fn window(bits: u8, takeover: bool) -> Window {
     Window { bits, takeover }

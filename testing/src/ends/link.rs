@@ -10,7 +10,8 @@ use proto::{
     Receiver, RecvBuf, RecvError, Role, SendError, Sender, State,
 };
 
-use super::{Frame, config, connection, joined, other};
+use super::{config, connection, joined, other};
+use crate::frames::{CLOSE, Frame};
 
 /// How many octets move at a time.
 pub const SEGMENTS: [usize; 6] = [1, 2, 3, 7, 100, usize::MAX];
@@ -453,9 +454,9 @@ impl Pair {
         for node in [&self.client, &self.server] {
             assert_eq!(node.errors(), []);
             let frames = node.frames();
-            let closes = frames.iter().filter(|frame| frame.first == super::CLOSE);
+            let closes = frames.iter().filter(|frame| frame.first == CLOSE);
             assert_eq!(closes.count(), 1);
-            assert_eq!(frames.last().unwrap().first, super::CLOSE);
+            assert_eq!(frames.last().unwrap().first, CLOSE);
             assert!(node.closed().unwrap().clean);
         }
     }

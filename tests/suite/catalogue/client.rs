@@ -15,9 +15,9 @@ use bind::{
     },
 };
 use sha1::{Digest, Sha1};
-use testing::catalogue::{
-    entries::{Case, Entry, Expect},
-    frames,
+use testing::{
+    catalogue::entries::{Case, Entry, Expect},
+    frames::{CLOSE, Frame},
 };
 
 use crate::{
@@ -103,7 +103,7 @@ async fn answer(listener: &TcpListener, input: Vec<u8>, ending: Ending) -> Vec<u
     let key = read_request(&mut stream).await;
     let mut input = with_accept(&input, &key);
     if ending == Ending::Close {
-        input.extend(frames::frame(0x88, [0x03, 0xe8], false));
+        input.extend(Frame::close(1000, "").from(Role::Server));
     }
     let (mut reader, mut writer) = stream.into_split();
     let write = async {
@@ -131,9 +131,9 @@ async fn more(reader: &mut (impl AsyncReadExt + Unpin), out: &mut Vec<u8>) -> bo
 }
 
 fn ends_with_close(mut bytes: &[u8]) -> bool {
-    while let Some((frame, size)) = frames::decode(bytes) {
+    while let Some((frame, size)) = Frame::read(bytes, Role::Client) {
         bytes = &bytes[size..];
-        if frame.opcode == frames::CLOSE {
+        if frame.first == CLOSE {
             return true;
         }
     }

@@ -7,9 +7,9 @@ use bind::{
     Error,
     proto::{CloseCode, CloseFrame, Closed, Config, ControlPayload, Event, Initiator, Role},
 };
-use testing::catalogue::{
-    entries::{self, Case, Code, Compression, Expect, Options},
-    frames::{self, Frame},
+use testing::{
+    catalogue::entries::{self, Case, Code, Compression, Expect, Options},
+    frames::{BINARY, CLOSE, FIN, Frame, PONG, TEXT},
 };
 
 use crate::binding::Socket;
@@ -126,15 +126,14 @@ pub(crate) fn check(case: &Case, role: Role, rest: &[u8], report: &Report) {
         "errors"
     );
 
-    let sent = frames::decode_all(rest, role == Role::Client);
-    let all = |opcodes: &[u8]| -> Vec<&Frame> {
-        sent.iter()
-            .filter(|frame| opcodes.contains(&frame.opcode))
-            .collect()
+    let sent = Frame::read_all_plain(rest, role);
+    let all = |first: &[u8]| -> Vec<&Frame> {
+        let is_one = |frame: &&Frame| first.contains(&frame.first);
+        sent.iter().filter(is_one).collect()
     };
-    let echoes = all(&[frames::TEXT, frames::BINARY]);
-    let pongs = all(&[frames::PONG]);
-    let closes = all(&[frames::CLOSE]);
+    let echoes = all(&[FIN | TEXT, FIN | BINARY]);
+    let pongs = all(&[PONG]);
+    let closes = all(&[CLOSE]);
     assert_eq!(echoes.len() + pongs.len() + closes.len(), sent.len());
     let echoes: Vec<_> = echoes.iter().map(|frame| frame.payload.clone()).collect();
     assert_eq!(echoes, data(&events), "echoes");
@@ -143,7 +142,7 @@ pub(crate) fn check(case: &Case, role: Role, rest: &[u8], report: &Report) {
     assert_eq!(pongs, owed, "Pongs");
     let closes: Vec<_> = closes
         .iter()
-        .map(|frame| frame.close().map(|(code, _)| code))
+        .map(|frame| frame.code_and_reason().map(|(code, _)| code))
         .collect();
     let owed = match (&expect.close, ending) {
         (Some(Code::Number(code)), _) => vec![Some(*code)],
@@ -153,7 +152,7 @@ pub(crate) fn check(case: &Case, role: Role, rest: &[u8], report: &Report) {
     };
     assert_eq!(closes, owed, "Closes");
     if let Some(frame) = sent.last().filter(|_| !closes.is_empty()) {
-        assert_eq!(frame.opcode, frames::CLOSE, "something follows the Close");
+        assert_eq!(frame.first, CLOSE, "something follows the Close");
     }
 
     let closed = &report.closed;

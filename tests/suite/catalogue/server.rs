@@ -14,10 +14,12 @@ use bind::proto::{
     Role,
     handshake::{HandshakeError, Request, Response},
 };
-use testing::catalogue::{
-    answer::Answer,
-    entries::{Case, Entry, Expect, Options},
-    frames,
+use testing::{
+    catalogue::{
+        answer::Answer,
+        entries::{Case, Entry, Expect, Options},
+    },
+    frames::Frame,
 };
 
 use crate::{
@@ -120,7 +122,7 @@ async fn exchange<B: Binding>(case: Case, input: Vec<u8>) -> (Vec<u8>, Served) {
         writer.write_all(&input).await.expect("the server reads");
         match ending {
             Ending::Close if !refused => {
-                let close = frames::frame(0x88, [0x03, 0xe8], true);
+                let close = Frame::close(1000, "").from(Role::Client);
                 writer.write_all(&close).await.expect("the server reads");
             }
             Ending::Eof => writer.shutdown().await.expect("the server reads"),
