@@ -1,4 +1,4 @@
-use std::{io, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use proto::Instant;
 
@@ -34,7 +34,7 @@ pub(super) async fn dial<N: Network>(
         let connecting = network.connect(*addr, to.nodelay, &to.config, time);
         match within(connecting, clock.clone(), until).await {
             Some(Ok(stream)) => return Ok(stream),
-            Some(Err(why)) => error = why,
+            Some(Err(why)) => error = io::Error::new(why.kind(), Failed { addr: *addr, why }),
             // Another address follows, or the time is over.
             None => {}
         }
@@ -44,6 +44,25 @@ pub(super) async fn dial<N: Network>(
         left(deadline, clock.now())?;
     }
     Err(error.into())
+}
+
+/// An error that says which address it was.
+#[derive(Debug)]
+struct Failed {
+    addr: SocketAddr,
+    why: io::Error,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.addr, self.why)
+    }
+}
+
+impl std::error::Error for Failed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.why.source()
+    }
 }
 
 fn left(deadline: Instant, now: Instant) -> Result<Duration, ConnectError> {

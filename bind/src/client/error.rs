@@ -40,6 +40,28 @@ impl ConnectError {
             _ => None,
         }
     }
+
+    /// Whether the same call may succeed later: the server could not be reached or resolved, left in the middle, took
+    /// too long, or refused for now (408, 425, 429, or 500 and more). A client that connects again by itself waits, and
+    /// waits longer each time.
+    ///
+    /// It is `false` for what stays as it is until somebody changes it: the URL, a certificate, a status such as 401 or
+    /// 404, an answer that is no WebSocket's.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::TimedOut => true,
+            Self::Handshake(error) => match error {
+                HandshakeError::TimedOut
+                | HandshakeError::Lost(_)
+                | HandshakeError::Truncated(_) => true,
+                HandshakeError::Refused(response) => {
+                    matches!(response.status, 408 | 425 | 429 | 500..)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 impl From<UrlError> for ConnectError {
@@ -95,6 +117,11 @@ impl fmt::Display for ConnectError {
             Self::Request(error) => error.fmt(f),
             Self::Io(error) => write!(f, "cannot connect: {error}"),
             #[cfg(feature = "tls")]
+            Self::Tls(error) if is_no_tls(error) => write!(
+                f,
+                "the server does not speak TLS ({error}): write ws://, or the port at which it does"
+            ),
+            #[cfg(feature = "tls")]
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
             #[cfg(feature = "tls")]
             Self::NoProvider => f.write_str(
@@ -107,6 +134,9 @@ impl fmt::Display for ConnectError {
                 "there are no root certificates to check the server's by, {error}: turn on the feature `webpki`, or \
                  give a ClientConfig to Connect::tls"
             ),
+            Self::Handshake(error @ HandshakeError::Lost(_)) => {
+                write!(f, "{error}: a server that expects wss:// does so to ws://")
+            }
             Self::Handshake(error) => error.fmt(f),
             Self::TimedOut => f.write_str("connecting took longer than handshake_timeout"),
         }
@@ -116,14 +146,25 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            // The message of the cause is a part of ours, so what caused that is the next to be printed.
+            Self::Io(error) => error.source(),
             #[cfg(feature = "tls")]
-            Self::Tls(error) => Some(error),
+            Self::Tls(error) => error.source(),
             #[cfg(feature = "tls")]
-            Self::NoRoots(error) => Some(error),
+            Self::NoRoots(error) => error.source(),
             _ => None,
         }
     }
+}
+
+/// Whether a server has answered in plain text.
+#[cfg(feature = "tls")]
+fn is_no_tls(error: &rustls::Error) -> bool {
+    use rustls::{Error, InvalidMessage};
+    matches!(
+        error,
+        Error::InvalidMessage(InvalidMessage::InvalidContentType)
+    )
 }
 
 #[cfg(test)]
