@@ -14,13 +14,14 @@ use crate::{
 };
 
 mod loan;
+mod opened;
 mod parked;
 mod steps;
 
 pub(crate) use loan::release as release_loan;
+pub use opened::Received;
 pub(crate) use parked::Call;
 use parked::Parked;
-pub use parked::Received;
 use steps::meet;
 
 /// After so many bytes without waiting, other tasks get a turn.
@@ -233,25 +234,6 @@ impl<T: Timer> Input<T> {
             match ready!(self.poll_event(pull, output, cx))? {
                 Some(Event::Data(chunk)) if self.parked.is_some() && self.skips(chunk.fin) => {}
                 Some(Event::Data(chunk)) => return Poll::Ready(Ok(Some(chunk))),
-                Some(_) => {}
-                None => return Poll::Ready(Ok(None)),
-            }
-        }
-    }
-
-    /// Copies the next piece of a message into `buf`.
-    pub(crate) fn poll_into<S: Transport>(
-        &mut self,
-        buf: &mut [u8],
-        output: &mut impl Access<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Received>, Error>> {
-        loop {
-            if let Some(received) = self.copy_into(buf) {
-                return Poll::Ready(Ok(Some(received)));
-            }
-            match ready!(self.poll_event(Pull::Chunks, output, cx))? {
-                Some(Event::Data(chunk)) => self.open(chunk),
                 Some(_) => {}
                 None => return Poll::Ready(Ok(None)),
             }

@@ -2,10 +2,9 @@
 
 use std::{collections::VecDeque, mem};
 
-use bytes::Bytes;
-use proto::{Chunk, Event, Kind, Message, Pull};
+use proto::{Chunk, Event, Message, Pull};
 
-use super::Input;
+use super::{Input, opened::Opened};
 
 /// What the call does that runs the loop, and so what becomes of the events that come.
 #[derive(Clone, Copy, PartialEq)]
@@ -35,27 +34,7 @@ pub(super) struct Parked {
     /// An event was discarded, and so are all that come after it.
     lossy: bool,
     /// What `recv_into` has not copied yet of the message that it began.
-    opened: Option<Opened>,
-}
-
-/// A message that the application reads as bytes, until it has read the last of them.
-struct Opened {
-    kind: Kind,
-    /// Those of the last chunk that are not copied.
-    bytes: Bytes,
-    /// Whether that chunk is the last of the message.
-    fin: bool,
-}
-
-/// A piece of a message that was copied into the application's memory.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Received {
-    /// How many bytes were copied.
-    pub len: usize,
-    /// Whether the message is text. A piece of text may end inside of a character.
-    pub kind: Kind,
-    /// Whether this is the last piece of the message.
-    pub fin: bool,
+    pub(super) opened: Option<Opened>,
 }
 
 impl Parked {
@@ -65,68 +44,7 @@ impl Parked {
     }
 }
 
-impl Opened {
-    /// Whether there is something to return without another chunk.
-    fn has_piece(&self) -> bool {
-        self.fin || !self.bytes.is_empty()
-    }
-
-    fn copy_into(&mut self, buf: &mut [u8]) -> Received {
-        let len = buf.len().min(self.bytes.len());
-        buf[..len].copy_from_slice(&self.bytes.split_to(len));
-        Received {
-            len,
-            kind: self.kind,
-            fin: self.fin && self.bytes.is_empty(),
-        }
-    }
-}
-
 impl<T> Input<T> {
-    /// Copies the next piece of the message that `recv_into` has begun, if there is one without another chunk.
-    pub(super) fn copy_into(&mut self, buf: &mut [u8]) -> Option<Received> {
-        let parked = self.parked.as_mut()?;
-        let opened = parked.opened.as_mut().filter(|it| it.has_piece())?;
-        let received = opened.copy_into(buf);
-        if received.fin {
-            parked.opened = None;
-            self.tidy();
-        }
-        Some(received)
-    }
-
-    /// Begins, or continues, a message that is read as bytes.
-    pub(super) fn open(&mut self, chunk: Chunk) {
-        self.parked.get_or_insert_default().opened = Some(Opened {
-            kind: chunk.data.kind(),
-            fin: chunk.fin,
-            bytes: chunk.data.into_bytes(),
-        });
-    }
-
-    /// Gives up the message that `recv_into` has begun, for a method that does not go on with it. If it pulls
-    /// chunks, those of that message are still to be [skipped](Self::skips).
-    #[cold]
-    pub(super) fn close_opened(&mut self, pull: Pull) {
-        if let Some(parked) = &mut self.parked {
-            match &mut parked.opened {
-                Some(opened) if pull == Pull::Chunks && !opened.fin => opened.bytes.clear(),
-                opened => *opened = None,
-            }
-            self.tidy();
-        }
-    }
-
-    /// Whether a chunk belongs to the message that `recv_into` has begun; `fin` says whether it is the last one.
-    #[cold]
-    pub(super) fn skips(&mut self, fin: bool) -> bool {
-        let opened = self.parked.as_mut().map(|parked| &mut parked.opened);
-        let skips =
-            opened.is_some_and(|opened| opened.take_if(|_| fin).is_some() || opened.is_some());
-        self.tidy();
-        skips
-    }
-
     /// The first of the events that were kept, for a call that pulls as `pull` says.
     #[cold]
     pub(super) fn unpark_for(&mut self, pull: Pull) -> Option<Event<Chunk>> {
@@ -157,7 +75,7 @@ impl<T> Input<T> {
     }
 
     /// Gives the memory back once no event is kept.
-    fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self) {
         if let Some(parked) = &mut self.parked
             && parked.events.is_empty()
         {
