@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use proto::{Closed, Deadline, Lost, Outgoing, Receiver, RecvError, SendError, Sender, internal};
+use proto::{Closed, Lost, Outgoing, RecvError, SendError, Sender, internal};
 
 use crate::{
     error::{Error, TrySendError, lost},
@@ -15,10 +15,13 @@ use crate::{
     wire::Wire,
 };
 
+mod end;
 mod loan;
+mod turns;
 mod write;
 
 pub(crate) use loan::release as release_loan;
+use turns::Turns;
 
 /// After so many events, in or out, other tasks get a turn.
 pub(crate) const MAX_EVENTS: u8 = 128;
@@ -47,10 +50,6 @@ pub(crate) struct Output<S> {
     /// How often something was written before that.
     writes: u8,
 }
-
-/// Writers, the first to come first: those of a socket that was split.
-#[derive(Default)]
-struct Turns(Vec<Key>);
 
 /// What those who wait for output wait for.
 #[derive(Debug, PartialEq)]
@@ -117,38 +116,6 @@ impl<S> Output<S> {
         }
     }
 
-    /// The connection has ended as `closed` says: the transport is dropped.
-    pub(crate) fn finish(&mut self, closed: Option<Closed>) {
-        if let Some(closed) = closed {
-            #[cfg(feature = "tracing")]
-            tracing::debug!(%closed, "websocket ended");
-            self.closed = Some(Box::new(closed));
-        }
-        self.tx.handle_end(RecvError::Lost(Lost::Eof));
-        self.wire = None;
-    }
-
-    /// The transport has failed, or is given up: nothing can be sent any more. The first reason stays, unless
-    /// the receiver knows better.
-    pub(crate) fn fail(&mut self, end: RecvError) {
-        self.tx.handle_end(end);
-        self.note();
-    }
-
-    /// Keeps how the connection ends, as far as the receiver knows.
-    pub(crate) fn learn(&mut self, rx: &Receiver) {
-        if let Some(closed) = rx.closed() {
-            self.closed = Some(Box::new(closed));
-        }
-    }
-
-    /// Keeps how the connection ended, as far as the sender can know.
-    fn note(&mut self) {
-        if self.closed.is_none() {
-            self.closed = self.tx.closed().map(Box::new);
-        }
-    }
-
     /// Whether our direction is to end, and the peer will see that when the transport is dropped.
     pub(crate) fn ends_when_dropped(&self) -> bool
     where
@@ -197,104 +164,6 @@ impl<S> Output<S> {
     /// Whether neither we nor the transport have begun to end the connection.
     pub(crate) fn is_open(&self) -> bool {
         !self.tx.is_closing()
-    }
-
-    /// Whether no other call is to queue first.
-    pub(crate) const fn may_queue(&self) -> bool {
-        !self.guarded && self.turns.is_none()
-    }
-
-    /// A half of a split socket is gone. With the last one goes the transport, whatever else keeps this; it is
-    /// returned, to be dropped without a lock.
-    pub(crate) fn half_gone(&mut self) -> Option<Wire<S>> {
-        self.halves = self.halves.saturating_sub(1);
-        let wire = self.wire.take_if(|_| self.halves == 0)?;
-        self.tx.abort();
-        self.note();
-        Some(wire)
-    }
-
-    /// Why a message cannot be sent: what ended the connection explains more than that it is closed.
-    pub(crate) fn refuse(&self, error: SendError) -> Error {
-        match (error, self.failure()) {
-            (SendError::Closed, Some(failure)) => failure,
-            (error, _) => error.into(),
-        }
-    }
-
-    /// What ended the connection, if no Close did.
-    pub(crate) fn failure(&self) -> Option<Error> {
-        let closed = self.closed.as_ref();
-        if closed.is_some_and(|closed| closed.clean) {
-            return None;
-        }
-        let cause = closed.and_then(|closed| closed.cause);
-        let cause = cause.or_else(|| {
-            let end = self.tx.end();
-            end.filter(|end| !matches!(end, RecvError::Lost(_)))
-        })?;
-        Some(match (cause, &self.error) {
-            (RecvError::Lost(_), Some(error)) => Error::Lost(copy(error)),
-            (cause, _) => cause.into(),
-        })
-    }
-
-    /// What `recv` reports: as [`failure`](Self::failure), with the error of the transport itself.
-    pub(crate) fn report(&mut self, cause: RecvError) -> Error {
-        match (cause, self.error.take()) {
-            (RecvError::Lost(_), Some(error)) => {
-                self.error = Some(copy(&error));
-                Error::Lost(error)
-            }
-            (cause, error) => {
-                self.error = error;
-                cause.into()
-            }
-        }
-    }
-
-    fn first_turn(&self) -> Option<Key> {
-        self.turns.as_ref()?.0.first().copied()
-    }
-
-    /// Somebody waits no longer for room.
-    pub(crate) fn leave(&mut self, key: Key) {
-        if let Some(turns) = &mut self.turns {
-            turns.0.retain(|turn| *turn != key);
-            if turns.0.is_empty() {
-                self.turns = None;
-            }
-        }
-    }
-
-    /// Whether data has to wait for the end of a message that a guard owns. Who does gives up its turn:
-    /// the pieces of that message need room as well.
-    pub(crate) fn holds_back(&mut self, key: Key) -> bool {
-        let holds = self.guarded && !self.tx.is_closing();
-        if holds {
-            self.leave(key);
-        }
-        holds
-    }
-
-    /// A guard gives the outgoing message back.
-    pub(crate) fn release(&mut self) {
-        self.guarded = false;
-        self.tx.abandon();
-    }
-
-    fn fail_by(&mut self, error: io::Error) {
-        let end = RecvError::Lost(lost(&error));
-        self.error.get_or_insert(error);
-        self.fail(end);
-    }
-}
-
-/// The same error once more, for another call.
-fn copy(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 
@@ -346,28 +215,6 @@ impl<S: Transport> Output<S> {
 }
 
 impl<S: Transport> Output<S> {
-    /// Ends the transport because a deadline has passed.
-    pub(crate) fn time_out(&mut self, cx: &mut Context<'_>, deadline: Deadline) {
-        match deadline {
-            // The transport has given no sign of life, or takes nothing.
-            Deadline::Pong | Deadline::Write => {}
-            _ => drop(self.poll_shutdown(cx)),
-        }
-        self.fail(RecvError::TimedOut(deadline));
-        self.wire = None;
-    }
-
-    /// Ends the transport at once, on purpose. TLS still says that it ends (RFC 8446 §6.1), if the
-    /// transport takes that now.
-    pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
-        if self.wire.is_some() {
-            let _ = self.poll_shutdown(cx);
-        }
-        self.tx.abort();
-        self.note();
-        self.wire = None;
-    }
-
     /// Whether there is room to queue; writes if there is none at first. A Close makes room for an
     /// error.
     #[inline]
@@ -395,26 +242,6 @@ impl<S: Transport> Output<S> {
         }
         self.borrow_loan();
         Poll::Ready(queue(&mut self.tx).map_err(|error| self.refuse(error)))
-    }
-
-    /// As [`poll_queue`](Self::poll_queue), for one of several who queue.
-    pub(crate) fn poll_turn(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: Key,
-        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
-    ) -> Poll<Result<(), Error>> {
-        if self.first_turn().is_none_or(|turn| turn == key)
-            && let Poll::Ready(queued) = self.poll_queue(cx, queue)
-        {
-            self.leave(key);
-            return Poll::Ready(queued);
-        }
-        let turns = self.turns.get_or_insert_default();
-        if !turns.0.contains(&key) {
-            turns.0.push(key);
-        }
-        Poll::Pending
     }
 
     /// Queues `message` if there is room, and writes what the transport takes.
