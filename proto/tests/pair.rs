@@ -10,8 +10,10 @@ use bowline_proto::{
 use testing::{
     ends::{
         BOTH, chunk, close_frame,
-        link::{Pair, SEGMENTS, WAYS, Way, everywhere},
-        other, payload, secs,
+        node::{Node, SEGMENTS, WAYS, Way, everywhere},
+        other,
+        pair::{Pair, Side},
+        payload, secs,
     },
     frames::FIN,
 };
@@ -48,7 +50,7 @@ fn messages_of_all_small_sizes_go_both_ways() {
                     sent.push(message);
                 }
             }
-            pair.drive();
+            pair.settle();
             assert_eq!(pair.server.messages(), sent);
             assert_eq!(pair.client.messages(), sent);
         },
@@ -69,7 +71,7 @@ fn carry(segment: usize, way: Way, chunks: bool, sizes: impl IntoIterator<Item =
         pair.server.send(message.clone()).unwrap();
         pair.client.send("behind").unwrap();
         pair.server.send("behind").unwrap();
-        pair.drive();
+        pair.settle();
         for node in [&pair.client, &pair.server] {
             let got = node.messages();
             let place = format!("{size} bytes to a {:?}, by {segment}, {way:?}", node.role);
@@ -146,7 +148,7 @@ fn messages_that_are_fragmented() {
                     pair.client.send(message.clone()).unwrap();
                     pair.server.send(message.clone()).unwrap();
                 }
-                pair.drive();
+                pair.settle();
                 assert_eq!(pair.server.messages(), sent);
                 assert_eq!(pair.client.messages(), sent);
                 for frame in pair.client.frames() {
@@ -168,7 +170,7 @@ fn large_messages_that_are_fragmented() {
                 node.send(body(300_000)).unwrap();
                 node.send(prose(200_001)).unwrap();
             }
-            pair.drive();
+            pair.settle();
             for node in [&pair.client, &pair.server] {
                 assert!(node.messages() == [body(300_000).into(), prose(200_001).into()]);
             }
@@ -190,7 +192,7 @@ fn messages_that_are_streamed() {
                 }
                 node.send(vec![1, 2, 3]).unwrap();
             }
-            pair.drive();
+            pair.settle();
             let whole = [Message::from(parts.concat()), vec![1, 2, 3].into()];
             assert_eq!(pair.server.messages(), whole);
             assert_eq!(pair.client.messages(), whole);
@@ -210,7 +212,7 @@ fn chunks_that_arrive_while_a_message_is_still_being_sent() {
                     .send_chunk(chunk(Kind::Binary, [i; 33], i == 19))
                     .unwrap();
                 sent.extend([i; 33]);
-                pair.drive();
+                pair.settle();
             }
             assert_eq!(pair.server.messages(), [Message::from(sent)]);
         },
@@ -229,7 +231,7 @@ fn control_frames_between_fragments() {
                 node.ping(payload([9; 125])).unwrap();
                 node.send_chunk(chunk(Kind::Text, "three", true)).unwrap();
             }
-            pair.drive();
+            pair.settle();
             for node in [&pair.client, &pair.server] {
                 let mut pings = Vec::new();
                 let mut pongs = Vec::new();
@@ -254,14 +256,14 @@ fn both_ends_send_a_lot_over_a_narrow_link() {
     for way in WAYS {
         for (segment, window) in [(100, 100), (1000, 4096), (usize::MAX, 4096)] {
             let mut pair = Pair::new(segment, way, big);
-            pair.window = window;
+            pair.set_window(window);
             for node in [&mut pair.client, &mut pair.server] {
                 for len in [50_000, 10, 100_000] {
                     node.send(body(len)).unwrap();
                     node.ping(payload("?")).unwrap();
                 }
             }
-            pair.drive();
+            pair.settle();
             for node in [&pair.client, &pair.server] {
                 let got = node.messages();
                 assert!(got == [body(50_000), body(10), body(100_000)].map(Message::from));
@@ -278,12 +280,12 @@ fn either_end_closes() {
         everywhere(
             |_| {},
             |pair| {
-                pair.node(role).send("last words").unwrap();
-                pair.node(role).close(Some(close_frame(1001, "off")));
-                pair.node(other(role)).send("crossing").unwrap();
-                pair.drive();
+                pair.side(role).send("last words").unwrap();
+                pair.side(role).close(Some(close_frame(1001, "off")));
+                pair.side(other(role)).send("crossing").unwrap();
+                pair.settle();
                 pair.assert_clean();
-                assert_eq!(pair.node(other(role)).messages().len(), 1);
+                assert_eq!(pair.side(other(role)).messages().len(), 1);
                 for node in [&pair.client, &pair.server] {
                     let closed = node.closed().unwrap();
                     assert_eq!((closed.code, closed.reason.as_str()), (1001, "off"));
@@ -302,8 +304,8 @@ fn a_close_without_a_body() {
         everywhere(
             |_| {},
             |pair| {
-                pair.node(role).close(None);
-                pair.drive();
+                pair.side(role).close(None);
+                pair.settle();
                 pair.assert_clean();
                 assert_eq!(pair.client.closed().unwrap().code, 1005);
                 assert_eq!(pair.server.closed().unwrap().code, 1005);
@@ -331,7 +333,7 @@ fn both_ends_close_in_all_interleavings() {
                     match STEPS.get(*done) {
                         Some(true) => {
                             let code = [1000, 1001][usize::from(role == Role::Server)];
-                            pair.node(role).close(Some(close_frame(code, "")));
+                            pair.side(role).close(Some(close_frame(code, "")));
                         }
                         Some(false) => {
                             pair.write(role);
@@ -343,7 +345,7 @@ fn both_ends_close_in_all_interleavings() {
                 }
                 pair.client.close(Some(close_frame(1000, "")));
                 pair.server.close(Some(close_frame(1001, "")));
-                pair.drive();
+                pair.settle();
                 pair.assert_clean();
             }
         }
@@ -359,7 +361,7 @@ fn a_close_in_the_middle_of_a_streamed_message() {
             pair.client.send_chunk(begun.clone()).unwrap();
             pair.client.close(Some(close_frame(1011, "")));
             pair.server.send_chunk(begun).unwrap();
-            pair.drive();
+            pair.settle();
             pair.assert_clean();
             assert_eq!(pair.server.messages(), [], "half a message is none");
         },
@@ -372,20 +374,20 @@ fn without_reply_to_close_an_end_finishes_first() {
         everywhere(
             |config| config.reply_to_close = false,
             |pair| {
-                pair.node(role).close(Some(close_frame(1000, "done")));
-                pair.drive();
-                let peer = pair.node(other(role));
+                pair.side(role).close(Some(close_frame(1000, "done")));
+                pair.settle();
+                let peer = pair.side(other(role));
                 assert_eq!(peer.state(), State::Closing);
                 peer.send("still").unwrap();
                 peer.send("here").unwrap();
-                pair.drive();
-                let texts: Vec<_> = pair.node(role).messages();
+                pair.settle();
+                let texts: Vec<_> = pair.side(role).messages();
                 assert_eq!(texts, [Message::from("still"), Message::from("here")]);
-                pair.node(other(role)).close(Some(close_frame(4000, "too")));
-                pair.drive();
+                pair.side(other(role)).close(Some(close_frame(4000, "too")));
+                pair.settle();
                 pair.assert_clean();
-                assert_eq!(pair.node(role).closed().unwrap().code, 4000);
-                assert_eq!(pair.node(other(role)).closed().unwrap().code, 1000);
+                assert_eq!(pair.side(role).closed().unwrap().code, 4000);
+                assert_eq!(pair.side(other(role)).closed().unwrap().code, 1000);
             },
         );
     }
@@ -421,15 +423,15 @@ fn a_message_beyond_a_limit_ends_both_sides_with_its_code() {
                     limit(config);
                 },
                 |pair| {
-                    pair.node(role).send("fine").unwrap();
-                    pair.node(role).send(body(501)).unwrap();
-                    pair.drive();
+                    pair.side(role).send("fine").unwrap();
+                    pair.side(role).send(body(501)).unwrap();
+                    pair.settle();
                     pair.assert_over();
-                    let strict = pair.node(other(role));
+                    let strict = pair.side(other(role));
                     assert_eq!(strict.errors(), [RecvError::Protocol(error)]);
                     assert_eq!(strict.messages().len(), 1);
                     assert!(!strict.closed().unwrap().clean);
-                    let told = pair.node(role);
+                    let told = pair.side(role);
                     assert_eq!(told.errors(), [], "the Close arrived");
                     assert_eq!(told.closed().unwrap().code, code);
                     assert_eq!(told.closed().unwrap().reason, *error.to_string());
@@ -449,10 +451,10 @@ fn a_streamed_message_beyond_its_limit() {
         |pair| {
             pair.server.chunks = true;
             pair.client.send(body(500)).unwrap();
-            pair.drive();
+            pair.settle();
             assert_eq!(pair.server.messages(), [Message::from(body(500))]);
             pair.client.send(body(501)).unwrap();
-            pair.drive();
+            pair.settle();
             let error = ProtocolError::StreamTooBig { max: 500 };
             assert_eq!(pair.server.errors(), [RecvError::Protocol(error)]);
             assert_eq!(pair.client.closed().unwrap().code, 1009);
@@ -486,11 +488,11 @@ fn a_peer_that_is_gone_is_noticed() {
             |_| {},
             |pair| {
                 // It neither reads nor answers, and the link takes everything.
-                pair.node(other(role)).reads = false;
+                pair.side(other(role)).port.reads = false;
                 pair.pass(secs(39));
-                assert_eq!(pair.node(role).state(), State::Open);
+                assert_eq!(pair.side(role).state(), State::Open);
                 pair.pass(secs(41));
-                let node = pair.node(role);
+                let node = pair.side(role);
                 assert_eq!(node.errors(), [RecvError::TimedOut(Deadline::Pong)]);
                 assert_eq!(node.state(), State::Closed);
                 let closed = node.closed().unwrap();
@@ -508,7 +510,7 @@ fn latency_is_the_time_a_ping_took() {
             pair.client.ping(payload("probe")).unwrap();
             pair.drive_one(Role::Client);
             pair.now = pair.now.checked_add(Duration::from_millis(80)).unwrap();
-            pair.drive();
+            pair.settle();
             assert_eq!(pair.client.latency(), Some(Duration::from_millis(80)));
             assert_eq!(pair.server.latency(), None);
         },
@@ -521,12 +523,12 @@ fn a_close_that_is_not_answered_ends_by_the_deadline() {
         everywhere(
             |_| {},
             |pair| {
-                pair.node(other(role)).reads = false;
-                pair.node(role).close(None);
+                pair.side(other(role)).port.reads = false;
+                pair.side(role).close(None);
                 pair.pass(Duration::from_millis(4999));
-                assert_eq!(pair.node(role).state(), State::Closing);
+                assert_eq!(pair.side(role).state(), State::Closing);
                 pair.pass(Duration::from_millis(1));
-                let node = pair.node(role);
+                let node = pair.side(role);
                 assert_eq!(node.errors(), [RecvError::TimedOut(Deadline::Close)]);
                 assert_eq!(node.state(), State::Closed);
             },
@@ -546,7 +548,7 @@ fn a_peer_that_keeps_the_transport_open_after_its_close_is_left_by_the_deadline(
             while pair.write(Role::Client) {}
             while pair.read(Role::Server) {}
             assert_eq!(pair.server.state(), State::Closing);
-            pair.client.reads = false;
+            pair.client.port.reads = false;
             pair.pass(secs(5));
             assert_eq!(pair.server.state(), State::Closed);
             assert_eq!(pair.server.errors(), []);
@@ -561,13 +563,13 @@ fn output_that_nobody_takes_fails_by_the_write_deadline() {
         everywhere(
             |config| config.keep_alive = None,
             |pair| {
-                pair.window = 300;
-                pair.node(other(role)).reads = false;
-                pair.node(role).send(body(1000)).unwrap();
+                pair.set_window(300);
+                pair.side(other(role)).port.reads = false;
+                pair.side(role).send(body(1000)).unwrap();
                 pair.pass(Duration::from_millis(19_999));
-                assert_eq!(pair.node(role).state(), State::Open);
+                assert_eq!(pair.side(role).state(), State::Open);
                 pair.pass(Duration::from_millis(1));
-                let node = pair.node(role);
+                let node = pair.side(role);
                 assert_eq!(node.errors(), [RecvError::TimedOut(Deadline::Write)]);
                 assert_eq!(node.state(), State::Closed);
             },
@@ -580,16 +582,16 @@ fn output_that_leaves_slowly_does_not_fail() {
     everywhere(
         |config| config.keep_alive = None,
         |pair| {
-            pair.window = 100;
+            pair.set_window(100);
             pair.client.send(body(1000)).unwrap();
             for _ in 0..10 {
-                pair.server.reads = false;
+                pair.server.port.reads = false;
                 pair.pass(secs(19));
-                pair.server.reads = true;
+                pair.server.port.reads = true;
                 // The link is read once: it takes up to 100 octets more.
-                while !pair.server.wire.is_empty() && pair.read(Role::Server) {}
+                while !pair.server.port.link.is_empty() && pair.read(Role::Server) {}
             }
-            pair.drive();
+            pair.settle();
             assert_eq!(pair.server.messages(), [Message::from(body(1000))]);
             assert_eq!(pair.client.state(), State::Open);
         },
@@ -644,7 +646,7 @@ fn a_peer_without_data_is_sent_away_by_the_idle_deadline() {
 // ---- The end, everywhere ------------------------------------------------------------------------
 
 /// What goes each way, and how many events that is with the Close.
-fn converse(pair: &mut Pair) {
+fn converse(pair: &mut Pair<Node>) {
     for node in [&mut pair.client, &mut pair.server] {
         node.send("one").unwrap();
         node.send_chunk(chunk(Kind::Text, "two", false)).unwrap();
@@ -662,14 +664,14 @@ fn cut(cut: usize, segment: usize, way: Way, chunks: bool, lost: Lost) -> bool {
     pair.server.chunks = chunks;
     converse(&mut pair);
     while pair.write(Role::Client) {}
-    let all: Vec<u8> = pair.server.wire.iter().copied().collect();
-    pair.server.wire.truncate(cut);
-    while !pair.server.wire.is_empty() && pair.read(Role::Server) {}
+    let all = pair.server.port.link.len();
+    pair.server.port.link.truncate(cut);
+    while !pair.server.port.link.is_empty() && pair.read(Role::Server) {}
     match lost {
         Lost::Eof => {
-            pair.server.eof = true;
+            pair.server.port.link.end(pair.now);
             while pair.read(Role::Server) {
-                if pair.server.wire.is_empty() {
+                if pair.server.port.link.is_empty() {
                     break;
                 }
             }
@@ -677,7 +679,7 @@ fn cut(cut: usize, segment: usize, way: Way, chunks: bool, lost: Lost) -> bool {
         lost => pair.server.reset(lost),
     }
     pair.server.poll();
-    let whole = cut == all.len();
+    let whole = cut == all;
     let errors = pair.server.errors();
     if whole {
         assert_eq!(errors, [], "the Close was received");
@@ -730,22 +732,22 @@ fn an_end_that_fails_tells_the_other_and_both_end() {
         everywhere(
             |_| {},
             |pair| {
-                pair.node(role).send("fine").unwrap();
-                pair.drive();
+                pair.side(role).send("fine").unwrap();
+                pair.settle();
                 // Somebody on the way adds a reserved opcode.
                 let key: &[u8] = if role == Role::Client { &[0; 4] } else { &[] };
                 let head = [FIN | 0x3, if role == Role::Client { 0x80 } else { 0 }];
-                let strict = pair.node(other(role));
-                strict.wire.extend(head);
-                strict.wire.extend(key);
+                let now = pair.now;
+                let strict = pair.side(other(role));
+                strict.port.link.put(&[&head, key].concat(), now);
                 strict.send("unsent or not").unwrap();
-                pair.drive();
+                pair.settle();
                 pair.assert_over();
                 let error = RecvError::Protocol(ProtocolError::Opcode(3));
-                assert_eq!(pair.node(other(role)).errors(), [error]);
-                assert_eq!(pair.node(role).errors(), []);
+                assert_eq!(pair.side(other(role)).errors(), [error]);
+                assert_eq!(pair.side(role).errors(), []);
                 assert_eq!(
-                    pair.node(role).closed().unwrap().code,
+                    pair.side(role).closed().unwrap().code,
                     CloseCode::PROTOCOL_ERROR.get()
                 );
             },

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use testing::polls::Polls;
 
 use bowline_proto::{
-    Config, Event, Kind, Message, RecvError, Role,
+    Config, Event, Instant, Kind, Message, RecvError, Role,
     frame::{Header, OpCode},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use testing::{
     ends::{
         End, chunk, close_frame, config,
-        link::{Node, WAYS, Way},
-        other, payload,
+        node::{Node, WAYS, Way},
+        other,
+        pair::Side,
+        payload,
     },
     frames::{self, BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, wire},
 };
@@ -183,8 +185,8 @@ proptest! {
 
         let mut peer = Node::new(other(role), way, &config(|config| config.max_fragments = u32::MAX));
         peer.chunks = chunks;
-        peer.wire.extend(&wire);
-        while peer.read(segment) {}
+        peer.port.link.put(&wire, Instant::EPOCH);
+        while peer.read(segment, Instant::EPOCH) {}
         prop_assert_eq!(peer.errors(), []);
         prop_assert!(peer.messages() == sent);
         let events = peer.events();
@@ -485,14 +487,15 @@ fn garbage(role: Role) -> impl Strategy<Value = Vec<u8>> {
 
 /// Reads `bytes` in `parts`, one after the other and from the start again, then the end.
 fn hear(node: &mut Node, bytes: &[u8], parts: &[usize]) {
-    node.wire.extend(bytes);
+    let now = Instant::EPOCH;
+    node.port.link.put(bytes, now);
     for part in parts.iter().cycle() {
-        if node.wire.is_empty() || !node.read(*part) {
+        if node.port.link.is_empty() || !node.read(*part, now) {
             break;
         }
     }
-    node.eof = true;
-    while node.read(usize::MAX) && !node.wire.is_empty() {}
+    node.port.link.end(now);
+    while node.read(usize::MAX, now) && !node.port.link.is_empty() {}
 }
 
 /// All ways, whole and in `parts`, must come to the same, which is what the RFC and the limits say.

@@ -19,7 +19,6 @@ mod end;
 mod entropy;
 mod heads;
 mod inbox;
-mod link;
 mod opening;
 mod options;
 mod outbox;

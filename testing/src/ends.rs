@@ -15,11 +15,15 @@ use proto::{
     Kind, Message, Negotiated, Receiver, RecvBuf, RecvError, Role,
 };
 
+use self::halves::fill;
 use crate::frames::{Frame, wire};
 
 #[cfg(feature = "deflate")]
 pub mod deflate;
+pub mod halves;
 pub mod link;
+pub mod node;
+pub mod pair;
 
 pub const LOAN: usize = 128 << 10;
 
@@ -31,9 +35,7 @@ pub fn read(rx: &mut Receiver, loan: &mut Option<Box<RecvBuf>>, bytes: &[u8]) ->
         if rx.wants_loan() {
             rx.lend(loan.take().unwrap());
         }
-        let room = rx.recv_buf().unwrap();
-        let len = room.len().min(bytes.len());
-        room[..len].copy_from_slice(&bytes[..len]);
+        let len = fill(rx.recv_buf().unwrap(), bytes);
         rx.handle_input(len);
         bytes = &bytes[len..];
         while let Some(event) = rx.poll_event().unwrap() {
@@ -157,18 +159,15 @@ impl End {
         bytes
     }
 
-    /// Tells the time until nobody asks for it. Time that is asked for again and again is a defect.
+    /// Tells the time until nobody asks for it.
     pub fn tick(&mut self) {
-        for _ in 0..8 {
-            match self.conn.poll_timeout() {
-                Some(at) if at <= self.now => self.conn.handle_timeout(self.now),
-                _ => return,
+        until_quiet(|| {
+            let is_due = self.conn.poll_timeout().is_some_and(|at| at <= self.now);
+            if is_due {
+                self.conn.handle_timeout(self.now);
             }
-        }
-        panic!(
-            "the deadline at {:?} never passes",
-            self.conn.poll_timeout()
-        );
+            is_due
+        });
     }
 
     /// Time passes, and is told whenever it is asked for.
@@ -181,6 +180,17 @@ impl End {
         }
         self.now = until;
     }
+}
+
+/// Has the time told until nobody asks for it, and returns whether somebody did: `tell` returns whether it was
+/// asked for. Time that is asked for again and again is a defect.
+pub(crate) fn until_quiet(mut tell: impl FnMut() -> bool) -> bool {
+    for times in 0..8 {
+        if !tell() {
+            return times > 0;
+        }
+    }
+    panic!("a deadline never passes");
 }
 
 fn poll_all<E>(

@@ -2,27 +2,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Buf;
 use proto::{
     Chunk, CloseCode, CloseFrame, Closed, Config, Connection, ControlPayload, Deadline, Event,
-    Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, Pull, Receiver,
-    RecvBuf, RecvError, Role, SendError, Sender, State,
+    Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, RecvError, Role,
+    SendError, State,
 };
 
-use crate::bodies::{
-    entropy,
-    outbox::{How, Outbox},
-    tally,
-    watch::Watch,
-    wire::Said,
-    words,
+use crate::{
+    bodies::{
+        entropy,
+        outbox::{How, Outbox},
+        tally,
+        watch::Watch,
+        wire::Said,
+        words,
+    },
+    ends::{halves::Halves, until_quiet},
 };
 
 pub(crate) struct End {
     pub(crate) role: Role,
     pub(crate) config: Arc<Config>,
     halves: Halves,
-    loan: Option<Box<RecvBuf>>,
     pub(crate) now: Instant,
     pub(crate) outbox: Outbox,
     pub(crate) watch: Watch,
@@ -45,27 +46,6 @@ pub(crate) enum Terminal {
     Error(RecvError),
 }
 
-enum Halves {
-    Glued(Box<Connection>),
-    Apart(Box<(Receiver, Sender)>),
-    /// While they are taken apart.
-    Nowhere,
-}
-
-macro_rules! either {
-    ($end:ident, $conn:ident => $glued:expr, ($rx:ident, $tx:ident) => $apart:expr) => {
-        match &mut $end.halves {
-            Halves::Glued($conn) => $glued,
-            Halves::Apart(halves) => {
-                #[allow(unused_variables)]
-                let ($rx, $tx) = &mut **halves;
-                $apart
-            }
-            Halves::Nowhere => unreachable!(),
-        }
-    };
-}
-
 impl End {
     pub(crate) fn new(
         role: Role,
@@ -77,8 +57,7 @@ impl End {
         Self {
             role,
             config: config.clone(),
-            halves: Halves::Glued(Box::new(connection)),
-            loan: Some(RecvBuf::new(16 << 10)),
+            halves: Halves::new(connection, 16 << 10),
             now,
             outbox: Outbox::new(role, config, window),
             watch: Watch::new(),
@@ -95,10 +74,7 @@ impl End {
 
     /// Drives the halves apart from here on.
     pub(crate) fn split(&mut self) {
-        self.halves = match std::mem::replace(&mut self.halves, Halves::Nowhere) {
-            Halves::Glued(connection) => Halves::Apart(Box::new(connection.split())),
-            apart => apart,
-        };
+        self.halves.split();
         self.check();
     }
 
@@ -115,7 +91,7 @@ impl End {
             _ => self.may_send(message.len()),
         };
         // Before it is sent: the output may be full of it.
-        let sent = either!(self, conn => conn.send(outgoing), (rx, tx) => tx.send(outgoing));
+        let sent = self.halves.send(outgoing);
         self.sent(sent, expected);
         if sent.is_ok() {
             let content = message.as_bytes().to_vec();
@@ -137,7 +113,7 @@ impl End {
         } else {
             How::Chunks
         };
-        let sent = either!(self, conn => conn.send_chunk(chunk), (rx, tx) => tx.send_chunk(chunk));
+        let sent = self.halves.send_chunk(chunk);
         self.sent(sent, expected);
         if sent.is_ok() {
             self.outbox.message(kind, content, fin, how);
@@ -154,7 +130,7 @@ impl End {
     pub(crate) fn ping(&mut self, payload: Vec<u8>) -> Result<(), SendError> {
         let frame = ControlPayload::new(payload.clone()).unwrap();
         let expected = self.may_send(0);
-        let sent = either!(self, conn => conn.ping(frame), (rx, tx) => tx.ping(frame));
+        let sent = self.halves.ping(frame);
         self.sent(sent, expected);
         if sent.is_ok() {
             self.outbox.control(Said::Ping(payload));
@@ -166,7 +142,7 @@ impl End {
     pub(crate) fn pong(&mut self, payload: Vec<u8>) -> Result<(), SendError> {
         let frame = ControlPayload::new(payload.clone()).unwrap();
         let expected = self.may_send(0);
-        let sent = either!(self, conn => conn.pong(frame), (rx, tx) => tx.pong(frame));
+        let sent = self.halves.pong(frame);
         self.sent(sent, expected);
         if sent.is_ok() {
             self.outbox.control(Said::Pong(payload));
@@ -185,10 +161,7 @@ impl End {
             self.outbox.closes(frame.as_ref(), false);
         }
         self.closing = true;
-        either!(self, conn => conn.close(frame), (rx, tx) => {
-            tx.close(frame);
-            rx.meet(tx);
-        });
+        self.halves.close(frame);
         self.watch.closing();
         self.check();
     }
@@ -196,10 +169,7 @@ impl End {
     pub(crate) fn abort(&mut self) {
         self.initiator.get_or_insert(Initiator::Local);
         (self.closing, self.aborted) = (true, true);
-        either!(self, conn => conn.abort(), (rx, tx) => {
-            tx.abort();
-            rx.meet(tx);
-        });
+        self.halves.abort();
         assert_eq!(self.state(), State::Closed);
         self.watch.ended(true);
         tally::count("abort");
@@ -236,25 +206,7 @@ impl End {
     /// Reads from the front of `bytes` into the end's own memory, or a loan; tells how many were taken, or
     /// `None` if not all was polled that was read before.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Option<usize> {
-        let loan = &mut self.loan;
-        let fill = |room: &mut [u8]| {
-            assert!(!room.is_empty(), "an empty read would look like the end");
-            let len = room.len().min(bytes.len());
-            room[..len].copy_from_slice(&bytes[..len]);
-            len
-        };
-        let taken = either!(self, conn => {
-            let taken = fill(conn.recv_buf()?);
-            conn.handle_input(taken);
-            taken
-        }, (rx, tx) => {
-            if rx.wants_loan() && let Some(loan) = loan.take() {
-                rx.lend(loan);
-            }
-            let taken = fill(rx.recv_buf()?);
-            rx.handle_input(taken);
-            taken
-        });
+        let taken = self.halves.read(bytes)?;
         self.watch.heard();
         self.check();
         Some(taken)
@@ -263,8 +215,7 @@ impl End {
     /// Has a copy taken of the front of `bytes`, and tells how many.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> usize {
         self.take_back();
-        let taken = either!(self, conn => conn.receive(bytes), (rx, tx) => rx.receive(bytes));
-        assert!(taken <= bytes.len());
+        let taken = self.halves.receive(bytes);
         if taken > 0 {
             self.watch.heard();
         }
@@ -273,7 +224,7 @@ impl End {
     }
 
     pub(crate) fn eof(&mut self) {
-        either!(self, conn => conn.handle_eof(), (rx, tx) => rx.handle_eof());
+        self.halves.eof();
         self.watch.ended(false);
         self.transport_ended = true;
         self.check();
@@ -281,10 +232,7 @@ impl End {
 
     pub(crate) fn lose(&mut self, lost: Lost) {
         self.closing = true;
-        either!(self, conn => conn.handle_error(lost), (rx, tx) => {
-            tx.handle_end(RecvError::Lost(lost));
-            rx.handle_end(RecvError::Lost(lost));
-        });
+        self.halves.lose(lost);
         self.watch.ended(true);
         self.transport_ended = true;
         self.check();
@@ -292,21 +240,14 @@ impl End {
 
     /// Gives the loan back, if there is one.
     pub(crate) fn take_back(&mut self) {
-        if let Halves::Apart(halves) = &mut self.halves
-            && let Some(loan) = halves.0.take_back()
-        {
-            assert_eq!(loan.size(), 16 << 10, "it comes back as it was lent");
-            self.loan = Some(loan);
-        }
+        self.halves.take_back();
     }
 
     // ---- Output -----------------------------------------------------------------------------------
 
     /// The next event, whole messages or chunks.
     pub(crate) fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, RecvError> {
-        let pull = if chunks { Pull::Chunks } else { Pull::Messages };
-        let polled = either!(self, conn => conn.poll_data(pull), (rx, tx) => rx.poll_data(pull));
-        self.meet();
+        let polled = self.halves.poll(chunks);
         if !matches!(polled, Ok(None)) {
             assert!(
                 self.terminal.is_none(),
@@ -360,7 +301,7 @@ impl End {
             }
             Err(error) => self.failed(*error),
         }
-        if self.wants_input() {
+        if self.halves.wants_input() {
             // The last was taken: that there is nothing more was not asked for, and is known.
             self.watch.polled();
         }
@@ -368,13 +309,9 @@ impl End {
         polled
     }
 
-    fn wants_input(&mut self) -> bool {
-        either!(self, conn => conn.recv_buf().is_some(), (rx, tx) => rx.wants_input())
-    }
-
     /// Whether there may be an event although there was none.
-    pub(crate) fn is_skipping(&mut self) -> bool {
-        either!(self, conn => conn.is_skipping(), (rx, tx) => rx.is_skipping())
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.halves.is_skipping()
     }
 
     fn failed(&mut self, error: RecvError) {
@@ -407,49 +344,24 @@ impl End {
         vectored: bool,
     ) -> (Vec<u8>, Vec<Said>) {
         let dry = self.role == Role::Client && entropy::is_dry();
-        let transmit = either!(self, conn => conn.transmit(), (rx, tx) => tx.transmit());
-        let mut part = Vec::new();
-        if let Some(transmit) = transmit {
-            assert!(transmit.has_remaining());
-            if vectored {
-                let mut slices = [std::io::IoSlice::new(&[]); 4];
-                let count = transmit.chunks_vectored(&mut slices);
-                for slice in &slices[..count] {
-                    let len = slice.len().min(most - part.len());
-                    part.extend_from_slice(&slice[..len]);
-                }
-            } else {
-                let chunk = transmit.chunk();
-                part.extend_from_slice(&chunk[..chunk.len().min(most)]);
-            }
-            assert!(!part.is_empty() || most == 0, "an empty write");
-            transmit.advance(part.len());
-        }
+        let part = self.halves.take(most, vectored);
         if dry {
             self.closing |= self.state() == State::Closed;
         }
-        either!(self, conn => conn.handle_sent(flushed), (rx, tx) => tx.handle_sent(flushed));
-        self.meet();
+        self.halves.sent(flushed);
         let pings = self.outbox.keep_alives();
         let said = self.outbox.wrote(&part);
         let pinged = self.outbox.keep_alives() > pings;
-        let waits = self.has_output() || !flushed;
+        let waits = self.halves.has_output() || !flushed;
         self.watch.wrote(!part.is_empty(), waits, pinged);
         self.check();
         (part, said)
     }
 
-    /// Whether something waits to be written.
-    pub(crate) fn has_output(&mut self) -> bool {
-        either!(self, conn => conn.transmit().is_some(), (rx, tx) => tx.transmit().is_some())
-    }
-
     // ---- Time -------------------------------------------------------------------------------------
 
-    pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
-        either!(self, conn => conn.poll_timeout(), (rx, tx) => {
-            [rx.poll_timeout(), tx.poll_timeout()].into_iter().flatten().min()
-        })
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.halves.poll_timeout()
     }
 
     pub(crate) fn advance(&mut self, duration: Duration) {
@@ -459,26 +371,20 @@ impl End {
     /// Tells the time until nobody asks for it, and whether somebody did.
     pub(crate) fn tick(&mut self) -> bool {
         self.watch.tick(self.now, &self.config);
-        for times in 0..8 {
-            match self.poll_timeout() {
-                Some(at) if at <= self.now && self.state() != State::Closed => {
-                    self.handle_timeout()
-                }
-                _ => return times > 0,
+        until_quiet(|| {
+            let is_due = self.poll_timeout().is_some_and(|at| at <= self.now);
+            let asks = is_due && self.state() != State::Closed;
+            if asks {
+                self.handle_timeout();
             }
-        }
-        panic!("the deadline at {:?} never passes", self.poll_timeout());
+            asks
+        })
     }
 
     fn handle_timeout(&mut self) {
-        let now = self.now;
         let before = self.state();
         self.timed |= before == State::Closing;
-        either!(self, conn => conn.handle_timeout(now), (rx, tx) => {
-            let _ = rx.handle_timeout(now);
-            let _ = tx.handle_timeout(now);
-        });
-        self.meet();
+        self.halves.handle_timeout(self.now);
         if before == State::Open && self.state() != State::Open {
             self.watch.closing();
             self.closing = true;
@@ -507,35 +413,16 @@ impl End {
 
     // ---- What always holds ------------------------------------------------------------------------
 
-    pub(crate) fn state(&mut self) -> State {
-        either!(self, conn => conn.state(), (rx, tx) => {
-            if rx.is_done() {
-                State::Closed
-            } else if rx.is_closing() || tx.is_closing() {
-                State::Closing
-            } else {
-                State::Open
-            }
-        })
+    pub(crate) fn state(&self) -> State {
+        self.halves.state()
     }
 
-    pub(crate) fn wants_shutdown(&mut self) -> bool {
-        let closed = self.state() == State::Closed;
-        either!(self, conn => conn.wants_shutdown(), (rx, tx) => {
-            closed || tx.wants_shutdown()
-        })
+    pub(crate) fn wants_shutdown(&self) -> bool {
+        self.halves.wants_shutdown()
     }
 
-    pub(crate) fn closed(&mut self) -> Option<Closed> {
-        either!(self, conn => conn.closed(), (rx, tx) => {
-            rx.closed().filter(|_| rx.is_done())
-        })
-    }
-
-    fn meet(&mut self) {
-        if let Halves::Apart(halves) = &mut self.halves {
-            halves.0.meet(&mut halves.1);
-        }
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.halves.closed()
     }
 
     fn check(&mut self) {
@@ -553,19 +440,18 @@ impl End {
         self.state = state;
         assert_eq!(self.closed().is_some(), state == State::Closed);
         if state == State::Closed {
-            either!(self, conn => words::short(conn), (rx, tx) => words::short(&(rx, tx)));
+            words::short(&self.halves);
             words::one_line(&self.closed().expect("it is closed"));
-            assert!(!self.has_output(), "output behind the end");
+            assert!(!self.halves.has_output(), "output behind the end");
             assert!(self.wants_shutdown());
         }
-        if let Halves::Apart(halves) = &mut self.halves {
-            let (accepted, flushed) = (halves.1.accepted(), halves.1.flushed());
-            assert_eq!(accepted, self.outbox.accepted());
+        if let Some(sender) = self.halves.sender() {
+            assert_eq!(sender.accepted(), self.outbox.accepted());
             assert!(
-                flushed <= self.outbox.left(),
+                sender.flushed() <= self.outbox.left(),
                 "told to have left, and has not"
             );
-            assert_eq!(halves.1.streaming(), self.streaming);
+            assert_eq!(sender.streaming(), self.streaming);
         }
     }
 }
