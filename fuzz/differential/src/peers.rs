@@ -3,7 +3,9 @@
 use std::{future::poll_fn, io, pin::Pin, sync::Arc};
 
 use futures_core::Stream as _;
-use proto::{Chunk, Config, Connection, EntropyError, Event, Lost, Negotiated, Pull, RecvError, Role};
+use proto::{
+    Chunk, Config, Connection, EntropyError, Event, Lost, Negotiated, Pull, RecvError, Role,
+};
 
 use crate::{
     End, Peer, Verdict,
