@@ -17,6 +17,7 @@ mod choices;
 mod cuts;
 mod end;
 mod entropy;
+mod handshake;
 mod heads;
 mod inbox;
 mod opening;

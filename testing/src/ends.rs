@@ -15,7 +15,6 @@ use proto::{
     Kind, Message, Negotiated, Receiver, RecvBuf, RecvError, Role,
 };
 
-use self::halves::fill;
 use crate::frames::{Frame, wire};
 
 #[cfg(feature = "deflate")]
@@ -48,6 +47,26 @@ pub fn read(rx: &mut Receiver, loan: &mut Option<Box<RecvBuf>>, bytes: &[u8]) ->
         }
     }
     got
+}
+
+/// Moves the front of `bytes` into `room`, as much as fits, and tells how much.
+pub(crate) fn fill(room: &mut [u8], bytes: &[u8]) -> usize {
+    assert!(!room.is_empty(), "an empty read would look like the end");
+    let len = room.len().min(bytes.len());
+    room[..len].copy_from_slice(&bytes[..len]);
+    len
+}
+
+/// All that a connection has to write, to a transport that takes everything.
+pub(crate) fn take(connection: &mut Connection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(output) = connection.transmit() {
+        bytes.extend_from_slice(output.chunk());
+        output.advance(output.chunk().len());
+        connection.handle_sent(true);
+    }
+    connection.handle_sent(true);
+    bytes
 }
 
 pub const BOTH: [Role; 2] = [Role::Client, Role::Server];
@@ -132,14 +151,7 @@ impl End {
 
     /// Writes all there is to a transport that takes everything.
     pub fn write(&mut self) -> Vec<Frame> {
-        let mut bytes = Vec::new();
-        while let Some(transmit) = self.conn.transmit() {
-            bytes.extend_from_slice(transmit.chunk());
-            transmit.advance(transmit.chunk().len());
-            self.conn.handle_sent(true);
-        }
-        self.conn.handle_sent(true);
-        Frame::read_all(&bytes, self.role)
+        Frame::read_all(&take(&mut self.conn), self.role)
     }
 
     /// The transport takes at most `most` octets, and says whether it is flushed.
@@ -193,7 +205,8 @@ pub(crate) fn until_quiet(mut tell: impl FnMut() -> bool) -> bool {
     panic!("a deadline never passes");
 }
 
-fn poll_all<E>(
+/// All events there are, and errors.
+pub(crate) fn poll_all<E>(
     mut poll: impl FnMut() -> Result<Option<E>, RecvError>,
 ) -> Vec<Result<E, RecvError>> {
     let mut events = Vec::new();

@@ -68,11 +68,7 @@ fn check_any(input: &mut Unstructured<'_>) -> Result<()> {
         chunks.check(&expected, fault, max);
     } else {
         let mut events = Vec::new();
-        for piece in cuts.pieces(&wire) {
-            transport::feed(&mut connection, piece, |connection| {
-                transport::poll(connection, &mut events);
-            });
-        }
+        transport::hear(&mut connection, &wire, cuts, &mut events);
         let error = match events.last() {
             Some(Err(_)) => events.pop().and_then(std::result::Result::err),
             _ => None,
@@ -276,11 +272,7 @@ fn check_round_trip(input: &mut Unstructured<'_>) -> Result<()> {
         }
         assert_eq!(content, message.as_bytes()[..], "to a reader of RFC 1951");
         let mut events = Vec::new();
-        for piece in cuts.pieces(&wire) {
-            transport::feed(&mut receiver, piece, |receiver| {
-                transport::poll(receiver, &mut events);
-            });
-        }
+        transport::hear(&mut receiver, &wire, cuts, &mut events);
         assert_eq!(events, [Ok(Event::Data(message))], "to the other end");
     }
     Ok(())

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use proto::{
-    Config, Connection, Event, RecvError,
-    handshake::{Client, HandshakeError, Headers, Request, Response},
+    Config, Event, RecvError,
+    deflate::Agreed,
+    handshake::{Client, HandshakeError, Request, Response},
 };
 
 use crate::bodies::{
     cuts::Cuts,
+    handshake::{self, Setup},
     heads,
     transport::{self, End},
     words,
@@ -25,18 +27,13 @@ pub fn run(data: &[u8]) {
         return;
     };
     let bytes = input.take_rest();
-    let whole = connect(&options, bytes, Cuts::Whole);
-    let cut = connect(&options, bytes, Cuts::from_seed(options.seed));
-    assert_eq!(whole, cut, "cuts change nothing");
-    check(&options, bytes, &whole);
+    let outcome = options.setup.in_cuts(|cuts| connect(&options, bytes, cuts));
+    check(&options, bytes, &outcome);
 }
 
 #[derive(Debug)]
 struct Options {
-    seed: u8,
-    /// Limits are so small that short answers reach them.
-    tight: bool,
-    deflate: bool,
+    setup: Setup,
     offers: bool,
     requires: bool,
     end: End,
@@ -45,9 +42,7 @@ struct Options {
 impl Options {
     fn read(input: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
         Ok(Self {
-            seed: input.arbitrary()?,
-            tight: input.arbitrary()?,
-            deflate: input.arbitrary()?,
+            setup: Setup::read(input)?,
             offers: input.arbitrary()?,
             requires: input.arbitrary()?,
             end: End::choose(input)?,
@@ -56,32 +51,19 @@ impl Options {
 }
 
 /// All that can be seen from outside.
-#[derive(Debug, PartialEq)]
-struct Outcome {
-    open: Option<Open>,
-    error: Option<HandshakeError>,
-}
+type Outcome = Result<Open, HandshakeError>;
 
 #[derive(Debug, PartialEq)]
 struct Open {
     response: Response,
-    subprotocol: Option<String>,
-    deflate: Option<proto::deflate::Agreed>,
+    agreed: (Option<String>, Option<Agreed>),
     events: Vec<Result<Event, RecvError>>,
 }
 
 const OFFERS: [&str; 2] = ["chat", "superchat"];
 
 fn config(options: &Options) -> Config {
-    let mut config = Config::new(transport::entropy);
-    if options.tight {
-        config.max_head_size = 400;
-        config.max_head_line = 100;
-        config.max_head_fields = 8;
-        config.max_interim_responses = 2;
-        config.max_error_body = 10;
-    }
-    config.deflate = options.deflate.then(Default::default);
+    let mut config = options.setup.config();
     config.require_subprotocol = options.requires;
     config
 }
@@ -97,40 +79,33 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
     let mut client = Client::new(request, &config).expect("a valid handshake");
     let mut written = Vec::new();
     transport::take_output(client.exchange(), &mut written);
-    let mut rest = bytes;
-    for piece in cuts.pieces(bytes) {
-        let mut piece = piece;
-        while !piece.is_empty() {
-            // Nothing is read any more once there is a connection.
-            let Some(room) = client.exchange().recv_buf() else {
-                break;
-            };
-            let len = transport::put(room, &mut piece);
-            rest = &rest[len..];
-            client.exchange().handle_input(len);
-            if let Some(outcome) = poll(&mut client, rest, cuts) {
-                return outcome;
-            }
-        }
-    }
-    options.end.comes(client.exchange());
-    poll(&mut client, rest, cuts).expect("an end without an answer")
+    handshake::feed(
+        &mut client,
+        Client::exchange,
+        bytes,
+        cuts,
+        options.end,
+        |client, rest| poll(client, rest, cuts),
+    )
 }
 
 /// What there is to tell, if there is.
-fn poll(client: &mut Client, rest: &[u8], cuts: Cuts) -> Option<Outcome> {
+fn poll(client: &mut Client, rest: Option<&[u8]>, cuts: Cuts) -> Option<Outcome> {
     let outcome = match client.poll() {
         Ok(None) => return None,
-        Ok(Some((response, connection))) => Outcome {
-            open: Some(converse(response, connection, rest, cuts)),
-            error: None,
-        },
+        Ok(Some((response, mut connection))) => {
+            let rest = rest.expect("no connection comes of the end of a transport");
+            let events = handshake::converse(&mut connection, rest, cuts);
+            let agreed = handshake::agreed(&connection);
+            Ok(Open {
+                response,
+                agreed,
+                events,
+            })
+        }
         Err(error) => {
             words::one_line(&error);
-            Outcome {
-                open: None,
-                error: Some(error),
-            }
+            Err(error)
         }
     };
     assert!(matches!(client.poll(), Ok(None)), "an outcome comes once");
@@ -138,50 +113,26 @@ fn poll(client: &mut Client, rest: &[u8], cuts: Cuts) -> Option<Outcome> {
     Some(outcome)
 }
 
-/// What follows the answer are frames, whether they were read with it or later.
-fn converse(response: Response, mut connection: Connection, rest: &[u8], cuts: Cuts) -> Open {
-    let mut events = Vec::new();
-    transport::poll(&mut connection, &mut events);
-    for piece in cuts.pieces(rest) {
-        transport::feed(&mut connection, piece, |connection| {
-            transport::poll(connection, &mut events);
-        });
-    }
-    connection.handle_eof();
-    transport::poll(&mut connection, &mut events);
-    transport::comparable(&mut events);
-    Open {
-        response,
-        subprotocol: connection.subprotocol().map(str::to_owned),
-        deflate: connection.deflate(),
-        events,
-    }
-}
-
 fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
     let config = config(options);
-    match outcome {
-        Outcome {
-            open: Some(open), ..
-        } => check_open(options, bytes, open),
-        Outcome {
-            error: Some(error), ..
-        } => match error {
-            HandshakeError::Refused(response) => {
-                assert!((200..=999).contains(&response.status), "{response:?}");
-                assert!(response.body.len() <= config.max_error_body);
-                assert!(response.headers.len() <= config.max_head_fields);
-                let body = &response.body[..];
-                let is_in_input = body.len() <= bytes.len();
-                assert!(is_in_input, "a body that was not received");
-            }
-            HandshakeError::Response(_) => {}
-            HandshakeError::TimedOut => assert!(matches!(options.end, End::Silence)),
-            HandshakeError::Lost(_) => assert!(bytes.is_empty()),
-            HandshakeError::Truncated(_) => assert!(!bytes.is_empty()),
-            other => panic!("no error of a client: {other}"),
-        },
-        _ => unreachable!("there is an outcome"),
+    let error = match outcome {
+        Ok(open) => return check_open(options, bytes, open),
+        Err(error) => error,
+    };
+    match error {
+        HandshakeError::Refused(response) => {
+            assert!((200..=999).contains(&response.status), "{response:?}");
+            assert!(response.body.len() <= config.max_error_body);
+            assert!(response.headers.len() <= config.max_head_fields);
+            let body = &response.body[..];
+            let is_in_input = body.len() <= bytes.len();
+            assert!(is_in_input, "a body that was not received");
+        }
+        HandshakeError::Response(_) => {}
+        HandshakeError::TimedOut => assert!(matches!(options.end, End::Silence)),
+        HandshakeError::Lost(_) => assert!(bytes.is_empty()),
+        HandshakeError::Truncated(_) => assert!(!bytes.is_empty()),
+        other => panic!("no error of a client: {other}"),
     }
 }
 
@@ -189,29 +140,26 @@ fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
 fn check_open(options: &Options, bytes: &[u8], open: &Open) {
     let headers = &open.response.headers;
     assert_eq!(open.response.status, 101);
-    assert_eq!(
-        one(headers, "Sec-WebSocket-Accept"),
-        Some(ACCEPT.as_bytes())
-    );
-    let upgrade = one(headers, "Upgrade").expect("it was demanded");
+    let accept = heads::one(headers, "Sec-WebSocket-Accept");
+    assert_eq!(accept, Some(ACCEPT.as_bytes()));
+    let (subprotocol, deflate) = &open.agreed;
+    let upgrade = heads::one(headers, "Upgrade").expect("it was demanded");
     assert!(upgrade.eq_ignore_ascii_case(b"websocket"));
     assert!(heads::has_token(headers.get_all("Connection"), b"upgrade"));
-    let picked = one(headers, "Sec-WebSocket-Protocol");
-    assert_eq!(picked, open.subprotocol.as_deref().map(str::as_bytes));
+    let picked = heads::one(headers, "Sec-WebSocket-Protocol");
+    assert_eq!(picked, subprotocol.as_deref().map(str::as_bytes));
     assert!(picked.is_none_or(|picked| {
         options.offers && OFFERS.iter().any(|offer| offer.as_bytes() == picked)
     }));
     assert!(picked.is_some() || !options.offers || !options.requires);
-    let extension = one(headers, "Sec-WebSocket-Extensions");
-    assert_eq!(extension.is_some(), open.deflate.is_some());
-    assert!(options.deflate || open.deflate.is_none());
+    let extension = heads::one(headers, "Sec-WebSocket-Extensions");
+    assert_eq!(extension.is_some(), deflate.is_some());
+    assert!(options.setup.deflate || deflate.is_none());
 
     // Another parser reads the same last head.
     let (mut bytes, mut interim) = (bytes, 0);
     loop {
-        while let Some(rest) = bytes.strip_prefix(b"\r\n") {
-            bytes = rest;
-        }
+        bytes = heads::skip_empty_lines(bytes);
         let mut fields = [httparse::EMPTY_HEADER; 128];
         let mut other = httparse::Response::new(&mut fields);
         let mut parser = httparse::ParserConfig::default();
@@ -245,10 +193,3 @@ fn words_of<'a>((name, value): (&'a str, &'a [u8])) -> (&'a str, Vec<&'a [u8]>) 
 
 /// The answer to [`transport::entropy`]'s key.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
-fn one<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name);
-    let value = values.next();
-    assert!(values.next().is_none(), "{name} is there twice");
-    value
-}

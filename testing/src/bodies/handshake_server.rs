@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use proto::{
-    Config, Connection, Event, RecvError,
-    handshake::{Exchange, HandshakeError, Headers, Response, Server},
+    Event, RecvError,
+    deflate::Agreed,
+    handshake::{Exchange, HandshakeError, Headers, Incoming, Response, Server},
 };
 
 use crate::bodies::{
     cuts::Cuts,
+    handshake::{self, Setup},
     heads::{self, Head},
     transport::{self, End},
     words,
@@ -26,18 +28,13 @@ pub fn run(data: &[u8]) {
         return;
     };
     let bytes = input.take_rest();
-    let whole = serve(&options, bytes, Cuts::Whole);
-    let cut = serve(&options, bytes, Cuts::from_seed(options.seed));
-    assert_eq!(whole, cut, "cuts change nothing");
-    check(&options, bytes, &whole);
+    let outcome = options.setup.in_cuts(|cuts| serve(&options, bytes, cuts));
+    check(&options, bytes, &outcome);
 }
 
 #[derive(Debug)]
 struct Options {
-    seed: u8,
-    /// Limits are so small that short requests reach them.
-    tight: bool,
-    deflate: bool,
+    setup: Setup,
     answer: Answer,
     end: End,
 }
@@ -45,9 +42,7 @@ struct Options {
 impl Options {
     fn read(input: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
         Ok(Self {
-            seed: input.arbitrary()?,
-            tight: input.arbitrary()?,
-            deflate: input.arbitrary()?,
+            setup: Setup::read(input)?,
             answer: *input.choose(&[Answer::Open, Answer::Accept, Answer::Refuse])?,
             end: End::choose(input)?,
         })
@@ -62,80 +57,46 @@ enum Answer {
 }
 
 /// All that can be seen from outside.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Outcome {
     request: Option<(String, Option<String>, Option<String>, Headers)>,
     error: Option<HandshakeError>,
     written: Vec<u8>,
     events: Vec<Result<Event, RecvError>>,
     /// What was agreed on with an open connection.
-    agreed: Option<(Option<String>, Option<proto::deflate::Agreed>)>,
+    agreed: Option<(Option<String>, Option<Agreed>)>,
 }
 
 const SUPPORTED: [&str; 2] = ["chat", "superchat"];
 
-fn config(options: &Options) -> Config {
-    let mut config = Config::new(transport::entropy);
-    if options.tight {
-        config.max_head_size = 400;
-        config.max_head_line = 100;
-        config.max_head_fields = 8;
-    }
-    config.deflate = options.deflate.then(Default::default);
-    config
-}
-
 fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
-    let config = Arc::new(config(options));
-    let mut server = Server::new(&config);
-    let mut outcome = Outcome {
-        request: None,
-        error: None,
-        written: Vec::new(),
-        events: Vec::new(),
-        agreed: None,
-    };
-    let mut rest = bytes;
-    for piece in cuts.pieces(bytes) {
-        let mut piece = piece;
-        while !piece.is_empty() {
-            // Nothing is read any more once it is decided.
-            let Some(room) = server.exchange().recv_buf() else {
-                break;
-            };
-            let len = transport::put(room, &mut piece);
-            rest = &rest[len..];
-            server.exchange().handle_input(len);
+    let mut server = Server::new(&Arc::new(options.setup.config()));
+    handshake::feed(
+        &mut server,
+        Server::exchange,
+        bytes,
+        cuts,
+        options.end,
+        |server, rest| {
+            let mut outcome = Outcome::default();
             match server.poll() {
-                Ok(None) => {}
+                Ok(None) => return None,
                 Ok(Some(incoming)) => {
+                    let rest = rest.expect("no request comes of the end of a transport");
                     answer(options, incoming, rest, cuts, &mut outcome);
-                    assert!(matches!(server.poll(), Ok(None)), "a request comes once");
-                    return outcome;
                 }
                 Err(error) => {
                     outcome.error = Some(error);
                     finish(server.exchange(), options.end, &mut outcome.written);
-                    assert!(matches!(server.poll(), Ok(None)), "an error comes once");
-                    return outcome;
                 }
             }
-        }
-    }
-    options.end.comes(server.exchange());
-    outcome.error = Some(server.poll().expect_err("an end without a request"));
-    finish(server.exchange(), options.end, &mut outcome.written);
-    assert!(matches!(server.poll(), Ok(None)), "an error comes once");
-    outcome
+            assert!(matches!(server.poll(), Ok(None)), "an outcome comes once");
+            Some(outcome)
+        },
+    )
 }
 
-fn answer(
-    options: &Options,
-    incoming: proto::handshake::Incoming,
-    rest: &[u8],
-    cuts: Cuts,
-    outcome: &mut Outcome,
-) {
+fn answer(options: &Options, incoming: Incoming, rest: &[u8], cuts: Cuts, outcome: &mut Outcome) {
     let request = incoming.request();
     outcome.request = Some((
         request.target().to_owned(),
@@ -151,7 +112,7 @@ fn answer(
         request.target()
     );
     check_origin(&incoming);
-    let connection = match options.answer {
+    let mut connection = match options.answer {
         Answer::Open => incoming.open(),
         Answer::Accept => {
             let picked = incoming.pick_subprotocol(&SUPPORTED).map(str::to_owned);
@@ -167,15 +128,16 @@ fn answer(
             return;
         }
     };
-    outcome.agreed = Some((
-        connection.subprotocol().map(str::to_owned),
-        connection.deflate(),
-    ));
-    converse(connection, rest, cuts, outcome);
+    outcome.agreed = Some(handshake::agreed(&connection));
+    // Frames are the subject of another body: of what is written only the 101 counts.
+    outcome.written = transport::take(&mut connection);
+    let head = heads::head_len(&outcome.written).expect("a whole head");
+    outcome.written.truncate(head);
+    outcome.events = handshake::converse(&mut connection, rest, cuts);
 }
 
 /// One page's origin is allowed and no other's; a request without one comes from no page.
-fn check_origin(incoming: &proto::handshake::Incoming) {
+fn check_origin(incoming: &Incoming) {
     let listed = incoming.origin_allowed(&["https://app.test", "null"]);
     let expected = incoming.request().origin().is_none_or(|origin| {
         let lower = origin.to_ascii_lowercase();
@@ -188,23 +150,6 @@ fn check_origin(incoming: &proto::handshake::Incoming) {
         }
     });
     assert_eq!(listed, expected, "{:?}", incoming.request().origin());
-}
-
-/// What follows the request are frames, whether they were read with it or later.
-fn converse(mut connection: Connection, rest: &[u8], cuts: Cuts, outcome: &mut Outcome) {
-    // Frames are the subject of another body: of what is written only the 101 counts.
-    outcome.written = transport::take(&mut connection);
-    let head = heads::head_len(&outcome.written).expect("a whole head");
-    outcome.written.truncate(head);
-    transport::poll(&mut connection, &mut outcome.events);
-    for piece in cuts.pieces(rest) {
-        transport::feed(&mut connection, piece, |connection| {
-            transport::poll(connection, &mut outcome.events);
-        });
-    }
-    connection.handle_eof();
-    transport::poll(&mut connection, &mut outcome.events);
-    transport::comparable(&mut outcome.events);
 }
 
 /// Serves an exchange until it is done: it writes, and then waits for the client's end, or for its time.
@@ -256,11 +201,7 @@ fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
 
 /// Another parser reads the same request, which has what §4.2.1 demands, and keeps the limits.
 fn check_request(options: &Options, bytes: &[u8], target: &str, headers: &Headers) {
-    // Empty lines before a request are skipped (RFC 9112 §2.2).
-    let mut bytes = bytes;
-    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
-        bytes = rest;
-    }
+    let bytes = heads::skip_empty_lines(bytes);
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut other = httparse::Request::new(&mut fields);
     let parsed = other.parse(bytes).expect("a request to others too");
@@ -273,7 +214,7 @@ fn check_request(options: &Options, bytes: &[u8], target: &str, headers: &Header
         path == target || path.contains("://"),
         "{path:?} is not {target:?}"
     );
-    let config = config(options);
+    let config = options.setup.config();
     assert!(len <= config.max_head_size && other.headers.len() <= config.max_head_fields);
     // `Host` may be that of the target, and is the last then.
     let differs = |name: &str| name.eq_ignore_ascii_case("host");
@@ -285,12 +226,7 @@ fn check_request(options: &Options, bytes: &[u8], target: &str, headers: &Header
     let ours = headers.iter().filter(|(name, _)| !differs(name));
     assert!(theirs.eq(ours), "{headers:?} are others' fields");
 
-    let one = |name: &str| {
-        let mut values = headers.get_all(name);
-        let value = values.next().expect("a field that must be there");
-        assert!(values.next().is_none(), "{name} is there twice");
-        value
-    };
+    let one = |name| heads::one(headers, name).expect("a field that must be there");
     assert_eq!(one("Sec-WebSocket-Version"), b"13");
     assert!(heads::decodes_to_16(one("Sec-WebSocket-Key")));
     one("Host");
@@ -320,7 +256,10 @@ fn check_answer(options: &Options, outcome: &Outcome) {
                 head.get("Sec-WebSocket-Extensions").is_some(),
                 deflate.is_some()
             );
-            assert!(deflate.is_none() || options.deflate, "nobody wanted that");
+            assert!(
+                deflate.is_none() || options.setup.deflate,
+                "nobody wanted that"
+            );
             let extra = matches!(options.answer, Answer::Accept);
             assert_eq!(head.get("Set-Cookie").is_some(), extra);
             let count = 3 + [subprotocol.is_some(), deflate.is_some(), extra]

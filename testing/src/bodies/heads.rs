@@ -1,6 +1,7 @@
 //! Heads as somebody else reads them, and what RFC 6455 §4 wants to be in them.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use proto::handshake::Headers;
 use sha1::{Digest, Sha1};
 
 /// A head that another parser has read, and what follows it.
@@ -84,6 +85,22 @@ fn pairs<'a>(fields: &[httparse::Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
         .iter()
         .map(|field| (field.name, field.value))
         .collect()
+}
+
+/// The value of a field that is there once at most.
+pub(crate) fn one<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name);
+    let value = values.next();
+    assert!(values.next().is_none(), "{name} is there twice");
+    value
+}
+
+/// Empty lines before a head are skipped (RFC 9112 §2.2).
+pub(crate) fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Where the first head in `bytes` ends. A lone CR or LF would be an end to some.

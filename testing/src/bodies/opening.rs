@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use bytes::Buf;
 use proto::{
     Config, Connection,
     deflate::{Agreed, Window},
     handshake::{Client, Exchange, Request, Server},
 };
+
+use crate::{bodies::transport, ends};
 
 /// A client and a server whose opening handshake is done; `None` if they did not come to terms.
 pub(crate) fn open(client: &Arc<Config>, server: &Arc<Config>) -> Option<(Connection, Connection)> {
@@ -13,16 +14,12 @@ pub(crate) fn open(client: &Arc<Config>, server: &Arc<Config>) -> Option<(Connec
     let (offers, asks) = (client.deflate.is_some(), server.deflate.is_some());
     let mut client = Client::new(request, client).ok()?;
     let mut server = Server::new(server);
-    pass(client.exchange(), server.exchange());
+    let mut bytes = Vec::new();
+    transport::take_output(client.exchange(), &mut bytes);
+    receive(server.exchange(), &bytes);
     let incoming = server.poll().unwrap().expect("a whole request");
     let mut server = incoming.open();
-    let mut answer = Vec::new();
-    while let Some(output) = server.transmit() {
-        answer.extend_from_slice(output.chunk());
-        output.advance(output.chunk().len());
-        server.handle_sent(true);
-    }
-    receive(client.exchange(), &answer);
+    receive(client.exchange(), &transport::take(&mut server));
     let (_, client) = client.poll().ok()?.expect("a whole response");
     match (client.deflate(), server.deflate()) {
         (Some(ours), Some(theirs)) => {
@@ -43,20 +40,9 @@ fn assert_agreed(client: Agreed, server: Agreed) {
     assert!(fits(server.send, client.recv), "{server:?} to {client:?}");
 }
 
-fn pass(from: &mut Exchange, to: &mut Exchange) {
-    while let Some(output) = from.transmit() {
-        let bytes = output.chunk().to_vec();
-        output.advance(bytes.len());
-        from.handle_sent(true);
-        receive(to, &bytes);
-    }
-}
-
 fn receive(to: &mut Exchange, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        let room = to.recv_buf().expect("it waits for more");
-        let len = room.len().min(bytes.len());
-        room[..len].copy_from_slice(&bytes[..len]);
+        let len = ends::fill(to.recv_buf().expect("it waits for more"), bytes);
         to.handle_input(len);
         bytes = &bytes[len..];
     }

@@ -7,6 +7,12 @@ use proto::{
     Connection, EntropyError, Event, Instant, Lost, ProtocolError, RecvError, handshake::Exchange,
 };
 
+pub(crate) use crate::ends::take;
+use crate::{
+    bodies::cuts::Cuts,
+    ends::{fill, poll_all},
+};
+
 /// The nonce of RFC 6455 §1.3, so that answers to it can be written down; otherwise a key for every frame.
 pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
     for (place, byte) in bytes.iter_mut().zip(b"the sample nonce".iter().cycle()) {
@@ -49,15 +55,6 @@ impl End {
     }
 }
 
-/// Moves as much of `bytes` into `room` as fits, and tells how much.
-pub(crate) fn put(room: &mut [u8], bytes: &mut &[u8]) -> usize {
-    assert!(!room.is_empty());
-    let (now, later) = bytes.split_at(room.len().min(bytes.len()));
-    room[..now.len()].copy_from_slice(now);
-    *bytes = later;
-    now.len()
-}
-
 /// Takes `bytes` in, and has all polled that comes of them.
 pub(crate) fn feed(
     connection: &mut Connection,
@@ -74,22 +71,29 @@ pub(crate) fn feed(
             let Some(room) = connection.recv_buf() else {
                 return;
             };
-            let len = put(room, &mut bytes);
+            let len = fill(room, bytes);
             connection.handle_input(len);
+            bytes = &bytes[len..];
         }
         poll(connection);
     }
 }
 
+/// Takes `bytes` in, cut so, and all events that come of them.
+pub(crate) fn hear(
+    connection: &mut Connection,
+    bytes: &[u8],
+    cuts: Cuts,
+    events: &mut Vec<Result<Event, RecvError>>,
+) {
+    for piece in cuts.pieces(bytes) {
+        feed(connection, piece, |connection| poll(connection, events));
+    }
+}
+
 /// All events there are.
 pub(crate) fn poll(connection: &mut Connection, events: &mut Vec<Result<Event, RecvError>>) {
-    loop {
-        match connection.poll_event() {
-            Ok(Some(event)) => events.push(Ok(event)),
-            Ok(None) => return,
-            Err(error) => events.push(Err(error)),
-        }
-    }
+    events.extend(poll_all(|| connection.poll_event()));
 }
 
 /// What is compared of events in which compressed text was cut in two ways: what is wrong with it in more
@@ -104,19 +108,7 @@ pub(crate) fn comparable(events: &mut [Result<Event, RecvError>]) {
     }
 }
 
-/// All that is to be written, by a transport that takes everything.
-pub(crate) fn take(connection: &mut Connection) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Some(output) = connection.transmit() {
-        bytes.extend_from_slice(output.chunk());
-        output.advance(output.chunk().len());
-        connection.handle_sent(true);
-    }
-    connection.handle_sent(true);
-    bytes
-}
-
-/// The same of a handshake.
+/// All that a handshake has to write, to a transport that takes everything.
 pub(crate) fn take_output(exchange: &mut Exchange, bytes: &mut Vec<u8>) {
     while let Some(output) = exchange.transmit() {
         bytes.extend_from_slice(output.chunk());

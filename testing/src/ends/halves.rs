@@ -8,6 +8,8 @@ use proto::{
     Receiver, RecvBuf, RecvError, SendError, Sender, State,
 };
 
+use super::fill;
+
 /// A connection, or the two halves that it was split into.
 pub struct Halves {
     held: Held,
@@ -274,12 +276,4 @@ impl fmt::Debug for Halves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         either!(&self.held, conn => conn.fmt(f), (rx, tx) => (rx, tx).fmt(f))
     }
-}
-
-/// Moves the front of `bytes` into `room`, as much as fits, and tells how much.
-pub(crate) fn fill(room: &mut [u8], bytes: &[u8]) -> usize {
-    assert!(!room.is_empty(), "an empty read would look like the end");
-    let len = room.len().min(bytes.len());
-    room[..len].copy_from_slice(&bytes[..len]);
-    len
 }

@@ -1,0 +1,104 @@
+//! What the bodies of both halves of the opening handshake have in common: limits, and input that is cut anywhere.
+
+use std::fmt::Debug;
+
+use arbitrary::Unstructured;
+use proto::{Config, Connection, Event, RecvError, deflate::Agreed, handshake::Exchange};
+
+use crate::{
+    bodies::{
+        cuts::Cuts,
+        transport::{self, End},
+    },
+    ends::fill,
+};
+
+/// What either end is like.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    seed: u8,
+    /// Limits are so small that short heads reach them.
+    tight: bool,
+    pub(crate) deflate: bool,
+}
+
+impl Setup {
+    pub(crate) fn read(input: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
+        Ok(Self {
+            seed: input.arbitrary()?,
+            tight: input.arbitrary()?,
+            deflate: input.arbitrary()?,
+        })
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new(transport::entropy);
+        if self.tight {
+            config.max_head_size = 400;
+            config.max_head_line = 100;
+            config.max_head_fields = 8;
+            config.max_interim_responses = 2;
+            config.max_error_body = 10;
+        }
+        config.deflate = self.deflate.then(Default::default);
+        config
+    }
+
+    /// The outcome of `run`, which must be the same with its input whole and in pieces.
+    pub(crate) fn in_cuts<T: Debug + PartialEq>(&self, run: impl Fn(Cuts) -> T) -> T {
+        let whole = run(Cuts::Whole);
+        let cut = run(Cuts::from_seed(self.seed));
+        assert_eq!(whole, cut, "cuts change nothing");
+        whole
+    }
+}
+
+/// Has `half` read `bytes`, cut so, until `poll` has an outcome; then the transport ends. `poll` gets the half, and
+/// the bytes that were not read, or `None` once the transport has ended.
+pub(crate) fn feed<H, T>(
+    half: &mut H,
+    exchange: fn(&mut H) -> &mut Exchange,
+    bytes: &[u8],
+    cuts: Cuts,
+    end: End,
+    mut poll: impl FnMut(&mut H, Option<&[u8]>) -> Option<T>,
+) -> T {
+    let mut rest = bytes;
+    for mut piece in cuts.pieces(bytes) {
+        while !piece.is_empty() {
+            // Nothing is read any more once it is decided.
+            let Some(room) = exchange(half).recv_buf() else {
+                break;
+            };
+            let len = fill(room, piece);
+            (piece, rest) = (&piece[len..], &rest[len..]);
+            exchange(half).handle_input(len);
+            if let Some(outcome) = poll(half, Some(rest)) {
+                return outcome;
+            }
+        }
+    }
+    end.comes(exchange(half));
+    poll(half, None).expect("an end without an outcome")
+}
+
+/// What comes of `rest`, which follows the head and may have been read with it in part: frames.
+pub(crate) fn converse(
+    connection: &mut Connection,
+    rest: &[u8],
+    cuts: Cuts,
+) -> Vec<Result<Event, RecvError>> {
+    let mut events = Vec::new();
+    transport::poll(connection, &mut events);
+    transport::hear(connection, rest, cuts, &mut events);
+    connection.handle_eof();
+    transport::poll(connection, &mut events);
+    transport::comparable(&mut events);
+    events
+}
+
+/// What was agreed on: a subprotocol, and compression.
+pub(crate) fn agreed(connection: &Connection) -> (Option<String>, Option<Agreed>) {
+    let subprotocol = connection.subprotocol().map(str::to_owned);
+    (subprotocol, connection.deflate())
+}
