@@ -1,10 +1,10 @@
 //! What a peer writes that keeps the rules, most of the time.
 
-use flate2::{Compress, Compression, FlushCompress};
 use proto::{Role, deflate::Agreed};
 
 use crate::{
     bodies::choices::Choices,
+    ends::deflate::Deflater,
     frames::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT},
 };
 
@@ -15,21 +15,12 @@ pub(crate) struct Peer {
     bytes: Vec<u8>,
 }
 
-struct Deflater {
-    /// Large, and made when it is needed.
-    state: Option<Compress>,
-    takeover: bool,
-}
-
 impl Peer {
     /// Of an end of `role`.
     pub(crate) fn new(role: Role, agreed: Option<Agreed>) -> Self {
         Self {
             masks: role == Role::Server,
-            deflater: agreed.map(|agreed| Deflater {
-                state: None,
-                takeover: agreed.recv.takeover,
-            }),
+            deflater: agreed.map(|agreed| Deflater::new(1, agreed.recv.takeover)),
             bytes: Vec::new(),
         }
     }
@@ -135,26 +126,5 @@ impl Peer {
                 self.bytes.extend(choices.raw(len));
             }
         }
-    }
-}
-
-impl Deflater {
-    /// RFC 7692 §7.2.1.
-    fn message(&mut self, content: &[u8]) -> Vec<u8> {
-        if content.is_empty() {
-            return vec![0];
-        }
-        let new = || Compress::new(Compression::fast(), false);
-        let state = self.state.get_or_insert_with(new);
-        if !self.takeover && state.total_in() > 0 {
-            state.reset();
-        }
-        let mut out = Vec::with_capacity(content.len() * 2 + 100);
-        state
-            .compress_vec(content, &mut out, FlushCompress::Sync)
-            .unwrap();
-        assert!(out.ends_with(&[0, 0, 0xff, 0xff]), "it is flushed");
-        out.truncate(out.len() - 4);
-        out
     }
 }

@@ -62,30 +62,35 @@ pub fn compressed(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
 
 /// The peer's compressor, by miniz_oxide.
 pub struct Deflater {
-    state: Compress,
+    /// Large, and made when it is needed.
+    state: Option<Compress>,
+    level: Compression,
     takeover: bool,
 }
 
 impl Deflater {
     pub fn new(level: u32, takeover: bool) -> Self {
         Self {
-            state: Compress::new(Compression::new(level), false),
+            state: None,
+            level: Compression::new(level),
             takeover,
         }
     }
 
-    /// The payload of a compressed message (§7.2.1).
+    /// The payload of a compressed message (RFC 7692 §7.2.1).
     pub fn message(&mut self, content: &[u8]) -> Vec<u8> {
-        if !self.takeover {
-            self.state.reset();
-        }
-        let mut out = Vec::with_capacity(content.len() * 2 + 100);
-        self.state
-            .compress_vec(content, &mut out, FlushCompress::Sync)
-            .unwrap();
         if content.is_empty() {
             return vec![0];
         }
+        let new = || Compress::new(self.level, false);
+        let state = self.state.get_or_insert_with(new);
+        if !self.takeover && state.total_in() > 0 {
+            state.reset();
+        }
+        let mut out = Vec::with_capacity(content.len() * 2 + 100);
+        state
+            .compress_vec(content, &mut out, FlushCompress::Sync)
+            .unwrap();
         assert!(out.ends_with(&[0, 0, 0xff, 0xff]), "it is flushed");
         out.truncate(out.len() - 4);
         out
