@@ -3,6 +3,9 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+#[cfg(feature = "idna")]
+use iri_string::{spec::UriSpec, validate};
+
 use super::url::UrlError;
 
 /// The host of a URL: a name, or an address in its place.
@@ -57,7 +60,10 @@ fn to_ascii(name: &str) -> Result<String, UrlError> {
     #[cfg(feature = "idna")]
     {
         let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::URL);
-        name.map(Into::into).map_err(|_| UrlError::Host)
+        let name = name.map_err(|_| UrlError::Host)?;
+        // Some characters stand for one that no name may have, as U+FE5B does for a brace.
+        validate::host::<UriSpec>(&name).map_err(|_| UrlError::Host)?;
+        Ok(name.into())
     }
     #[cfg(not(feature = "idna"))]
     Err(UrlError::NoIdna)

@@ -124,7 +124,9 @@ fn is_refused_rightly(text: &str, error: &ConnectError, theirs: &Url) -> bool {
                 let (host, _) = place.rsplit_once(':').unwrap_or((place, ""));
                 let is_odd_address = matches!(theirs.host(), Some(url::Host::Ipv4(address)) if address.to_string() != host);
                 authority.is_empty()
-                    || place.contains(['"', '`', '{', '}'])
+                    || theirs
+                        .host_str()
+                        .is_some_and(|host| host.contains(['"', '`', '{', '}']))
                     || place.contains('%')
                     || is_odd_address
                     || has_odd_character(place)
