@@ -49,7 +49,9 @@ fn assert_same(text: &str, ours: &Destination, theirs: &Url) {
     };
     assert!(same_host, "{text:?}: {:?}, {:?}", ours.host, theirs.host());
     assert_eq!(Some(ours.port), theirs.port_or_known_default(), "{text:?}");
-    assert_eq!(ours.request.target(), target(theirs), "{text:?}");
+    if !has_drive(theirs.path()) {
+        assert_eq!(ours.request.target(), target(theirs), "{text:?}");
+    }
     assert_eq!(theirs.fragment(), None, "{text:?}");
     let sent = ours.request.headers().get("Authorization");
     let sent = sent.map(|sent| heads::decode(sent.strip_prefix(b"Basic ").expect("Basic")));
@@ -71,6 +73,13 @@ const LEFT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}')
     .add(b'\\');
+
+/// A segment looks like a drive of Windows, which `url` keeps before `..` in every scheme. The URL Standard has that for
+/// `file:` alone.
+fn has_drive(path: &str) -> bool {
+    let is_drive = |segment: &str| matches!(segment.as_bytes(), [letter, b':' | b'|'] if letter.is_ascii_alphabetic());
+    path.split('/').any(is_drive)
+}
 
 /// Path and query; we escape what they leave.
 fn target(url: &Url) -> String {
