@@ -37,6 +37,8 @@ pub struct Receiver {
     phase: Phase,
     input: Input,
     batch: Batch,
+    /// The largest message that a batch takes, in bytes.
+    max_batched: u16,
     /// All of `input` was polled.
     drained: bool,
     /// A message that is not all there.
@@ -55,7 +57,8 @@ impl Receiver {
             role,
             phase: Phase::Open,
             input: Input::default(),
-            batch: Batch::new(role, config),
+            batch: Batch::default(),
+            max_batched: Batch::max(config),
             drained: true,
             partial: None,
             inflater,
@@ -308,7 +311,9 @@ impl Receiver {
         if !self.is_between_messages() {
             return None;
         }
-        let message = self.batch.fill(&mut self.input)?;
+        let message = self
+            .batch
+            .fill(&mut self.input, self.role, self.max_batched)?;
         self.timers.handle_data();
         if self.batch.is_empty() {
             self.handle_batch_end();
@@ -317,7 +322,7 @@ impl Receiver {
     }
 
     fn take_from_batch(&mut self) -> Option<Message> {
-        let message = self.batch.next()?;
+        let message = self.batch.next(self.role)?;
         if self.batch.is_empty() {
             self.handle_batch_end();
         }

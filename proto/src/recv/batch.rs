@@ -15,10 +15,8 @@ use crate::{
 ///
 /// Most messages are like that. They are unmasked in one pass and share one allocation, which costs a third of
 /// what the parser costs for each. Everything else is left in the input for the parser.
+#[derive(Default)]
 pub(super) struct Batch {
-    role: Role,
-    /// The largest message that may take this way, in bytes.
-    max: u16,
     /// The frames, with their headers, unmasked.
     frames: Bytes,
 }
@@ -28,19 +26,16 @@ impl Batch {
     /// keeps pins no more than this.
     const MOST: u16 = 4 << 10;
 
-    /// For messages that no limit of `config` forbids, whether they will be pulled whole or in chunks: several
-    /// move here together, and it is not known yet how those after the first will be pulled.
-    pub(super) fn new(role: Role, config: &Config) -> Self {
+    /// The largest message that may take this way, in bytes: one that no limit of `config` forbids, whether it will be
+    /// pulled whole or in chunks. Several move here together, and it is not known yet how those after the first will
+    /// be pulled.
+    pub(super) fn max(config: &Config) -> u16 {
         let max = config
             .max_frame_size
             .unwrap_or(u64::MAX)
             .min(config.max_message_size as u64)
             .min(config.max_stream_size);
-        Self {
-            role,
-            max: u16::try_from(max).map_or(Self::MOST, |max| max.min(Self::MOST)),
-            frames: Bytes::new(),
-        }
+        u16::try_from(max).map_or(Self::MOST, |max| max.min(Self::MOST))
     }
 
     #[inline]
@@ -54,15 +49,15 @@ impl Batch {
     }
 
     /// Moves the small messages at the front of `input` here, and takes the first of them. Returns `None` and
-    /// leaves `input` as it is if something else comes first.
-    pub(super) fn fill(&mut self, input: &mut Input) -> Option<Message> {
+    /// leaves `input` as it is if something else comes first. None is larger than `max` bytes.
+    pub(super) fn fill(&mut self, input: &mut Input, role: Role, max: u16) -> Option<Message> {
         let bytes = input.bytes_mut();
         let end = bytes.len().min(Self::MOST.into());
         let mut remaining = end;
         let (mut count, mut last) = (0_u32, 0);
         let mut rest = bytes.get_mut(..end).unwrap_or_default();
         while let Some(([0x81 | 0x82, second], body)) = rest.split_first_chunk_mut() {
-            let short = match self.role {
+            let short = match role {
                 Role::Server => *second ^ 0x80,
                 Role::Client => *second,
             };
@@ -75,10 +70,10 @@ impl Batch {
                 _ => break,
             };
             // The parser judges a length that is written in more bytes than it needs.
-            if len > self.max.into() || short == 126 && len < 126 {
+            if len > max.into() || short == 126 && len < 126 {
                 break;
             }
-            let next = if self.role == Role::Client {
+            let next = if role == Role::Client {
                 body.get_mut(len..)
             } else if let Some((key, body)) = body.split_first_chunk_mut()
                 && let Some((payload, next)) = body.split_at_mut_checked(len)
@@ -107,14 +102,14 @@ impl Batch {
         }
         self.frames = Bytes::copy_from_slice(frames);
         input.consume(taken);
-        self.next()
+        self.next(role)
     }
 
     /// Takes the next message. Returns `None` at the end, and at a text that is not UTF-8, which stays.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<Message> {
+    pub(super) fn next(&mut self, role: Role) -> Option<Message> {
         let &[first, second] = self.frames.first_chunk()?;
-        let mut head: usize = if self.role == Role::Server { 6 } else { 2 };
+        let mut head: usize = if role == Role::Server { 6 } else { 2 };
         let mut len = usize::from(second & 0x7F);
         if len == 126 {
             let &[_, _, high, low] = self.frames.first_chunk()?;
