@@ -1,15 +1,11 @@
 use std::{
-    future::poll_fn,
     pin::pin,
     sync::{Arc, OnceLock, Weak},
     task::{Poll, Waker},
     time::Duration,
 };
 
-use bind::{
-    Timer,
-    proto::{Config, Instant},
-};
+use bind::{Timer, internal, proto::Config};
 
 use crate::{
     clock::{Clock, Wants},
@@ -54,25 +50,16 @@ impl Runner {
         self.run_as(Part::Receives, false, future)
     }
 
-    /// The deadline of a call that waits for `timeout`; `None` if that is too long to be told.
-    pub(crate) fn deadline(&self, timeout: Duration) -> Option<Instant> {
-        self.clock.now().checked_add(timeout)
-    }
-
-    /// What `future` comes to, or `None` if it has come to nothing by `deadline`. The transport is asked after that,
-    /// once more, so a deadline that has passed is the way not to wait.
-    pub(crate) fn until<F: Future>(
+    /// What `future` comes to, or `None` if it comes to nothing within `timeout`; one that is too long to be added to
+    /// the time never passes. Once it has passed the transport is looked at again, so a timeout of zero waits for
+    /// nothing and still finds what has come.
+    pub(crate) fn within<F: Future>(
         &self,
-        deadline: Option<Instant>,
+        timeout: Duration,
         future: F,
     ) -> impl Future<Output = Option<F::Output>> {
-        let mut future = Box::pin(future);
-        let mut clock = self.clock.clone();
-        poll_fn(move |cx| match (future.as_mut().poll(cx), deadline) {
-            (Poll::Ready(output), _) => Poll::Ready(Some(output)),
-            (Poll::Pending, Some(deadline)) => clock.poll_until(cx, deadline).map(|()| None),
-            (Poll::Pending, None) => Poll::Pending,
-        })
+        let deadline = self.clock.now().checked_add(timeout);
+        internal::within(future, self.clock.clone(), deadline)
     }
 
     /// As [`run`](Self::run), for the call of a read half.

@@ -57,8 +57,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`TryRecvError::Empty`] if no message has come, otherwise as [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, TryRecvError> {
-        let deadline = self.runner.deadline(timeout);
-        let received = self.runner.until(deadline, self.inner.recv());
+        let received = self.runner.within(timeout, self.inner.recv());
         TryRecvError::of(self.runner.run(received))
     }
 
@@ -98,9 +97,9 @@ impl<S: Transport> WebSocket<S> {
     /// Copies the next piece of a message into `buf`, and returns how many bytes that are, the kind of the message,
     /// and whether they are its last. `None` once the connection has closed.
     ///
-    /// What does not fit is for the next call. A piece may end inside of a character. A message that this method
-    /// began is its own: the other methods skip the rest of it. An empty `buf` gets nothing, and waits until there
-    /// is something.
+    /// The next call returns what does not fit into `buf`. A piece may end inside of a character. A message that was
+    /// begun with this method is only read by it: the other methods skip the rest of that message. With an empty
+    /// `buf` this copies nothing, and waits until a piece is there.
     ///
     /// # Errors
     ///

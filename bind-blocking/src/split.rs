@@ -67,8 +67,7 @@ impl<S: Transport> ReadHalf<S> {
     ///
     /// [`TryRecvError::Empty`] if no message has come, otherwise as [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, TryRecvError> {
-        let deadline = self.runner.deadline(timeout);
-        let received = self.runner.until(deadline, self.inner.recv());
+        let received = self.runner.within(timeout, self.inner.recv());
         TryRecvError::of(self.runner.receive(received))
     }
 

@@ -3,7 +3,8 @@
 //! A task keeps room for the largest of its futures as long as it lives. To connect needs more than the socket
 //! it ends in, so it has memory of its own: its futures are boxed.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+#[cfg(feature = "tls")]
+use std::future::poll_fn;
 
 use proto::{
     Config, Instant,
@@ -17,7 +18,7 @@ use crate::{
     runtime::Network,
     socket::WebSocket,
     tls::MaybeTls,
-    transport::{Timer, Transport},
+    transport::{Timer, Transport, within},
 };
 
 mod builder;
@@ -138,18 +139,4 @@ async fn secure<S: Transport>(
     }
     #[cfg(not(feature = "tls"))]
     Err(UrlError::NoTls.into())
-}
-
-/// What `step` comes to; `None` if that is not before `deadline`.
-async fn within<U, T: Timer>(
-    step: impl Future<Output = U>,
-    mut timer: T,
-    deadline: Option<Instant>,
-) -> Option<U> {
-    let mut step = pin!(step);
-    poll_fn(|cx| match (step.as_mut().poll(cx), deadline) {
-        (Poll::Pending, Some(deadline)) => timer.poll_until(cx, deadline).map(|()| None),
-        (polled, _) => polled.map(Some),
-    })
-    .await
 }

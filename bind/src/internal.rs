@@ -6,6 +6,8 @@ use crate::{
     driver, error::Error, output, socket::WebSocket, transport::Transport, write_half::WriteHalf,
 };
 
+pub use crate::transport::within;
+
 /// The next message, if it is one of many small ones that came in one read: what `recv` would return. `None` means
 /// to call `recv`.
 #[inline]

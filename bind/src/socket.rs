@@ -143,9 +143,9 @@ impl<S: Transport> WebSocket<S> {
     /// Copies the next piece of a message into `buf`, and returns how many bytes that are, the kind of the message,
     /// and whether they are its last: `ReceiveAsync` of .NET. `None` once the connection has closed.
     ///
-    /// What does not fit is for the next call. A piece may end inside of a character. A message that this method
-    /// began is its own: the other methods skip the rest of it. An empty `buf` gets nothing, and waits until there
-    /// is something. Cancel-safe.
+    /// The next call returns what does not fit into `buf`. A piece may end inside of a character. A message that was
+    /// begun with this method is only read by it: the other methods skip the rest of that message. With an empty
+    /// `buf` this copies nothing, and waits until a piece is there. Cancel-safe.
     ///
     /// # Errors
     ///

@@ -1,8 +1,10 @@
 //! What a binding provides: a transport, and the clock by which calls over it wait.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     net::SocketAddr,
+    pin::pin,
     task::{Context, Poll},
 };
 
@@ -80,4 +82,18 @@ pub trait Timer: Clone + Unpin {
 
     /// Waits for `deadline`.
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()>;
+}
+
+/// Returns what `step` comes to, or `None` if that is not before `deadline`.
+pub async fn within<U, T: Timer>(
+    step: impl Future<Output = U>,
+    mut timer: T,
+    deadline: Option<Instant>,
+) -> Option<U> {
+    let mut step = pin!(step);
+    poll_fn(|cx| match (step.as_mut().poll(cx), deadline) {
+        (Poll::Pending, Some(deadline)) => timer.poll_until(cx, deadline).map(|()| None),
+        (polled, _) => polled.map(Some),
+    })
+    .await
 }

@@ -2,8 +2,11 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use proto::Instant;
 
-use super::{builder::Destination, error::ConnectError, within};
-use crate::{runtime::Network, transport::Timer};
+use super::{builder::Destination, error::ConnectError};
+use crate::{
+    runtime::Network,
+    transport::{Timer, within},
+};
 
 /// Resolves the name, and tries the addresses one after the other until there is a connection.
 ///
