@@ -75,7 +75,7 @@ impl Headers {
     /// For names and values that are known to be valid.
     pub(super) fn set(&mut self, name: &'static str, value: impl Into<Bytes>) {
         self.remove(name);
-        self.0.push((name.into(), value.into()));
+        self.0.push((Utf8Bytes::from_static(name), value.into()));
     }
 
     pub(super) fn remove(&mut self, name: &str) {
