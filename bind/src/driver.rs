@@ -112,9 +112,7 @@ impl<T> Input<T> {
     pub(crate) fn rx(&self) -> &Receiver {
         &self.rx
     }
-}
 
-impl<T> Input<T> {
     /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would return,
     /// sooner. Returns `None` if `poll_data` is needed.
     #[inline]
@@ -193,7 +191,7 @@ impl<T: Timer> Input<T> {
         self.pull = pull;
         if self.parked.is_some() {
             if pull == Pull::Messages {
-                self.close_opened(pull);
+                self.drop_opened();
             }
             if let Some(event) = self.unpark_for(pull) {
                 return Poll::Ready(Ok(Some(event)));
@@ -227,8 +225,8 @@ impl<T: Timer> Input<T> {
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Chunk>, Error>> {
-        if self.parked.is_some() {
-            self.close_opened(pull);
+        if pull == Pull::Chunks && self.parked.is_some() {
+            self.skip_opened();
         }
         loop {
             match ready!(self.poll_event(pull, output, cx))? {

@@ -91,16 +91,23 @@ impl<T> Input<T> {
         });
     }
 
-    /// Gives up the message that `recv_into` has begun, for a method that does not go on with it. If it pulls
-    /// chunks, those of that message are still to be [skipped](Self::skips).
+    /// Gives up the message that `recv_into` has begun, for a call that takes whole messages: the core skips the rest.
     #[cold]
-    pub(super) fn close_opened(&mut self, pull: Pull) {
+    pub(super) fn drop_opened(&mut self) {
         if let Some(parked) = &mut self.parked {
-            match &mut parked.opened {
-                Some(opened) if pull == Pull::Chunks && !opened.fin => opened.bytes.clear(),
-                opened => *opened = None,
-            }
+            parked.opened = None;
             self.tidy();
+        }
+    }
+
+    /// Gives up the message that `recv_into` has begun, for another call that takes chunks. Its other chunks are still
+    /// to be [skipped](Self::skips).
+    #[cold]
+    pub(super) fn skip_opened(&mut self) {
+        let parked = self.parked.as_mut();
+        match parked.and_then(|parked| parked.opened.as_mut()) {
+            Some(opened) if !opened.fin => opened.bytes.clear(),
+            _ => self.drop_opened(),
         }
     }
 
