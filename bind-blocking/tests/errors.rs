@@ -1,4 +1,4 @@
-//! What a client is told that cannot connect: what happened, where, and what to do.
+//! The errors of a client that cannot connect say what happened, at which address, and what to do.
 
 use std::{
     error::Error as _,
@@ -37,7 +37,7 @@ fn a_refused_connection_names_the_address() {
         "{says}"
     );
     assert!(error.is_transient());
-    assert!(error.source().is_none(), "the cause is told already");
+    assert!(error.source().is_none(), "its own text has the cause");
 }
 
 #[test]

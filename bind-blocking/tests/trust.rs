@@ -1,4 +1,4 @@
-//! What a client trusts, and by whose cryptography, if it is given no configuration for TLS.
+//! A client without a configuration for TLS chooses its root certificates and its provider of cryptography by itself.
 //!
 //! Both are found out once in a process, and by its environment, so each test runs in a process of its own.
 
@@ -202,7 +202,7 @@ mod with_a_provider {
             for _ in 0..2 {
                 assert_eq!(offered(Connect::new), built_in);
             }
-            // What is installed counts from then on.
+            // A provider that is installed is used from now on.
             doing(provider::kx_group::SECP384R1)
                 .install_default()
                 .unwrap();

@@ -155,8 +155,8 @@ impl Chat {
                     // Waits if too much is unsent, and fails if none of it leaves for too long.
                     Some(line) => socket.feed(line).await?,
                     None => {
-                        let late = (CloseCode::TRY_AGAIN_LATER, "too far behind");
-                        return socket.close(late).await;
+                        let reason = (CloseCode::TRY_AGAIN_LATER, "too far behind");
+                        return socket.close(reason).await;
                     }
                 },
                 // Also writes what was fed, answers pings and keeps time.

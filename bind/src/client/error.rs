@@ -41,12 +41,12 @@ impl ConnectError {
         }
     }
 
-    /// Whether the same call may succeed later: the server could not be reached or resolved, left in the middle, took
-    /// too long, or refused for now (408, 425, 429, or 500 and more). A client that connects again by itself waits, and
-    /// waits longer each time.
+    /// Whether the same call may succeed later.
     ///
-    /// It is `false` for what stays as it is until somebody changes it: the URL, a certificate, a status such as 401 or
-    /// 404, an answer that is no WebSocket's.
+    /// It may if the server could not be resolved or reached, hung up in the middle, took too long, or refused for now:
+    /// with 408, 425, 429, or 500 and above. A client that connects again by itself should wait first, and longer
+    /// each time. It will not if the URL, a certificate or the server has to be changed before, as with a status of 401
+    /// or 404, or an answer that is not a WebSocket's.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Io(_) | Self::TimedOut => true,
@@ -157,7 +157,7 @@ impl std::error::Error for ConnectError {
     }
 }
 
-/// Whether a server has answered in plain text.
+/// Whether the server answered without TLS.
 #[cfg(feature = "tls")]
 fn is_no_tls(error: &rustls::Error) -> bool {
     use rustls::{Error, InvalidMessage};
