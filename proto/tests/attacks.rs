@@ -10,7 +10,6 @@ use bowline_proto::{
     Config, Event, Message, ProtocolError, RecvError, Role,
     handshake::{Client, Request, Server},
 };
-use testing::polls::Polls;
 use testing::{
     ends::{
         End, config, connection,
@@ -18,6 +17,7 @@ use testing::{
         other,
     },
     frames::{self, BINARY, CONTINUATION, FIN, Frame, PING, TEXT},
+    polls::Polls,
 };
 
 const KIB: u64 = 1 << 10;

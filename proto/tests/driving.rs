@@ -5,10 +5,10 @@ use bowline_proto::{
     internal::{recv_small, send_small},
 };
 use bytes::{Buf, Bytes};
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, binary, chunk, config, connection, other, payload},
     frames::{BINARY, Frame, PING, TEXT, wire},
+    polls::Polls,
 };
 
 fn halves(role: Role) -> (Receiver, Sender) {

@@ -12,7 +12,6 @@ use bowline_proto::{
     deflate::{Agreed, Deflate, Window},
     handshake::{HttpVersion, respond},
 };
-use testing::polls::Polls;
 use testing::{
     ends::{
         BOTH, End, config,
@@ -20,6 +19,7 @@ use testing::{
         entropy, other, payload,
     },
     frames::{BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
+    polls::Polls,
 };
 
 // ---- The first two octets (RFC 7692 §6; without compression they are in `rfc6455.rs`) -----------

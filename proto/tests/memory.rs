@@ -3,10 +3,10 @@
 use allocation_counter::measure;
 use bowline_proto::{Config, Event, Message, Receiver, RecvBuf, Role, Sender, Transmit};
 use bytes::{Buf, Bytes};
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, LOAN, binary, config, connection, joined, other, payload, read},
     frames::{self, BINARY, CONTINUATION, FIN, Frame, PING, TEXT, wire},
+    polls::Polls,
 };
 
 fn unlimited(config: &mut Config) {

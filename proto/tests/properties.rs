@@ -1,7 +1,6 @@
 //! Properties: round trips, and that nothing depends on how the octets were cut.
 
 use std::sync::Arc;
-use testing::polls::Polls;
 
 use bowline_proto::{
     Config, Event, Instant, Kind, Message, RecvError, Role,
@@ -17,6 +16,7 @@ use testing::{
         payload,
     },
     frames::{self, BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, wire},
+    polls::Polls,
 };
 
 fn settings(cases: u32) -> ProptestConfig {

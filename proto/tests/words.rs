@@ -2,7 +2,6 @@
 //! nothing of what was sent.
 
 use std::{borrow::Borrow, collections::HashSet, error::Error};
-use testing::polls::Polls;
 
 use bowline_proto::{
     CloseCode, CloseFrame, Closed, ControlPayload, ControlTooLong, Deadline, EntropyError,
@@ -16,6 +15,7 @@ use bowline_proto::{
 use testing::{
     ends::{config, connection},
     frames::Frame,
+    polls::Polls,
 };
 
 const PROTOCOL: [ProtocolError; 17] = [

@@ -1,6 +1,5 @@
 //! What the tests of the core share: one end with a hand on its clock, and the link between two.
 
-use crate::polls::Polls;
 use std::{
     sync::{
         Arc,
@@ -15,7 +14,10 @@ use proto::{
     Kind, Message, Negotiated, Receiver, RecvBuf, RecvError, Role,
 };
 
-use crate::frames::{Frame, wire};
+use crate::{
+    frames::{Frame, wire},
+    polls::Polls,
+};
 
 #[cfg(feature = "deflate")]
 pub mod deflate;

@@ -7,14 +7,16 @@ use std::{
     },
     time::Duration,
 };
-use testing::polls::Polls;
 
 use bowline_proto::deflate::Agreed;
 use bowline_proto::{
     Config, Connection, EntropyError, Event, Instant, Negotiated, RecvError, Role, State,
 };
 use bytes::Buf;
-use testing::frames::{self, CLOSE, Frame};
+use testing::{
+    frames::{self, CLOSE, Frame},
+    polls::Polls,
+};
 
 pub(crate) const ROLES: [Role; 2] = [Role::Server, Role::Client];
 

@@ -2,10 +2,10 @@
 
 use allocation_counter::measure;
 use bowline_proto::{CloseCode, Config, Connection, Event, ProtocolError, RecvError};
-use testing::polls::Polls;
 use testing::{
     ends::other,
     frames::{self, BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT},
+    polls::Polls,
 };
 
 use crate::{

@@ -1,7 +1,6 @@
 //! Frames that a table cannot tell: exhaustive ones, cuts, misuse.
 
 use std::collections::HashSet;
-use testing::polls::Polls;
 
 use bowline_proto::{
     CloseCode, CloseFrame, Config, ControlPayload, ControlTooLong, Deadline, RecvError, Role,
@@ -11,6 +10,7 @@ use std::time::Duration;
 use testing::{
     catalogue::entries,
     frames::{self, BINARY, CLOSE, CONTINUATION, TEXT},
+    polls::Polls,
 };
 
 use crate::{

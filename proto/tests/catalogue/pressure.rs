@@ -1,11 +1,11 @@
 //! A peer that does not read, and wakes without a reason.
 
 use std::time::Duration;
-use testing::polls::Polls;
 
 use allocation_counter::measure;
 use bowline_proto::State;
 use bytes::Buf;
+use testing::polls::Polls;
 
 use crate::{
     Test,

@@ -1,10 +1,10 @@
 //! Runs the cases of the table: whole, byte by byte, read and copied, always with the same result.
 
 use bowline_proto::{Closed, Event, Initiator, Lost, RecvError, Role, State};
-use testing::polls::Polls;
 use testing::{
     catalogue::entries::{self, Case, Code, Compression, Entry},
     frames::{CLOSE, Frame, PONG},
+    polls::Polls,
 };
 
 use crate::{

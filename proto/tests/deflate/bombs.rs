@@ -2,7 +2,6 @@
 
 use allocation_counter::measure;
 use bowline_proto::{ProtocolError, RecvError, Role};
-use testing::polls::Polls;
 use testing::{
     ends::{
         BOTH, binary,
@@ -10,6 +9,7 @@ use testing::{
         joined, other, text,
     },
     frames::{BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
+    polls::Polls,
 };
 
 use crate::KIB;

@@ -2,7 +2,6 @@
 
 use allocation_counter::measure;
 use bowline_proto::{Config, Event, Lost, ProtocolError, RecvError, Role};
-use testing::polls::Polls;
 use testing::{
     ends::{
         BOTH, End, binary,
@@ -10,6 +9,7 @@ use testing::{
         joined, other, payload, text,
     },
     frames::{BINARY, CONTINUATION, FIN, Frame, PING, RSV1, TEXT, wire},
+    polls::Polls,
 };
 
 use crate::{

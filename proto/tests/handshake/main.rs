@@ -11,13 +11,13 @@ mod responses;
 mod server;
 
 use std::{sync::Arc, time::Duration};
-use testing::polls::Polls;
 
 use bowline_proto::{
     Config, Connection, EntropyError, Event, Instant,
     handshake::{Client, Exchange, HandshakeError, Incoming, Request, Response, Server},
 };
 use bytes::Buf;
+use testing::polls::Polls;
 
 /// The request of RFC 6455 §1.3, whose key encodes `the sample nonce`.
 const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -1,10 +1,10 @@
 //! Law 7: our Close closes sending only.
 
 use bowline_proto::{Event, Initiator, Kind, Role, SendError, State};
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, chunk, close_frame, payload, text},
     frames::{CLOSE, FIN, Frame, PING, PONG, TEXT},
+    polls::Polls,
 };
 
 #[test]

@@ -2,10 +2,10 @@
 
 use bowline_proto::{Event, Initiator, Lost, ProtocolError, RecvError, Role, SendError, State};
 use bytes::Buf;
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, binary, close_frame, payload, text},
     frames::{CLOSE, Frame, PING},
+    polls::Polls,
 };
 
 use crate::protocol;

@@ -5,10 +5,10 @@ use bowline_proto::{
     SendError, Sender,
 };
 use bytes::Buf;
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, chunk, other, payload, secs, text},
     frames::{CONTINUATION, FIN, Frame, PING, PONG, TEXT, wire},
+    polls::Polls,
 };
 
 use crate::at;

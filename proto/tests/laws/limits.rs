@@ -1,10 +1,10 @@
 //! Law 6: `max_message_size` bounds what is assembled.
 
 use bowline_proto::{Config, ProtocolError, Role, State};
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, binary, joined, other, text},
     frames::{self, BINARY, CONTINUATION, FIN, Frame, TEXT, wire},
+    polls::Polls,
 };
 
 use crate::protocol;

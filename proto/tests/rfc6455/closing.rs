@@ -4,10 +4,10 @@ use bowline_proto::{
     CloseCode, CloseFrame, Event, Initiator, Lost, ProtocolError, RecvError, Role, State,
 };
 use bytes::Buf;
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, close_frame, config, connection, other},
     frames::{CLOSE, Frame, PING},
+    polls::Polls,
 };
 
 use crate::fails;

@@ -1,10 +1,10 @@
 //! §5.5: control frames.
 
 use bowline_proto::{CloseCode, CloseFrame, Event, Kind, ProtocolError, Role, SendError, State};
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, chunk, close_frame, other, payload},
     frames::{self, CLOSE, FIN, Frame, PING, PONG, TEXT},
+    polls::Polls,
 };
 
 use crate::{close_code, fails};

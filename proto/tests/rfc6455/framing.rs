@@ -2,10 +2,10 @@
 
 use bowline_proto::{Event, Kind, ProtocolError, Role};
 use bytes::Buf;
-use testing::polls::Polls;
 use testing::{
     ends::{BOTH, End, binary, config, connection, other, payload, text},
     frames::{BINARY, CLOSE, FIN, Frame, PING, TEXT},
+    polls::Polls,
 };
 
 use crate::{close_code, fails};

@@ -1,12 +1,12 @@
 //! §8.1: text is UTF-8.
 
 use std::str;
-use testing::polls::Polls;
 
 use bowline_proto::{Event, Message, ProtocolError, RecvError, Role};
 use testing::{
     ends::{BOTH, End, config, connection},
     frames::{FIN, Frame, TEXT},
+    polls::Polls,
 };
 
 use crate::{close_code, fails};

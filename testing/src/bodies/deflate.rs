@@ -12,7 +12,7 @@ use proto::{
 
 use crate::{
     bodies::{cuts::Cuts, transport},
-    ends::other,
+    ends::{self, other},
     frames::{BINARY, CONTINUATION, FIN, Frame, RSV1, TEXT},
     rfc1951::{Fault, Inflate},
 };
@@ -261,7 +261,7 @@ fn check_round_trip(input: &mut Unstructured<'_>) -> Result<()> {
     while !input.is_empty() {
         let message = message(input, std::mem::take(&mut is_first))?;
         sender.send(message.clone()).expect("it is open");
-        let wire = transport::take(&mut sender);
+        let wire = ends::take(&mut sender);
         let (deflated, payload) = join(&wire, role);
         let mut content = payload;
         if deflated {

@@ -13,12 +13,15 @@ use proto::{
     handshake::{Exchange, HandshakeError, Headers, Incoming, Response, Server},
 };
 
-use crate::bodies::{
-    cuts::Cuts,
-    handshake::{self, Setup},
-    heads::{self, Head},
-    transport::{self, End},
-    words,
+use crate::{
+    bodies::{
+        cuts::Cuts,
+        handshake::{self, Setup},
+        heads::{self, Head},
+        transport::{self, End},
+        words,
+    },
+    ends,
 };
 
 /// One input: what the server is like, and then what the client sends.
@@ -130,7 +133,7 @@ fn answer(options: &Options, incoming: Incoming, rest: &[u8], cuts: Cuts, outcom
     };
     outcome.agreed = Some(handshake::agreed(&connection));
     // Frames are the subject of another body: of what is written only the 101 counts.
-    outcome.written = transport::take(&mut connection);
+    outcome.written = ends::take(&mut connection);
     let head = heads::head_len(&outcome.written).expect("a whole head");
     outcome.written.truncate(head);
     outcome.events = handshake::converse(&mut connection, rest, cuts);

@@ -19,7 +19,7 @@ pub(crate) fn open(client: &Arc<Config>, server: &Arc<Config>) -> Option<(Connec
     receive(server.exchange(), &bytes);
     let incoming = server.poll().unwrap().expect("a whole request");
     let mut server = incoming.open();
-    receive(client.exchange(), &transport::take(&mut server));
+    receive(client.exchange(), &ends::take(&mut server));
     let (_, client) = client.poll().ok()?.expect("a whole response");
     match (client.deflate(), server.deflate()) {
         (Some(ours), Some(theirs)) => {

@@ -1,16 +1,15 @@
 //! A transport that is a slice: what both ends of the other bodies read from and write to.
 
-use crate::polls::Polls;
 use arbitrary::Unstructured;
 use bytes::Buf;
 use proto::{
     Connection, EntropyError, Event, Instant, Lost, ProtocolError, RecvError, handshake::Exchange,
 };
 
-pub(crate) use crate::ends::take;
 use crate::{
     bodies::cuts::Cuts,
     ends::{fill, poll_all},
+    polls::Polls,
 };
 
 /// The nonce of RFC 6455 §1.3, so that answers to it can be written down; otherwise a key for every frame.

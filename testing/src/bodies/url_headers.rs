@@ -10,9 +10,12 @@ use proto::{
     handshake::{Client, Headers, Incoming, Request, Response, Server},
 };
 
-use crate::bodies::{
-    heads::{self, Head},
-    transport,
+use crate::{
+    bodies::{
+        heads::{self, Head},
+        transport,
+    },
+    ends,
 };
 
 mod oracle;
@@ -432,7 +435,7 @@ fn check_answer(input: &mut Unstructured<'_>) -> Result<()> {
     let Ok(mut connection) = accepted else {
         return Ok(());
     };
-    let out = transport::take(&mut connection);
+    let out = ends::take(&mut connection);
     let head = Head::of_response(&out);
     assert_eq!(head.status, 101);
     head.assert_is("Upgrade", "websocket");
