@@ -13,9 +13,7 @@ use std::{
 
 use allocation_counter::measure;
 use bowline_benches::{Report, is_whole, median};
-use bowline_tokio::{
-    Config, Io, Negotiated, Prepared, Role, TrySendError, WebSocket, config, from_parts,
-};
+use bowline_tokio::{Config, Io, Negotiated, Prepared, Role, TrySendError, WebSocket, from_parts};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -56,8 +54,16 @@ struct Ours {
 
 impl Broadcast for Ours {
     fn open(streams: Vec<Transport>) -> Self {
-        let config = Arc::new(config());
-        let open = |stream| from_parts(stream, &[], Negotiated::default(), Role::Server, &config);
+        let config = Arc::new(Config::default());
+        let open = |stream| {
+            from_parts(
+                stream,
+                &[],
+                Negotiated::default(),
+                Role::Server,
+                config.clone(),
+            )
+        };
         Self {
             sockets: streams.into_iter().map(open).collect(),
             config,

@@ -1,7 +1,7 @@
 //! permessage-deflate: how fast messages are compressed and inflated, how small they get, and what a
 //! connection holds for it.
 
-use std::{error::Error, hint::black_box, path::Path, sync::Arc};
+use std::{error::Error, hint::black_box, path::Path};
 
 use allocation_counter::measure;
 use bowline_benches::{Report, is_whole, median};
@@ -166,7 +166,7 @@ fn connection(role: Role, options: Option<Deflate>) -> Connection {
         send: options.send,
         recv: options.recv,
     });
-    Connection::new(role, negotiated, &Arc::new(config))
+    Connection::new(role, negotiated, config)
 }
 
 fn write(conn: &mut Connection, message: &Message, mut write: impl FnMut(&[u8])) {

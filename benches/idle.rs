@@ -14,7 +14,7 @@ use std::{
 
 use allocation_counter::measure;
 use bowline_benches::{Report, is_whole};
-use bowline_tokio::{accept_any, config};
+use bowline_tokio::{Config, accept_any};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Builder,
@@ -204,7 +204,7 @@ fn serve(kind: Kind) -> io::Result<()> {
 async fn accept(listener: TcpListener, kind: Kind) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let config = Arc::new(config());
+    let config = Arc::new(Config::default());
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -219,7 +219,7 @@ async fn accept(listener: TcpListener, kind: Kind) -> io::Result<()> {
                 bare::echo(stream, &mut armed).await
             })),
             Kind::Ours => drop(tokio::spawn(async move {
-                let mut socket = accept_any(stream, &config).await?;
+                let mut socket = accept_any(stream, config.clone()).await?;
                 while let Some(message) = socket.recv().await? {
                     socket.feed(message).await?;
                 }

@@ -290,7 +290,7 @@ fn echo_on_tokio(batch: usize) -> Work {
     let runtime = runtime();
     let memory = sixteen(batch).resting();
     let negotiated = Negotiated::default();
-    let mut socket = bowline_tokio::from_parts(memory, &[], negotiated, Server, &config());
+    let mut socket = bowline_tokio::from_parts(memory, &[], negotiated, Server, config());
     Box::new(move |rounds| {
         runtime.block_on(async {
             for _ in 0..rounds * batch {

@@ -34,7 +34,7 @@ pub(crate) const REQUEST: &[u8] = b"GET /chat?room=7 HTTP/1.1\r\n\
 pub(crate) fn server() -> Box<dyn FnMut()> {
     let config = config();
     Box::new(move || {
-        let mut server = Server::new(&config);
+        let mut server = Server::new(config.clone());
         receive(server.exchange(), REQUEST);
         black_box(answer(&mut server).transmit());
     })
@@ -49,10 +49,10 @@ pub(crate) fn client() -> Box<dyn FnMut()> {
     let ours = config();
     let ask = move || {
         let request = Request::new(HOST, PATH).expect("it is valid");
-        Client::new(request, &ours).expect("it is valid")
+        Client::new(request, ours.clone()).expect("it is valid")
     };
     // The key is always the same, and so is the answer.
-    let mut server = Server::new(&config());
+    let mut server = Server::new(config());
     receive(server.exchange(), &output(ask().exchange()));
     let mut connection = answer(&mut server);
     let response = connection.transmit().expect("an answer").chunk().to_vec();

@@ -15,7 +15,7 @@ use std::{
 
 use bowline_benches::Report;
 use bowline_tokio::{
-    Transport, WebSocket, accept_any, accept_tls, config,
+    Config, Transport, WebSocket, accept_any, accept_tls,
     rustls::{ClientConfig, ClientConnection, ServerConfig, StreamOwned},
 };
 use proto::Role;
@@ -139,7 +139,7 @@ async fn echo<S: Transport>(mut socket: WebSocket<S>) -> Ended {
 
 fn ours(stream: TcpStream, tls: Arc<ServerConfig>) -> Ended {
     on_tokio(async {
-        let incoming = accept_tls(of_std(stream)?, Some(tls), &Arc::new(config())).await?;
+        let incoming = accept_tls(of_std(stream)?, Some(tls), Config::default()).await?;
         echo(incoming.open().await).await
     })
 }
@@ -147,7 +147,7 @@ fn ours(stream: TcpStream, tls: Arc<ServerConfig>) -> Ended {
 fn over_tokio_rustls(stream: TcpStream, tls: Arc<ServerConfig>) -> Ended {
     on_tokio(async {
         let stream = TlsAcceptor::from(tls).accept(of_std(stream)?).await?;
-        echo(accept_any(stream, &Arc::new(config())).await?).await
+        echo(accept_any(stream, Config::default()).await?).await
     })
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct End {
 impl End {
     pub(crate) fn new(role: Role) -> Self {
         let config = config();
-        let (rx, tx) = Connection::new(role, Negotiated::default(), &config).split();
+        let (rx, tx) = Connection::new(role, Negotiated::default(), config.clone()).split();
         Self {
             rx,
             tx,

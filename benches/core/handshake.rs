@@ -35,7 +35,7 @@ pub(crate) fn cells() -> Vec<Cell> {
 fn server_on_tokio() -> Work {
     let config = config();
     Box::new(move || {
-        let accepted = bowline_tokio::accept_any(Memory::new(REQUEST), &config);
+        let accepted = bowline_tokio::accept_any(Memory::new(REQUEST), config.clone());
         black_box(finish(accepted).expect("it is valid"));
     })
 }

@@ -85,7 +85,7 @@ fn encode_on_tokio(role: Role, message: &Message, memory: Memory) -> Encode {
 }
 
 fn socket(role: Role, memory: Memory) -> bowline_tokio::WebSocket<bowline_tokio::Io<Memory>> {
-    bowline_tokio::from_parts(memory, &[], Negotiated::default(), role, &config())
+    bowline_tokio::from_parts(memory, &[], Negotiated::default(), role, config())
 }
 
 /// Runs `future`, which waits for nothing but its turn.

@@ -12,11 +12,11 @@ use crate::{
 type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 
 pub(crate) fn tokio(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
-    let config = Arc::new(with(bowline_tokio::config(), compression));
+    let config = Arc::new(with(Config::default(), compression));
     on_tokio(listener, move |stream| {
         let config = config.clone();
         async move {
-            let mut socket = bowline_tokio::accept_any(stream, &config).await?;
+            let mut socket = bowline_tokio::accept_any(stream, config.clone()).await?;
             while let Some(message) = socket.recv().await? {
                 socket.feed(message).await?;
             }
@@ -27,11 +27,11 @@ pub(crate) fn tokio(listener: TcpListener, compression: Option<Takeover>) -> io:
 
 /// Both halves in one task, as an application has them that sends from elsewhere as well.
 pub(crate) fn tokio_split(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
-    let config = Arc::new(with(bowline_tokio::config(), compression));
+    let config = Arc::new(with(Config::default(), compression));
     on_tokio(listener, move |stream| {
         let config = config.clone();
         async move {
-            let socket = bowline_tokio::accept_any(stream, &config).await?;
+            let socket = bowline_tokio::accept_any(stream, config.clone()).await?;
             let (mut reader, writer) = socket.split();
             while let Some(message) = reader.recv().await? {
                 writer.feed(message).await?;
@@ -42,7 +42,7 @@ pub(crate) fn tokio_split(listener: TcpListener, compression: Option<Takeover>) 
 }
 
 pub(crate) fn smol(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
-    let config = Arc::new(with(bowline_smol::config(), compression));
+    let config = Arc::new(with(Config::default(), compression));
     on_smol(listener, move |stream| echo_on_smol(stream, config.clone()))
 }
 
@@ -50,12 +50,12 @@ pub(crate) fn smol_in_turns(
     listener: TcpListener,
     compression: Option<Takeover>,
 ) -> io::Result<()> {
-    let config = Arc::new(with(bowline_smol::config(), compression));
+    let config = Arc::new(with(Config::default(), compression));
     on_smol_in_turns(listener, move |stream| echo_on_smol(stream, config.clone()))
 }
 
 async fn echo_on_smol(stream: smol::net::TcpStream, config: Arc<Config>) -> Ended {
-    let mut socket = bowline_smol::accept_any(stream, &config).await?;
+    let mut socket = bowline_smol::accept_any(stream, config.clone()).await?;
     while let Some(message) = socket.recv().await? {
         socket.feed(message).await?;
     }
@@ -63,9 +63,9 @@ async fn echo_on_smol(stream: smol::net::TcpStream, config: Arc<Config>) -> Ende
 }
 
 pub(crate) fn blocking(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
-    let config = Arc::new(with(bowline_blocking::config(), compression));
+    let config = Arc::new(with(Config::default(), compression));
     on_threads(listener, move |stream| {
-        let mut socket = bowline_blocking::accept_any(stream, &config)?;
+        let mut socket = bowline_blocking::accept_any(stream, config.clone())?;
         while let Some(message) = socket.recv()? {
             socket.feed(message)?;
         }

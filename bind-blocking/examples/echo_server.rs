@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         let (tls, config) = (tls.clone(), config.clone());
         let serving = thread::Builder::new().spawn(move || {
-            if let Err(error) = serve(stream, tls, &config) {
+            if let Err(error) = serve(stream, tls, config) {
                 eprintln!("{peer}: {error}");
             }
         });
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn serve(
     stream: TcpStream,
     tls: Option<Arc<ServerConfig>>,
-    config: &Arc<Config>,
+    config: Arc<Config>,
 ) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
     let mut socket = accept_tls(stream, tls, config)?.open();

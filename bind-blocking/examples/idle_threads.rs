@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use bowline_blocking::{accept_any, config};
+use bowline_blocking::{Config, accept_any};
 
 /// So many connections receive at the same time.
 const WAVE: usize = 10;
@@ -99,11 +99,11 @@ fn in_a_process(count: usize, name: &str) -> Result<i64, Box<dyn Error + Send + 
 fn held(case: Option<&'static Case>, count: usize) -> Result<i64, Box<dyn Error + Send + Sync>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
-    let config = Arc::new(config());
+    let config = Arc::new(Config::default());
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let config = config.clone();
-            thread::spawn(move || serve(stream, case, &config));
+            thread::spawn(move || serve(stream, case, config));
         }
     });
     let pause = env::var("BOWLINE_PAUSE").map_or(Ok(100), |millis| millis.parse())?;
@@ -152,11 +152,7 @@ fn held(case: Option<&'static Case>, count: usize) -> Result<i64, Box<dyn Error 
     Ok((resident()? - before) / i64::try_from(count)?)
 }
 
-fn serve(
-    mut stream: TcpStream,
-    case: Option<&Case>,
-    config: &Arc<bowline_blocking::Config>,
-) -> Ended {
+fn serve(mut stream: TcpStream, case: Option<&Case>, config: Arc<Config>) -> Ended {
     stream.set_nodelay(true)?;
     let Some(case) = case else {
         stream.read_exact(&mut [0])?;

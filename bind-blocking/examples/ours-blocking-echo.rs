@@ -27,12 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let config = arguments.config.clone();
         thread::Builder::new().spawn(move || {
             // Generators leave without a Close: a line for each would be measured too.
-            let _ = echo(stream, &config);
+            let _ = echo(stream, config);
         })?;
     }
 }
 
-fn echo(stream: TcpStream, config: &Arc<Config>) -> Result<(), Box<dyn Error>> {
+fn echo(stream: TcpStream, config: Arc<Config>) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
     let mut socket = accept_any(stream, config)?;
     // `feed` queues; what is queued leaves before `recv` waits, so the answers to all that came in one read

@@ -17,11 +17,11 @@ use crate::{pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTranspo
 /// ```no_run
 /// # fn f(stream: std::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
-/// use bowline_blocking::{Headers, Response, accept, config};
+/// use bowline_blocking::{Config, Headers, Response, accept, };
 ///
 /// // Small messages leave at once; on a stream of your own that is yours to decide.
 /// stream.set_nodelay(true)?;
-/// let incoming = accept(stream, &Arc::new(config()))?;
+/// let incoming = accept(stream, Config::default())?;
 /// if !incoming.origin_allowed(&["https://chat.example"]) {
 ///     incoming.refuse(Response::new(403, "not from there\n"));
 ///     return Ok(());
@@ -41,10 +41,11 @@ use crate::{pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTranspo
 /// [`HandshakeError::Lost`] if the transport fails.
 pub fn accept<S: BlockingTransport>(
     stream: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> Result<Incoming<Io<S>>, HandshakeError> {
+    let config = config.into();
     let runner = Runner::new(stream.clock());
-    let io = runner.over(stream, config);
+    let io = runner.over(stream, &config);
     let inner = runner.run(bind::accept(io, config))?;
     Ok(Incoming { inner, runner })
 }
@@ -60,10 +61,11 @@ pub fn accept<S: BlockingTransport>(
 pub fn accept_tls<S: BlockingTransport>(
     stream: S,
     tls: Option<Arc<bind::rustls::ServerConfig>>,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> Result<Incoming<MaybeTls<Io<S>>>, HandshakeError> {
+    let config = config.into();
     let runner = Runner::new(stream.clock());
-    let io = runner.over(stream, config);
+    let io = runner.over(stream, &config);
     let inner = runner.run(bind::accept_tls(io, tls, config))?;
     Ok(Incoming { inner, runner })
 }
@@ -75,7 +77,7 @@ pub fn accept_tls<S: BlockingTransport>(
 /// As [`accept`].
 pub fn accept_any<S: BlockingTransport>(
     stream: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> Result<WebSocket<Io<S>>, HandshakeError> {
     Ok(accept(stream, config)?.open())
 }
@@ -92,10 +94,11 @@ pub fn from_parts<S: BlockingTransport>(
     leftover: &[u8],
     negotiated: Negotiated,
     role: Role,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> WebSocket<Io<S>> {
+    let config = config.into();
     let runner = Runner::new(stream.clock());
-    let io = runner.over(stream, config);
+    let io = runner.over(stream, &config);
     let inner = bind::WebSocket::from_parts(io, leftover, negotiated, role, config);
     WebSocket::new(inner, runner)
 }

@@ -186,7 +186,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let second = listener.local_addr().unwrap();
         let leaves = thread::spawn(move || drop(listener.accept().unwrap()));
-        let mut config = crate::config();
+        let mut config = Config::default();
         config.handshake_timeout = Some(Duration::from_secs(1));
         let to = Connect::new("ws://a.test/").config(config);
         let threads = Threads::default();

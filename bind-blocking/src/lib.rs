@@ -18,7 +18,7 @@
 //! # fn f() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::{net::TcpListener, sync::Arc, thread};
 //!
-//! let config = Arc::new(bowline_blocking::config());
+//! let config = Arc::new(bowline_blocking::Config::default());
 //! let listener = TcpListener::bind("127.0.0.1:9001")?;
 //! loop {
 //!     let (stream, _) = listener.accept()?;
@@ -26,7 +26,7 @@
 //!     thread::spawn(move || {
 //!         // Small messages leave at once.
 //!         stream.set_nodelay(true)?;
-//!         let mut socket = bowline_blocking::accept_any(stream, &config)?;
+//!         let mut socket = bowline_blocking::accept_any(stream, config)?;
 //!         while let Some(message) = socket.recv()? {
 //!             socket.feed(message)?;
 //!         }

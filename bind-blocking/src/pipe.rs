@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_read_waits_if_it_may_and_nothing_is_to_be_written() {
-        let pipe = Pipe::new(Stuck(AtomicBool::new(false)), &crate::config());
+        let pipe = Pipe::new(Stuck(AtomicBool::new(false)), &Config::default());
         let mut io = Io(Arc::new(pipe));
         assert!(!reads(&mut io, None));
         assert!(reads(&mut io, Some(None)));

@@ -260,7 +260,7 @@ fn a_request_that_drips_is_not_waited_for() {
         client.set_read_timeout(Some(SECOND)).unwrap();
         client.read(&mut answer)
     });
-    let error = accept(server, &Arc::new(config())).unwrap_err();
+    let error = accept(server, config()).unwrap_err();
     let after = world.now() - before;
     assert!(matches!(error, HandshakeError::TimedOut), "{error:?}");
     assert!(after >= 10 * SECOND, "{after:?}");

@@ -17,7 +17,7 @@ use std::{
 };
 
 use bowline_blocking::{
-    BlockingTransport, Io, Message, Negotiated, Role, WebSocket, config, from_parts,
+    BlockingTransport, Config, Io, Message, Negotiated, Role, WebSocket, from_parts,
 };
 use cap::Cap;
 use testing::frames::Frame;
@@ -163,8 +163,14 @@ fn receive(count: usize, mut next: impl FnMut() -> Option<Message>) {
 }
 
 fn socket<S: BlockingTransport>(stream: S) -> WebSocket<Io<S>> {
-    let config = Arc::new(config());
-    from_parts(stream, &[], Negotiated::default(), Role::Server, &config)
+    let config = Arc::new(Config::default());
+    from_parts(
+        stream,
+        &[],
+        Negotiated::default(),
+        Role::Server,
+        config.clone(),
+    )
 }
 
 /// A masked binary frame.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bowline_blocking::{
-    BlockingTransport, Connect, ConnectError, Io, Negotiated, Role, WebSocket, accept_any, config,
+    BlockingTransport, Config, Connect, ConnectError, Io, Negotiated, Role, WebSocket, accept_any,
     connect, connect_over, from_parts,
 };
 
@@ -22,7 +22,7 @@ fn serve(f: impl FnOnce(WebSocket<Io<TcpStream>>) + Send + 'static) -> String {
     let url = format!("ws://localhost:{}/", listener.local_addr().unwrap().port());
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        f(accept_any(stream, &Arc::new(config())).unwrap());
+        f(accept_any(stream, Config::default()).unwrap());
     });
     url
 }
@@ -61,7 +61,7 @@ fn one_deadline_is_for_all_of_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     for scheme in ["ws", "wss"] {
-        let mut config = config();
+        let mut config = Config::default();
         config.handshake_timeout = Some(Duration::from_millis(50));
         let to = Connect::new(format!("{scheme}://127.0.0.1:{port}/")).config(config);
         match connect(to) {
@@ -78,7 +78,7 @@ fn a_unix_stream_is_a_transport() {
 
     let (a, b) = UnixStream::pair().unwrap();
     let serving = thread::spawn(move || {
-        let mut socket = accept_any(b, &Arc::new(config())).unwrap();
+        let mut socket = accept_any(b, Config::default()).unwrap();
         while let Some(message) = socket.recv().unwrap() {
             socket.send(message).unwrap();
         }
@@ -127,7 +127,7 @@ fn wait_without_spinning<S: BlockingTransport>(near: S, far: S) {
     let serving = thread::spawn(move || {
         // The client waits in its handshake.
         thread::sleep(WHILE);
-        let mut socket = accept_any(far, &Arc::new(config())).unwrap();
+        let mut socket = accept_any(far, Config::default()).unwrap();
         let message = socket.recv().unwrap().unwrap();
         socket.send(message).unwrap();
         assert_eq!(socket.recv().unwrap(), None);
@@ -199,19 +199,19 @@ fn a_large_message_is_read_straight_into_its_memory() {
 
     let (a, b) = UnixStream::pair().unwrap();
     let sending = thread::spawn(move || {
-        let config = Arc::new(config());
-        let mut socket = from_parts(a, &[], Negotiated::default(), Role::Client, &config);
+        let config = Arc::new(Config::default());
+        let mut socket = from_parts(a, &[], Negotiated::default(), Role::Client, config.clone());
         socket.send(vec![7; 1 << 20]).unwrap();
         socket.recv()
     });
     let seen = Arc::new(Seen(b, Mutex::default()));
-    let config = Arc::new(config());
+    let config = Arc::new(Config::default());
     let mut socket = from_parts(
         seen.clone(),
         &[],
         Negotiated::default(),
         Role::Server,
-        &config,
+        config.clone(),
     );
     let message = socket.recv().unwrap().unwrap();
     let last = seen.1.lock().unwrap().clone();
@@ -254,8 +254,8 @@ fn idle_clients_cost_their_threads_and_nothing_more() {
                 let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
                 let (stream, _) = listener.accept().unwrap();
                 drop(listener);
-                let (config, agreed) = (Arc::new(config()), Negotiated::default());
-                let mut socket = from_parts(stream, &[], agreed, Role::Server, &config);
+                let (config, agreed) = (Arc::new(Config::default()), Negotiated::default());
+                let mut socket = from_parts(stream, &[], agreed, Role::Server, config.clone());
                 ends.send(peer).unwrap();
                 all_wait.wait();
                 socket.recv()

@@ -115,14 +115,14 @@ fn script(reads: &[Step], writes: &[Step], input: &[u8]) -> Arc<Script> {
 }
 
 fn client(script: &Arc<Script>, change: impl FnOnce(&mut Config)) -> WebSocket<Io<Arc<Script>>> {
-    let mut config = bowline_blocking::config();
+    let mut config = Config::default();
     change(&mut config);
     from_parts(
         script.clone(),
         &[],
         Negotiated::default(),
         Role::Client,
-        &Arc::new(config),
+        config,
     )
 }
 

@@ -3,8 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bowline_blocking::{
-    BlockingTransport, Connect, ConnectError, Error, HandshakeError, Incoming, Lost, Message,
-    accept_tls, config as system_config, connect_over, proto, rustls::ClientConfig,
+    BlockingTransport, Config, Connect, ConnectError, Error, HandshakeError, Incoming, Lost,
+    Message, accept_tls, connect_over, proto, rustls::ClientConfig,
 };
 use testing::{
     certificates::{Authority, trusting},
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn to(client: Arc<ClientConfig>) -> Connect {
     let mut config = config();
-    config.entropy = system_config().entropy;
+    config.entropy = Config::default().entropy;
     Connect::new("wss://a.test/").tls(client).config(config)
 }
 
@@ -26,7 +26,7 @@ fn two_split_ends_send_at_once() {
     let (server_config, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(20_000);
     let accepting = world.spawn(move || {
-        let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
+        let incoming = accept_tls(b, Some(server_config), config());
         incoming.unwrap().open()
     });
     let (client, _) = connect_over(a, to(client_config)).unwrap();
@@ -97,7 +97,7 @@ fn a_tls_handshake_that_drips_is_not_waited_for() {
 
         let waits = |waits: bool| {
             let mut config = config();
-            config.entropy = system_config().entropy;
+            config.entropy = Config::default().entropy;
             config.handshake_timeout = waits.then_some(10 * SECOND);
             config
         };
@@ -105,7 +105,7 @@ fn a_tls_handshake_that_drips_is_not_waited_for() {
         let inside = world.clone();
         let accepting = world.spawn(move || {
             let config = Arc::new(waits(!client_waits));
-            let error = accept_tls(b, Some(server_config), &config).unwrap_err();
+            let error = accept_tls(b, Some(server_config), config.clone()).unwrap_err();
             (error, inside.now())
         });
         let error = connect_over(a, to(client_config).config(waits(client_waits))).unwrap_err();
@@ -129,8 +129,7 @@ fn a_certificate_that_is_not_trusted_is_an_error_of_tls() {
     let server_config = Arc::new(Authority::new("a stranger").server(&["a.test"]));
     let (_, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(4096);
-    let accepting =
-        world.spawn(move || accept_tls(b, Some(server_config), &Arc::new(config())).unwrap_err());
+    let accepting = world.spawn(move || accept_tls(b, Some(server_config), config()).unwrap_err());
     let error = connect_over(a, to(client_config)).unwrap_err();
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
     assert!(matches!(accepting.join(), HandshakeError::Lost(_)));
@@ -163,7 +162,7 @@ fn an_end_without_close_notify_is_a_loss() {
     let (server_config, client_config) = trusting(&["a.test"]);
     let (a, b) = world.pipe(4096);
     let accepting = world.spawn(move || {
-        let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
+        let incoming = accept_tls(b, Some(server_config), config());
         let mut socket = incoming.unwrap().open();
         (socket.recv(), socket.closed().cloned())
     });
@@ -197,7 +196,7 @@ fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
             let server_config = server_config.clone();
             let serving = world.spawn(move || {
                 let mut received = Vec::new();
-                let incoming = accept_tls(b, Some(server_config), &Arc::new(config()));
+                let incoming = accept_tls(b, Some(server_config), config());
                 let Ok(mut socket) = incoming.map(Incoming::open) else {
                     return (received, false);
                 };

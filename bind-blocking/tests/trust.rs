@@ -57,7 +57,7 @@ mod with_a_provider {
     #[cfg(feature = "ring")]
     use bowline_blocking::rustls::crypto::ring as provider;
     use bowline_blocking::{
-        Connect, accept_tls, config,
+        Config, Connect, accept_tls,
         rustls::{
             CertificateError, ClientConfig, Error, NamedGroup, RootCertStore, ServerConfig,
             crypto::{CryptoProvider, SupportedKxGroup},
@@ -89,7 +89,7 @@ mod with_a_provider {
             .with_single_cert(vec![made.cert.into()], key)
             .unwrap();
         let (url, served) = serve(|stream| {
-            let incoming = accept_tls(stream, Some(Arc::new(server)), &Arc::new(config()))?;
+            let incoming = accept_tls(stream, Some(Arc::new(server)), Config::default())?;
             incoming.open().recv().map(drop).unwrap();
             Ok::<_, bowline_blocking::HandshakeError>(())
         });

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             };
             let (tls, config) = (tls.clone(), config.clone());
             let served = smol::spawn(async move {
-                if let Err(error) = serve(stream, tls, &config).await {
+                if let Err(error) = serve(stream, tls, config).await {
                     eprintln!("{peer}: {error}");
                 }
             });
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-async fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, config: &Arc<Config>) -> Ended {
+async fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, config: Arc<Config>) -> Ended {
     stream.set_nodelay(true)?;
     let mut socket = accept_tls(stream, tls, config).await?.open().await;
     while let Some(message) = socket.recv().await? {

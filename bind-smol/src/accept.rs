@@ -13,7 +13,7 @@ use crate::io::Io;
 #[doc = include_str!("../docs/accept.md")]
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<Incoming<Io<S>>, HandshakeError>> {
     bind::accept(Io(stream), config)
 }
@@ -25,7 +25,7 @@ pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 /// As [`accept`].
 pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<WebSocket<Io<S>>, HandshakeError>> {
     bind::accept_any(Io(stream), config)
 }
@@ -41,7 +41,7 @@ pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
 pub fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     tls: Option<Arc<bind::rustls::ServerConfig>>,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<Incoming<MaybeTls<Io<S>>>, HandshakeError>> {
     bind::accept_tls(Io(stream), tls, config)
 }
@@ -52,7 +52,7 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
     leftover: &[u8],
     negotiated: Negotiated,
     role: Role,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> WebSocket<Io<S>> {
     WebSocket::from_parts(Io(stream), leftover, negotiated, role, config)
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use bowline_smol::{
-    ClientStream, Config, Deadline, Error, Io, Message, WebSocket, accept_any, config, connect,
+    ClientStream, Config, Deadline, Error, Io, Message, WebSocket, accept_any, connect,
 };
 use smol::{
     Executor, Timer,
@@ -20,8 +20,8 @@ fn ended(config: Config) -> (WebSocket<ClientStream>, WebSocket<Io<TcpStream>>) 
         let to = bowline_smol::Connect::new(format!("ws://localhost:{port}/")).config(config);
         let served = async {
             let (stream, _) = listener.accept().await.unwrap();
-            let config = Arc::new(bowline_smol::config());
-            accept_any(stream, &config).await.unwrap()
+            let config = Arc::new(Config::default());
+            accept_any(stream, config.clone()).await.unwrap()
         };
         let (connected, server) = smol::future::zip(connect(to), served).await;
         let mut client = connected.unwrap().0;
@@ -42,7 +42,7 @@ fn ended(config: Config) -> (WebSocket<ClientStream>, WebSocket<Io<TcpStream>>) 
 
 #[test]
 fn a_socket_outlives_its_executor() {
-    let (mut client, mut server) = ended(config());
+    let (mut client, mut server) = ended(Config::default());
     let second = Executor::new();
     let task = second.spawn(async move {
         client.send("to another executor").await.unwrap();
@@ -61,7 +61,7 @@ fn a_socket_outlives_its_executor() {
 
 #[test]
 fn the_deadlines_of_a_socket_outlive_its_executor() {
-    let mut config = config();
+    let mut config = Config::default();
     config.keep_alive = Some(Duration::from_millis(20));
     config.pong_timeout = Some(Duration::from_millis(20));
     // Nobody answers its Pings.

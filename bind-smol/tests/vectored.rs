@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bowline_smol::{Message, Negotiated, Role, config, from_parts};
+use bowline_smol::{Config, Message, Negotiated, Role, from_parts};
 use smol::io::{AsyncRead, AsyncWrite};
 
 /// What a transport was given: each write's bytes.
@@ -68,8 +68,8 @@ fn writes(several: bool, message: Message) -> Vec<Vec<u8>> {
         several,
         writes: writes.clone(),
     };
-    let (none, config) = (Negotiated::default(), Arc::new(config()));
-    let mut socket = from_parts(recorder, &[], none, Role::Server, &config);
+    let (none, config) = (Negotiated::default(), Arc::new(Config::default()));
+    let mut socket = from_parts(recorder, &[], none, Role::Server, config.clone());
     smol::block_on(socket.send(message)).unwrap();
     std::mem::take(&mut *writes.lock().unwrap())
 }

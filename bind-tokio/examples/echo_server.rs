@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::spawn(async move {
             let ended = async {
                 stream.set_nodelay(true)?;
-                let incoming = accept_tls(stream, tls, &config).await?;
+                let incoming = accept_tls(stream, tls, config).await?;
                 echo(incoming.open().await).await
             };
             if let Err(error) = ended.await {

@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 async fn echo(stream: TcpStream, config: Arc<Config>) -> Ended {
     stream.set_nodelay(true)?;
-    let mut socket = accept_any(stream, &config).await?;
+    let mut socket = accept_any(stream, config).await?;
     // `feed` queues; what is queued leaves before `recv` waits, so the answers to all that came in one read
     // go out in one write. `send` would write, and wait for the peer, once for each.
     while let Some(message) = socket.recv().await? {

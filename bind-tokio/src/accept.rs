@@ -13,9 +13,9 @@ use crate::{io::Io, runtime::in_runtime};
 #[doc = include_str!("../docs/accept.md")]
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<Incoming<Io<S>>, HandshakeError>> {
-    waiting(config, bind::accept(Io(stream), config))
+    waiting(config, |config| bind::accept(Io(stream), config))
 }
 
 /// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
@@ -29,9 +29,9 @@ pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 /// As [`accept`].
 pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<WebSocket<Io<S>>, HandshakeError>> {
-    waiting(config, bind::accept_any(Io(stream), config))
+    waiting(config, |config| bind::accept_any(Io(stream), config))
 }
 
 /// Runs the handshake of TLS with a client that has connected, if there is a configuration for it, and reads
@@ -49,17 +49,19 @@ pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
 pub fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     tls: Option<Arc<bind::rustls::ServerConfig>>,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<Incoming<MaybeTls<Io<S>>>, HandshakeError>> {
-    waiting(config, bind::accept_tls(Io(stream), tls, config))
+    waiting(config, |config| bind::accept_tls(Io(stream), tls, config))
 }
 
-/// A handshake has a deadline, for which there has to be a runtime.
-fn waiting<T>(
-    config: &Config,
-    accepted: impl Future<Output = Result<T, HandshakeError>>,
+/// Fails outside of a runtime if the handshake has a deadline, which nothing would keep there.
+fn waiting<T, F: Future<Output = Result<T, HandshakeError>>>(
+    config: impl Into<Arc<Config>>,
+    accept: impl FnOnce(Arc<Config>) -> F,
 ) -> impl Future<Output = Result<T, HandshakeError>> {
+    let config = config.into();
     let timed = config.handshake_timeout.is_some();
+    let accepted = accept(config);
     async move {
         if timed && in_runtime().is_err() {
             return Err(HandshakeError::Lost(Lost::Failed));
@@ -74,7 +76,7 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
     leftover: &[u8],
     negotiated: Negotiated,
     role: Role,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> WebSocket<Io<S>> {
     WebSocket::from_parts(Io(stream), leftover, negotiated, role, config)
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{Connect, ConnectError, HandshakeError, accept, config, connect_over};
+use bowline_tokio::{Config, Connect, ConnectError, HandshakeError, accept, connect_over};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
     time::{Instant, sleep},
@@ -11,7 +11,7 @@ use tokio::{
 #[tokio::test(start_paused = true)]
 async fn a_client_that_drips_gets_no_more_time() {
     let (mut client, server) = duplex(1 << 16);
-    let served = tokio::spawn(async move { accept(server, &Arc::new(config())).await });
+    let served = tokio::spawn(async move { accept(server, Config::default()).await });
     let begun = Instant::now();
     let mut answer = [0; 12];
     let (mut reader, mut writer) = tokio::io::split(&mut client);
@@ -38,7 +38,7 @@ async fn a_client_that_drips_gets_no_more_time() {
 async fn a_client_that_never_speaks_is_let_go() {
     let (client, server) = duplex(1 << 16);
     let begun = Instant::now();
-    let error = accept(server, &Arc::new(config())).await.unwrap_err();
+    let error = accept(server, Config::default()).await.unwrap_err();
     assert_eq!(error, HandshakeError::TimedOut);
     assert_eq!(begun.elapsed().as_secs(), 10);
     drop(client);
@@ -69,7 +69,7 @@ async fn one_deadline_is_for_all_of_it() {
     assert!(matches!(connected, Err(ConnectError::TimedOut)));
     assert_eq!(start.elapsed().as_secs(), 10);
     // The option.
-    let mut config = config();
+    let mut config = Config::default();
     config.handshake_timeout = Some(Duration::from_secs(3));
     let (near, _far) = duplex(1 << 16);
     let start = begun();

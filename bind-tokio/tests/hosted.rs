@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{Connect, HttpVersion, Message, Role, config, connect, from_parts, respond};
+use bowline_tokio::{Config, Connect, HttpVersion, Message, Role, connect, from_parts, respond};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Version, server::conn::http1, service::service_fn};
@@ -84,7 +84,7 @@ async fn serve() -> String {
 async fn answer(
     request: hyper::Request<hyper::body::Incoming>,
 ) -> Result<hyper::Response<Full<Bytes>>, hyper::http::Error> {
-    let shared = Arc::new(config());
+    let shared = Arc::new(Config::default());
     let fields = request.headers().iter();
     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
     let version = match request.version() {
@@ -104,7 +104,7 @@ async fn answer(
                     &[],
                     negotiated,
                     Role::Server,
-                    &shared,
+                    shared.clone(),
                 );
                 while let Ok(Some(message)) = socket.recv().await {
                     socket.send(message).await.unwrap();

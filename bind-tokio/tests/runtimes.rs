@@ -10,8 +10,7 @@ use std::{
 
 use bowline_tokio::{
     ClientStream, Config, Connect, ConnectError, Deadline, Error, HandshakeError, Io, Lost,
-    Message, Negotiated, Role, WebSocket, accept, accept_any, config, connect, connect_over,
-    from_parts,
+    Message, Negotiated, Role, WebSocket, accept, accept_any, connect, connect_over, from_parts,
 };
 use tokio::{
     io::{DuplexStream, duplex},
@@ -47,7 +46,7 @@ fn connecting_outside_of_a_runtime_is_an_error() {
     lacks_a_runtime(outside(connect("ws://localhost:1/")));
     #[cfg(feature = "tls")]
     lacks_a_runtime(outside(connect("wss://localhost:1/")));
-    let mut config = config();
+    let mut config = Config::default();
     config.handshake_timeout = None;
     lacks_a_runtime(outside(connect(
         Connect::new("ws://127.0.0.1:1/").config(config),
@@ -59,18 +58,18 @@ fn connecting_outside_of_a_runtime_is_an_error() {
 
 #[test]
 fn accepting_outside_of_a_runtime_is_an_error() {
-    let config = Arc::new(config());
+    let config = Arc::new(Config::default());
     let (_client, server) = duplex(1);
-    let error = outside(accept(server, &config)).unwrap_err();
+    let error = outside(accept(server, config.clone())).unwrap_err();
     assert_eq!(error, HandshakeError::Lost(Lost::Failed));
     let (_client, server) = duplex(1);
-    let error = outside(accept_any(server, &config)).unwrap_err();
+    let error = outside(accept_any(server, config.clone())).unwrap_err();
     assert_eq!(error, HandshakeError::Lost(Lost::Failed));
 }
 
 #[test]
 fn without_deadlines_no_runtime_is_needed() {
-    let mut config = config();
+    let mut config = Config::default();
     for deadline in [
         &mut config.handshake_timeout,
         &mut config.close_timeout,
@@ -88,7 +87,7 @@ fn without_deadlines_no_runtime_is_needed() {
     ));
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(connecting.as_mut().poll(cx).is_pending());
-    let mut server = outside(accept_any(far, &config)).unwrap();
+    let mut server = outside(accept_any(far, config.clone())).unwrap();
     let (mut client, _) = outside(connecting).unwrap();
     outside(client.send("over a duplex")).unwrap();
     let message = outside(server.recv()).unwrap();
@@ -117,10 +116,10 @@ fn ended() -> (WebSocket<ClientStream>, WebSocket<Io<TcpStream>>) {
     let (mut client, server) = first.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());
-        let config = Arc::new(config());
+        let config = Arc::new(Config::default());
         let served = async {
             let (stream, _) = listener.accept().await.unwrap();
-            accept_any(stream, &config).await.unwrap()
+            accept_any(stream, config.clone()).await.unwrap()
         };
         let (connected, server) = tokio::join!(connect(url), served);
         (connected.unwrap().0, server)
@@ -160,7 +159,7 @@ fn a_socket_whose_runtime_has_ended_is_lost() {
 fn waited_elsewhere(near: DuplexStream, config: Config) -> WebSocket<Io<DuplexStream>> {
     let config = Arc::new(config);
     let negotiated = Negotiated::default();
-    let mut client = from_parts(near, &[], negotiated, Role::Client, &config);
+    let mut client = from_parts(near, &[], negotiated, Role::Client, config.clone());
     runtime().block_on(waits(client.recv()));
     client
 }
@@ -174,14 +173,14 @@ fn the_deadlines_of_a_socket_go_along_to_another_runtime() {
         .unwrap();
     // The deadline is the same in both.
     let (near, _far) = duplex(1 << 16);
-    let mut client = waited_elsewhere(near, config());
+    let mut client = waited_elsewhere(near, Config::default());
     match second.block_on(client.recv()) {
         Err(Error::TimedOut(Deadline::Pong)) => {}
         other => panic!("{other:?}"),
     }
     // It is another one.
     let (near, _far) = duplex(1 << 16);
-    let mut client = waited_elsewhere(near, config());
+    let mut client = waited_elsewhere(near, Config::default());
     match second.block_on(client.close(None)) {
         Err(Error::TimedOut(Deadline::Close)) => {}
         other => panic!("{other:?}"),
@@ -191,7 +190,7 @@ fn the_deadlines_of_a_socket_go_along_to_another_runtime() {
 #[test]
 fn a_deadline_that_passed_between_two_runtimes_has_passed() {
     let (near, _far) = duplex(1 << 16);
-    let mut config = config();
+    let mut config = Config::default();
     config.keep_alive = Some(Duration::from_millis(20));
     config.pong_timeout = Some(Duration::from_millis(20));
     let mut client = waited_elsewhere(near, config);

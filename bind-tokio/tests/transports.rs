@@ -11,8 +11,8 @@ use std::{
 };
 
 use bowline_tokio::{
-    HandshakeError, Io, Message, Negotiated, RequestError, Role, Transport, WebSocket, accept,
-    config, from_parts,
+    Config, HandshakeError, Io, Message, Negotiated, RequestError, Role, Transport, WebSocket,
+    accept, from_parts,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, duplex},
@@ -35,8 +35,8 @@ where
 {
     let none = Negotiated::default;
     (
-        from_parts(near, &[], none(), Role::Client, &Arc::new(config())),
-        from_parts(far, &[], none(), Role::Server, &Arc::new(config())),
+        from_parts(near, &[], none(), Role::Client, Config::default()),
+        from_parts(far, &[], none(), Role::Server, Config::default()),
     )
 }
 
@@ -52,7 +52,7 @@ fn a_socket_is_dropped_behind_its_runtime() {
         let socket = runtime.block_on(async {
             let stream = TcpStream::from_std(stream).unwrap();
             let none = Negotiated::default();
-            let mut socket = from_parts(stream, &[], none, Role::Server, &Arc::new(config()));
+            let mut socket = from_parts(stream, &[], none, Role::Server, Config::default());
             let waits = timeout(Duration::from_millis(1), socket.recv()).await;
             assert!(waits.is_err(), "its deadline is running");
             socket
@@ -87,10 +87,10 @@ async fn two_that_send_before_they_receive_do_not_wait_for_each_other() {
 /// Its bytes come before a deadline, but put none off.
 #[tokio::test]
 async fn a_client_that_never_stops_is_let_go() {
-    let mut config = config();
+    let mut config = Config::default();
     config.close_timeout = Some(Duration::from_millis(50));
     let endless = tokio::io::join(tokio::io::repeat(b'x'), tokio::io::sink());
-    let failed = guarded(accept(endless, &Arc::new(config))).await;
+    let failed = guarded(accept(endless, config)).await;
     assert_eq!(
         failed.unwrap_err(),
         HandshakeError::Request(RequestError::TargetTooLong)
@@ -136,8 +136,8 @@ impl AsyncWrite for Endless {
 
 #[tokio::test]
 async fn a_busy_client_leaves_turns_to_others() {
-    let shared = Arc::new(config());
-    let mut accepting = pin!(accept(Endless { reads: 0 }, &shared));
+    let shared = Arc::new(Config::default());
+    let mut accepting = pin!(accept(Endless { reads: 0 }, shared.clone()));
     let polled = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
     assert!(polled.is_pending());
 }

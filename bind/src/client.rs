@@ -87,7 +87,7 @@ async fn open<N: Network, S: Transport>(
         let to = to.prepare()?;
         let clock = network.clock();
         let started = clock.now();
-        let mut client = Client::new(to.request.clone(), &to.config)?;
+        let mut client = Client::new(to.request.clone(), to.config.clone())?;
         client.exchange().handle_timeout(started);
         let deadline = to.deadline(started);
         if dials || deadline.is_some() {

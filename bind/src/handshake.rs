@@ -37,10 +37,10 @@ use crate::{
 /// busily the client sends.
 pub fn accept<S: Transport>(
     io: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<Incoming<S>, HandshakeError>> {
+    let mut server = Server::new(config);
     Box::pin(async move {
-        let mut server = Server::new(config);
         let mut link = Box::new(Link::new(io));
         let error = loop {
             match server.poll() {
@@ -66,7 +66,7 @@ pub fn accept<S: Transport>(
 /// As [`accept`].
 pub fn accept_any<S: Transport>(
     io: S,
-    config: &Arc<Config>,
+    config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<WebSocket<S>, HandshakeError>> {
     let incoming = accept(io, config);
     Box::pin(async move { Ok(incoming.await?.open().await) })
@@ -81,7 +81,7 @@ impl<S: Transport> WebSocket<S> {
         leftover: &[u8],
         negotiated: Negotiated,
         role: Role,
-        config: &Arc<Config>,
+        config: impl Into<Arc<Config>>,
     ) -> Self {
         let mut connection = Connection::new(role, negotiated, config);
         if connection.receive(leftover) < leftover.len() {

@@ -5,7 +5,6 @@
 //! is in [`proto`]; what is here knows of waiting, of wakers and of time, and of no rule of the protocol.
 
 mod client;
-mod config;
 mod driver;
 mod error;
 #[cfg(feature = "futures")]
@@ -31,7 +30,6 @@ mod wire;
 mod write_half;
 
 pub use client::{Connect, ConnectError, Destination, Host, UrlError, connect, connect_over};
-pub use config::config;
 pub use driver::Received;
 pub use error::{Error, TrySendError};
 pub use handle::{Handle, QueueError};
@@ -67,8 +65,6 @@ pub mod api {
     #[cfg(feature = "deflate")]
     pub use proto::deflate::Deflate;
 
-    pub use crate::{
-        Connect, ConnectError, Error, MaybeTls, Transport, TrySendError, UrlError, config,
-    };
+    pub use crate::{Connect, ConnectError, Error, MaybeTls, Transport, TrySendError, UrlError};
     pub use crate::{Handle, QueueError, Received};
 }

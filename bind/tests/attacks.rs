@@ -373,7 +373,7 @@ fn agreed() -> Agreed {
 fn connection(config: Config, deflate: Option<Agreed>) -> Connection {
     let mut negotiated = Negotiated::default();
     negotiated.deflate = deflate;
-    Connection::new(Role::Server, negotiated, &Arc::new(config))
+    Connection::new(Role::Server, negotiated, config)
 }
 
 impl Socket {
@@ -449,7 +449,7 @@ fn half_a_handshake(split: bool) -> u64 {
     let peer = Peer::new(dripped(head.into(), 1));
     let config = Arc::new(config());
     peak(|| {
-        let mut accepting = pin!(accept(peer, &config));
+        let mut accepting = pin!(accept(peer, config.clone()));
         let cx = &mut Context::from_waker(Waker::noop());
         for _ in 0..1000 {
             assert!(accepting.as_mut().poll(cx).is_pending());

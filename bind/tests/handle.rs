@@ -140,7 +140,7 @@ fn server(room: usize) -> (WebSocket<Pipe>, Pipe) {
     };
     let mut config = config();
     config.send_high_water = 1000;
-    let connection = Connection::new(Role::Server, Negotiated::default(), &Arc::new(config));
+    let connection = Connection::new(Role::Server, Negotiated::default(), config);
     (WebSocket::new(connection, pipe.clone()), pipe)
 }
 

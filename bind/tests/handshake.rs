@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IoSlice},
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -26,7 +25,7 @@ fn both_ends_meet_whatever_the_pipe_holds() {
         let world = World::default();
         let (a, b) = pipe(&world, capacity);
         world.spawn(async move {
-            let incoming = accept(b, &Arc::new(config())).await.unwrap();
+            let incoming = accept(b, config()).await.unwrap();
             assert_eq!(incoming.request().target(), "/chat");
             let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
             let message = socket.recv().await.unwrap().unwrap();
@@ -72,7 +71,7 @@ fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
     });
     let now = world.clone();
     world.block_on(async move {
-        let error = accept(end, &Arc::new(config())).await.unwrap_err();
+        let error = accept(end, config()).await.unwrap_err();
         assert!(matches!(error, HandshakeError::TimedOut), "{error:?}");
         assert_eq!(
             now.now(),
@@ -141,7 +140,7 @@ fn a_client_that_streams_for_ever_does_not_hold_off_the_end_of_its_refusal() {
     };
     let now = world.clone();
     world.block_on(async move {
-        let error = accept(torrent, &Arc::new(config())).await.unwrap_err();
+        let error = accept(torrent, config()).await.unwrap_err();
         let method = HandshakeError::Request(RequestError::Method);
         assert_eq!(error, method);
         // Once in a while the time is looked at: close_timeout, and a turn.
@@ -216,7 +215,7 @@ fn an_invalid_request_is_answered_before_it_is_reported_and_no_reset_eats_the_an
     });
     let now = world.clone();
     world.block_on(async move {
-        let error = accept(end, &Arc::new(config())).await.unwrap_err();
+        let error = accept(end, config()).await.unwrap_err();
         assert!(
             matches!(error, HandshakeError::Request(RequestError::Method)),
             "{error:?}"
@@ -230,7 +229,7 @@ fn the_subprotocol_is_known_at_both_ends() {
     let world = World::default();
     let (a, b) = pipe(&world, 4096);
     world.spawn(async move {
-        let incoming = accept(b, &Arc::new(config())).await.unwrap();
+        let incoming = accept(b, config()).await.unwrap();
         let picked = incoming
             .pick_subprotocol(&["other", "chat"])
             .map(str::to_owned);
@@ -255,7 +254,7 @@ fn a_refusal_reaches_the_client() {
     let world = World::default();
     let (a, b) = pipe(&world, 10);
     world.spawn(async move {
-        let incoming = accept(b, &Arc::new(config())).await.unwrap();
+        let incoming = accept(b, config()).await.unwrap();
         incoming.refuse(Response::new(403, "not you")).await;
     });
     let net = world.clone();
@@ -301,7 +300,7 @@ fn how_long_the_application_takes_to_decide_is_its_own_affair() {
     let (a, b) = pipe(&world, 4096);
     let slow = world.clone();
     world.spawn(async move {
-        let incoming = accept(b, &Arc::new(config())).await.unwrap();
+        let incoming = accept(b, config()).await.unwrap();
         slow.sleep(Duration::from_secs(100)).await;
         let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
         assert!(matches!(
@@ -327,7 +326,7 @@ fn a_client_that_says_nothing_after_its_request_is_pinged_after_one_period() {
           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
     );
     world.spawn_daemon(async move {
-        let incoming = accept(end, &Arc::new(config())).await.unwrap();
+        let incoming = accept(end, config()).await.unwrap();
         let mut socket = incoming.accept(None, Headers::new()).await.unwrap();
         let _ = socket.recv().await;
     });

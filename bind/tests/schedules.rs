@@ -188,7 +188,7 @@ fn pair(capacity: usize) -> (Socket, Socket) {
     let config = Arc::new(config);
     let (a, b) = pipe(capacity);
     let socket = |end, role| {
-        let connection = Connection::new(role, Negotiated::default(), &config);
+        let connection = Connection::new(role, Negotiated::default(), config.clone());
         WebSocket::new(connection, end)
     };
     (socket(a, Role::Client), socket(b, Role::Server))

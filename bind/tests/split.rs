@@ -4,7 +4,6 @@ use std::{
     cell::Cell,
     io::{self, IoSlice},
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -269,7 +268,7 @@ fn a_transport_whose_reads_wait_for_writes() {
     let world = World::default();
     let (a, b) = pipe(&world, 64);
     let knotted = |inner, role| {
-        let connection = Connection::new(role, Negotiated::default(), &Arc::new(config()));
+        let connection = Connection::new(role, Negotiated::default(), config());
         WebSocket::new(
             connection,
             Knotted {

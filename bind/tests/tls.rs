@@ -33,7 +33,7 @@ fn to(client: Arc<ClientConfig>) -> Connect {
 }
 
 async fn served(end: End, tls: Arc<ServerConfig>) -> WebSocket<MaybeTls<End>> {
-    let incoming = accept_tls(end, Some(tls), &Arc::new(config())).await;
+    let incoming = accept_tls(end, Some(tls), config()).await;
     incoming.unwrap().open().await
 }
 
@@ -127,11 +127,7 @@ fn without_a_configuration_there_is_no_tls() {
     let world = World::default();
     let (a, b) = pipe(&world, 4096);
     world.spawn(async move {
-        let mut server = accept_tls(b, None, &Arc::new(config()))
-            .await
-            .unwrap()
-            .open()
-            .await;
+        let mut server = accept_tls(b, None, config()).await.unwrap().open().await;
         assert!(server.get_ref().unwrap().tls().is_none());
         assert_eq!(server.recv().await.unwrap(), None);
     });

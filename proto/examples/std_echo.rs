@@ -39,7 +39,7 @@ macro_rules! turn {
     }};
 }
 
-fn serve(mut socket: TcpStream, config: &Arc<Config>) -> Result<Option<Closed>, Box<dyn Error>> {
+fn serve(mut socket: TcpStream, config: Arc<Config>) -> Result<Option<Closed>, Box<dyn Error>> {
     let start = time::Instant::now();
     let now = || Instant::from_epoch(start.elapsed());
     // The socket keeps the write deadline: a write fails if nothing leaves for so long.
@@ -75,7 +75,7 @@ fn main() -> io::Result<()> {
     let config = Arc::new(config);
     for socket in listener.incoming().flatten() {
         let config = config.clone();
-        thread::spawn(move || eprintln!("{:?}", serve(socket, &config)));
+        thread::spawn(move || eprintln!("{:?}", serve(socket, config)));
     }
     Ok(())
 }

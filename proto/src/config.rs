@@ -14,8 +14,22 @@ pub enum Role {
 
 /// Limits, deadlines and policy of a connection.
 ///
-/// Make one with [`Config::new`], change the fields that matter, and share it between connections.
-/// Sizes are in bytes. A deadline that is `None`, or so long that it cannot be told, never comes.
+/// Begin with `Config::default()`, change what matters, and share the result between connections: all that
+/// take a configuration take an `Arc<Config>` or a `Config`.
+///
+#[cfg_attr(feature = "getrandom", doc = "```")]
+#[cfg_attr(not(feature = "getrandom"), doc = "```ignore")]
+/// # use bowline_proto::Config;
+/// use std::{sync::Arc, time::Duration};
+///
+/// let config = Config::default()
+///     .max_message_size(16 << 20)
+///     .idle_timeout(Duration::from_secs(600))
+///     .keep_alive(None);
+/// let shared = Arc::new(config);
+/// ```
+///
+/// Sizes are in bytes. A deadline that is `None`, or too long to be represented, never passes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -86,7 +100,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults, with `entropy` as the source of randomness.
+    /// The defaults, with `entropy` as the source of randomness. With the feature `getrandom`, which every
+    /// binding turns on, `Config::default()` takes the randomness of the operating system.
     pub const fn new(entropy: fn(&mut [u8]) -> Result<(), EntropyError>) -> Self {
         Self {
             max_message_size: 1 << 20,
@@ -126,5 +141,56 @@ impl Config {
         {
             None
         }
+    }
+}
+
+/// The defaults, with the randomness of the operating system.
+#[cfg(feature = "getrandom")]
+impl Default for Config {
+    fn default() -> Self {
+        Self::new(|buf| getrandom::fill(buf).map_err(|_| EntropyError))
+    }
+}
+
+/// Each sets the field of its name, and returns the configuration, so that calls can be chained.
+macro_rules! setters {
+    ($($field:ident: $type:ty,)*) => {$(
+        #[doc = concat!("Sets [`", stringify!($field), "`](field@Self::", stringify!($field), ").")]
+        #[must_use]
+        pub fn $field(mut self, value: $type) -> Self {
+            self.$field = value.into();
+            self
+        }
+    )*};
+}
+
+impl Config {
+    setters! {
+        max_message_size: usize,
+        max_frame_size: Option<u64>,
+        max_stream_size: u64,
+        max_fragments: u32,
+        max_send_size: usize,
+        send_frame_size: Option<usize>,
+        send_high_water: usize,
+        keep_alive: impl Into<Option<Duration>>,
+        pong_timeout: impl Into<Option<Duration>>,
+        close_timeout: impl Into<Option<Duration>>,
+        write_timeout: impl Into<Option<Duration>>,
+        message_timeout: impl Into<Option<Duration>>,
+        idle_timeout: impl Into<Option<Duration>>,
+        reply_to_close: bool,
+        handshake_timeout: impl Into<Option<Duration>>,
+        max_head_size: usize,
+        max_head_line: usize,
+        max_head_fields: usize,
+        max_interim_responses: usize,
+        max_error_body: usize,
+        require_subprotocol: bool,
+    }
+
+    #[cfg(feature = "deflate")]
+    setters! {
+        deflate: impl Into<Option<Deflate>>,
     }
 }

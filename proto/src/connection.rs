@@ -40,10 +40,11 @@ pub struct Connection {
 
 impl Connection {
     /// A connection whose opening handshake is complete. Its deadlines begin when it is first told the time.
-    pub fn new(role: Role, negotiated: Negotiated, config: &Arc<Config>) -> Self {
+    pub fn new(role: Role, negotiated: Negotiated, config: impl Into<Arc<Config>>) -> Self {
+        let config = config.into();
         let (inflater, deflater) = deflate::codec(negotiated.compression(), config.compression());
         Self {
-            rx: Receiver::new(role, config, inflater),
+            rx: Receiver::new(role, config.clone(), inflater),
             tx: Sender::new(role, config, deflater),
             #[cfg(feature = "deflate")]
             deflate: negotiated.deflate,

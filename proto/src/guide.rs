@@ -98,8 +98,8 @@
 //! # let (mut a, mut b) = (End(down.clone(), up.clone()), End(up, down));
 //! # let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
 //! # let now = Instant::EPOCH;
-//! # let mut client = Connection::new(Role::Client, Negotiated::default(), &config);
-//! # let mut server = Connection::new(Role::Server, Negotiated::default(), &config);
+//! # let mut client = Connection::new(Role::Client, Negotiated::default(), config.clone());
+//! # let mut server = Connection::new(Role::Server, Negotiated::default(), config.clone());
 //! # let text = Message::from("a message of more than seven bytes");
 //! # client.send(text.clone()).unwrap();
 //! # client.close(Some(CloseCode::NORMAL.into()));
@@ -114,7 +114,7 @@
 //! # assert_eq!(events, [Event::Data(text), Event::Close(Some(CloseCode::NORMAL.into()))]);
 //! # assert!(server.wants_shutdown() && !client.wants_shutdown());
 //! # // A peer that takes nothing, and says nothing.
-//! # let mut lonely = Connection::new(Role::Server, Negotiated::default(), &config);
+//! # let mut lonely = Connection::new(Role::Server, Negotiated::default(), config.clone());
 //! # lonely.send("x".repeat(100)).unwrap();
 //! # assert_eq!(next_event(&mut lonely, &mut b, now), Ok(None));
 //! # let later = lonely.poll_timeout().unwrap();
@@ -287,8 +287,8 @@
 //! // A test may do without randomness.
 //! let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
 //! let start = Instant::EPOCH;
-//! let mut client = Connection::new(Role::Client, Negotiated::default(), &config);
-//! let mut server = Connection::new(Role::Server, Negotiated::default(), &config);
+//! let mut client = Connection::new(Role::Client, Negotiated::default(), config.clone());
+//! let mut server = Connection::new(Role::Server, Negotiated::default(), config.clone());
 //!
 //! client.send("hello").unwrap();
 //! pass(&mut client, &mut server);

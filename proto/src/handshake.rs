@@ -24,8 +24,8 @@
 //! # fn main() -> Result<(), Box<dyn Error>> {
 //! # let config = Config::new(|bytes| { bytes.fill(7); Ok(()) });
 //! let config = Arc::new(config);
-//! let mut client = Client::new(Request::new("chat.example", "/ws?name=ann")?, &config)?;
-//! let mut server = Server::new(&config);
+//! let mut client = Client::new(Request::new("chat.example", "/ws?name=ann")?, config.clone())?;
+//! let mut server = Server::new(config.clone());
 //!
 //! // To the server, over any transport:
 //! let bytes = client.exchange().transmit().expect("a request");

@@ -86,7 +86,7 @@
 //! #
 //! # use bowline_proto::{Config, EntropyError, Negotiated, Role};
 //! # let config = std::sync::Arc::new(Config::new(|_| Err(EntropyError)));
-//! # let connection = Connection::new(Role::Server, Negotiated::default(), &config);
+//! # let connection = Connection::new(Role::Server, Negotiated::default(), config.clone());
 //! # let mut script = Script {
 //! #     input: b"\x81\x82\x00\x00\x00\x00hi\x88\x82\x00\x00\x00\x00\x03\xe8",
 //! #     ..Script::default()

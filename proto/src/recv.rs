@@ -51,19 +51,19 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(role: Role, config: &Arc<Config>, inflater: Option<Box<Inflater>>) -> Self {
+    pub(crate) fn new(role: Role, config: Arc<Config>, inflater: Option<Box<Inflater>>) -> Self {
         Self {
             config: config.clone(),
             role,
             phase: Phase::Open,
             input: Input::default(),
             batch: Batch::default(),
-            max_batched: Batch::max(config),
+            max_batched: Batch::max(&config),
             drained: true,
             partial: None,
             inflater,
             owed: Control::default(),
-            timers: Timers::new(config),
+            timers: Timers::new(&config),
             ending: None,
         }
     }

@@ -81,7 +81,7 @@ enum Closing {
 }
 
 impl Sender {
-    pub(crate) fn new(role: Role, config: &Arc<Config>, deflater: Option<Box<Deflater>>) -> Self {
+    pub(crate) fn new(role: Role, config: Arc<Config>, deflater: Option<Box<Deflater>>) -> Self {
         let most = config.send_frame_size.unwrap_or(usize::MAX);
         let plain = deflater.as_ref().map_or(usize::MAX, |it| it.threshold());
         let small = most

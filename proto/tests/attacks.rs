@@ -163,7 +163,7 @@ fn half_a_handshake(_: Role) -> u64 {
     let config = config(|_| {});
     let line = "x".repeat(8000);
     let head = format!("GET / HTTP/1.1\r\nX: {line}\r\nY: {line}");
-    let mut server = Server::new(&config);
+    let mut server = Server::new(config.clone());
     peak(|| {
         for byte in head.bytes() {
             server.exchange().recv_buf().unwrap()[0] = byte;
@@ -176,7 +176,7 @@ fn half_a_handshake(_: Role) -> u64 {
 fn a_response_without_end(_: Role) -> u64 {
     let config = config(|_| {});
     let request = Request::new("a.test", "/").unwrap();
-    let mut client = Client::new(request, &config).unwrap();
+    let mut client = Client::new(request, config.clone()).unwrap();
     let line = [&[b'x'; 8000][..], b":\r\n"].concat();
     peak(|| {
         let start = b"HTTP/1.1 200 OK\r\n".iter();

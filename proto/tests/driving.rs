@@ -393,7 +393,7 @@ fn a_connection_knows_its_subprotocol() {
             let mut negotiated = Negotiated::default();
             negotiated.subprotocol = subprotocol.map(Into::into);
             let config = config(|_| {});
-            let connection = Connection::new(role, negotiated, &config);
+            let connection = Connection::new(role, negotiated, config.clone());
             assert_eq!(connection.subprotocol(), subprotocol);
         }
     }

@@ -103,7 +103,7 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Arc<Config> {
 }
 
 pub fn connection(role: Role, config: &Arc<Config>) -> Connection {
-    Connection::new(role, Negotiated::default(), config)
+    Connection::new(role, Negotiated::default(), config.clone())
 }
 
 /// One end, its peer's pen, and a clock turned by hand.

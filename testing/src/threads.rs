@@ -53,7 +53,7 @@ pub fn pair(
 }
 
 pub fn socket<S: BlockingTransport>(end: S, role: Role, config: &Arc<Config>) -> WebSocket<Io<S>> {
-    from_parts(end, &[], Negotiated::default(), role, config)
+    from_parts(end, &[], Negotiated::default(), role, config.clone())
 }
 
 /// Threads and time.

@@ -53,7 +53,7 @@ pub fn socket(end: End, role: Role, config: Config) -> Socket {
 
 /// A socket whose opening handshake came to `negotiated`.
 pub fn agreed(end: End, role: Role, negotiated: Negotiated, config: Config) -> Socket {
-    let connection = Connection::new(role, negotiated, &Arc::new(config));
+    let connection = Connection::new(role, negotiated, config);
     WebSocket::new(connection, end)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bind::{
-    Connect, Error, config,
+    Connect, Error,
     proto::{
         Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, Event, Message, Outgoing,
         handshake::{Headers, Response},
@@ -58,7 +58,7 @@ pub(crate) async fn play<B: Bench>(
     scenario: &'static Scenario,
     ends: [Troubled; 2],
 ) -> [Seen; 2] {
-    let (mut near, mut far) = (config(), config());
+    let (mut near, mut far) = (Config::default(), Config::default());
     (scenario.configure)(&mut near, &mut far, B::UNIT);
     let [client, server] = ends;
     // TLS alone is some thousand bytes.
@@ -178,7 +178,7 @@ macro_rules! send {
             }),
             Act::Plain(_) => $socket.send(Outgoing::plain(message())).await,
             Act::Prepared(_) => {
-                let mut config = config();
+                let mut config = Config::default();
                 config.deflate = Some(Default::default());
                 let prepared = bind::proto::Prepared::new(message(), &config);
                 $socket.send(&prepared).await

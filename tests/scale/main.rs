@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bind::{Connect, config, proto::Config};
+use bind::{Connect, proto::Config};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testing::certificates;
 use tokio::runtime::Builder;
@@ -62,7 +62,7 @@ fn round_trip<W: Wire>(name: &str, count: usize) {
 
 async fn connections<W: Wire>(count: usize) {
     // Most of them wait for their turn, and nobody receives meanwhile.
-    let mut config = config();
+    let mut config = Config::default();
     config.keep_alive = None;
     config.handshake_timeout = None;
     let config = Arc::new(config);

@@ -122,7 +122,7 @@ async fn reaches_the_second(network: impl Network) -> ConnectError {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let second = listener.local_addr().unwrap();
     let leaves = std::thread::spawn(move || drop(listener.accept().unwrap()));
-    let mut config = bowline_tokio::config();
+    let mut config = Config::default();
     config.handshake_timeout = Some(Duration::from_secs(1));
     let to = Connect::new("ws://a.test/").config(config);
     let network = Named(network, vec![first, second]);

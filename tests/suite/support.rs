@@ -19,7 +19,7 @@ use ::tokio::{
     spawn,
     task::JoinHandle,
 };
-use bind::{Connect, config, proto::Config};
+use bind::{Connect, proto::Config};
 use testing::certificates;
 
 use crate::binding::{Binding, Socket, Wire};
@@ -144,12 +144,12 @@ pub(crate) async fn echo_server<B: Binding>(config: Arc<Config>) -> String {
 
 /// The defaults.
 pub(crate) fn defaults() -> Arc<Config> {
-    Arc::new(config())
+    Arc::new(Config::default())
 }
 
 /// The defaults, changed.
 pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Arc<Config> {
-    let mut config = config();
+    let mut config = Config::default();
     change(&mut config);
     Arc::new(config)
 }

@@ -11,10 +11,7 @@ use std::{
     env,
     error::Error,
     io::{self, Read, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use bowline_proto::{
@@ -50,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "client" => Role::Client,
         _ => Role::Server,
     };
-    let conn = Connection::new(role, negotiated, &Arc::new(config));
+    let conn = Connection::new(role, negotiated, config);
     serve(conn, pull == "chunks", cut.parse()?)
 }
 

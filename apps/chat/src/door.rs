@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{
-    Config, Deflate, HttpVersion, Negotiated, RequestError, Response, config as defaults, respond,
-};
+use bowline_tokio::{Config, Deflate, HttpVersion, Negotiated, RequestError, Response, respond};
 use http_body_util::Full;
 use hyper::{
     Request, Version,
@@ -21,7 +19,7 @@ pub(crate) struct Visitor {
 
 /// What a visitor may do.
 pub(crate) fn config() -> Arc<Config> {
-    let mut config = defaults();
+    let mut config = Config::default();
     config.max_message_size = 128 << 10;
     config.write_timeout = Some(Duration::from_secs(10));
     config.close_timeout = Some(Duration::from_secs(1));

@@ -127,7 +127,7 @@ impl Chat {
         let Visitor { name, negotiated } = visitor;
         let Ok(upgraded) = upgrade.await else { return };
         let stream = TokioIo::new(upgraded);
-        let mut socket = from_parts(stream, &[], negotiated, Role::Server, &self.config);
+        let mut socket = from_parts(stream, &[], negotiated, Role::Server, self.config.clone());
         let mut stop = self.stop.subscribe();
         let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
         let result = select! {

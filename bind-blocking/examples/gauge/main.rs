@@ -14,8 +14,8 @@ use std::{
 };
 
 use bowline_blocking::{
-    CloseCode, Config, Io, Negotiated, Response, TrySendError, Utf8Bytes, WriteHalf, config,
-    from_parts, proto::Role, respond,
+    CloseCode, Config, Io, Negotiated, Response, TrySendError, Utf8Bytes, WriteHalf, from_parts,
+    proto::Role, respond,
 };
 
 use http::Request;
@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
     println!("listening on {addr}\nopen http://{addr}/ in a browser");
 
     let gauge = Arc::new(Gauge::default());
-    let config = Arc::new(config());
+    let config = Arc::new(Config::default());
     thread::spawn({
         let gauge = gauge.clone();
         move || listen(&listener, &gauge, &config)
@@ -77,7 +77,13 @@ fn serve(mut stream: TcpStream, gauge: &Gauge, config: &Arc<Config>) -> Result<(
     };
     stream.write_all(&http::head_and_body(&answer))?;
     if let Some(negotiated) = socket {
-        let socket = from_parts(stream, &request.rest, negotiated, Role::Server, config);
+        let socket = from_parts(
+            stream,
+            &request.rest,
+            negotiated,
+            Role::Server,
+            config.clone(),
+        );
         let (mut receiver, page) = socket.split();
         let seat = gauge.enter(page);
         // Nothing is expected from the page; but Pings are answered here, and its Close.

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use crate::bowline::{
-    Connect, Deflate, config,
+    Config, Connect, Deflate,
     rustls::{
         self, ClientConfig, DigitallySignedStruct, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -27,7 +27,7 @@ pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
             "--protocol" => to.subprotocol(args.next().ok_or(USAGE)?),
             "--insecure" => to.tls(insecure()?),
             "--deflate" => {
-                let mut config = config();
+                let mut config = Config::default();
                 config.deflate = Some(Deflate::default());
                 to.config(config)
             }

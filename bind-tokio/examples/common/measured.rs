@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::bowline::{Config, Deflate, config};
+use crate::bowline::{Config, Deflate};
 
 pub(crate) struct Arguments {
     pub(crate) addr: SocketAddr,
@@ -21,7 +21,7 @@ impl Arguments {
     pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
         const USAGE: &str = "usage: [THREADS=N] [MODE=simple|batch] [DEFLATE=1] ours-…-echo PORT";
         let port = env::args().nth(1).ok_or(USAGE)?.parse()?;
-        let mut config = config();
+        let mut config = Config::default();
         config.max_message_size = 16 << 20;
         if variable("DEFLATE")?.is_some_and(|value| value != "0") {
             config.deflate = Some(Deflate::default());

@@ -3,7 +3,7 @@
 use std::{error::Error, io, sync::Arc};
 
 use crate::bowline::{
-    Config, config,
+    Config,
     rustls::{
         ServerConfig,
         crypto::ring,
@@ -24,7 +24,7 @@ impl Arguments {
     pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
         let mut addr = None;
         let mut tls = None;
-        let mut config = config();
+        let mut config = Config::default();
         // As much as Autobahn's test suite sends: behind 65,536 fragments there is an empty one.
         config.max_message_size = 16 << 20;
         config.max_fragments = 65_537;

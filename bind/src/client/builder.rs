@@ -13,7 +13,6 @@ use super::{
     host::Host,
     url::Url,
 };
-use crate::config::config;
 
 /// What to connect to, and how. Give it to the `connect` of a binding, which takes a URL as well.
 ///
@@ -92,7 +91,7 @@ impl Connect {
         self
     }
 
-    /// Limits, deadlines and policy of the connection; [`config`](crate::config) if not given.
+    /// Limits, deadlines and policy of the connection; `Config::default()` if not given.
     ///
     /// [`handshake_timeout`](Config::handshake_timeout) is the one deadline for all of name
     /// resolution, TCP, TLS and the opening handshake.
@@ -154,7 +153,7 @@ impl Connect {
             port: url.port,
             tls: url.tls,
             request,
-            config: self.config.unwrap_or_else(|| Arc::new(config())),
+            config: self.config.unwrap_or_default(),
             nodelay: self.nodelay,
             #[cfg(feature = "tls")]
             tls_config: self.tls,

@@ -16,17 +16,20 @@ use crate::{
 /// # Errors
 ///
 /// Those of [`accept`]. [`HandshakeError::Lost`] if TLS fails, of which the client was told.
-pub async fn accept_tls<S: Transport>(
+pub fn accept_tls<S: Transport>(
     io: S,
     tls: Option<Arc<ServerConfig>>,
-    config: &Arc<Config>,
-) -> Result<Incoming<MaybeTls<S>>, HandshakeError> {
-    let stream = match tls {
-        Some(tls) => {
-            let stream = TlsStream::server(io, tls);
-            MaybeTls::tls(stream.map_err(|_| HandshakeError::Lost(Lost::Failed))?)
-        }
-        None => MaybeTls::unencrypted(io),
-    };
-    accept(stream, config).await
+    config: impl Into<Arc<Config>>,
+) -> impl Future<Output = Result<Incoming<MaybeTls<S>>, HandshakeError>> {
+    let config = config.into();
+    async move {
+        let stream = match tls {
+            Some(tls) => {
+                let stream = TlsStream::server(io, tls);
+                MaybeTls::tls(stream.map_err(|_| HandshakeError::Lost(Lost::Failed))?)
+            }
+            None => MaybeTls::unencrypted(io),
+        };
+        accept(stream, config).await
+    }
 }

@@ -1,6 +1,6 @@
 //! How each of them reads a stream. All have the same limit, and no extension.
 
-use std::{future::poll_fn, io, pin::Pin, sync::Arc};
+use std::{future::poll_fn, io, pin::Pin};
 
 use futures_core::Stream as _;
 use proto::{
@@ -19,7 +19,7 @@ const MAX: usize = 1 << 20;
 pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
     let mut config = Config::new(|_| Err(EntropyError));
     config.max_message_size = MAX;
-    let mut connection = Connection::new(role, Negotiated::default(), &Arc::new(config));
+    let mut connection = Connection::new(role, Negotiated::default(), config);
     let mut rest = bytes;
     let mut messages = Vec::new();
     loop {

@@ -165,7 +165,7 @@ fn ch_046_a_request_cannot_inject() {
             let mut request = Request::new("a.test", "/").expect("valid");
             *request.headers_mut() = headers;
             request.headers_mut().push("Host", "a.test").expect("valid");
-            let refused = Client::new(request, &config).err();
+            let refused = Client::new(request, config.clone()).err();
             assert_eq!(refused, Some(OfferError::Subprotocol));
         }
     }
@@ -178,7 +178,7 @@ fn ch_046_a_request_cannot_inject() {
     ] {
         let mut request = Request::new("a.test", "/").expect("valid");
         request.headers_mut().push(name, value).expect("valid");
-        let refused = Client::new(request, &config).err();
+        let refused = Client::new(request, config.clone()).err();
         assert!(matches!(refused, Some(OfferError::Reserved(_))), "{name}");
     }
 }
@@ -196,7 +196,7 @@ fn ch_048_keys_are_fresh() {
     let request = Request::new("a.test", "/").expect("valid");
     let mut keys = HashSet::with_capacity(COUNT);
     for _ in 0..COUNT {
-        let mut client = Client::new(request.clone(), &config).expect("valid");
+        let mut client = Client::new(request.clone(), config.clone()).expect("valid");
         let transmit = client.exchange().transmit().expect("a request");
         let name = b"Sec-WebSocket-Key: ";
         let mut lines = transmit.chunk().split(|byte| *byte == b'\n');
@@ -212,11 +212,11 @@ fn ch_049_without_randomness_nothing_is_sent() {
     }
     let config = Arc::new(Config::new(entropy));
     let request = Request::new("a.test", "/").expect("valid");
-    let refused = Client::new(request, &config).err();
+    let refused = Client::new(request, config.clone()).err();
     assert_eq!(refused, Some(OfferError::Entropy));
 
     // No frame, either: not what the application sends …
-    let conn = Connection::new(Role::Client, Negotiated::default(), &config);
+    let conn = Connection::new(Role::Client, Negotiated::default(), config.clone());
     let mut end = End::from_parts(conn, Role::Client, start());
     assert_eq!(end.conn.send("Hello"), Err(SendError::Entropy));
     assert_eq!(end.conn.ping(Default::default()), Err(SendError::Entropy));

@@ -372,7 +372,7 @@ fn pd_030_with_8_bits_we_send_plain_messages() {
         send: window(8),
         recv: window(15),
     });
-    let conn = Connection::new(Role::Client, negotiated, &config);
+    let conn = Connection::new(Role::Client, negotiated, config.clone());
     let mut end = End::from_parts(conn, Role::Client, now);
     end.conn.send(vec![7; 1000]).expect("it is open");
     let chunk = Chunk {

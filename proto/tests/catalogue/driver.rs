@@ -62,7 +62,7 @@ impl End {
             send: options.send,
             recv: options.recv,
         });
-        let conn = Connection::new(role, negotiated, config);
+        let conn = Connection::new(role, negotiated, config.clone());
         Self::from_parts(conn, role, now)
     }
 

@@ -49,7 +49,7 @@ impl ServerEnd {
     }
 
     pub(crate) fn with(config: &Arc<Config>, options: &Options) -> Self {
-        let mut server = Server::new(config);
+        let mut server = Server::new(config.clone());
         server.exchange().handle_timeout(start());
         Self {
             server,
@@ -188,7 +188,7 @@ impl ClientEnd {
                 .push("Sec-WebSocket-Protocol", name.clone())
                 .expect("a valid field");
         }
-        let mut client = Client::new(request, config).expect("a valid request");
+        let mut client = Client::new(request, config.clone()).expect("a valid request");
         client.exchange().handle_timeout(start());
         let out = write(client.exchange());
         Self {

@@ -93,7 +93,7 @@ fn status(end: &ServerEnd) -> u16 {
 
 /// A request for `subprotocols` that waits for a decision.
 fn incoming(subprotocols: &str) -> Incoming {
-    let mut server = Server::new(&config(|_| {}));
+    let mut server = Server::new(config(|_| {}));
     let request = format!("{HEAD}Sec-WebSocket-Protocol: {subprotocols}\r\n\r\n");
     let room = server.exchange().recv_buf().expect("room");
     room[..request.len()].copy_from_slice(request.as_bytes());

@@ -9,7 +9,7 @@ use testing::polls::Polls;
 use super::*;
 
 fn sent(request: Request) -> String {
-    let mut client = Client::new(request, &shared()).unwrap();
+    let mut client = Client::new(request, shared()).unwrap();
     String::from_utf8(written(client.exchange())).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn s4_1_our_request_is_one_that_our_server_takes() {
         .headers_mut()
         .push("Sec-WebSocket-Protocol", "chat")
         .unwrap();
-    let mut client = Client::new(offer, &shared()).unwrap();
+    let mut client = Client::new(offer, shared()).unwrap();
     let incoming = incoming(written(client.exchange()));
     let mut server = incoming.accept(Some("chat"), Default::default()).unwrap();
     let response = output(&mut server);
@@ -71,7 +71,7 @@ fn s4_1_keys_are_drawn_anew() {
         Ok(())
     }));
     let key = || {
-        let mut client = Client::new(request(), &config).unwrap();
+        let mut client = Client::new(request(), config.clone()).unwrap();
         let head = String::from_utf8(written(client.exchange())).unwrap();
         values(&head, "Sec-WebSocket-Key")[0].to_owned()
     };
@@ -120,7 +120,7 @@ fn s4_1_nothing_is_sent_that_no_server_could_read() {
     let offer = |name: &'static str, value: &'static str| {
         let mut request = request();
         request.headers_mut().push(name, value).unwrap();
-        Client::new(request, &shared()).map(|_| ())
+        Client::new(request, shared()).map(|_| ())
     };
     for name in [
         "Upgrade",
@@ -336,7 +336,7 @@ fn the_end_of_the_transport_behind_the_response_is_known_to_the_connection() {
 
 #[test]
 fn the_rest_of_a_request_that_was_answered_early_goes_before_frames() {
-    let mut client = Client::new(request(), &shared()).unwrap();
+    let mut client = Client::new(request(), shared()).unwrap();
     client
         .exchange()
         .transmit()
@@ -381,7 +381,7 @@ fn what_comes_behind_the_head_fits_into_a_new_connection() {
 
 #[test]
 fn nothing_is_written_to_a_transport_that_failed() {
-    let mut client = Client::new(request(), &shared()).unwrap();
+    let mut client = Client::new(request(), shared()).unwrap();
     client.exchange().handle_error(Lost::Reset);
     assert!(client.exchange().transmit().is_none());
     assert_eq!(

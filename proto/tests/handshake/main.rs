@@ -91,7 +91,7 @@ fn serve_with(
     parts: &[&[u8]],
     step: usize,
 ) -> (Server, Result<Option<Incoming>, HandshakeError>) {
-    let mut server = Server::new(&Arc::new(config));
+    let mut server = Server::new(config);
     server.exchange().handle_timeout(at(1));
     for part in parts {
         let mut part = *part;
@@ -122,7 +122,7 @@ fn incoming(request: impl AsRef<[u8]>) -> Incoming {
 
 /// Begins a connection, and lets its request go.
 fn client_with(request: Request, config: Config) -> Client {
-    let mut client = Client::new(request, &Arc::new(config)).expect("a valid request");
+    let mut client = Client::new(request, config).expect("a valid request");
     client.exchange().handle_timeout(at(1));
     assert!(!written(client.exchange()).is_empty());
     client

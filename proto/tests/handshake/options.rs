@@ -17,8 +17,8 @@ fn handshake_timeout_is_absolute() {
         let mut config = config();
         config.handshake_timeout = timeout.map(Duration::from_secs);
         let config = Arc::new(config);
-        let mut server = Server::new(&config);
-        let mut client = Client::new(request(), &config).unwrap();
+        let mut server = Server::new(config.clone());
+        let mut client = Client::new(request(), config.clone()).unwrap();
         for exchange in [server.exchange(), client.exchange()] {
             // The deadline begins when the time is first told.
             let asks = timeout.map(|_| Instant::EPOCH);
@@ -61,7 +61,7 @@ fn handshake_timeout_is_absolute() {
 
 #[test]
 fn a_client_that_says_nothing_gets_no_answer() {
-    let mut server = Server::new(&shared());
+    let mut server = Server::new(shared());
     server.exchange().handle_timeout(at(1));
     server.exchange().handle_timeout(at(11));
     assert_eq!(server.poll().unwrap_err(), HandshakeError::TimedOut);
@@ -276,7 +276,7 @@ fn require_subprotocol() {
 fn entropy_that_fails_is_an_error() {
     let config = Arc::new(Config::new(|_| Err(EntropyError)));
     assert_eq!(
-        Client::new(request(), &config).unwrap_err(),
+        Client::new(request(), config.clone()).unwrap_err(),
         OfferError::Entropy
     );
 }

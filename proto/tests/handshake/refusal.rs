@@ -169,7 +169,7 @@ fn an_answer_that_is_not_flushed_has_not_left() {
 
 #[test]
 fn an_answer_goes_out_to_a_peer_that_has_ended_its_direction() {
-    let mut server = Server::new(&shared());
+    let mut server = Server::new(shared());
     read(
         server.exchange(),
         line(REQUEST, "Host", "").as_bytes(),
@@ -187,7 +187,7 @@ fn an_answer_is_given_up_with_the_transport() {
     server.exchange().handle_error(Lost::Reset);
     assert!(server.exchange().is_done() && server.exchange().transmit().is_none());
     // The same while a decision was taken.
-    let mut server = Server::new(&shared());
+    let mut server = Server::new(shared());
     read(server.exchange(), REQUEST.as_bytes(), usize::MAX);
     server.exchange().handle_error(Lost::Reset);
     let exchange = server
@@ -200,7 +200,7 @@ fn an_answer_is_given_up_with_the_transport() {
 
 #[test]
 fn s4_2_1_nothing_runs_out_while_the_application_decides() {
-    let mut server = Server::new(&shared());
+    let mut server = Server::new(shared());
     server.exchange().handle_timeout(at(1));
     read(server.exchange(), REQUEST.as_bytes(), usize::MAX);
     let incoming = server.poll().unwrap().unwrap();

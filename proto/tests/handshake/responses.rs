@@ -250,7 +250,7 @@ fn s4_1_the_subprotocol_is_one_that_was_offered() {
 
 #[test]
 fn s4_1_nothing_is_sent_behind_the_request_before_the_response() {
-    let mut client = Client::new(request(), &shared()).unwrap();
+    let mut client = Client::new(request(), shared()).unwrap();
     assert_eq!(written(client.exchange()), REQUEST.as_bytes());
     for byte in &RESPONSE.as_bytes()[..RESPONSE.len() - 1] {
         assert!(matches!(answer_to(&mut client, &[&[*byte]], 1), Ok(None)));

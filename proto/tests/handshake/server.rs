@@ -201,7 +201,7 @@ fn much_behind_the_request_is_kept_in_order() {
         input.extend_from_slice(b"\x81\x85\0\0\0\0");
         input.extend_from_slice(format!("{i:05}").as_bytes());
     }
-    let mut server = Server::new(&shared());
+    let mut server = Server::new(shared());
     let mut rest = &input[..];
     let incoming = loop {
         rest = &rest[read(server.exchange(), rest, usize::MAX)..];
@@ -254,7 +254,7 @@ fn a_request_that_is_cut_short_is_told_from_none() {
 #[test]
 fn the_end_of_the_transport_behind_the_request_is_known_to_the_connection() {
     for lost in [Lost::Eof, Lost::Reset] {
-        let mut server = Server::new(&shared());
+        let mut server = Server::new(shared());
         read(server.exchange(), REQUEST.as_bytes(), usize::MAX);
         match lost {
             Lost::Eof => server.exchange().handle_eof(),

@@ -53,7 +53,7 @@ fn offer_and(
     });
     config.deflate = options;
     let request = Request::new("a.test", "/").unwrap();
-    let mut client = Client::new(request, &Arc::new(config)).unwrap();
+    let mut client = Client::new(request, config).unwrap();
     let mut sent = Vec::new();
     while let Some(bytes) = client.exchange().transmit() {
         sent.extend_from_slice(bytes.chunk());
@@ -133,7 +133,7 @@ fn s5_1_a_server_and_a_hosted_upgrade_answer_the_same() {
     let mut config = Config::new(entropy);
     config.deflate = Some(Deflate::low_memory());
     let config = Arc::new(config);
-    let mut server = Server::new(&config);
+    let mut server = Server::new(config.clone());
     let mut request = String::from("GET / HTTP/1.1\r\n");
     for (name, value) in FIELDS {
         request += &format!("{name}: {}\r\n", str::from_utf8(value).unwrap());

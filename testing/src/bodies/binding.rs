@@ -78,11 +78,11 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
         world.clone().spawn(async move {
             let sides = (side, other);
             if !handshake {
-                let connection = Connection::new(role, negotiated, &config);
+                let connection = Connection::new(role, negotiated, config.clone());
                 let socket = WebSocket::new(connection, io);
                 converse(&world, Some(socket), plan, sides).await;
             } else if role == Role::Server {
-                let incoming = accept(io, &config).await.ok();
+                let incoming = accept(io, config.clone()).await.ok();
                 let socket = match incoming {
                     Some(incoming) => incoming.accept(None, Headers::new()).await.ok(),
                     None => None,

@@ -66,7 +66,7 @@ impl Run {
         let reference = Reference::new(role, &config, agreed.map(|agreed| agreed.recv));
         let config = Arc::new(config);
         let now = Instant::EPOCH;
-        let connection = Connection::new(role, negotiated, &config);
+        let connection = Connection::new(role, negotiated, config.clone());
         Self {
             end: End::new(role, connection, &config, now),
             peer: Peer::new(role, agreed),

@@ -57,7 +57,7 @@ fn check_any(input: &mut Unstructured<'_>) -> Result<()> {
         send: window,
         recv: window,
     });
-    let mut connection = Connection::new(role, negotiated, &config);
+    let mut connection = Connection::new(role, negotiated, config.clone());
 
     let (expected, fault) = model(&sent, takeover, max);
     if in_chunks {
@@ -252,7 +252,7 @@ fn check_round_trip(input: &mut Unstructured<'_>) -> Result<()> {
     let connection = |role, send, recv| {
         let mut negotiated = Negotiated::default();
         negotiated.deflate = Some(Agreed { send, recv });
-        Connection::new(role, negotiated, &config)
+        Connection::new(role, negotiated, config.clone())
     };
     let mut sender = connection(role, window, window);
     let mut receiver = connection(other(role), window, window);

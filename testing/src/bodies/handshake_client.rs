@@ -76,7 +76,7 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
         let pushed = request.headers_mut().push("Sec-WebSocket-Protocol", offers);
         pushed.expect("a valid field");
     }
-    let mut client = Client::new(request, &config).expect("a valid handshake");
+    let mut client = Client::new(request, config.clone()).expect("a valid handshake");
     let mut written = Vec::new();
     transport::take_output(client.exchange(), &mut written);
     handshake::feed(

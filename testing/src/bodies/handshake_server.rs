@@ -4,8 +4,6 @@
 //! an answer is one response that another parser reads, with nothing of the client's in it but what was
 //! agreed on; and a request that is taken is one that another parser reads in the same way.
 
-use std::sync::Arc;
-
 use arbitrary::Unstructured;
 use proto::{
     Event, RecvError,
@@ -73,7 +71,7 @@ struct Outcome {
 const SUPPORTED: [&str; 2] = ["chat", "superchat"];
 
 fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
-    let mut server = Server::new(&Arc::new(options.setup.config()));
+    let mut server = Server::new(options.setup.config());
     handshake::feed(
         &mut server,
         Server::exchange,

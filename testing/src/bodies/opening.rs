@@ -12,8 +12,8 @@ use crate::{bodies::transport, ends};
 pub(crate) fn open(client: &Arc<Config>, server: &Arc<Config>) -> Option<(Connection, Connection)> {
     let request = Request::new("a.test", "/").unwrap();
     let (offers, asks) = (client.deflate.is_some(), server.deflate.is_some());
-    let mut client = Client::new(request, client).ok()?;
-    let mut server = Server::new(server);
+    let mut client = Client::new(request, client.clone()).ok()?;
+    let mut server = Server::new(server.clone());
     let mut bytes = Vec::new();
     transport::take_output(client.exchange(), &mut bytes);
     receive(server.exchange(), &bytes);

@@ -290,7 +290,7 @@ fn pairs(headers: &Headers) -> Vec<(String, Vec<u8>)> {
 /// The bytes of a request, if they are one; a server of ours reads it as it was meant.
 fn request(request: Request) -> Option<Vec<u8>> {
     let meant = request.clone();
-    let mut client = Client::new(request, &config()).ok()?;
+    let mut client = Client::new(request, config()).ok()?;
     let mut bytes = Vec::new();
     transport::take_output(client.exchange(), &mut bytes);
     let incoming = serve(&bytes)?;
@@ -303,7 +303,7 @@ fn request(request: Request) -> Option<Vec<u8>> {
 
 /// `None` if a field of the application's is one that no request with an upgrade may have.
 fn serve(bytes: &[u8]) -> Option<Incoming> {
-    let mut server = Server::new(&config());
+    let mut server = Server::new(config());
     let room = server.exchange().recv_buf().expect("it waits");
     room[..bytes.len()].copy_from_slice(bytes);
     server.exchange().handle_input(bytes.len());
@@ -367,7 +367,7 @@ fn check_answer(input: &mut Unstructured<'_>) -> Result<()> {
     let offers = text(input)?;
     let mut made = Request::new("a.test", "/").expect("a valid request");
     let pushed = made.headers_mut().push("Sec-WebSocket-Protocol", offers);
-    let client = Client::new(made, &config());
+    let client = Client::new(made, config());
     let (Ok(()), Ok(mut client)) = (pushed, client) else {
         return Ok(());
     };

@@ -32,7 +32,7 @@ pub const USUAL: Agreed = both(15, true);
 pub fn connection(role: Role, agreed: Agreed, config: &Arc<Config>) -> Connection {
     let mut negotiated = Negotiated::default();
     negotiated.deflate = Some(agreed);
-    Connection::new(role, negotiated, config)
+    Connection::new(role, negotiated, config.clone())
 }
 
 /// An end that compresses whatever it sends.

@@ -57,7 +57,7 @@ impl Bench for Blocking {
 
     async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
         let tls = self.tls.then(|| certificates::shared().0);
-        bowline_blocking::accept_tls(end, tls, config).map_err(|error| error.to_string())
+        bowline_blocking::accept_tls(end, tls, config.clone()).map_err(|error| error.to_string())
     }
 
     async fn both<A, B>(&self, a: A, b: B) -> (A::Output, B::Output)

@@ -47,7 +47,7 @@ impl Bench for Smol {
 
     async fn accept(&self, end: End, config: &Arc<Config>) -> Result<Self::Incoming, String> {
         let tls = self.tls.then(|| certificates::shared().0);
-        let accepted = bowline_smol::accept_tls(end, tls, config).await;
+        let accepted = bowline_smol::accept_tls(end, tls, config.clone()).await;
         accepted.map_err(|error| error.to_string())
     }
 

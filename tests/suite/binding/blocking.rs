@@ -47,14 +47,18 @@ impl Binding for Blocking {
         stream: TcpStream,
         config: &Arc<Config>,
     ) -> Result<Self::Incoming, HandshakeError> {
-        block_in_place(|| bowline_blocking::accept(blocking(stream), config))
+        block_in_place(|| {
+            bowline_blocking::accept(blocking(stream), config.clone().clone().clone().clone())
+        })
     }
 
     async fn accept_any(
         stream: TcpStream,
         config: &Arc<Config>,
     ) -> Result<Self::Server, HandshakeError> {
-        block_in_place(|| bowline_blocking::accept_any(blocking(stream), config))
+        block_in_place(|| {
+            bowline_blocking::accept_any(blocking(stream), config.clone().clone().clone().clone())
+        })
     }
 
     async fn accept_tls(
@@ -62,7 +66,13 @@ impl Binding for Blocking {
         tls: Arc<ServerConfig>,
         config: &Arc<Config>,
     ) -> Result<Self::TlsServer, HandshakeError> {
-        let accept = || bowline_blocking::accept_tls(blocking(stream), Some(tls), config);
+        let accept = || {
+            bowline_blocking::accept_tls(
+                blocking(stream),
+                Some(tls),
+                config.clone().clone().clone().clone(),
+            )
+        };
         Ok(block_in_place(accept)?.open())
     }
 
@@ -73,7 +83,13 @@ impl Binding for Blocking {
         role: Role,
         config: &Arc<Config>,
     ) -> Self::Server {
-        bowline_blocking::from_parts(blocking(stream), leftover, negotiated, role, config)
+        bowline_blocking::from_parts(
+            blocking(stream),
+            leftover,
+            negotiated,
+            role,
+            config.clone().clone().clone().clone(),
+        )
     }
 
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<SocketAddr> {

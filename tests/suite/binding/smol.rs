@@ -79,14 +79,14 @@ impl<S: Stream> Binding for Over<S> {
         stream: net::TcpStream,
         config: &Arc<Config>,
     ) -> Result<Self::Incoming, HandshakeError> {
-        bowline_smol::accept(S::of_std(stream), config).await
+        bowline_smol::accept(S::of_std(stream), config.clone().clone().clone().clone()).await
     }
 
     async fn accept_any(
         stream: net::TcpStream,
         config: &Arc<Config>,
     ) -> Result<Self::Server, HandshakeError> {
-        bowline_smol::accept_any(S::of_std(stream), config).await
+        bowline_smol::accept_any(S::of_std(stream), config.clone().clone().clone().clone()).await
     }
 
     async fn accept_tls(
@@ -94,7 +94,12 @@ impl<S: Stream> Binding for Over<S> {
         tls: Arc<ServerConfig>,
         config: &Arc<Config>,
     ) -> Result<Self::TlsServer, HandshakeError> {
-        let incoming = bowline_smol::accept_tls(S::of_std(stream), Some(tls), config).await?;
+        let incoming = bowline_smol::accept_tls(
+            S::of_std(stream),
+            Some(tls),
+            config.clone().clone().clone().clone(),
+        )
+        .await?;
         Ok(incoming.open().await)
     }
 
@@ -105,7 +110,13 @@ impl<S: Stream> Binding for Over<S> {
         role: Role,
         config: &Arc<Config>,
     ) -> Self::Server {
-        bowline_smol::from_parts(S::of_std(stream), leftover, negotiated, role, config)
+        bowline_smol::from_parts(
+            S::of_std(stream),
+            leftover,
+            negotiated,
+            role,
+            config.clone().clone().clone().clone(),
+        )
     }
 
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<net::SocketAddr> {

@@ -41,14 +41,14 @@ impl Binding for Tokio {
         stream: net::TcpStream,
         config: &Arc<Config>,
     ) -> Result<Self::Incoming, HandshakeError> {
-        bowline_tokio::accept(of_std(stream), config).await
+        bowline_tokio::accept(of_std(stream), config.clone().clone().clone().clone()).await
     }
 
     async fn accept_any(
         stream: net::TcpStream,
         config: &Arc<Config>,
     ) -> Result<Self::Server, HandshakeError> {
-        bowline_tokio::accept_any(of_std(stream), config).await
+        bowline_tokio::accept_any(of_std(stream), config.clone().clone().clone().clone()).await
     }
 
     async fn accept_tls(
@@ -56,7 +56,12 @@ impl Binding for Tokio {
         tls: Arc<ServerConfig>,
         config: &Arc<Config>,
     ) -> Result<Self::TlsServer, HandshakeError> {
-        let incoming = bowline_tokio::accept_tls(of_std(stream), Some(tls), config).await?;
+        let incoming = bowline_tokio::accept_tls(
+            of_std(stream),
+            Some(tls),
+            config.clone().clone().clone().clone(),
+        )
+        .await?;
         Ok(incoming.open().await)
     }
 
@@ -67,7 +72,13 @@ impl Binding for Tokio {
         role: Role,
         config: &Arc<Config>,
     ) -> Self::Server {
-        bowline_tokio::from_parts(of_std(stream), leftover, negotiated, role, config)
+        bowline_tokio::from_parts(
+            of_std(stream),
+            leftover,
+            negotiated,
+            role,
+            config.clone().clone().clone().clone(),
+        )
     }
 
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<net::SocketAddr> {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use ::tokio::{io::AsyncWriteExt, net::TcpListener, spawn, time};
 use bind::{
-    Connect, ConnectError, UrlError, config,
-    proto::handshake::{InvalidHeader, OfferError},
+    Connect, ConnectError, UrlError,
+    proto::{
+        Config,
+        handshake::{InvalidHeader, OfferError},
+    },
 };
 
 use crate::{
@@ -34,7 +37,7 @@ fn ch_042_one_deadline_covers_connecting<B: Binding>() {
     for (scheme, drips) in [("ws", false), ("ws", true), ("wss", false), ("wss", true)] {
         run(async move {
             let (addr, listener) = listen().await;
-            let mut config = config();
+            let mut config = Config::default();
             config.handshake_timeout = Some(Duration::from_millis(300));
             let to = Connect::new(format!("{scheme}://{addr}/")).config(config);
             let serving = spawn(async move {

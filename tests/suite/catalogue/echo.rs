@@ -78,7 +78,7 @@ pub(crate) fn variant(error: &impl std::fmt::Debug) -> String {
 
 /// The defaults, but for `options`.
 pub(crate) fn config(options: &Options) -> Config {
-    let mut config = bind::config();
+    let mut config = Config::default();
     config.max_frame_size = options.max_frame_size;
     if let Some(max) = options.max_message_size {
         config.max_message_size = max;

@@ -8,8 +8,8 @@ use ::tokio::{
     task::yield_now,
 };
 use bind::{
-    Connect, ConnectError, Error, config,
-    proto::{Event, Lost, Role, SendError, handshake::HandshakeError},
+    Connect, ConnectError, Error,
+    proto::{Config, Event, Lost, Role, SendError, handshake::HandshakeError},
 };
 use testing::frames::{self, CLOSE, Frame};
 
@@ -47,7 +47,7 @@ fn hs_091_a_request_cut_short_ends_quietly<B: Binding>() {
         for cut in [0, 1, 20, REQUEST.len() - 3, REQUEST.len() - 1] {
             let (addr, listener) = listen().await;
             let served = spawn(async move {
-                let config = Arc::new(config());
+                let config = Arc::new(Config::default());
                 B::accept_any(next(&listener).await, &config).await.err()
             });
             let mut stream = server::connect(addr).await;
@@ -69,7 +69,7 @@ fn hs_091_a_request_cut_short_ends_quietly<B: Binding>() {
 fn ch_020_an_announced_body_is_not_waited_for<B: Binding>() {
     run(async {
         let (addr, listener) = listen().await;
-        let mut config = config();
+        let mut config = Config::default();
         config.handshake_timeout = Some(Duration::from_millis(200));
         let to = Connect::new(format!("ws://{addr}/")).config(config);
         let refused = spawn(async { B::connect(to).await.err() });
@@ -113,7 +113,7 @@ fn cl_047_sending_and_closing_at_once_end_once<B: Binding>() {
         run(async move {
             let (addr, listener) = listen().await;
             let served = spawn(async move {
-                let config = Arc::new(config());
+                let config = Arc::new(Config::default());
                 let accepted = B::accept_any(next(&listener).await, &config).await;
                 let (mut reader, writer) = accepted.expect("a valid request").split();
                 let writers: Vec<_> = (0..4)

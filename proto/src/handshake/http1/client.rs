@@ -63,15 +63,17 @@ impl Client {
     /// [`handshake_timeout`](Config::handshake_timeout) from when the exchange is first told the time.
     ///
     /// Fails, and sends nothing, if no valid opening handshake can be made of it.
-    pub fn new(request: Request, config: &Arc<Config>) -> Result<Self, OfferError> {
-        let key = key::generate(config)?;
-        let (bytes, offer) = encode(request, &key, config)?;
+    pub fn new(request: Request, config: impl Into<Arc<Config>>) -> Result<Self, OfferError> {
+        let config = config.into();
+        let key = key::generate(&config)?;
+        let (bytes, offer) = encode(request, &key, &config)?;
+        let head = Head::new(config.max_head_size);
         let mut exchange = Exchange::new(config);
         exchange.send(&bytes);
         Ok(Self {
             exchange,
             state: State::START,
-            head: Head::new(config.max_head_size),
+            head,
             interim: 0,
             accept: key::accept(key.as_bytes()),
             offer,
@@ -212,7 +214,8 @@ impl Client {
     }
 
     fn connect(&mut self, negotiated: Negotiated) -> Connection {
-        let mut connection = Connection::new(Role::Client, negotiated, self.exchange.config());
+        let mut connection =
+            Connection::new(Role::Client, negotiated, self.exchange.config().clone());
         // A server may answer before it has read the request.
         if self.exchange.output().has_remaining() {
             connection.preface(self.exchange.output().chunk());

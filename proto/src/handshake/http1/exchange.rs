@@ -57,7 +57,7 @@ impl Exchange {
     /// How much is read at a time: what comes behind the head must fit into a new connection.
     const ROOM: usize = 4 << 10;
 
-    pub(super) fn new(config: &Arc<Config>) -> Self {
+    pub(super) fn new(config: Arc<Config>) -> Self {
         Self {
             config: config.clone(),
             stage: Stage::Reading,
@@ -75,7 +75,7 @@ impl Exchange {
     }
 
     /// An exchange whose request was read, and is refused.
-    pub(super) fn refusal(config: &Arc<Config>, response: Response, rest: &Rest) -> Self {
+    pub(super) fn refusal(config: Arc<Config>, response: Response, rest: &Rest) -> Self {
         let mut exchange = Self::new(config);
         exchange.lost = rest.lost;
         exchange.refuse(response);

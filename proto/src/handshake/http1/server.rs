@@ -44,10 +44,11 @@ struct RequestLine {
 impl Server {
     /// Waits for a request, at most [`handshake_timeout`](Config::handshake_timeout) from when the exchange is
     /// first told the time.
-    pub fn new(config: &Arc<Config>) -> Self {
+    pub fn new(config: impl Into<Arc<Config>>) -> Self {
+        let config = config.into();
         Self {
-            exchange: Exchange::new(config),
             head: Head::new(config.max_head_size),
+            exchange: Exchange::new(config),
             line: None,
         }
     }
@@ -248,7 +249,7 @@ impl Incoming {
         let (headers, negotiated) = switch(self.accept, answer);
         response.headers = headers;
         response.headers.append(extra);
-        let mut connection = Connection::new(Role::Server, negotiated, &self.config);
+        let mut connection = Connection::new(Role::Server, negotiated, self.config);
         connection.preface(&response.encode_head());
         self.rest.hand_to(&mut connection);
         connection
@@ -260,7 +261,7 @@ impl Incoming {
     /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
     /// status below 200 or above 599 cannot refuse; it is sent as 500.
     pub fn refuse(self, response: Response) -> Exchange {
-        Exchange::refusal(&self.config, response, &self.rest)
+        Exchange::refusal(self.config, response, &self.rest)
     }
 }
 
