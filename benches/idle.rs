@@ -219,7 +219,7 @@ async fn accept(listener: TcpListener, kind: Kind) -> io::Result<()> {
                 bare::echo(stream, &mut armed).await
             })),
             Kind::Ours => drop(tokio::spawn(async move {
-                let mut socket = accept_any(stream, config.clone()).await?;
+                let mut socket = accept_any(stream, config).await?;
                 while let Some(message) = socket.recv().await? {
                     socket.feed(message).await?;
                 }

@@ -2,7 +2,9 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use bind::{
     Error, Received, Transport, TrySendError, internal,
-    proto::{Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State},
+    proto::{
+        Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State, Stats,
+    },
 };
 
 use crate::{
@@ -245,6 +247,11 @@ impl<S: Transport> WebSocket<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
+    }
+
+    /// What has passed over the connection since it opened.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
     }
 
     /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing

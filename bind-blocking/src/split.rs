@@ -4,7 +4,9 @@ use std::{
 
 use bind::{
     Error, Handle, Received, Transport, TrySendError, internal,
-    proto::{Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State},
+    proto::{
+        Chunk, Closed, ControlPayload, Event, IntoClose, Kind, Message, Outgoing, State, Stats,
+    },
 };
 
 use crate::{error::TryRecvError, run::Runner};
@@ -129,6 +131,11 @@ impl<S: Transport> ReadHalf<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
+    }
+
+    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
     }
 
     /// Where the connection is in its life.
@@ -341,6 +348,11 @@ impl<S: Transport> WriteHalf<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
+    }
+
+    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
     }
 
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {

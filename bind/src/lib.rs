@@ -55,7 +55,7 @@ pub mod api {
         self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
         Deadline, EntropyError, Event, Initiator, IntoClose, InvalidCloseCode, InvalidUtf8, Kind,
         Lost, Message, Negotiated, Outgoing, Prepared, ProtocolError, Role, SendError, State,
-        Utf8Bytes,
+        Stats, Traffic, Utf8Bytes,
         handshake::{
             AnswerError, HandshakeError, Headers, HttpVersion, InvalidHeader, OfferError, Request,
             RequestError, Response, ResponseError, respond,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use proto::{Chunk, Closed, Event, Message, Pull, State};
+use proto::{Chunk, Closed, Event, Message, Pull, State, Stats};
 
 use crate::{
     driver::{Input, Received},
@@ -128,6 +128,11 @@ impl<S: Transport> ReadHalf<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.shared.latency()
+    }
+
+    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
     }
 
     pub(crate) fn poll_recv(

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use proto::{Closed, Deadline, Instant, Message, State, Utf8Bytes};
+use proto::{Closed, Deadline, Instant, Message, State, Stats, Traffic, Utf8Bytes};
 
 use crate::{
     driver::{Access, Call, Input},
@@ -53,7 +53,24 @@ struct Seat<T> {
     wanted: bool,
     /// A call that waits for output has left receiving to the read half.
     relies: bool,
+    /// As of when a call took the input out.
+    noted: Noted,
+}
+
+/// What the halves report of the receiving direction.
+#[derive(Clone, Copy)]
+struct Noted {
     latency: Option<Duration>,
+    traffic: Traffic,
+}
+
+impl<T> From<&Input<T>> for Noted {
+    fn from(input: &Input<T>) -> Self {
+        Self {
+            latency: input.rx().latency(),
+            traffic: input.rx().traffic(),
+        }
+    }
 }
 
 impl<S: Transport> Shared<S> {
@@ -70,7 +87,7 @@ impl<S: Transport> Shared<S> {
             output: Mutex::new(output),
             timer: input.timer().clone(),
             seat: Mutex::new(Seat {
-                latency: input.rx().latency(),
+                noted: Noted::from(&input),
                 input: Some(Box::new(input)),
                 wanted: false,
                 relies: false,
@@ -146,8 +163,18 @@ impl<S: Transport> Shared<S> {
         &self.wakers
     }
 
+    fn noted(&self) -> Noted {
+        let seat = self.seat();
+        seat.input.as_deref().map_or(seat.noted, Noted::from)
+    }
+
     pub(crate) fn latency(&self) -> Option<Duration> {
-        self.seat().latency
+        self.noted().latency
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let received = self.noted().traffic;
+        self.lock().tx.stats(received)
     }
 
     /// The next of many small messages that came in one read; see [`Input::recv_small`].
@@ -169,6 +196,7 @@ impl<S: Transport> Shared<S> {
             seat.wanted |= me.is_some();
             return None;
         };
+        seat.noted = Noted::from(&*input);
         drop(seat);
         let mut taken = Taken {
             shared: self,
@@ -255,7 +283,6 @@ impl<S: Transport> Drop for Taken<'_, S> {
         // The application has something to take, or there is room again.
         let changed = input.parked() != self.parked;
         let mut seat = self.shared.seat();
-        seat.latency = input.rx().latency();
         seat.input = Some(input);
         let wanted = mem::take(&mut seat.wanted);
         drop(seat);

@@ -10,7 +10,7 @@ use std::{
 
 use proto::{
     Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, IntoClose, Kind, Message,
-    Outgoing, Pull, SendError, Sender, State, Utf8Bytes,
+    Outgoing, Pull, SendError, Sender, State, Stats, Utf8Bytes,
 };
 
 use crate::{
@@ -315,6 +315,11 @@ impl<S: Transport> WebSocket<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.input.rx().latency()
+    }
+
+    /// What has passed over the connection since it opened.
+    pub fn stats(&self) -> Stats {
+        self.output.tx.stats(self.input.rx().traffic())
     }
 
     /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing

@@ -10,6 +10,7 @@ use std::{
 
 use proto::{
     Chunk, CloseFrame, Closed, ControlPayload, IntoClose, Kind, Outgoing, SendError, Sender, State,
+    Stats,
 };
 
 use crate::{
@@ -286,6 +287,11 @@ impl<S: Transport> WriteHalf<S> {
     /// From when the last Ping left to when its Pong was received; `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
         self.shared.latency()
+    }
+
+    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
     }
 
     /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).

@@ -4,7 +4,7 @@ use std::{error::Error as _, io::ErrorKind, time::Duration};
 
 use bowline_bind::{
     Error,
-    proto::{Deadline, Negotiated, Role, State},
+    proto::{Deadline, Negotiated, Role, State, Stats, Traffic},
 };
 use testing::world::*;
 
@@ -73,4 +73,52 @@ fn an_error_does_not_repeat_its_source() {
         .filter(|line| line.contains("the cable is cut"));
     assert_eq!(said.count(), 1, "{report:?}");
     assert!(Error::TimedOut(Deadline::Pong).source().is_none());
+}
+
+/// A half may ask while a call of the other has the receiving direction in its hands.
+#[test]
+fn each_half_counts_what_passed() {
+    let world = World::default();
+    let (a, b) = pipe(&world, 4096);
+    let client = agreed(a, Role::Client, Negotiated::default(), config());
+    let mut server = agreed(b, Role::Server, Negotiated::default(), config());
+    world.spawn(async move {
+        while let Some(message) = server.recv().await.unwrap() {
+            server.send(message).await.unwrap();
+        }
+    });
+    world.block_on(async move {
+        let (mut reader, writer) = client.split();
+        assert_eq!(writer.stats(), Stats::default());
+        writer.send("four").await.unwrap();
+        reader.recv().await.unwrap().unwrap();
+        let stats = reader.stats();
+        assert_eq!(writer.stats(), stats);
+        let Traffic {
+            messages,
+            payload,
+            wire,
+            pings,
+            ..
+        } = stats.sent;
+        assert_eq!((messages, payload, wire, pings), (1, 4, 2 + 4 + 4, 0));
+        let Traffic {
+            messages,
+            payload,
+            wire,
+            pings,
+            ..
+        } = stats.received;
+        assert_eq!((messages, payload, wire, pings), (1, 4, 2 + 4, 0));
+        assert_eq!(stats.dropped, 0);
+
+        let mut socket = reader.reunite(writer).unwrap();
+        assert_eq!(socket.stats(), stats);
+        socket.feed("never").await.unwrap();
+        socket.abort();
+        assert_eq!(
+            (socket.stats().sent.messages, socket.stats().dropped),
+            (2, 1)
+        );
+    });
 }

@@ -11,6 +11,7 @@ use crate::{
     negotiated::Negotiated,
     recv::Receiver,
     send::{Sender, outgoing::Outgoing, transmit::Transmit},
+    stats::Stats,
     time::Instant,
 };
 
@@ -206,6 +207,11 @@ impl Connection {
     /// From when the last Ping left to when its Pong was received.
     pub fn latency(&self) -> Option<Duration> {
         self.rx.latency()
+    }
+
+    /// What has passed over the connection since it opened.
+    pub fn stats(&self) -> Stats {
+        self.tx.stats(self.rx.traffic())
     }
 
     /// The two directions, to be driven apart. What each has to know of the other passes when they meet:

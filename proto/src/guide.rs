@@ -156,7 +156,7 @@
 //!
 //! /// Opens the connection to whoever asks. `serve` is a turn that waits.
 //! fn accept(
-//!     config: &Arc<Config>,
+//!     config: Arc<Config>,
 //!     mut serve: impl FnMut(&mut Exchange),
 //! ) -> Result<Connection, HandshakeError> {
 //!     let mut server = Server::new(config);
@@ -178,7 +178,7 @@
 //!
 //! fn connect(
 //!     request: Request,
-//!     config: &Arc<Config>,
+//!     config: Arc<Config>,
 //!     mut serve: impl FnMut(&mut Exchange),
 //! ) -> Result<(Response, Connection), Box<dyn std::error::Error>> {
 //!     let mut client = Client::new(request, config)?;
@@ -211,16 +211,16 @@
 //! # };
 //! # let output = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
 //! # let request = Request::new("a.test", "/").unwrap();
-//! # let ended = connect(request, &config, script(b"", output.clone()));
+//! # let ended = connect(request, config.clone(), script(b"", output.clone()));
 //! # assert!(ended.is_err());
 //! # assert!(output.borrow().starts_with(b"GET / HTTP/1.1\r\nHost: a.test\r\n"));
 //! # output.borrow_mut().clear();
 //! # let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
 //! #     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-//! # let mut open = accept(&config, script(request, output.clone())).unwrap();
+//! # let mut open = accept(config.clone(), script(request, output.clone())).unwrap();
 //! # assert!(open.transmit().unwrap().chunk().starts_with(b"HTTP/1.1 101 "));
 //! # let serve = script(b"POST / HTTP/1.1\r\n\r\n", output.clone());
-//! # let ended = accept(&config, serve);
+//! # let ended = accept(config, serve);
 //! # assert!(ended.is_err());
 //! # assert!(output.borrow().starts_with(b"HTTP/1.1 405 "));
 //! ```

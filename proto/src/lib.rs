@@ -185,6 +185,7 @@ mod message;
 mod negotiated;
 mod recv;
 mod send;
+mod stats;
 mod time;
 
 /// What is kept for messages to come.
@@ -221,6 +222,7 @@ pub use send::{
     outgoing::{Outgoing, Prepared},
     transmit::Transmit,
 };
+pub use stats::{Stats, Traffic};
 pub use text::utf8::{InvalidUtf8, Utf8Bytes};
 pub use time::Instant;
 pub use wire::{frame, mask};

@@ -11,6 +11,7 @@ use crate::{
     event::{Event, Pull},
     message::{Chunk, Message},
     send::{Sender, control::Control},
+    stats::Traffic,
     time::Instant,
 };
 
@@ -48,6 +49,10 @@ pub struct Receiver {
     owed: Control,
     timers: Timers,
     ending: Option<Box<Ending>>,
+    /// For [`traffic`](Self::traffic).
+    messages: u64,
+    payload: u64,
+    wire: u64,
 }
 
 impl Receiver {
@@ -65,6 +70,9 @@ impl Receiver {
             owed: Control::default(),
             timers: Timers::new(&config),
             ending: None,
+            messages: 0,
+            payload: 0,
+            wire: 0,
         }
     }
 
@@ -92,6 +100,7 @@ impl Receiver {
     #[inline]
     pub fn handle_input(&mut self, len: usize) {
         self.drained = false;
+        self.wire = self.wire.wrapping_add(len as u64);
         self.timers.handle_input();
         match &mut self.partial {
             Some(partial) if partial.is_direct() => partial.handle_input(len),
@@ -108,6 +117,7 @@ impl Receiver {
         let taken = self.input.copy(bytes);
         if taken > 0 {
             self.drained = false;
+            self.wire = self.wire.wrapping_add(taken as u64);
             self.timers.handle_input();
         }
         taken
@@ -121,8 +131,8 @@ impl Receiver {
             None
         } else {
             let timers = self.timers.poll_timeout();
-            match self.linger_timeout() {
-                Some(linger) => Some(timers.map_or(linger, |at| at.min(linger))),
+            match self.end_timeout() {
+                Some(end) => Some(timers.map_or(end, |at| at.min(end))),
                 None => timers,
             }
         }
@@ -139,7 +149,8 @@ impl Receiver {
         let passed = self
             .timers
             .handle_timeout(&self.config, now, self.drained, &mut self.owed);
-        let Some(deadline) = self.end_linger(now).or(passed) else {
+        let closing = self.end_is_late(now).then_some(Deadline::Close);
+        let Some(deadline) = closing.or(passed) else {
             return Ok(());
         };
         let error = RecvError::TimedOut(deadline);
@@ -189,11 +200,29 @@ impl Receiver {
         self.poll(pull)
     }
 
+    /// The application gets data.
+    #[inline(always)]
+    fn count(&mut self, len: usize, fin: bool) {
+        self.messages = self.messages.wrapping_add(fin.into());
+        self.payload = self.payload.wrapping_add(len as u64);
+    }
+
+    /// What the application has received.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            messages: self.messages,
+            payload: self.payload,
+            wire: self.wire,
+            pings: self.timers.pings_received().into(),
+        }
+    }
+
     /// Takes back chunks of the message that is under way: all that [`poll_data`](Self::poll_data) gave of
     /// it, in order, and none of which the application has seen. So the message still belongs to the method
     /// that the application calls next.
     pub fn put_back(&mut self, chunk: Chunk) {
         if let Some(partial) = &mut self.partial {
+            self.payload = self.payload.wrapping_sub(chunk.data.len() as u64);
             partial.put_back(chunk);
         }
     }
@@ -315,6 +344,7 @@ impl Receiver {
             .batch
             .fill(&mut self.input, self.role, self.max_batched)?;
         self.timers.handle_data();
+        self.count(message.len(), true);
         if self.batch.is_empty() {
             self.handle_batch_end();
         }
@@ -323,6 +353,7 @@ impl Receiver {
 
     fn take_from_batch(&mut self) -> Option<Message> {
         let message = self.batch.next(self.role)?;
+        self.count(message.len(), true);
         if self.batch.is_empty() {
             self.handle_batch_end();
         }

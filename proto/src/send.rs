@@ -12,6 +12,7 @@ use crate::{
     error::{Deadline, Lost, RecvError},
     message::{ControlPayload, Kind},
     send::control::Control,
+    stats::{Stats, Traffic},
     time::{Instant, Timer},
     wire::mask,
 };
@@ -51,10 +52,17 @@ pub struct Sender {
     /// The message that [`send_chunk`](Self::send_chunk) has not finished, and whether it is compressed.
     streamed: Option<(Kind, bool)>,
     closing: Closing,
-    /// What a Close that is queued says.
-    close: Option<Box<CloseFrame>>,
-    end: Option<RecvError>,
+    /// Once the end has begun in a way that says more than `closing`.
+    ending: Option<Box<Ending>>,
     progress: Progress,
+    /// The payload of messages that were queued, in bytes.
+    payload: u64,
+    /// What was queued and ends no message: pieces, Pings and Pongs.
+    others: u64,
+    /// Pings, those of keep-alive included.
+    pings: u32,
+    /// The size of the response that begins the output of a server, in bytes.
+    preface: u32,
     write: Timer,
     /// The longest payload, in bytes, that may go the short way; none may if it is 0.
     small: u16,
@@ -62,10 +70,32 @@ pub struct Sender {
     peer_closed: bool,
     /// Our direction of the transport is to end after our Close.
     shuts_down: bool,
+}
+
+/// What is known of the end.
+struct Ending {
+    /// The body of a Close that is queued.
+    close: Option<CloseFrame>,
+    /// Why nothing can be sent any more.
+    end: Option<RecvError>,
+    /// Who began to end the connection, if a Close did not.
+    initiator: Initiator,
     /// The connection was ended at once, from this end.
     aborted: bool,
-    /// Who began to end the connection, if a Close did not.
-    ended_by: Initiator,
+    /// The first message that was dropped, counted as [`Progress`] counts.
+    dropped_from: u64,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self {
+            close: None,
+            end: None,
+            initiator: Initiator::Local,
+            aborted: false,
+            dropped_from: u64::MAX,
+        }
+    }
 }
 
 /// How far our Close has come.
@@ -96,15 +126,16 @@ impl Sender {
             owed: Control::default(),
             streamed: None,
             closing: Closing::No,
-            close: None,
-            end: None,
+            ending: None,
             progress: Progress::default(),
+            payload: 0,
+            others: 0,
+            pings: 0,
+            preface: 0,
             write: Timer::OFF,
             small: small as u16,
             peer_closed: false,
             shuts_down: false,
-            aborted: false,
-            ended_by: Initiator::Local,
         }
     }
 
@@ -112,13 +143,17 @@ impl Sender {
     pub(crate) fn preface(&mut self, bytes: &[u8]) {
         self.output().copy(bytes, [0; 4]);
         self.progress.add(bytes.len());
+        self.preface = bytes.len() as u32;
     }
 
     /// Queues a Close behind the messages queued before it (RFC 6455 §7.1.2). A streamed message that
     /// is unfinished stays so. Closing twice is the same as closing once.
     pub fn close(&mut self, frame: Option<CloseFrame>) {
         if !self.is_closing() {
-            (self.closing, self.close) = (Closing::Queued, frame.map(Box::new));
+            self.closing = Closing::Queued;
+            if frame.is_some() {
+                self.ending().close = frame;
+            }
             // Nothing is asked of a peer that is told goodbye.
             self.owed.take(|owed| owed.ping.take());
         }
@@ -138,7 +173,7 @@ impl Sender {
     /// Ends the connection at once, without a Close: drop the transport. The receiver learns of it when both
     /// [`meet`](crate::Receiver::meet).
     pub fn abort(&mut self) {
-        self.aborted = true;
+        self.ending().aborted = true;
         self.handle_end(RecvError::Lost(Lost::Failed));
     }
 
@@ -170,12 +205,12 @@ impl Sender {
     /// A write was attempted, with or without success, and `flushed` tells whether the transport
     /// itself holds nothing back.
     pub fn handle_sent(&mut self, flushed: bool) {
-        if self.end.is_some() {
+        if self.end().is_some() {
             return;
         }
         let waiting = self.waiting();
         let left = self.progress.framed_bytes.saturating_sub(waiting as u64);
-        let moved = self.progress.advance(left, flushed);
+        let moved = self.progress.advance(left, self.framed(), flushed);
         if waiting == 0 {
             self.transmit = None;
             if self.closing == Closing::Framed
@@ -193,10 +228,12 @@ impl Sender {
 
     /// Nothing can be sent any more: what waits is dropped.
     pub fn handle_end(&mut self, end: RecvError) {
-        if !self.is_closing() && !self.aborted {
-            self.ended_by = Initiator::of(&end);
+        let begins = !self.is_closing();
+        let ending = self.ending();
+        if begins && !ending.aborted {
+            ending.initiator = Initiator::of(&end);
         }
-        self.end.get_or_insert(end);
+        ending.end.get_or_insert(end);
         self.drop_waiting();
         self.deflater = None;
         self.owed = Control::default();
@@ -253,7 +290,7 @@ impl Sender {
 
     /// Whether nothing more can be queued.
     pub fn is_closing(&self) -> bool {
-        self.closing != Closing::No || self.owed.closes() || self.end.is_some()
+        self.closing != Closing::No || self.owed.closes() || self.end().is_some()
     }
 
     /// Whether our Close has left.
@@ -273,7 +310,7 @@ impl Sender {
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
-        self.aborted
+        self.ending.as_ref().is_some_and(|it| it.aborted)
     }
 
     /// The message that chunks are being sent of.
@@ -294,7 +331,36 @@ impl Sender {
 
     /// Whether any of the first `count` of them will never be written.
     pub fn has_dropped(&self, count: u64) -> bool {
-        self.progress.dropped_from < count || (self.end.is_some() && self.progress.flushed < count)
+        let Some(ending) = &self.ending else {
+            return false;
+        };
+        ending.dropped_from < count || (ending.end.is_some() && self.progress.flushed < count)
+    }
+
+    /// What has passed over the connection since it opened. `received` is what the receiver has
+    /// [counted](crate::Receiver::traffic).
+    pub fn stats(&self, received: Traffic) -> Stats {
+        let Progress {
+            accepted,
+            flushed,
+            left_bytes,
+            ..
+        } = self.progress;
+        let dropped = match self.ending.as_deref() {
+            Some(Ending { end: Some(_), .. }) => accepted.saturating_sub(flushed),
+            Some(ending) => accepted.saturating_sub(ending.dropped_from),
+            None => 0,
+        };
+        Stats {
+            received,
+            sent: Traffic {
+                messages: accepted.saturating_sub(self.others),
+                payload: self.payload,
+                wire: left_bytes.saturating_sub(self.preface.into()),
+                pings: self.pings.into(),
+            },
+            dropped,
+        }
     }
 
     /// Limits, deadlines and policy.
@@ -318,14 +384,15 @@ impl Sender {
 
     /// Why nothing can be sent any more, if that is so and no Close was the reason.
     pub fn end(&self) -> Option<RecvError> {
-        self.end
+        self.ending.as_ref()?.end
     }
 
     /// How the connection ended, as far as the sender can know: `None` while a Close may still end it. What
     /// the receiver knows counts for more, for the peer's Close may have been received.
     pub fn closed(&self) -> Option<Closed> {
-        let cause = (!self.aborted).then_some(self.end?);
-        Some(Closed::abnormal(self.ended_by, cause))
+        let ending = self.ending.as_ref()?;
+        let cause = (!ending.aborted).then_some(ending.end?);
+        Some(Closed::abnormal(ending.initiator, cause))
     }
 
     /// Bytes that the transport has not taken.
@@ -345,9 +412,26 @@ impl Sender {
 
     /// Drops every message that is not wholly framed.
     fn drop_waiting(&mut self) {
+        let framed = self.framed();
         if self.backlog.take().is_some() {
-            self.progress.dropped_from = self.progress.dropped_from.min(self.progress.framed);
+            let ending = self.ending();
+            ending.dropped_from = ending.dropped_from.min(framed);
         }
+    }
+
+    /// How many messages, chunks, Pings and Pongs became bytes, ever.
+    #[inline]
+    fn framed(&self) -> u64 {
+        let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.count());
+        let framed = self.progress.accepted.saturating_sub(waiting);
+        match &self.ending {
+            Some(ending) => framed.min(ending.dropped_from),
+            None => framed,
+        }
+    }
+
+    fn ending(&mut self) -> &mut Ending {
+        self.ending.get_or_insert_default()
     }
 }
 
@@ -355,7 +439,7 @@ impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender")
             .field("closing", &self.closing)
-            .field("end", &self.end)
+            .field("end", &self.end())
             .field("queued", &self.backlog.as_ref().map_or(0, |it| it.bytes))
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()

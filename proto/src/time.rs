@@ -46,6 +46,12 @@ impl Instant {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Timer(u64);
 
+impl Default for Timer {
+    fn default() -> Self {
+        Self::OFF
+    }
+}
+
 impl Timer {
     /// It is over.
     pub(crate) const PASSED: Self = Self(0);
@@ -102,6 +108,15 @@ impl Timer {
             return false;
         }
         self.at().is_some_and(|at| at <= now)
+    }
+
+    /// Whether the deadline has passed, as [`is_over`](Self::is_over): if so, it is turned off.
+    pub(crate) fn expires(&mut self, now: Instant, after: Option<Duration>) -> bool {
+        let is_over = self.is_over(now, after);
+        if is_over {
+            *self = Self::OFF;
+        }
+        is_over
     }
 }
 

@@ -8,7 +8,7 @@ use super::Receiver;
 use crate::{
     close::{CloseFrame, Closed, Initiator, code::CloseCode},
     config::Role,
-    error::{Deadline, Lost, RecvError},
+    error::{Lost, RecvError},
     send::Sender,
     time::{Instant, Timer},
 };
@@ -24,6 +24,8 @@ pub(super) struct Ending {
     pub(super) close: Option<Option<CloseFrame>>,
     pub(super) initiator: Option<Initiator>,
     pub(super) cause: Option<RecvError>,
+    /// The deadline of the closing handshake.
+    timer: Timer,
     /// Our Close has left.
     sent: bool,
     /// Nothing can leave any more.
@@ -102,7 +104,9 @@ impl Receiver {
     /// We began to close, or answered: the peer's Close is now due.
     pub(super) fn handle_closing(&mut self) {
         self.ending().initiator.get_or_insert(Initiator::Local);
-        self.timers.handle_closing(&self.config);
+        let after = self.config.close_timeout;
+        self.ending().timer.start_once(after);
+        self.timers.handle_closing();
     }
 
     /// Our Close has left. Once the peer's Close has come as well, a server gives the peer a second to end
@@ -126,23 +130,27 @@ impl Receiver {
         ending.is_some_and(|it| it.sent && it.close.is_some())
     }
 
-    /// When the wait for the end of the transport is over.
+    /// The first deadline of the end, once that has begun.
     #[inline]
-    pub(super) fn linger_timeout(&self) -> Option<Instant> {
-        let linger = self.ending.as_ref()?.linger.as_ref()?;
-        linger.timer.at()
+    pub(super) fn end_timeout(&self) -> Option<Instant> {
+        let ending = self.ending.as_ref()?;
+        let linger = ending.linger.as_ref();
+        let linger = linger.map_or(Timer::OFF, |linger| linger.timer);
+        ending.timer.min(linger).at()
     }
 
-    /// The deadline of closing, if the wait for the end of the transport is over.
-    pub(super) fn end_linger(&mut self, now: Instant) -> Option<Deadline> {
-        let time = self.config.close_timeout;
-        let time = time.map_or(Linger::TIME, |time| time.min(Linger::TIME));
-        let linger = self.ending.as_mut()?.linger.as_mut()?;
-        let is_over = linger.timer.is_over(now, Some(time));
-        is_over.then(|| {
-            linger.timer = Timer::OFF;
-            Deadline::Close
-        })
+    /// Whether the closing handshake, or the wait for the end of the transport after it, has taken too long.
+    pub(super) fn end_is_late(&mut self, now: Instant) -> bool {
+        let Some(ending) = &mut self.ending else {
+            return false;
+        };
+        let after = self.config.close_timeout;
+        let mut is_late = ending.timer.expires(now, after);
+        if let Some(linger) = &mut ending.linger {
+            let after = after.map_or(Linger::TIME, |after| after.min(Linger::TIME));
+            is_late |= linger.timer.expires(now, Some(after));
+        }
+        is_late
     }
 
     /// §7.1.1, §1.4: "discards any further data received".

@@ -49,6 +49,7 @@ impl Receiver {
                     Step::NextFrame => {}
                     Step::Skipped => self.end_message(),
                     Step::Chunk(chunk) => {
+                        self.count(chunk.data.len(), chunk.fin);
                         if chunk.fin {
                             self.end_message();
                         }
@@ -193,6 +194,7 @@ impl Receiver {
             OpCode::Ping => {
                 // §5.5.2: "MUST send a Pong frame in response".
                 self.owed.slots().pong = Some(payload.clone());
+                self.timers.handle_ping();
                 Event::Ping(payload)
             }
             _ => {
@@ -239,6 +241,7 @@ impl Receiver {
         if kind == Kind::Text && !utf8::is_utf8(payload) {
             return Err(ProtocolError::Utf8);
         }
+        self.count(payload.len(), true);
         self.input.consume(total);
         let data = Message::from_checked(kind, spare::share(memory, start));
         Ok(Some(Event::Data(Chunk { data, fin: true })))

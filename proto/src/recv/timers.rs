@@ -18,7 +18,6 @@ use crate::{
 pub(super) struct Timers {
     keep_alive: Timer,
     stage: Stage,
-    close: Timer,
     message: Timer,
     idle: Timer,
     /// These have come, and what was not polled may say that they were kept.
@@ -31,7 +30,9 @@ pub(super) struct Timers {
     probe: Option<Box<Probe>>,
     /// Since the epoch: so it takes half as much memory.
     latency: Option<Instant>,
+    /// Of keep-alive, and of the peer.
     pings: u32,
+    pings_received: u32,
 }
 
 /// What keep-alive waits for.
@@ -57,7 +58,6 @@ impl Timers {
         Self {
             keep_alive: Timer::due(config.keep_alive),
             stage: Stage::Listening,
-            close: Timer::OFF,
             message: Timer::OFF,
             idle: Timer::due(config.idle_timeout),
             message_is_late: false,
@@ -67,6 +67,7 @@ impl Timers {
             probe: None,
             latency: None,
             pings: 0,
+            pings_received: 0,
         }
     }
 
@@ -104,8 +105,7 @@ impl Timers {
     }
 
     /// From the first Close on, only the closing handshake has a deadline.
-    pub(super) fn handle_closing(&mut self, config: &Config) {
-        self.close.start_once(config.close_timeout);
+    pub(super) fn handle_closing(&mut self) {
         self.listen(Timer::OFF);
         self.message = Timer::OFF;
         self.idle = Timer::OFF;
@@ -125,6 +125,14 @@ impl Timers {
                 answered: false,
             }));
         }
+    }
+
+    pub(super) fn handle_ping(&mut self) {
+        self.pings_received = self.pings_received.wrapping_add(1);
+    }
+
+    pub(super) fn pings_received(&self) -> u32 {
+        self.pings_received
     }
 
     /// §5.5.3: the Pong "must have identical "Application data" as found in the … Ping".
@@ -147,8 +155,7 @@ impl Timers {
         {
             return Some(Instant::EPOCH);
         }
-        let first = self.keep_alive.min(self.close);
-        first.min(self.message).min(self.idle).at()
+        self.keep_alive.min(self.message).min(self.idle).at()
     }
 
     /// The deadline that has passed, if one has. What is in the receiver (not `drained`) was heard.
@@ -165,10 +172,6 @@ impl Timers {
                 self.latency = Some(Instant::from_epoch(now.saturating_duration_since(left)));
                 self.probe = None;
             }
-        }
-        if self.close.is_over(now, config.close_timeout) {
-            self.close = Timer::OFF;
-            return Some(Deadline::Close);
         }
         if self.message.is_over(now, config.message_timeout) {
             if drained {

@@ -17,6 +17,11 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
+    /// How many items it has.
+    pub(super) fn count(&self) -> u64 {
+        (self.queue.len() as u64).saturating_add(self.current.is_some().into())
+    }
+
     pub(super) fn push(&mut self, item: Item) {
         self.bytes = self.bytes.saturating_add(item.payload.len());
         self.queue.push_back(item);

@@ -60,7 +60,7 @@ impl Sender {
         let size = transmit.frame(&header, payload);
         self.progress.add(size);
         self.progress.accepted = self.progress.accepted.saturating_add(1);
-        self.progress.framed = self.progress.framed.saturating_add(1);
+        self.payload = self.payload.wrapping_add(len as u64);
         true
     }
 
@@ -81,7 +81,6 @@ impl Sender {
             _ => return self.frame_in_steps(item),
         };
         self.put(Payload::Shared(bytes), key);
-        self.progress.framed = self.progress.framed.saturating_add(1);
     }
 
     fn frame_in_steps(&mut self, item: Item) {
@@ -96,7 +95,7 @@ impl Sender {
     pub(crate) fn fill(&mut self) {
         let enough = self.high_water();
         let most = self.deflated().saturating_add(Deflater::STEP as u64);
-        while self.end.is_none() && self.waiting() < enough {
+        while self.end().is_none() && self.waiting() < enough {
             if self.deflated() >= most && self.waiting() > 0 {
                 return;
             }
@@ -149,8 +148,8 @@ impl Sender {
         if self.closing != Closing::Queued {
             return Ok(false);
         }
-        let close = self.close.take();
-        self.frame_close(close.as_deref())
+        let close = self.ending.as_mut().and_then(|it| it.close.take());
+        self.frame_close(close.as_ref())
     }
 
     fn frame_control(
@@ -161,13 +160,14 @@ impl Sender {
         self.frame(Header::new(opcode, true, payload.len()), payload)?;
         self.progress.control_end = self.progress.framed_bytes;
         if opcode == OpCode::Ping {
+            self.pings = self.pings.wrapping_add(1);
             self.progress.add_keep_alive(payload.clone());
         }
         Ok(true)
     }
 
     fn frame_close(&mut self, close: Option<&CloseFrame>) -> Result<bool, EntropyError> {
-        (self.closing, self.close) = (Closing::Framed, None);
+        self.closing = Closing::Framed;
         self.owed = Control::default();
         self.deflater = None;
         let body = close.map(CloseFrame::encode).unwrap_or_default();
@@ -269,7 +269,6 @@ impl Sender {
             if backlog.queue.is_empty() {
                 self.backlog = None;
             }
-            self.progress.framed = self.progress.framed.saturating_add(1);
         }
         self.put(piece, key);
         Ok(true)

@@ -3,21 +3,19 @@ use alloc::boxed::Box;
 use crate::message::ControlPayload;
 
 /// What has left, in bytes and in messages.
+#[derive(Default)]
 pub(super) struct Progress {
     /// Bytes that were put into `transmit`, ever.
     pub(super) framed_bytes: u64,
     pub(super) left_bytes: u64,
-    /// Messages and chunks that were accepted, that are framed, that have left, that were flushed.
+    /// Messages and chunks that were accepted, that have left, that were flushed.
     pub(super) accepted: u64,
-    pub(super) framed: u64,
     left: u64,
     pub(super) flushed: u64,
     /// When `left_bytes` reaches the second, the first many messages have left.
     mark: (u64, u64),
     /// Where the last control frame ends.
     pub(super) control_end: u64,
-    /// Messages from this one on were dropped.
-    pub(super) dropped_from: u64,
     pings: Option<Box<Pings>>,
 }
 
@@ -28,23 +26,6 @@ struct Pings {
     keep_alive: Option<(u64, ControlPayload)>,
     /// The last that has left.
     left: Option<ControlPayload>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            framed_bytes: 0,
-            left_bytes: 0,
-            accepted: 0,
-            framed: 0,
-            left: 0,
-            flushed: 0,
-            mark: (0, 0),
-            control_end: 0,
-            dropped_from: u64::MAX,
-            pings: None,
-        }
-    }
 }
 
 impl Progress {
@@ -72,16 +53,16 @@ impl Progress {
         left
     }
 
-    /// Whether bytes left since the last time.
+    /// So many bytes have left in all, and so many messages are framed. Returns whether bytes left since the last time.
     #[inline]
-    pub(super) fn advance(&mut self, left: u64, flushed: bool) -> bool {
+    pub(super) fn advance(&mut self, left: u64, framed: u64, flushed: bool) -> bool {
         let moved = left > self.left_bytes;
         self.left_bytes = left;
         if left == self.framed_bytes {
-            self.left = self.framed;
+            self.left = framed;
         } else if left >= self.mark.1 {
             self.left = self.left.max(self.mark.0);
-            self.mark = (self.framed, self.framed_bytes);
+            self.mark = (framed, self.framed_bytes);
         }
         if flushed {
             self.flushed = self.left;

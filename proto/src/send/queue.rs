@@ -119,6 +119,8 @@ impl Sender {
             (None, Kind::Binary) => OpCode::Binary,
         };
         self.streamed = (!fin).then_some((kind, form == Form::Deflate));
+        self.payload = self.payload.wrapping_add(payload.len() as u64);
+        self.others = self.others.wrapping_add((!fin).into());
         let item = Item {
             opcode,
             fin,
@@ -167,6 +169,8 @@ impl Sender {
         if let Some(keys) = &mut self.keys {
             keys.refill()?;
         }
+        self.others = self.others.wrapping_add(1);
+        self.pings = self.pings.wrapping_add((opcode == OpCode::Ping).into());
         self.accept(Item {
             opcode,
             fin: true,
