@@ -83,7 +83,7 @@ fn each_half_counts_what_passed() {
     let client = agreed(a, Role::Client, Negotiated::default(), config());
     let mut server = agreed(b, Role::Server, Negotiated::default(), config());
     world.spawn(async move {
-        while let Some(message) = server.recv().await.unwrap() {
+        while let Ok(Some(message)) = server.recv().await {
             server.send(message).await.unwrap();
         }
     });
