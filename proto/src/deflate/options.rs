@@ -1,6 +1,6 @@
 //! The options of compression, and the result of the negotiation (RFC 7692 §7.1).
 
-/// How to compress, and what to ask of the peer: see [`Config::deflate`](crate::Config::deflate).
+/// The options for compressing, and for what the peer may do: see [`Config::deflate`](crate::Config::deflate).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Deflate {

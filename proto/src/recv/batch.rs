@@ -69,7 +69,7 @@ impl Batch {
                 },
                 _ => break,
             };
-            // A length encoded in more bytes than it needs is left to the parser to judge.
+            // The parser judges a length that is encoded in more bytes than it needs.
             if len > max.into() || short == 126 && len < 126 {
                 break;
             }

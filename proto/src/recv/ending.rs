@@ -13,12 +13,12 @@ use crate::{
     time::{Instant, Timer},
 };
 
-/// What is known of the end, once the end has begun.
+/// The state of the end, after it has begun.
 #[derive(Default)]
 pub(super) struct Ending {
     /// An error that was not yet polled.
     pub(super) failed: Option<RecvError>,
-    /// What will end the connection after the input is polled.
+    /// The cause that will end the connection after the input is polled.
     pub(super) end: Option<RecvError>,
     /// The peer's Close frame, for [`Receiver::closed`].
     pub(super) close: Option<Option<CloseFrame>>,
@@ -32,14 +32,14 @@ pub(super) struct Ending {
     linger: Option<Linger>,
 }
 
-/// How long a server still reads after both Closes, and how many bytes.
+/// The time and the number of bytes for which a server still reads after both Closes.
 ///
 /// RFC 6455 §7.1.1: the server "MUST close the TCP connection immediately". It ends its own direction at once, but
 /// it goes on reading for a moment: closing a socket that still receives bytes resets the connection, and the peer
 /// could lose our Close.
 struct Linger {
     timer: Timer,
-    /// How many bytes may still be discarded.
+    /// The number of bytes that may still be discarded.
     remaining: usize,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Timers {
     pings: u32,
 }
 
-/// What keep-alive waits for.
+/// The event that keep-alive waits for.
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
     /// The time to check whether anything was heard.

@@ -1,4 +1,4 @@
-//! What can be sent: messages, compressed or not, and prepared messages.
+//! Outgoing messages, compressed or not, and prepared messages.
 
 use alloc::{sync::Arc, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! Queueing: which messages are accepted, and in what form each is sent (RFC 6455 §5.4, §5.5; RFC 7692 §6).
+//! Queueing: checks outgoing messages and chooses the form of each (RFC 6455 §5.4, §5.5; RFC 7692 §6).
 
 use super::{
     Sender,
