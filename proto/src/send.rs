@@ -68,7 +68,7 @@ pub struct Sender {
     ended_by: Initiator,
 }
 
-/// How far our Close has come.
+/// The progress of our Close.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Closing {
     No,

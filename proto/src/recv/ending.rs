@@ -48,7 +48,7 @@ impl Linger {
     const BYTES: usize = 64 << 10;
 }
 
-/// How far the receiving direction has come.
+/// The stage of the receiving direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Phase {
     Open,

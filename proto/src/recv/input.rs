@@ -12,7 +12,7 @@ use crate::memory::spare;
 /// ```
 pub struct RecvBuf {
     memory: Vec<u8>,
-    /// Where the first read begins.
+    /// The position at which the first read begins.
     first: usize,
     start: usize,
     end: usize,

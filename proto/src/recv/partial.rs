@@ -43,7 +43,7 @@ pub(super) struct Partial {
     frames: u32,
 }
 
-/// How a message is delivered. It belongs to the [`Pull`] that first saw it.
+/// The way in which a message is delivered. It belongs to the [`Pull`] that first saw it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mode {
     Whole,
@@ -80,7 +80,7 @@ impl Partial {
     /// The most that is read at a time, so that the bytes are still in the cache when they are unmasked and
     /// checked.
     const READ: usize = 128 << 10;
-    /// How much is unmasked and checked at a time, so that it stays in the nearest cache.
+    /// The most that is unmasked and checked at a time, so that it stays in the nearest cache.
     const CACHED: usize = 16 << 10;
 
     pub(super) fn new(kind: Kind, compressed: bool, mode: Mode) -> Self {

@@ -15,7 +15,7 @@ pub(super) struct Progress {
     /// A pair of a message count and a byte count: when `sent_bytes` reaches the second, the first many messages
     /// were sent.
     mark: (u64, u64),
-    /// Where the last control frame ends, in framed bytes.
+    /// The position after the last control frame, in framed bytes.
     pub(super) control_end: u64,
     /// Messages from this number on were dropped.
     pub(super) dropped_from: u64,

@@ -1,4 +1,4 @@
-//! How a refusal is written, and how it ends.
+//! Writing a refusal, and ending after it.
 
 use bowline_proto::{
     Lost,
