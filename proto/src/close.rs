@@ -1,4 +1,4 @@
-//! Closing: the Close frame's body, and how a connection ended (RFC 6455 §5.5.1, §7).
+//! Closing: the body of a Close frame, and how a connection ended (RFC 6455 §5.5.1, §7).
 
 use core::fmt;
 
@@ -20,10 +20,11 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
-    /// The longest reason, in bytes: a control frame has 125, the code takes two.
+    /// The longest reason, in bytes: a control frame carries 125 bytes, of which the code takes two.
     pub const MAX_REASON: usize = 123;
 
-    /// Fails if `reason` is longer than [`MAX_REASON`](Self::MAX_REASON) bytes.
+    /// Makes a body from a code and a reason. Returns an error if `reason` is longer than
+    /// [`MAX_REASON`](Self::MAX_REASON) bytes.
     pub fn new(code: CloseCode, reason: impl Into<Utf8Bytes>) -> Result<Self, ControlTooLong> {
         let reason = reason.into();
         if reason.len() > Self::MAX_REASON {
@@ -35,17 +36,17 @@ impl CloseFrame {
         Ok(Self { code, reason })
     }
 
-    /// Why, as a number.
+    /// Returns the reason as a number.
     pub const fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// Why, in words; often empty.
+    /// Returns the reason in words, which is often empty.
     pub const fn reason(&self) -> &Utf8Bytes {
         &self.reason
     }
 
-    /// An empty body is `None`.
+    /// Parses the body of a Close frame. Returns `None` if it is empty.
     pub(crate) fn decode(body: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some((code, reason)) = body.split_first_chunk() else {
             // §5.5.1: "the first two bytes of the body MUST be a 2-byte unsigned integer".
@@ -79,17 +80,17 @@ impl From<CloseCode> for CloseFrame {
     }
 }
 
-/// What a connection can be closed with: `CloseCode::NORMAL`, `(CloseCode::POLICY_VIOLATION, "why")`, a
-/// [`CloseFrame`], or `None` for a Close without a body, which tells the peer nothing (RFC 6455 §7.1.5).
+/// A value that a connection can be closed with: `CloseCode::NORMAL`, `(CloseCode::POLICY_VIOLATION, "why")`, a
+/// [`CloseFrame`], or `None` for a Close without a body, which gives the peer no reason (RFC 6455 §7.1.5).
 ///
-/// A reason that is longer than [`CloseFrame::MAX_REASON`] bytes is cut after the last character that fits.
+/// A reason longer than [`CloseFrame::MAX_REASON`] bytes is cut after the last character that fits.
 #[diagnostic::on_unimplemented(
     message = "a connection cannot be closed with `{Self}`",
     label = "not the body of a Close",
     note = "use `CloseCode::NORMAL`, `(CloseCode::POLICY_VIOLATION, \"why\")`, a `CloseFrame`, or `None`"
 )]
 pub trait IntoClose {
-    /// The body of the Close.
+    /// Returns the body of the Close.
     fn into_close(self) -> Option<CloseFrame>;
 }
 
@@ -124,19 +125,19 @@ impl<R: AsRef<str>> IntoClose for (CloseCode, R) {
     }
 }
 
-/// How a connection ended (RFC 6455 §7.1.4 to §7.1.6).
+/// The end of a connection (RFC 6455 §7.1.4 to §7.1.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Closed {
-    /// The code of the peer's Close; 1005 if that had none, 1006 if no Close was received.
+    /// The code of the peer's Close; 1005 if it had none, 1006 if no Close was received.
     pub code: u16,
     /// The reason in the peer's Close.
     pub reason: Utf8Bytes,
-    /// Who began to close.
+    /// The end that began to close.
     pub initiator: Initiator,
-    /// Whether a Close went both ways.
+    /// Whether both ends sent a Close and received the other's.
     pub clean: bool,
-    /// What went wrong, if something did.
+    /// The error that ended the connection, if there was one.
     pub cause: Option<RecvError>,
 }
 
@@ -146,11 +147,11 @@ impl Closed {
     /// "1006 … the connection was closed abnormally" (RFC 6455 §7.4.1).
     pub const ABNORMAL: u16 = 1006;
 
-    /// Whether the peer meant to end the connection: a Close went both ways, and the peer's had the code 1000, 1001
-    /// (it leaves), or none.
+    /// Whether the peer meant to end the connection: both ends sent a Close, and the peer's had the code 1000, 1001
+    /// (the peer is going away), or none.
     ///
-    /// A server that closes with 1008 because it refuses you, or with 1011 because it failed, ends the connection
-    /// cleanly as well, so a client that goes on by itself asks this.
+    /// A server that closes with 1008 because it refuses you, or with 1011 because it failed, also ends the
+    /// connection cleanly. A client that continues without a user should therefore check this.
     pub fn is_normal(&self) -> bool {
         let codes = [
             CloseCode::NORMAL.get(),
@@ -160,16 +161,16 @@ impl Closed {
         self.clean && codes.contains(&self.code)
     }
 
-    /// `Ok` if the end [is normal](Self::is_normal).
+    /// Returns `Ok` if the end [is normal](Self::is_normal).
     ///
     /// # Errors
     ///
-    /// Itself, which is an error then.
+    /// Returns the value itself as the error otherwise.
     pub fn into_result(self) -> Result<(), Self> {
         if self.is_normal() { Ok(()) } else { Err(self) }
     }
 
-    /// The end of a connection whose peer sent no Close.
+    /// Makes the end of a connection whose peer sent no Close.
     pub fn abnormal(initiator: Initiator, cause: Option<RecvError>) -> Self {
         Self {
             code: Self::ABNORMAL,
@@ -186,7 +187,7 @@ impl fmt::Display for Closed {
         let how = if self.clean { "cleanly" } else { "abnormally" };
         write!(f, "closed {how} with code {}", self.code)?;
         if !self.reason.is_empty() {
-            // It is the peer's: it may not end a line, or more, where this is shown.
+            // The peer chose this text, so it must not end a line or control the terminal where it is shown.
             f.write_str(" (")?;
             for c in self.reason.chars() {
                 match c {
@@ -206,7 +207,7 @@ impl fmt::Display for Closed {
 
 impl core::error::Error for Closed {}
 
-/// Which end began to close.
+/// The end that began to close.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Initiator {
     /// This end: it sent a Close first, or failed the connection.
@@ -216,7 +217,7 @@ pub enum Initiator {
 }
 
 impl Initiator {
-    /// Who began to end a connection that no Close has begun to end before `cause` did.
+    /// Returns which end began to end the connection, if `cause` ended it before any Close did.
     pub(crate) const fn of(cause: &RecvError) -> Self {
         match cause {
             RecvError::Lost(_) => Self::Peer,

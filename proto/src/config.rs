@@ -36,9 +36,9 @@ pub struct Config {
     /// Largest message to assemble, inflated if it is compressed (1 MiB). Beyond it the connection
     /// fails with 1009.
     pub max_message_size: usize,
-    /// Largest frame to accept, as it is on the wire, whoever pulls (`None`: the limit of the method
-    /// that pulls decides, [`max_message_size`](Self::max_message_size) or
-    /// [`max_stream_size`](Self::max_stream_size)). Beyond it the connection fails with 1009.
+    /// Largest frame to accept, as it is on the wire. `None`: only the limit of the pull method applies, which is
+    /// [`max_message_size`](Self::max_message_size) or [`max_stream_size`](Self::max_stream_size). Beyond it the
+    /// connection fails with 1009.
     pub max_frame_size: Option<u64>,
     /// Largest message to accept piece by piece ([`Pull::Chunks`](crate::Pull::Chunks)), or
     /// to skip (unlimited). Beyond it the connection fails with 1009.
@@ -57,13 +57,12 @@ pub struct Config {
 
     /// Sends a Ping after this long without input, at most twice as long (20 s).
     pub keep_alive: Option<Duration>,
-    /// Fails the connection if nothing at all is heard for this long after a keep-alive Ping left
-    /// (20 s).
+    /// Fails the connection if nothing at all is received for this long after a keep-alive Ping was sent (20 s).
     pub pong_timeout: Option<Duration>,
     /// Ends the connection if the closing handshake takes longer than this, counted from the first
     /// Close, sent or received (5 s).
     pub close_timeout: Option<Duration>,
-    /// Fails the connection if output waits this long and not a byte of it leaves (20 s).
+    /// Fails the connection if output waits this long and not a byte of it is written (20 s).
     pub write_timeout: Option<Duration>,
     /// Fails the connection with 1008 if a message takes longer than this from its first frame to its
     /// last (none).
@@ -131,7 +130,7 @@ impl Config {
         }
     }
 
-    /// How to compress, if that is wanted: never without the feature.
+    /// Returns the options of compression, if it is on: never without the feature.
     pub(crate) const fn compression(&self) -> Option<Deflate> {
         #[cfg(feature = "deflate")]
         {

@@ -15,7 +15,7 @@ use crate::{
     time::Instant,
 };
 
-/// Where the connection is in its life (RFC 6455 §7.1).
+/// The stage of a connection's life (RFC 6455 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum State {
     /// Both ends may send.
@@ -26,11 +26,11 @@ pub enum State {
     Closed,
 }
 
-/// One end of an open WebSocket connection: both halves, glued (RFC 6455 §7).
+/// One end of an open WebSocket connection, with both halves (RFC 6455 §7).
 ///
-/// Its methods come in four kinds, told apart by their names: `handle_*` takes input from the
-/// transport and the clock; verbs (`send`, `ping`, `close` …) are commands from the application;
-/// `poll_*` and `transmit` give output to both; the rest are getters.
+/// The names show four kinds of methods: `handle_*` takes input from the transport and the clock; verbs (`send`,
+/// `ping`, `close` …) are commands from the application; `poll_*` and `transmit` return output for both; the others
+/// are getters.
 pub struct Connection {
     rx: Receiver,
     tx: Sender,
@@ -40,7 +40,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection whose opening handshake is complete. Its deadlines begin when it is first told the time.
+    /// Makes a connection whose opening handshake is complete. Its deadlines begin at the first `handle_timeout`.
     pub fn new(role: Role, negotiated: Negotiated, config: impl Into<Arc<Config>>) -> Self {
         let config = config.into();
         let (inflater, deflater) = deflate::codec(negotiated.compression(), config.compression());
@@ -53,12 +53,12 @@ impl Connection {
         }
     }
 
-    /// Bytes that go out before every frame: the end of the opening handshake.
+    /// Queues bytes that go before every frame: the end of the opening handshake.
     pub(crate) fn preface(&mut self, bytes: &[u8]) {
         self.tx.preface(bytes);
     }
 
-    /// Room to read into; `None` until all events were polled, and after the end.
+    /// Returns room to read into. Returns `None` until all events are polled, and after the end.
     pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
         self.rx.recv_buf()
     }
@@ -68,34 +68,35 @@ impl Connection {
         self.rx.handle_input(len);
     }
 
-    /// Takes a copy of as many of `bytes` as fit, and tells how many: all, if no more than 64 KiB
-    /// wait.
+    /// Copies as many of `bytes` as fit, and returns how many it took: all of them, if at most 64 KiB wait.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         self.rx.receive(bytes)
     }
 
-    /// The peer ended its direction of the transport. Takes its place behind what was received.
+    /// Handles the end of the peer's direction of the transport. It takes effect after everything received before
+    /// it was polled.
     pub fn handle_eof(&mut self) {
         self.rx.handle_eof();
     }
 
-    /// The transport failed: nothing more can be sent, and what was received is still delivered.
+    /// Handles a failure of the transport. Nothing more can be sent, but everything received before is still
+    /// delivered.
     pub fn handle_error(&mut self, lost: Lost) {
         self.tx.handle_end(RecvError::Lost(lost));
         self.rx.handle_end(RecvError::Lost(lost));
     }
 
-    /// A write was attempted, with or without success, and `flushed` tells whether the transport
-    /// itself holds nothing back.
+    /// Handles an attempt to write, whether it succeeded or not. `flushed` says whether the transport holds no
+    /// unwritten bytes itself.
     pub fn handle_sent(&mut self, flushed: bool) {
         self.tx.handle_sent(flushed);
         self.rx.meet(&mut self.tx);
     }
 
-    /// Time has passed: call it when [`poll_timeout`](Self::poll_timeout) says so, after one more
+    /// Handles the passing of time. Call this when [`poll_timeout`](Self::poll_timeout) says so, after one more
     /// attempt to read.
     pub fn handle_timeout(&mut self, now: Instant) {
-        // A deadline of either ends both, when they meet.
+        // A deadline of one half ends both in `meet`.
         let _ = self.rx.handle_timeout(now);
         self.rx.meet(&mut self.tx);
         let _ = self.tx.handle_timeout(now);
@@ -122,8 +123,8 @@ impl Connection {
         self.tx.pong(payload)
     }
 
-    /// Closes our direction, behind the messages queued before (RFC 6455 §7.1.2). Data is still
-    /// delivered until the peer's Close or the close deadline, which runs from now.
+    /// Closes our direction, after the messages queued before (RFC 6455 §7.1.2). Data is still delivered until the
+    /// peer's Close or the close deadline, which begins now.
     pub fn close(&mut self, frame: Option<CloseFrame>) {
         if self.state() != State::Closed {
             self.tx.close(frame);
@@ -131,13 +132,13 @@ impl Connection {
         }
     }
 
-    /// Ends the connection at once, without a Close: drop the transport.
+    /// Ends the connection at once, without a Close; the caller then drops the transport.
     pub fn abort(&mut self) {
         self.tx.abort();
         self.rx.meet(&mut self.tx);
     }
 
-    /// The next message or chunk, as `pull` says, or control frame; see [`Receiver::poll_data`].
+    /// Returns the next control frame, or the next message or chunk, as `pull` says; see [`Receiver::poll_data`].
     pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
         let event = self.rx.poll_data(pull);
         self.rx.meet(&mut self.tx);
@@ -146,20 +147,21 @@ impl Connection {
 
     /// Whether to ask for the next event again although there was none; see
     /// [`Receiver::is_skipping`].
+    /// [`Receiver::is_skipping`].
     pub fn is_skipping(&self) -> bool {
         self.rx.is_skipping()
     }
 
-    /// What to write to the transport; see [`Sender::transmit`]. Call
-    /// [`handle_sent`](Self::handle_sent) after it.
+    /// Returns what to write to the transport; see [`Sender::transmit`]. Call [`handle_sent`](Self::handle_sent)
+    /// afterwards.
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
-        // It may fail, for want of randomness.
+        // This may end the connection, if there is no randomness for a mask.
         self.tx.fill();
         self.rx.meet(&mut self.tx);
         self.tx.transmit()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). A moment in the past means at once.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.rx.poll_timeout(), self.tx.poll_timeout()]
             .into_iter()
@@ -167,12 +169,12 @@ impl Connection {
             .min()
     }
 
-    /// Whether to write before queueing more.
+    /// Whether the caller should write before it queues more.
     pub fn is_full(&self) -> bool {
         self.tx.is_full()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the stage of the connection's life.
     pub fn state(&self) -> State {
         if self.rx.is_done() {
             State::Closed
@@ -188,34 +190,34 @@ impl Connection {
         self.state() == State::Closed || self.tx.wants_shutdown()
     }
 
-    /// How the connection ended; `None` before [`State::Closed`].
+    /// Returns how the connection ended, or `None` before [`State::Closed`].
     pub fn closed(&self) -> Option<Closed> {
         self.rx.closed().filter(|_| self.rx.is_done())
     }
 
-    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    /// Returns the subprotocol that was agreed on, if there is one (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// How messages are compressed, if that was agreed on (RFC 7692).
+    /// Returns the compression that was agreed on, if any (RFC 7692).
     #[cfg(feature = "deflate")]
     pub fn deflate(&self) -> Option<deflate::Agreed> {
         self.deflate
     }
 
-    /// From when the last Ping left to when its Pong was received.
+    /// Returns the time between the last Ping and its Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.rx.latency()
     }
 
-    /// What has passed over the connection since it opened.
+    /// Returns what has passed over the connection since it opened.
     pub fn stats(&self) -> Stats {
         self.tx.stats(self.rx.traffic())
     }
 
-    /// The two directions, to be driven apart. What each has to know of the other passes when they meet:
-    /// see [`Receiver::meet`].
+    /// Returns the two halves, to be driven separately. They exchange what each must know of the other in
+    /// [`Receiver::meet`].
     pub fn split(self) -> (Receiver, Sender) {
         (self.rx, self.tx)
     }

@@ -1,6 +1,6 @@
-//! permessage-deflate (RFC 7692): messages that are compressed.
+//! permessage-deflate (RFC 7692): compressed messages.
 //!
-//! Both ends agree on it in the opening handshake, if both have [`Config::deflate`](crate::Config::deflate):
+//! Both ends agree on it in the opening handshake, if both have set [`Config::deflate`](crate::Config::deflate):
 //!
 //! ```
 //! use bowline_proto::{Config, deflate::Deflate};
@@ -10,14 +10,14 @@
 //! config.deflate = Some(Deflate::default());
 //! ```
 //!
-//! Nothing else changes: messages are compressed as they are framed and inflated as they arrive, and
-//! [`max_message_size`](crate::Config::max_message_size) bounds what comes out while it does.
+//! Nothing else changes. Messages are compressed as they are framed and inflated as they arrive, and
+//! [`max_message_size`](crate::Config::max_message_size) is enforced during inflation.
 //!
 //! # Memory
 //!
-//! A state is made when the first message needs it. Without context takeover it goes back to a pool
-//! after each message, which keeps at most 32 of either kind for the process. With takeover each
-//! connection keeps its own until it ends.
+//! A state is allocated when the first message needs it. Without context takeover it returns to a pool after each
+//! message; the process has one pool of inflaters and one of deflaters, and each keeps at most 32. With takeover
+//! each connection keeps its own states until it ends.
 //!
 //! | state | KiB |
 //! |---|---|
@@ -28,10 +28,10 @@
 //!
 //! # Secrets
 //!
-//! The length of a compressed message tells something of its content. If an attacker may choose a part
-//! of what is sent together with a secret, or after it with takeover, lengths give the secret away bit
-//! by bit. Send such messages by [`Outgoing::plain`](crate::Outgoing::plain): they are not compressed,
-//! and no later message refers to them. So it is with a message in pieces of which the first is one.
+//! The length of a compressed message reveals something about its content. If an attacker can choose a part of what
+//! is sent together with a secret, or after it with takeover, the lengths give the secret away bit by bit. Send
+//! such messages with [`Outgoing::plain`](crate::Outgoing::plain): they are not compressed, and no later message
+//! refers to them. The same holds for a message in pieces whose first piece is plain.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -43,7 +43,7 @@ pub(crate) use deflater::Deflater;
 pub(crate) use inflater::{Corrupt, Inflater};
 pub use options::{Agreed, Deflate, Window};
 
-/// What turns the messages of a connection into bytes and back, if that was agreed on.
+/// Makes the states for a connection that agreed on compression.
 pub(crate) fn codec(
     agreed: Option<Agreed>,
     options: Option<Deflate>,
@@ -59,8 +59,8 @@ pub(crate) fn codec(
     )
 }
 
-/// A whole message that is compressed by itself, and the bits of the window it needs; `None` if that
-/// is not wanted, or not smaller.
+/// Compresses a whole message by itself. Returns the number of window bits it needs and the result, or `None` if
+/// compression is off or does not make it smaller.
 pub(crate) fn whole(payload: &[u8], options: Option<Deflate>) -> Option<(u8, Vec<u8>)> {
     let options = options?;
     let window = Window {

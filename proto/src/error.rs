@@ -1,12 +1,12 @@
-//! One small enum for each activity; the name of each says who is at fault.
+//! The errors: one small enum for each activity, whose name says who is at fault.
 
 use core::fmt;
 
-/// The peer broke the protocol or a limit: the connection has failed (RFC 6455 §7.1.7).
+/// The peer broke the protocol or a limit, so the connection has failed (RFC 6455 §7.1.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A reserved bit is set that no extension gave a meaning (§5.2).
+    /// A reserved bit is set, but no extension defines it (§5.2).
     ReservedBits,
     /// A reserved opcode (§5.2).
     Opcode(u8),
@@ -18,31 +18,31 @@ pub enum ProtocolError {
     Unmasked,
     /// A server sent a masked frame (§5.1).
     Masked,
-    /// A payload length that is not in its shortest form, or has the top bit set (§5.2).
+    /// A payload length that is not in its shortest form, or whose top bit is set (§5.2).
     Length,
-    /// A continuation without a message to continue (§5.4).
+    /// A continuation frame without a message to continue (§5.4).
     Continuation,
-    /// A new message before the last one ended (§5.4).
+    /// A new message before the previous one ended (§5.4).
     Interleaved,
     /// Text, or the reason of a Close, is not UTF-8 (§8.1).
     Utf8,
-    /// Compressed data that is not whole, valid DEFLATE (RFC 7692 §7.2.2).
+    /// Compressed data that is not complete, valid DEFLATE (RFC 7692 §7.2.2).
     Deflate,
     /// A Close body of one byte (§5.5.1).
     CloseBody,
-    /// A close code that must not be sent (§7.4).
+    /// A close code that must not appear in a Close (§7.4).
     CloseCode(u16),
     /// A frame is larger than [`Config::max_frame_size`](crate::Config::max_frame_size).
     FrameTooBig {
         /// The limit, in bytes.
         max: u64,
     },
-    /// A message outgrew [`Config::max_message_size`](crate::Config::max_message_size).
+    /// A message became larger than [`Config::max_message_size`](crate::Config::max_message_size).
     MessageTooBig {
         /// The limit, in bytes.
         max: u64,
     },
-    /// A streamed message outgrew [`Config::max_stream_size`](crate::Config::max_stream_size).
+    /// A streamed message became larger than [`Config::max_stream_size`](crate::Config::max_stream_size).
     StreamTooBig {
         /// The limit, in bytes.
         max: u64,
@@ -70,7 +70,7 @@ impl fmt::Display for ProtocolError {
             Self::Interleaved => "the peer began a message before it ended the last",
             Self::Utf8 => "the peer sent text that is not UTF-8",
             Self::Deflate => "the peer sent compressed data that is not valid DEFLATE",
-            Self::CloseBody => "the peer sent a Close with half a code",
+            Self::CloseBody => "the peer sent a Close whose body is one byte",
             Self::CloseCode(code) => return write!(f, "the peer sent invalid close code {code}"),
             Self::FrameTooBig { max } => {
                 return write!(f, "frame exceeds max_frame_size ({max} bytes)");
@@ -90,11 +90,11 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
-/// Why nothing more is received: exactly one of these ends a connection that did not close.
+/// The reason why nothing more is received. Exactly one of these ends a connection that did not close.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// The peer broke the protocol or a limit. It was told so by a Close.
+    /// The peer broke the protocol or a limit. A Close reports this to the peer.
     Protocol(ProtocolError),
     /// The transport ended before the closing handshake did.
     Lost(Lost),
@@ -123,12 +123,12 @@ impl fmt::Display for RecvError {
 
 impl core::error::Error for RecvError {}
 
-/// How the transport was lost.
+/// The way in which the transport was lost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lost {
     /// It ended without a Close frame.
     Eof,
-    /// The peer, or something on the way, reset it.
+    /// The peer, or something between the ends, reset it.
     Reset,
     /// It failed in another way.
     Failed,
@@ -179,7 +179,7 @@ impl fmt::Display for Deadline {
 
 impl core::error::Error for Deadline {}
 
-/// Why a message was not queued: the caller's side of the protocol.
+/// The reason why a message was not queued: the caller made a mistake, or sending has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -187,9 +187,9 @@ pub enum SendError {
     Closed,
     /// A streamed message is unfinished: send its last chunk first.
     Unfinished,
-    /// The chunk is not of the kind of the message it continues.
+    /// The chunk is not of the same kind as the message that it continues.
     KindChanged,
-    /// The chunk is not to be compressed, and the message it continues is.
+    /// The chunk is not to be compressed, but the message that it continues is compressed.
     Compressed,
     /// The message is larger than [`Config::max_send_size`](crate::Config::max_send_size).
     TooBig {
@@ -213,7 +213,7 @@ impl fmt::Display for SendError {
             Self::Unfinished => "a streamed message is unfinished: send its last chunk first",
             Self::KindChanged => "text and binary chunks cannot be mixed in one message",
             Self::Compressed => {
-                "a plain chunk cannot continue a compressed message: let the first one be plain"
+                "a plain chunk cannot continue a compressed message: send the first one plain, too"
             }
             Self::TooBig { max } => {
                 return write!(f, "message exceeds max_send_size ({max} bytes)");
@@ -259,7 +259,7 @@ impl fmt::Display for ControlTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} bytes are too long for a control frame, which takes {}",
+            "{} bytes are too many for a control frame, which takes at most {}",
             self.len, self.max
         )
     }

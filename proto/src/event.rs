@@ -3,18 +3,18 @@ use crate::{
     message::{ControlPayload, Message},
 };
 
-/// How the application takes the peer's data.
+/// The way in which the application takes the peer's data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pull {
-    /// In whole messages, which are assembled.
+    /// In whole messages, which the receiver assembles.
     Messages,
     /// In chunks, as they arrive.
     Chunks,
 }
 
-/// Something the peer did.
+/// Something that the peer did.
 ///
-/// Answers are sent without your help: nothing needs to be done about a Ping or a Close.
+/// Answers are sent automatically: nothing needs to be done about a Ping or a Close.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event<D = Message> {
     /// A message, or a piece of one.
@@ -23,12 +23,13 @@ pub enum Event<D = Message> {
     Ping(ControlPayload),
     /// A Pong.
     Pong(ControlPayload),
-    /// A Close. Its answer is queued, unless [`Config::reply_to_close`](crate::Config::reply_to_close) is off; no event follows.
+    /// A Close. Its answer is queued, unless [`Config::reply_to_close`](crate::Config::reply_to_close) is off. No
+    /// event follows.
     Close(Option<CloseFrame>),
 }
 
 impl<D> Event<D> {
-    /// The same event, with its data changed by `f`.
+    /// Returns the same event, with its data changed by `f`.
     pub fn map<E>(self, f: impl FnOnce(D) -> E) -> Event<E> {
         match self {
             Self::Data(data) => Event::Data(f(data)),

@@ -1,14 +1,12 @@
-//! How to write a binding: the core over a transport of your own.
+//! How to write a binding: the core on a transport of your own.
 //!
-//! A binding brings three things along that the core does not have: a transport, a clock, and a
-//! way to wait. This page tells what it does with them. It has no items; its examples are compiled
-//! and run.
+//! A binding supplies three things that the core does not have: a transport, a clock, and a way to wait. This page
+//! shows how it uses them. The examples are compiled and run.
 //!
 //! # A turn
 //!
-//! The loop of the [crate's page](crate) waits inside its transport. Most bindings wait elsewhere:
-//! for a waker, for `epoll`, for the next frame of a game. They need a turn that does all that can
-//! be done now:
+//! The loop on the [crate's page](crate) waits inside its transport. Most bindings wait elsewhere: for a waker, for
+//! `epoll`, for the next frame of a game. They need a turn that does everything that can be done now:
 //!
 //! ```
 //! use std::io::{ErrorKind, Read, Write};
@@ -16,8 +14,9 @@
 //! use bowline_proto::{Chunk, Connection, Event, Instant, Lost, Pull, RecvError};
 //! use bytes::Buf;
 //!
-//! /// The next event. `None` means: wait until `io` can be read, until it can be written if
-//! /// something waits for that, or until `poll_timeout`, and come again; or the end.
+//! /// Returns the next event. After `None`, wait until `io` can be read, until it can be
+//! /// written if output waits, or until `poll_timeout`, and call this again, unless the
+//! /// connection has ended.
 //! fn next_event(
 //!     connection: &mut Connection,
 //!     io: &mut (impl Read + Write),
@@ -25,7 +24,7 @@
 //! ) -> Result<Option<Event<Chunk>>, RecvError> {
 //!     loop {
 //!         let event = connection.poll_data(Pull::Messages);
-//!         // The answer to a Ping, and a Close that tells of an error, leave before anything else.
+//!         // Write a Pong, or a Close that reports an error, before anything else.
 //!         write(connection, io);
 //!         if let Some(event) = event? {
 //!             return Ok(Some(event));
@@ -46,7 +45,7 @@
 //!         match io.write(output.chunk()) {
 //!             Ok(len) if len > 0 => output.advance(len),
 //!             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-//!                 // This too: from here on the write deadline runs.
+//!                 // Call it here too: it starts the write deadline.
 //!                 return connection.handle_sent(false);
 //!             }
 //!             _ => return connection.handle_error(Lost::Failed),
@@ -56,7 +55,7 @@
 //!     }
 //! }
 //!
-//! /// Whether something happened.
+//! /// Returns whether anything happened.
 //! fn read(connection: &mut Connection, io: &mut impl Read) -> bool {
 //!     let Some(room) = connection.recv_buf() else {
 //!         return false;
@@ -123,28 +122,25 @@
 //! # assert_eq!(lonely.state(), State::Closed);
 //! ```
 //!
-//! What is easily got wrong:
+//! Common mistakes:
 //!
-//! - [`handle_sent`](crate::Connection::handle_sent) belongs behind **every** attempt to write,
-//!   also one that wrote nothing: it starts and stops the write deadline.
-//! - The end of the input is [`handle_eof`](crate::Connection::handle_eof); it and a failure take
-//!   their place behind what was received. Never stop polling because the transport failed.
-//! - **Read once more before you tell the time**, or a Pong that waits in the socket comes too
-//!   late.
-//! - After an error of `poll_data` go on with the turns until the state is
-//!   [`Closed`](crate::State::Closed): the Close that tells the peer what was wrong has to leave.
-//! - Write before you wait, always. The peer may be waiting for you.
-//! - If you ask for chunks and then for whole messages, the rest of a compressed message is skipped in
-//!   steps: while [`is_skipping`](crate::Connection::is_skipping), there is no event and nothing to wait
-//!   for. Take another turn.
-//! - A Pong is owed once, however many Pings came: the latest wins. Write after every event, and
-//!   each Ping gets its own.
-//!
+//! - Call [`handle_sent`](crate::Connection::handle_sent) after **every** attempt to write, even one
+//!   that wrote nothing: it starts and stops the write deadline.
+//! - Report the end of the input with [`handle_eof`](crate::Connection::handle_eof). It takes effect after
+//!   everything received before it, and so does a failure. Never stop polling because the transport failed.
+//! - **Read once more before you pass the time**, or a Pong that waits in the socket counts as late.
+//! - After an error of `poll_data` continue with the turns until the state is
+//!   [`Closed`](crate::State::Closed): the Close that reports the error to the peer must be sent.
+//! - Always write before you wait. The peer may be waiting for you.
+//! - If you ask for chunks and then for whole messages, the remainder of a compressed message is skipped in
+//!   steps. While [`is_skipping`](crate::Connection::is_skipping) returns true, there is no event and nothing
+//!   to wait for. Take another turn.
+//! - However many Pings came, only the latest gets a Pong. If you write after every event, each Ping gets its
+//!   own.
 //! # The opening handshake
 //!
-//! [`Server`] and [`Client`] hold an [`Exchange`], which has the same verbs as a connection and is
-//! served by the same turn. The machine is polled after each turn, until it hands over a
-//! connection, or an error:
+//! [`Server`] and [`Client`] hold an [`Exchange`], which has the same verbs as a connection and is served by the
+//! same turn. Poll the machine after each turn, until it returns a connection or an error:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -154,7 +150,7 @@
 //!     handshake::{Client, Exchange, HandshakeError, Request, Response, Server},
 //! };
 //!
-//! /// Opens the connection to whoever asks. `serve` is a turn that waits.
+//! /// Opens the connection for every client. `serve` is a turn that waits.
 //! fn accept(
 //!     config: Arc<Config>,
 //!     mut serve: impl FnMut(&mut Exchange),
@@ -166,7 +162,7 @@
 //!             Ok(Some(incoming)) => return Ok(incoming.open()),
 //!             Ok(None) => serve(server.exchange()),
 //!             Err(error) => {
-//!                 // The client is told what is wrong.
+//!                 // The client still gets the reason.
 //!                 while !server.exchange().is_done() {
 //!                     serve(server.exchange());
 //!                 }
@@ -225,48 +221,46 @@
 //! # assert!(output.borrow().starts_with(b"HTTP/1.1 405 "));
 //! ```
 //!
-//! The rest of the server's answer, and whatever the peer sent behind its part, is in the
-//! connection already. A server that was given a parsed request by somebody else answers by
-//! [`respond`].
+//! The unwritten part of the server's answer, and any bytes that the peer sent after its part, are already in the
+//! connection. A server that gets a request parsed by another HTTP server answers with [`respond`].
 //!
 //! # The end
 //!
-//! Three getters tell what to do about it:
+//! Three getters say what to do:
 //!
 //! | when | do |
 //! |---|---|
-//! | [`wants_shutdown`](crate::Connection::wants_shutdown) | end your direction of the transport (with TLS, `close_notify` before), and go on reading: a transport that is dropped with input unread may take back the Close that was sent |
+//! | [`wants_shutdown`](crate::Connection::wants_shutdown) | end your direction of the transport (with TLS, send `close_notify` first), and go on reading: dropping a transport with unread input may reset it, and the peer may lose the Close that was sent |
 //! | [`state`](crate::Connection::state) is [`Closed`](crate::State::Closed) | drop the transport |
-//! | then | [`closed`](crate::Connection::closed) tells code, reason, who began, and whether it was clean |
+//! | then | [`closed`](crate::Connection::closed) returns the code, the reason, which end began, and whether it was clean |
 //!
-//! [`close`](crate::Connection::close) begins the closing handshake and
-//! [`abort`](crate::Connection::abort) does without it.
+//! [`close`](crate::Connection::close) begins the closing handshake, and [`abort`](crate::Connection::abort) ends
+//! the connection without it.
 //!
 //! # Back-pressure
 //!
-//! Nothing is parsed that was not asked for, and [`recv_buf`](crate::Connection::recv_buf) lends
-//! no room before all was polled. So a binding that stops polling stops reading, and TCP tells the
-//! peer. In the other direction [`is_full`](crate::Connection::is_full) asks to write before more
-//! is queued; wait for that in your `send`, and read meanwhile, or two ends that both send a lot
-//! wait for each other for ever.
+//! Nothing is parsed until it is asked for, and [`recv_buf`](crate::Connection::recv_buf) lends no room until
+//! everything is polled. A binding that stops polling therefore stops reading, and TCP slows the peer down. In the
+//! other direction [`is_full`](crate::Connection::is_full) asks you to write before you queue more. Wait for that
+//! in your `send`, and read meanwhile: otherwise two ends that both send a lot wait for each other forever.
 //!
 //! # Speed and memory
 //!
 //! - [`Transmit`](crate::Transmit) is a [`bytes::Buf`]. Large messages are not copied into it:
-//!   `chunks_vectored` gives the header and the payload to one system call.
-//! - A connection that waits should hold no buffer. [`split`](crate::Connection::split) it, and
-//!   [`lend`](crate::Receiver::lend) one buffer per thread to the receiver that is about to read,
-//!   and [`take_back`](crate::Receiver::take_back) it afterwards. The sender has the same pair.
-//! - The halves also serve two tasks, or two threads, without a lock around both. Let them
-//!   [`meet`](crate::Receiver::meet), under a lock of the sender alone, after each call of either that
-//!   polls, tells the time or tells of a write: all that one has to know of the other passes there.
+//!   `chunks_vectored` passes the header and the payload to one system call.
+//! - A waiting connection should hold no buffer. [`split`](crate::Connection::split) it,
+//!   [`lend`](crate::Receiver::lend) one buffer per thread to the receiver that is about to read, and
+//!   [`take_back`](crate::Receiver::take_back) the buffer afterwards. The sender has the same pair.
+//! - The halves can also serve two tasks or two threads without a lock around both. Call
+//!   [`meet`](crate::Receiver::meet), under a lock of the sender alone, after each call that polls, passes the
+//!   time or reports a write: everything that one half must know of the other is exchanged there.
 //!
-//! `bowline-bind` does all of this for everything that is async; a binding to a runtime implements
-//! its three small traits, and is done.
+//! `bowline-bind` does all of this for every asynchronous binding; a binding to a runtime only implements its three
+//! small traits.
 //!
 //! # Tests
 //!
-//! Two ends need no network, and time passes as you like:
+//! Two ends need no network, and the test decides how time passes:
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -284,7 +278,7 @@
 //!     }
 //! }
 //!
-//! // A test may do without randomness.
+//! // A test needs no real randomness.
 //! let config = Arc::new(Config::new(|bytes| Ok(bytes.fill(7))));
 //! let start = Instant::EPOCH;
 //! let mut client = Connection::new(Role::Client, Negotiated::default(), config.clone());
@@ -295,7 +289,7 @@
 //! let hello = Chunk { data: "hello".into(), fin: true };
 //! assert_eq!(server.poll_data(Pull::Messages), Ok(Some(Event::Data(hello))));
 //!
-//! // The server says goodbye, and the client never answers.
+//! // The server closes, and the client never answers.
 //! server.close(Some(CloseCode::GOING_AWAY.into()));
 //! pass(&mut server, &mut client);
 //! server.handle_timeout(start);

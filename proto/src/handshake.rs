@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4), as two machines without I/O.
+//! The opening handshake (RFC 6455 §4): two state machines without I/O.
 //!
 //! ```text
 //! Client ── request ──→ Server ──→ Incoming ── accept ──→ Connection
@@ -9,12 +9,11 @@
 //! Connection, or HandshakeError::Refused
 //! ```
 //!
-//! Each holds an [`Exchange`], which a driver serves as it serves a
-//! [`Connection`](crate::Connection): it reads into [`recv_buf`](Exchange::recv_buf), writes
-//! [`transmit`](Exchange::transmit), tells the time when [`poll_timeout`](Exchange::poll_timeout) says
-//! so, and calls `poll` after each of these. A server that has parsed the request already uses
-//! [`respond`]. All of these stand on [`Offer`] and [`Asked`], which deal in fields alone and serve a handshake
-//! that is not told in HTTP/1.1 as well.
+//! Each holds an [`Exchange`], which a driver serves as it serves a [`Connection`](crate::Connection): it reads
+//! into [`recv_buf`](Exchange::recv_buf), writes [`transmit`](Exchange::transmit), passes the time when
+//! [`poll_timeout`](Exchange::poll_timeout) asks for it, and calls `poll` after each of these. A server that has
+//! already parsed the request uses [`respond`]. All of these are built on [`Offer`] and [`Asked`], which work on
+//! header fields alone and so also serve handshakes outside HTTP/1.1.
 //!
 //! ```
 //! # use std::{error::Error, sync::Arc};

@@ -1,22 +1,22 @@
 //! The WebSocket protocol (RFC 6455), without I/O.
 //!
-//! *Bytes go in, events come out; messages go in, bytes come out; time is an argument.* This crate
-//! opens no socket, reads no clock and draws no randomness of its own: it is what bindings are made
-//! of, for any runtime or none. Applications want one of those, such as `bowline-tokio`.
+//! *Bytes go in, events come out; messages go in, bytes come out; time is an argument.* This crate opens no socket,
+//! reads no clock and draws no randomness of its own. It is the core of a binding, for any runtime or none.
+//! Applications should use a binding, such as `bowline-tokio`.
 //!
 //! # Four steps
 //!
-//! A [`Connection`] is one end of a WebSocket. Whoever drives it repeats four steps, in this order:
+//! A [`Connection`] is one end of a WebSocket. Its driver repeats four steps, in this order:
 //!
 //! ```
 //! use bowline_proto::{Closed, Connection, Event, Instant, Pull, State};
 //! use bytes::Buf;
 //!
-//! /// What a driver brings along.
+//! /// What a driver must provide.
 //! trait Transport {
-//!     /// Writes from the front of `bytes`, and tells how many.
+//!     /// Writes from the front of `bytes`, and returns how many bytes were written.
 //!     fn write(&mut self, bytes: &[u8]) -> usize;
-//!     /// Reads; zero bytes are the end, and `None` means that `deadline` came first.
+//!     /// Reads into `room`. Zero bytes mean the end, `None` means that `deadline` came first.
 //!     fn read(&mut self, room: &mut [u8], deadline: Option<Instant>) -> Option<usize>;
 //!     /// Ends our direction.
 //!     fn shutdown(&mut self);
@@ -26,14 +26,14 @@
 //! /// Sends back every message, until the connection has ended.
 //! fn echo(mut connection: Connection, transport: &mut impl Transport) -> Option<Closed> {
 //!     while connection.state() != State::Closed {
-//!         // 1. Take what has come. Pings and the Close are answered without your help.
+//!         // 1. Take what was received. Pings and the Close are answered automatically.
 //!         while let Ok(Some(event)) = connection.poll_data(Pull::Messages) {
 //!             if let Event::Data(chunk) = event {
 //!                 // Fails only if the connection has ended.
 //!                 let _ = connection.send(chunk.data);
 //!             }
 //!         }
-//!         // 2. Write what has to go.
+//!         // 2. Write what is queued.
 //!         while let Some(output) = connection.transmit() {
 //!             let written = transport.write(output.chunk());
 //!             output.advance(written);
@@ -42,7 +42,7 @@
 //!         if connection.wants_shutdown() {
 //!             transport.shutdown();
 //!         }
-//!         // 3. Read more, until the next deadline at the latest.
+//!         // 3. Read more, but only until the next deadline.
 //!         let deadline = connection.poll_timeout();
 //!         if let Some(room) = connection.recv_buf() {
 //!             match transport.read(room, deadline) {
@@ -51,7 +51,7 @@
 //!                 None => {}
 //!             }
 //!         }
-//!         // 4. Tell the time.
+//!         // 4. Pass the time.
 //!         connection.handle_timeout(transport.now());
 //!     }
 //!     connection.closed()
@@ -96,9 +96,9 @@
 //! # assert_eq!((closed.code, closed.clean), (1000, true));
 //! ```
 //!
-//! The opening handshake comes before that, and has two machines of its own, in [`handshake`]; each
-//! hands over a `Connection` when it is done. The [`guide`] tells the rest of what a binding has to
-//! know, and `examples/std_echo.rs` is a whole server on blocking sockets in 80 lines.
+//! The opening handshake comes first. It has two state machines of its own, in [`handshake`]; each returns a
+//! `Connection` when it is done. The [`guide`] covers everything else that a binding must know, and
+//! `examples/std_echo.rs` is a complete server on blocking sockets in 80 lines.
 //!
 //! # Four kinds of methods
 //!
@@ -106,32 +106,29 @@
 //! |---|---|---|
 //! | `handle_*` | input from the transport and the clock | [`handle_input`], [`handle_eof`], [`handle_sent`], [`handle_timeout`] |
 //! | a verb | a command from the application | [`send`], [`ping`], [`close`], [`abort`] |
-//! | `poll_*`, [`transmit`] | output, to both | [`poll_data`], [`poll_timeout`] |
-//! | the rest | getters | [`state`], [`is_full`], [`wants_shutdown`], [`closed`] |
+//! | `poll_*`, [`transmit`] | output for both | [`poll_data`], [`poll_timeout`] |
+//! | all others | getters | [`state`], [`is_full`], [`wants_shutdown`], [`closed`] |
 //!
 //! # Time is an argument
 //!
-//! The core knows no time but what it was told last, as an [`Instant`] that counts from an epoch
-//! of your choice. When [`poll_timeout`] is in the past, it means *tell me the time now*: a
-//! deadline has begun whose start is not known yet, or one has passed. So no clock is read for
-//! every message.
+//! The core knows only the time that was passed to it last, as an [`Instant`] that counts from an epoch of your
+//! choice. When [`poll_timeout`] is in the past, it means *pass me the time now*: a deadline has begun whose start
+//! is not known yet, or one has passed. This saves a reading of the clock for every message.
 //!
 //! # Limits
 //!
-//! Every limit and every deadline is a field of [`Config`], with its default. Nothing is allocated
-//! on the word of a peer: memory grows with what was received, up to
-//! [`max_message_size`](Config::max_message_size) for a message that is assembled. What waits to
-//! be sent is bounded by you: stop when [`is_full`] says so. Whoever breaks a limit is told, by
-//! the close code that belongs to it.
+//! Every limit and every deadline is a field of [`Config`], with a default. The core allocates nothing because of
+//! an announced length: memory grows with what was received, up to [`max_message_size`](Config::max_message_size)
+//! for a message that is assembled. The caller bounds the messages that wait to be sent: stop queueing while
+//! [`is_full`] returns true. A peer that breaks a limit gets a Close with the matching code.
 //!
 //! # `no_std`
 //!
-//! Without default features the crate needs `core` and `alloc`. Randomness comes from
-//! [`Config::entropy`], which only clients draw on. The feature `deflate`, which compresses messages
-//! (RFC 7692), needs `std`.
+//! Without default features the crate needs only `core` and `alloc`. Randomness comes from [`Config::entropy`],
+//! which only clients use. The feature `deflate`, which compresses messages (RFC 7692), needs `std`.
 //!
-//! Below all this, [`frame::Header`] and [`mask::apply`] are for those who build something else of
-//! WebSocket frames.
+//! [`frame::Header`] and [`mask::apply`] are the low level, for programs that build something else on WebSocket
+//! frames.
 //!
 //! [`handle_input`]: Connection::handle_input
 //! [`handle_eof`]: Connection::handle_eof
@@ -188,7 +185,7 @@ mod send;
 mod stats;
 mod time;
 
-/// What is kept for messages to come.
+/// Memory that is kept for later messages.
 mod memory {
     #[cfg(feature = "deflate")]
     pub(crate) mod pool;

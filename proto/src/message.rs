@@ -1,4 +1,4 @@
-//! Messages and pieces of them (RFC 6455 §5.6).
+//! Messages, and pieces of messages (RFC 6455 §5.6).
 
 use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::ops;
@@ -7,12 +7,12 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{error::ControlTooLong, text::utf8::Utf8Bytes};
 
-/// What a data message carries (RFC 6455 §5.6).
+/// The kind of a data message (RFC 6455 §5.6).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
     /// UTF-8 text.
     Text,
-    /// Anything.
+    /// Any bytes.
     Binary,
 }
 
@@ -21,12 +21,12 @@ pub enum Kind {
 pub enum Message {
     /// UTF-8 text.
     Text(Utf8Bytes),
-    /// Anything.
+    /// Any bytes.
     Binary(Bytes),
 }
 
 impl Message {
-    /// For payloads that were checked already, if they are text.
+    /// Makes a message from a payload that was already checked, if it is text.
     pub(crate) fn from_checked(kind: Kind, payload: Bytes) -> Self {
         match kind {
             Kind::Text => Self::Text(Utf8Bytes::from_checked(payload)),
@@ -34,7 +34,7 @@ impl Message {
         }
     }
 
-    /// What it carries.
+    /// Returns the kind of the message.
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Text(_) => Kind::Text,
@@ -42,7 +42,7 @@ impl Message {
         }
     }
 
-    /// The payload, text or not.
+    /// Returns the payload of either kind.
     pub fn as_bytes(&self) -> &Bytes {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -50,7 +50,7 @@ impl Message {
         }
     }
 
-    /// The payload, text or not.
+    /// Returns the payload of either kind.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Text(text) => text.into(),
@@ -58,7 +58,7 @@ impl Message {
         }
     }
 
-    /// The text, or the message as it was if it is binary.
+    /// Returns the text, or the unchanged message as the error if it is binary.
     pub fn into_text(self) -> Result<Utf8Bytes, Self> {
         match self {
             Self::Text(text) => Ok(text),
@@ -66,7 +66,7 @@ impl Message {
         }
     }
 
-    /// The text, if it is text.
+    /// Returns the text, or `None` if the message is binary.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -74,7 +74,7 @@ impl Message {
         }
     }
 
-    /// Length of the payload in bytes.
+    /// Returns the length of the payload in bytes.
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
@@ -85,7 +85,7 @@ impl Message {
     }
 }
 
-// Owned memory becomes the payload; nothing is copied.
+// The payload takes over the memory; nothing is copied.
 macro_rules! from_owned {
     ($($kind:ident: $($owned:ty),*;)*) => {$($(
         impl From<$owned> for Message {
@@ -101,7 +101,7 @@ from_owned! {
     Binary: Bytes, BytesMut, Vec<u8>, Box<[u8]>;
 }
 
-/// Copies the text. [`Utf8Bytes::from_static`] shares a text that lives as long as the program.
+/// Copies the text. [`Utf8Bytes::from_static`] shares static text instead.
 impl From<&str> for Message {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
@@ -125,7 +125,7 @@ impl From<Cow<'_, str>> for Message {
     }
 }
 
-/// Copies the bytes. [`Bytes::from_static`] shares bytes that live as long as the program.
+/// Copies the bytes. [`Bytes::from_static`] shares static bytes instead.
 impl From<&[u8]> for Message {
     fn from(payload: &[u8]) -> Self {
         Self::Binary(Bytes::copy_from_slice(payload))
@@ -163,9 +163,8 @@ impl From<Cow<'_, [u8]>> for Message {
     }
 }
 
-/// A piece of a data message. The pieces of a message come in order, all of the same kind; text is
-/// cut between characters only. One that is sent may be of anything that can be an
-/// [`Outgoing`](crate::Outgoing).
+/// A piece of a data message. The pieces of a message come in order and are all of the same kind; text is cut only
+/// between characters. A piece to send may contain anything that converts to an [`Outgoing`](crate::Outgoing).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chunk<M = Message> {
     /// The piece.
@@ -179,10 +178,10 @@ pub struct Chunk<M = Message> {
 pub struct ControlPayload(Bytes);
 
 impl ControlPayload {
-    /// The longest, in bytes.
+    /// The longest payload, in bytes.
     pub const MAX: usize = 125;
 
-    /// Fails if `payload` is longer than [`MAX`](Self::MAX) bytes.
+    /// Makes a payload. Returns an error if it is longer than [`MAX`](Self::MAX) bytes.
     pub fn new(payload: impl Into<Bytes>) -> Result<Self, ControlTooLong> {
         let payload = payload.into();
         if payload.len() > Self::MAX {
@@ -194,7 +193,7 @@ impl ControlPayload {
         Ok(Self(payload))
     }
 
-    /// For payloads whose length the frame header was checked for.
+    /// Wraps a payload whose length was checked with the frame header.
     pub(crate) fn from_checked(payload: Bytes) -> Self {
         debug_assert!(payload.len() <= Self::MAX);
         Self(payload)

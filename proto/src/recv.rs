@@ -31,7 +31,8 @@ use timers::Timers;
 
 /// The receiving half of a [`Connection`](crate::Connection).
 ///
-/// It is a pull parser: nothing is parsed until it is asked for, so at most one read waits here.
+/// This is a pull parser: it parses nothing until the application asks for an event, so at most one read waits
+/// here.
 pub struct Receiver {
     config: Arc<Config>,
     role: Role,
@@ -40,11 +41,11 @@ pub struct Receiver {
     batch: Batch,
     /// The largest message that a batch takes, in bytes.
     max_batched: u16,
-    /// All of `input` was polled.
+    /// Whether all of `input` was polled.
     drained: bool,
-    /// A message that is not all there.
+    /// The message that has begun and not ended.
     partial: Option<Box<Partial>>,
-    /// For compressed messages, if they may come.
+    /// The state for compressed messages, if they were negotiated.
     inflater: Option<Box<Inflater>>,
     owed: Control,
     timers: Timers,
@@ -76,7 +77,7 @@ impl Receiver {
         }
     }
 
-    /// Room to read into; `None` until all that was received before is polled, and after the end.
+    /// Returns room to read into. Returns `None` until everything received before is polled, and after the end.
     ///
     /// A large message is read straight into its own memory.
     #[inline]
@@ -108,9 +109,9 @@ impl Receiver {
         }
     }
 
-    /// Takes a copy of as many of `bytes` as fit, and tells how many.
+    /// Copies as many of `bytes` as fit, and returns how many it took.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
-        // Behind its end the transport has nothing to say.
+        // The transport has ended: bytes after its end are ignored.
         if self.phase == Phase::Done || self.ending.as_ref().is_some_and(|it| it.end.is_some()) {
             return bytes.len();
         }
@@ -123,8 +124,8 @@ impl Receiver {
         taken
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once,
-    /// for a deadline has to begin.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). A moment in the past means at once: a
+    /// deadline must begin, and needs the current time for that.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.phase == Phase::Done {
@@ -138,10 +139,11 @@ impl Receiver {
         }
     }
 
-    /// Time has passed. Try to read once before: what waits unread is a sign of life.
+    /// Handles the passing of time. Try to read once before calling this: unread bytes prove that the peer is
+    /// alive.
     ///
-    /// Fails if the transport should be given up at once, and the connection with it. That the peer leaves
-    /// the transport open after both Closes is no failure: then the receiver [is done](Self::is_done).
+    /// Returns an error if the transport should be dropped at once, because the connection has failed. If the peer
+    /// keeps the transport open after both Closes, that is no failure: the receiver then [is done](Self::is_done).
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Deadline> {
         if self.phase == Phase::Done {
             return Ok(());
@@ -175,16 +177,17 @@ impl Receiver {
         Ok(())
     }
 
-    /// The next message or chunk, as `pull` says, or control frame; `None` when more input is needed, and after
-    /// the end.
+    /// Returns the next control frame, or the next message or chunk, as `pull` says. Returns `None` when more input
+    /// is needed, and after the end.
     ///
-    /// A message that was begun in chunks is skipped when whole messages are asked for. When chunks are asked for,
-    /// the first chunk of a message that was being assembled is all that was gathered.
+    /// If the application began a message in chunks and then asks for whole messages, the remainder of that message
+    /// is skipped. If it asks for chunks while a message is being assembled, the first chunk is everything gathered
+    /// so far.
     ///
-    /// Work is bounded by what was received since the last call. Inflated, that is up to 1,032 times as much, but
-    /// no more than [`max_message_size`](Config::max_message_size) of a message that is assembled, and 16 KiB of
-    /// one that is given out in chunks or skipped: then `None` may mean to ask again (see
-    /// [`is_skipping`](Self::is_skipping)).
+    /// The work of a call is bounded by what was received since the last call. Compressed data can inflate to 1,032
+    /// times its size, but a call inflates at most [`max_message_size`](Config::max_message_size) of a message that
+    /// is assembled, and 16 KiB of a message that is delivered in chunks or skipped. In the last case `None` may
+    /// mean that the caller should call again at once: see [`is_skipping`](Self::is_skipping).
     #[inline]
     pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
         if self.drained && self.partial.is_none() {
@@ -194,20 +197,20 @@ impl Receiver {
             return Ok(Some(Event::Data(Chunk { data, fin: true })));
         }
         if self.is_between_messages() && self.input.is_empty() && self.batch.is_empty() {
-            self.rest();
+            self.set_drained();
             return Ok(None);
         }
         self.poll(pull)
     }
 
-    /// The application gets data.
+    /// Counts data that the application receives.
     #[inline(always)]
     fn count(&mut self, len: usize, fin: bool) {
         self.messages = self.messages.wrapping_add(fin.into());
         self.payload = self.payload.wrapping_add(len as u64);
     }
 
-    /// What the application has received.
+    /// Returns what the application has received.
     pub fn traffic(&self) -> Traffic {
         Traffic {
             messages: self.messages,
@@ -217,9 +220,11 @@ impl Receiver {
         }
     }
 
-    /// Takes back chunks of the message that is under way: all that [`poll_data`](Self::poll_data) gave of
-    /// it, in order, and none of which the application has seen. So the message still belongs to the method
-    /// that the application calls next.
+    /// Takes back chunks of the current message, so that the message belongs to the method that the application
+    /// calls next.
+    ///
+    /// Give back every chunk that [`poll_data`](Self::poll_data) returned of it, in order. The application must not
+    /// have seen any of them.
     pub fn put_back(&mut self, chunk: Chunk) {
         if let Some(partial) = &mut self.partial {
             self.payload = self.payload.wrapping_sub(chunk.data.len() as u64);
@@ -227,53 +232,52 @@ impl Receiver {
         }
     }
 
-    /// Limits, deadlines and policy.
+    /// Returns the limits, deadlines and policy.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Whether there was no event because a compressed message is skipped, in steps: nothing can be
-    /// read yet, so ask for the next event again, and do not wait for the transport.
+    /// Whether [`poll_data`](Self::poll_data) returned `None` because it skips a compressed message in steps.
+    /// Nothing can be read yet: ask for the next event again, and do not wait for the transport.
     #[inline]
     pub fn is_skipping(&self) -> bool {
         self.partial.as_ref().is_some_and(|it| it.is_skipping())
     }
 
-    /// Lets the two halves of a connection tell each other what they have to know: what the peer is owed
-    /// goes to the sender; that a Ping or our Close has left, to the receiver; how far either has come to
-    /// its end, to the other.
+    /// Exchanges what the two halves of a connection must know of each other. The sender gets the control frames
+    /// that the peer is owed. The receiver learns that a Ping or our Close was sent. Each learns how far the other
+    /// has come to its end.
     ///
-    /// Nothing else passes between them. The halves should meet after each `poll_*`, `handle_timeout` and
-    /// `handle_sent`, and before the receiver is asked how it ended. To meet once more changes nothing.
+    /// Nothing else passes between the halves. Call this after each `poll_*`, `handle_timeout` and `handle_sent`,
+    /// and before asking the receiver how it ended. An extra call changes nothing.
     #[inline]
     pub fn meet(&mut self, sender: &mut Sender) {
         if !self.owed.is_empty() {
             sender.handle_control(core::mem::take(&mut self.owed));
         }
         if let Some(payload) = sender.poll_ping() {
-            self.timers.handle_ping_left(payload);
+            self.timers.handle_ping_sent(payload);
         }
         if self.ending.is_some() || sender.is_closing() {
             self.meet_at_the_end(sender);
         }
     }
 
-    /// Whether the peer is owed a Ping, a Pong or a Close, which the sender gets when both
-    /// [`meet`](Self::meet).
+    /// Whether the peer is owed a Ping, a Pong or a Close. The sender gets them in [`meet`](Self::meet).
     #[inline]
     pub fn has_control(&self) -> bool {
         !self.owed.is_empty()
     }
 
-    /// From when the last Ping left to when its Pong was received.
+    /// Returns the time between the last Ping and its Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.timers.latency()
     }
 
     /// Lends memory to read into; see [`take_back`](Self::take_back).
     ///
-    /// A driver lends one buffer to one connection after the other, so that none holds any while it
-    /// waits. Call it when [`wants_loan`](Self::wants_loan).
+    /// A driver lends one buffer to each connection in turn, so that waiting connections hold no buffer. Call this
+    /// when [`wants_loan`](Self::wants_loan) returns true.
     #[inline]
     pub fn lend(&mut self, buf: Box<RecvBuf>) {
         self.input.lend(buf);
@@ -289,13 +293,14 @@ impl Receiver {
                 .is_some_and(|partial| partial.is_direct())
     }
 
-    /// How many bytes were received and not polled: what [`take_back`](Self::take_back) would copy.
+    /// Returns the number of bytes that were received and not yet polled, which [`take_back`](Self::take_back)
+    /// would copy.
     #[inline]
     pub fn unread(&self) -> usize {
         self.input.bytes().len()
     }
 
-    /// Gives back a lent buffer. What was not polled of its contents is copied.
+    /// Gives back a lent buffer. Bytes in it that were not yet polled are copied first.
     #[inline]
     pub fn take_back(&mut self) -> Option<Box<RecvBuf>> {
         self.input.take_back()
@@ -320,11 +325,11 @@ impl Receiver {
         if let Some(end) = self.ending.as_mut().and_then(|it| it.end.take()) {
             self.finish(end)?;
         }
-        self.rest();
+        self.set_drained();
         Ok(None)
     }
 
-    /// The next message, if it is a small one that came whole; see [`Batch`].
+    /// Takes the next message if it is a small one that arrived whole; see [`Batch`].
     #[inline(always)]
     pub(crate) fn poll_batch(&mut self) -> Option<Message> {
         if self.drained {
@@ -360,23 +365,24 @@ impl Receiver {
         Some(message)
     }
 
-    /// Its last message was taken, and may be the last of all that was received.
+    /// Handles that the last message of the batch was taken: it may be the last of all that was received.
     #[inline]
     fn handle_batch_end(&mut self) {
         if self.input.is_empty() && self.ending.is_none() {
-            self.rest();
+            self.set_drained();
         }
     }
 
-    /// No message is under way, and nothing has begun to end: the next frame may begin a whole small message.
+    /// Whether no message is under way and the connection is not ending, so that the next frame may be a whole
+    /// small message.
     #[inline]
     fn is_between_messages(&self) -> bool {
         self.phase == Phase::Open && self.partial.is_none() && self.ending.is_none()
     }
 
-    /// All that was received is polled.
+    /// Handles that everything received was polled.
     #[inline]
-    fn rest(&mut self) {
+    fn set_drained(&mut self) {
         self.drained = true;
         self.timers.handle_drained();
         self.input.release();

@@ -31,8 +31,8 @@ use transmit::Transmit;
 
 /// The sending half of a [`Connection`](crate::Connection).
 ///
-/// Messages wait as messages, what the peer is owed waits in `Control`, and both become bytes in
-/// [`Transmit`] no earlier than needed, control first:
+/// Messages wait as messages, and the frames that the peer is owed wait in `Control`. Both become bytes in
+/// [`Transmit`] as late as possible, control frames first:
 ///
 /// ```text
 /// send  → queue ───┐
@@ -41,18 +41,18 @@ use transmit::Transmit;
 /// ```
 pub struct Sender {
     config: Arc<Config>,
-    /// On clients only.
+    /// Mask keys, on clients only.
     keys: Option<Box<mask::Keys>>,
-    /// For compressed messages, if we may send them.
+    /// The state for compressed messages, if we may send them.
     deflater: Option<Box<Deflater>>,
     transmit: Option<Box<Transmit>>,
-    /// What could not be framed at once.
+    /// The messages that could not be framed at once.
     backlog: Option<Box<Backlog>>,
     owed: Control,
     /// The message that [`send_chunk`](Self::send_chunk) has not finished, and whether it is compressed.
     streamed: Option<(Kind, bool)>,
     closing: Closing,
-    /// Once the end has begun in a way that says more than `closing`.
+    /// What is known of the end; `None` while `closing` says all.
     ending: Option<Box<Ending>>,
     progress: Progress,
     /// The payload of messages that were queued, in bytes.
@@ -64,25 +64,25 @@ pub struct Sender {
     /// The size of the response that begins the output of a server, in bytes.
     preface: u32,
     write: Timer,
-    /// The longest payload, in bytes, that may go the short way; none may if it is 0.
+    /// The longest payload, in bytes, that may be framed without queueing; none may if this is 0.
     small: u16,
-    /// The peer's Close was received.
+    /// Whether the peer's Close was received.
     peer_closed: bool,
-    /// Our direction of the transport is to end after our Close.
+    /// Whether to end our direction of the transport after our Close.
     shuts_down: bool,
 }
 
-/// What is known of the end.
+/// The details of the end.
 struct Ending {
-    /// The body of a Close that is queued.
+    /// The content of a queued Close.
     close: Option<CloseFrame>,
     /// Why nothing can be sent any more.
     end: Option<RecvError>,
-    /// Who began to end the connection, if a Close did not.
+    /// The side that began to end the connection, if no Close did.
     initiator: Initiator,
-    /// The connection was ended at once, from this end.
+    /// Whether our side ended the connection at once.
     aborted: bool,
-    /// The first message that was dropped, counted as [`Progress`] counts.
+    /// Messages from this number on were dropped.
     dropped_from: u64,
 }
 
@@ -98,25 +98,25 @@ impl Default for Ending {
     }
 }
 
-/// How far our Close has come.
+/// The progress of our Close.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Closing {
     No,
-    /// Behind the messages queued before it.
+    /// It waits after the messages queued before it.
     Queued,
-    /// In `transmit`, which ends with it.
+    /// It is the last frame in `transmit`.
     Framed,
-    /// Gone.
-    Left,
+    /// The transport took it.
+    Sent,
 }
 
 impl Sender {
     pub(crate) fn new(role: Role, config: Arc<Config>, deflater: Option<Box<Deflater>>) -> Self {
         let most = config.send_frame_size.unwrap_or(usize::MAX);
-        let plain = deflater.as_ref().map_or(usize::MAX, |it| it.threshold());
+        let uncompressed = deflater.as_ref().map_or(usize::MAX, |it| it.threshold());
         let small = most
             .min(config.max_send_size)
-            .min(plain.min(Transmit::COPY_BELOW).saturating_sub(1));
+            .min(uncompressed.min(Transmit::COPY_BELOW).saturating_sub(1));
         Self {
             config: config.clone(),
             keys: (role == Role::Client).then(|| Box::new(mask::Keys::new(config.entropy))),
@@ -139,28 +139,28 @@ impl Sender {
         }
     }
 
-    /// Bytes that go before every frame: the end of the opening handshake.
+    /// Queues bytes that go before every frame: the end of the opening handshake.
     pub(crate) fn preface(&mut self, bytes: &[u8]) {
         self.output().copy(bytes, [0; 4]);
         self.progress.add(bytes.len());
         self.preface = bytes.len() as u32;
     }
 
-    /// Queues a Close behind the messages queued before it (RFC 6455 §7.1.2). A streamed message that
-    /// is unfinished stays so. Closing twice is the same as closing once.
+    /// Queues a Close after the messages queued before it (RFC 6455 §7.1.2). An unfinished streamed message stays
+    /// unfinished. Closing twice is the same as closing once.
     pub fn close(&mut self, frame: Option<CloseFrame>) {
         if !self.is_closing() {
             self.closing = Closing::Queued;
             if frame.is_some() {
                 self.ending().close = frame;
             }
-            // Nothing is asked of a peer that is told goodbye.
+            // A peer that gets a Close is not asked for a Pong.
             self.owed.take(|owed| owed.ping.take());
         }
     }
 
-    /// Takes what the [`Receiver`](crate::Receiver) owes the peer. It overtakes the messages that
-    /// wait; a Close drops them.
+    /// Takes the frames that the [`Receiver`](crate::Receiver) owes the peer. They overtake waiting messages; a
+    /// Close also drops those.
     pub(crate) fn handle_control(&mut self, control: Control) {
         if matches!(self.closing, Closing::No | Closing::Queued) {
             self.owed.merge(control);
@@ -170,22 +170,21 @@ impl Sender {
         }
     }
 
-    /// Ends the connection at once, without a Close: drop the transport. The receiver learns of it when both
-    /// [`meet`](crate::Receiver::meet).
+    /// Ends the connection at once, without a Close; the caller then drops the transport. The receiver learns of it
+    /// in [`meet`](crate::Receiver::meet).
     pub fn abort(&mut self) {
         self.ending().aborted = true;
         self.handle_end(RecvError::Lost(Lost::Failed));
     }
 
-    /// How far the receiver has come to its end.
+    /// Notes how far the receiver has come to its end.
     pub(crate) fn handle_peer(&mut self, closed: bool, shuts_down: bool) {
         (self.peer_closed, self.shuts_down) = (closed, shuts_down);
     }
 
-    /// What to write to the transport; `None` if there is nothing.
+    /// Returns what to write to the transport, or `None` if there is nothing.
     ///
-    /// Frames at most [`send_high_water`](Config::send_high_water) bytes, and one frame more, ahead
-    /// of the transport.
+    /// Frames at most [`send_high_water`](Config::send_high_water) bytes, plus one frame, ahead of the transport.
     #[inline]
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
         if self.has_work() {
@@ -202,21 +201,21 @@ impl Sender {
         self.waiting() > 0 || self.has_work()
     }
 
-    /// A write was attempted, with or without success, and `flushed` tells whether the transport
-    /// itself holds nothing back.
+    /// Handles an attempt to write, whether it succeeded or not. `flushed` says whether the transport holds no
+    /// unwritten bytes itself.
     pub fn handle_sent(&mut self, flushed: bool) {
         if self.end().is_some() {
             return;
         }
         let waiting = self.waiting();
-        let left = self.progress.framed_bytes.saturating_sub(waiting as u64);
-        let moved = self.progress.advance(left, self.framed(), flushed);
+        let sent = self.progress.framed_bytes.saturating_sub(waiting as u64);
+        let moved = self.progress.advance(sent, self.framed(), flushed);
         if waiting == 0 {
             self.transmit = None;
             if self.closing == Closing::Framed
-                && self.progress.left_bytes == self.progress.framed_bytes
+                && self.progress.sent_bytes == self.progress.framed_bytes
             {
-                self.closing = Closing::Left;
+                self.closing = Closing::Sent;
             }
         }
         if waiting == 0 && flushed && !self.has_work() {
@@ -226,7 +225,7 @@ impl Sender {
         }
     }
 
-    /// Nothing can be sent any more: what waits is dropped.
+    /// Handles that nothing more can be sent: drops everything that waits.
     pub fn handle_end(&mut self, end: RecvError) {
         let begins = !self.is_closing();
         let ending = self.ending();
@@ -241,13 +240,13 @@ impl Sender {
         self.write = Timer::OFF;
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). A moment in the past means at once.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.write.at()
     }
 
-    /// Time has passed. Fails if output waited too long: the transport should be given up.
+    /// Handles the passing of time. Returns an error if output waited too long: the transport should be dropped.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Deadline> {
         if self.write.is_over(now, self.config.write_timeout) {
             self.handle_end(RecvError::TimedOut(Deadline::Write));
@@ -256,13 +255,13 @@ impl Sender {
         Ok(())
     }
 
-    /// The payload of the last Ping that left, once.
+    /// Returns the payload of the last Ping that was sent, once.
     #[inline]
     pub(crate) fn poll_ping(&mut self) -> Option<ControlPayload> {
         self.progress.poll_ping()
     }
 
-    /// Whether to write before queueing more.
+    /// Whether the caller should write before it queues more.
     #[inline]
     pub fn is_full(&self) -> bool {
         let backlog = self.backlog.as_ref();
@@ -270,8 +269,7 @@ impl Sender {
             || self.queued_bytes() >= self.high_water()
     }
 
-    /// Bytes that were queued and that the transport has not taken, those of headers included as far as there are
-    /// any.
+    /// Returns the number of queued bytes that the transport has not taken, including the headers framed so far.
     #[inline]
     pub fn queued_bytes(&self) -> usize {
         let backlog = self.backlog.as_ref();
@@ -279,13 +277,14 @@ impl Sender {
         self.waiting().saturating_add(backlog)
     }
 
-    /// Where nothing waits there is nothing to wait for, whatever the mark.
+    /// Returns the number of waiting bytes that count as full. It is at least 1: an empty queue must never count as
+    /// full, because nothing would ever empty it.
     #[inline]
     fn high_water(&self) -> usize {
         self.config.send_high_water.max(1)
     }
 
-    /// How many messages that wait count as full, however small.
+    /// The number of waiting messages that counts as full, however small they are.
     const MAX_WAITING: usize = 4096;
 
     /// Whether nothing more can be queued.
@@ -293,18 +292,18 @@ impl Sender {
         self.closing != Closing::No || self.owed.closes() || self.end().is_some()
     }
 
-    /// Whether our Close has left.
+    /// Whether our Close was sent.
     pub fn is_closed(&self) -> bool {
-        self.closing == Closing::Left
+        self.closing == Closing::Sent
     }
 
-    /// Whether the peer's Close was received, as of when both halves last met.
+    /// Whether the peer's Close was received, as of the last [`meet`](crate::Receiver::meet).
     pub fn is_peer_closed(&self) -> bool {
         self.peer_closed
     }
 
-    /// Whether to end our direction of the transport now: a server does so after both Closes, and whoever
-    /// fails the connection after its own (RFC 6455 §7.1.1).
+    /// Whether to end our direction of the transport now. A server does so after both Closes, and an endpoint that
+    /// fails the connection does so after its own Close (RFC 6455 §7.1.1).
     pub fn wants_shutdown(&self) -> bool {
         self.shuts_down && self.is_closed()
     }
@@ -313,23 +312,23 @@ impl Sender {
         self.ending.as_ref().is_some_and(|it| it.aborted)
     }
 
-    /// The message that chunks are being sent of.
+    /// Returns the kind of the message that is being sent in chunks, if there is one.
     pub fn streaming(&self) -> Option<Kind> {
         self.streamed.map(|(kind, _)| kind)
     }
 
-    /// How many messages, chunks, Pings and Pongs were queued, ever.
+    /// Returns how many messages, chunks, Pings and Pongs were ever queued.
     pub fn accepted(&self) -> u64 {
         self.progress.accepted
     }
 
-    /// How many of them were written and flushed. Rises in steps: no message waits for another that
-    /// was queued after the output before it had left.
+    /// Returns how many of the [accepted](Self::accepted) ones were written and flushed. This rises in steps, but a
+    /// message never waits for one that was queued after all output before it was written.
     pub fn flushed(&self) -> u64 {
         self.progress.flushed
     }
 
-    /// Whether any of the first `count` of them will never be written.
+    /// Whether any of the first `count` [accepted](Self::accepted) ones will never be written.
     pub fn has_dropped(&self, count: u64) -> bool {
         let Some(ending) = &self.ending else {
             return false;
@@ -343,7 +342,7 @@ impl Sender {
         let Progress {
             accepted,
             flushed,
-            left_bytes,
+            sent_bytes,
             ..
         } = self.progress;
         let dropped = match self.ending.as_deref() {
@@ -356,19 +355,19 @@ impl Sender {
             sent: Traffic {
                 messages: accepted.saturating_sub(self.others),
                 payload: self.payload,
-                wire: left_bytes.saturating_sub(self.preface.into()),
+                wire: sent_bytes.saturating_sub(self.preface.into()),
                 pings: self.pings.into(),
             },
             dropped,
         }
     }
 
-    /// Limits, deadlines and policy.
+    /// Returns the limits, deadlines and policy.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Memory to gather output in, instead of an allocation of our own. Ignored while some is in use.
+    /// Lends memory to gather output in, instead of an allocation of our own. Ignored while other memory is in use.
     #[inline]
     pub fn lend(&mut self, buf: impl FnOnce() -> Option<Box<Transmit>>) {
         if self.transmit.is_none() {
@@ -376,26 +375,26 @@ impl Sender {
         }
     }
 
-    /// Gives the memory back, once all in it was written.
+    /// Gives the memory back, if everything in it was written.
     #[inline]
     pub fn take_back(&mut self) -> Option<Box<Transmit>> {
         self.transmit.take_if(|transmit| !transmit.has_remaining())
     }
 
-    /// Why nothing can be sent any more, if that is so and no Close was the reason.
+    /// Returns the reason why nothing more can be sent, unless it is a Close.
     pub fn end(&self) -> Option<RecvError> {
         self.ending.as_ref()?.end
     }
 
-    /// How the connection ended, as far as the sender can know: `None` while a Close may still end it. What
-    /// the receiver knows counts for more, for the peer's Close may have been received.
+    /// Returns how the connection ended, as far as the sender can know, or `None` while a Close may still end it.
+    /// Prefer the receiver's answer: it knows whether the peer's Close was received.
     pub fn closed(&self) -> Option<Closed> {
         let ending = self.ending.as_ref()?;
         let cause = (!ending.aborted).then_some(ending.end?);
         Some(Closed::abnormal(ending.initiator, cause))
     }
 
-    /// Bytes that the transport has not taken.
+    /// Returns the number of framed bytes that the transport has not taken.
     #[inline]
     fn waiting(&self) -> usize {
         let transmit = self.transmit.as_ref();
@@ -410,7 +409,7 @@ impl Sender {
         self.backlog.is_some() || !self.owed.is_empty() || self.closing == Closing::Queued
     }
 
-    /// Drops every message that is not wholly framed.
+    /// Drops every message that is not completely framed.
     fn drop_waiting(&mut self) {
         let framed = self.framed();
         if self.backlog.take().is_some() {

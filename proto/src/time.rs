@@ -1,9 +1,9 @@
 use core::{num::NonZeroU64, time::Duration};
 
-/// A moment, measured from an epoch the driver chooses.
+/// A moment, measured from an epoch that the driver chooses.
 ///
-/// The core reads no clock: every moment it knows was an argument. Nanosecond grain, 584 years of
-/// range; later moments saturate.
+/// The core reads no clock: it knows only the moments that it gets as arguments. The resolution is a nanosecond and
+/// the range 584 years; later moments saturate.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Instant(NonZeroU64);
 
@@ -11,7 +11,7 @@ impl Instant {
     /// The driver's epoch, which is never in the future.
     pub const EPOCH: Self = Self(NonZeroU64::MIN);
 
-    /// The moment `elapsed` after the driver's epoch.
+    /// Returns the moment `elapsed` after the driver's epoch.
     pub const fn from_epoch(elapsed: Duration) -> Self {
         let nanos = elapsed.as_nanos();
         if nanos > u64::MAX as u128 {
@@ -20,29 +20,29 @@ impl Instant {
         Self(NonZeroU64::MIN.saturating_add(nanos as u64))
     }
 
-    /// Time since the driver's epoch.
+    /// Returns the time since the driver's epoch.
     pub const fn since_epoch(self) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(1))
     }
 
-    /// The moment `duration` later; `None`, which is no deadline at all, if that cannot be told.
+    /// Returns the moment `duration` later, or `None` if it is too late to be represented. As a deadline, `None`
+    /// never comes.
     pub fn checked_add(self, duration: Duration) -> Option<Self> {
         let nanos = u64::try_from(duration.as_nanos()).ok()?;
         self.0.checked_add(nanos).map(Self)
     }
 
-    /// Time since `earlier`, or zero if that is later.
+    /// Returns the time since `earlier`, or zero if `earlier` is later.
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
-/// A deadline whose start may still have to be told.
+/// A deadline that may not have begun yet.
 ///
-/// The core reads no clock when something happens; it asks for the time instead, by a
-/// `poll_timeout` that lies in the past.
+/// The core reads no clock when something happens. It asks for the time instead, with a `poll_timeout` in the past.
 ///
-/// In the order of when to ask: the least of several comes first.
+/// Timers are ordered by urgency: the least of several is the one to serve next.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Timer(u64);
 
@@ -53,15 +53,15 @@ impl Default for Timer {
 }
 
 impl Timer {
-    /// It is over.
+    /// The deadline has passed.
     pub(crate) const PASSED: Self = Self(0);
-    /// It begins at the next `handle_timeout`.
+    /// The deadline begins at the next `handle_timeout`.
     pub(crate) const DUE: Self = Self(1);
-    /// It has begun, and is so long that it cannot be told.
+    /// The deadline has begun, but is too far away to be represented.
     const NEVER: Self = Self(u64::MAX - 1);
     pub(crate) const OFF: Self = Self(u64::MAX);
 
-    /// One that begins at the next `handle_timeout`, unless there is no deadline.
+    /// Makes a timer that begins at the next `handle_timeout`, or no timer if `after` is `None`.
     pub(crate) const fn due(after: Option<Duration>) -> Self {
         if after.is_some() {
             Self::DUE
@@ -70,7 +70,7 @@ impl Timer {
         }
     }
 
-    /// One that began `now`.
+    /// Makes a timer that began `now`.
     fn begun(now: Instant, after: Option<Duration>) -> Self {
         match after.map(|after| now.checked_add(after)) {
             Some(Some(Instant::EPOCH)) => Self::PASSED,
@@ -80,19 +80,19 @@ impl Timer {
         }
     }
 
-    /// Begins anew, unless there is no deadline.
+    /// Starts again at the next `handle_timeout`, or turns off if `after` is `None`.
     pub(crate) fn start(&mut self, after: Option<Duration>) {
         *self = Self::due(after);
     }
 
-    /// Begins, unless it has begun.
+    /// Starts, unless it was started before.
     pub(crate) fn start_once(&mut self, after: Option<Duration>) {
         if *self == Self::OFF {
             self.start(after);
         }
     }
 
-    /// When to call `handle_timeout`.
+    /// Returns when to call `handle_timeout`.
     #[inline]
     pub(crate) fn at(self) -> Option<Instant> {
         if self >= Self::NEVER {
@@ -101,7 +101,7 @@ impl Timer {
         NonZeroU64::new(self.0.max(1)).map(Instant)
     }
 
-    /// Whether the deadline has passed. One that is due begins `now`.
+    /// Whether the deadline has passed. A timer that is due begins `now`.
     pub(crate) fn is_over(&mut self, now: Instant, after: Option<Duration>) -> bool {
         if *self == Self::DUE {
             *self = Self::begun(now, after);

@@ -1,5 +1,5 @@
-//! What a peer can make us hold: each attack on memory, the bound that is promised and the peak that is
-//! measured, in bytes on the heap for one connection.
+//! The memory that a peer can make us hold: for each attack, the promised bound and the measured peak, in bytes on
+//! the heap for one connection.
 //!
 //! ```sh
 //! cargo test -p bowline-proto --all-features --test attacks -- --nocapture
@@ -23,12 +23,12 @@ use testing::{
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// A read without a loan, which a driver of its own would make: 16 KiB.
+/// A read without a loan, for which the driver would need memory of its own: 16 KiB.
 const READ: u64 = 16 * KIB;
 
 struct Attack {
     what: &'static str,
-    /// Why it is this much.
+    /// The reason for this bound.
     promise: &'static str,
     bound: u64,
     run: fn(Role) -> u64,
@@ -145,7 +145,7 @@ fn every_attack_stays_below_its_bound() {
     assert!(over.is_empty(), "{over:?}");
 }
 
-/// The most that was held at a time by what `run` does.
+/// Returns the most memory that was held at a time while `run` ran.
 fn peak(run: impl FnOnce()) -> u64 {
     measure(run).bytes_max
 }
@@ -203,7 +203,7 @@ fn announced(role: Role) -> u64 {
     })
 }
 
-/// Frames of one message until it has too many, one read for each.
+/// Receives frames of one message until it has too many, with one read for each.
 fn fragments(role: Role, payload: &str) -> u64 {
     let mut end = End::new(role);
     let first = wire(role, &Frame::new(TEXT, payload));
@@ -268,13 +268,13 @@ fn never_reads(role: Role) -> u64 {
     })
 }
 
-/// As many zeros, compressed.
+/// A compressed message of `count` zeros.
 fn zeros(count: u64) -> Frame {
     let content = vec![0; count as usize];
     compressed(BINARY, Deflater::new(9, true).message(&content))
 }
 
-/// What comes of `frame` in reads of 1,460 bytes.
+/// Receives `frame` in reads of 1,460 bytes, and returns the peak.
 fn inflate(role: Role, frame: &Frame, most: usize, chunks: bool) -> u64 {
     let mut end = deflate::end(role, USUAL, |config: &mut Config| {
         config.max_message_size = most;
@@ -324,7 +324,7 @@ fn goes_on(role: Role) -> u64 {
     })
 }
 
-/// `count` messages of one byte that are kept, and the bytes that they hold.
+/// Receives `count` messages of one byte, keeps some, and returns the bytes that they hold.
 fn keep(role: Role, count: usize, keeps: fn(usize) -> bool) -> u64 {
     let mut end = End::new(role);
     let wire = wire(role, &Frame::binary([7])).repeat(1000);

@@ -1,4 +1,4 @@
-//! What a driver asks of the two halves: the short way, loans, whether there is output.
+//! Calls that a driver makes on the two halves: the fast path, loans, and whether there is output.
 
 use bowline_proto::{
     Connection, Event, Kind, Lost, Message, Negotiated, Receiver, RecvBuf, RecvError, Role, Sender,
@@ -21,7 +21,7 @@ fn receive(rx: &mut Receiver, role: Role, frames: &[Frame]) -> usize {
     bytes.len()
 }
 
-/// The peer asks for a Pong.
+/// The peer sends a Ping.
 fn owe(rx: &mut Receiver, tx: &mut Sender, role: Role) {
     receive(rx, role, &[Frame::new(PING, "")]);
     rx.poll_event().unwrap();
@@ -30,7 +30,7 @@ fn owe(rx: &mut Receiver, tx: &mut Sender, role: Role) {
     assert!(!rx.has_control(), "owed once");
 }
 
-/// Writes so many bytes of what there is.
+/// Writes `most` bytes of the output.
 fn write(tx: &mut Sender, most: usize, flushed: bool) -> usize {
     let transmit = tx.transmit().expect("there is output");
     let len = transmit.remaining().min(most);
@@ -65,7 +65,7 @@ fn the_short_way_takes_small_messages_and_leaves_all_else() {
         assert_eq!(rx.poll_event(), Ok(Some(binary(large))));
         assert_eq!(recv_small(&mut rx), None, "a fragment");
         assert_eq!(rx.poll_event(), Ok(None));
-        // Behind the beginning of a message.
+        // After the beginning of a message.
         receive(&mut rx, role, &[Frame::new(0x80, " and ended")]);
         assert_eq!(recv_small(&mut rx), None);
         let whole = Message::from("begun and ended");
@@ -91,7 +91,7 @@ fn a_receiver_wants_input_once_all_is_polled() {
         assert!(rx.poll_event().is_ok_and(|event| event.is_some()));
         assert_eq!(rx.poll_event(), Ok(None));
         assert!(rx.wants_input());
-        // An end that came behind small messages is still to be told.
+        // An end that came after small messages must still be reported.
         receive(&mut rx, role, &[Frame::text("one"), Frame::text("two")]);
         assert_eq!(recv_small(&mut rx), Some("one".into()));
         rx.handle_eof();
@@ -205,11 +205,11 @@ fn there_is_output_until_all_of_it_was_taken() {
         assert!(tx.has_output());
         write(&mut tx, usize::MAX, true);
         assert!(!tx.has_output() && tx.transmit().is_none());
-        // what is owed,
+        // a frame that is owed,
         let (mut rx, mut tx) = halves(role);
         owe(&mut rx, &mut tx, role);
         assert!(tx.has_output());
-        // a message behind that, which is not full of itself,
+        // a message after that, which does not fill the queue by itself,
         tx.send("b").unwrap();
         assert!(tx.has_output() && !tx.is_full());
         write(&mut tx, usize::MAX, true);
@@ -282,7 +282,7 @@ fn the_short_way_out_is_for_small_messages_that_nothing_stands_before() {
     tx.close(None);
     assert!(!send_small(&mut tx, &small(1)), "our Close is queued");
 
-    // Up to the mark, and not past what waits behind it.
+    // Up to the mark, and not beyond, although more waits.
     let (_rx, mut tx) = lent(Role::Server, 102);
     assert!(send_small(&mut tx, &small(97)), "99 of 102 bytes");
     assert!(send_small(&mut tx, &small(1)));

@@ -1,6 +1,6 @@
-//! All there is of what can be counted: first octets, close codes, short texts, offers.
+//! Exhaustive tests of small domains: first octets, close codes, short texts, offers.
 //!
-//! Where all of it takes minutes a sample runs, and this runs all:
+//! Where a complete run takes minutes, a sample runs by default. This runs everything:
 //!
 //! ```sh
 //! cargo test --release -p bowline-proto --all-features --test exhaustive -- --include-ignored
@@ -24,7 +24,7 @@ use testing::{
 
 // ---- The first two octets (RFC 7692 §6; without compression they are in `rfc6455.rs`) -----------
 
-/// What has come before.
+/// The frames that came before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Before {
     Nothing,
@@ -39,7 +39,7 @@ enum Verdict {
     Event(Event),
 }
 
-/// What the RFCs say of these two octets, once compression was agreed on.
+/// The verdict of the RFCs on these two octets, after compression was agreed on.
 fn verdict(role: Role, before: Before, first: u8, second: u8) -> Verdict {
     let (fin, opcode, len) = (first & FIN != 0, first & 0xF, second & 0x7F);
     let begun = match before {
@@ -105,7 +105,7 @@ fn all_first_two_octets_in_every_state_with_compression() {
                 let mut conn = connection(role, USUAL, &config);
                 conn.receive(&opening);
                 assert_eq!(conn.poll_event(), Ok(None));
-                // One by one and together in turns.
+                // The octets come one by one and together, in turns.
                 let got = judged(&mut conn, &[first, second], 1 + usize::from(two) % 2);
                 let expected = verdict(role, before, first, second);
                 assert_eq!(got, expected, "{role:?} {before:?} {first:#x} {second:#x}");
@@ -114,7 +114,7 @@ fn all_first_two_octets_in_every_state_with_compression() {
     }
 }
 
-/// What comes of these octets, `step` at a time.
+/// Receives these octets, `step` at a time, and returns the verdict.
 fn judged(conn: &mut Connection, octets: &[u8], step: usize) -> Verdict {
     for part in octets.chunks(step) {
         conn.receive(part);
@@ -149,7 +149,7 @@ fn all_first_two_octets_behind_a_close_mean_nothing() {
 
 // ---- Close codes (RFC 6455 §7.4) ----------------------------------------------------------------
 
-/// §7.4.1, §7.4.2 and what IANA has registered since.
+/// The codes of §7.4.1, §7.4.2 and those that IANA has registered since.
 fn may_be_sent(code: u16) -> bool {
     let defined = [
         1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
@@ -205,8 +205,8 @@ const BOUNDARIES: [u8; 22] = [
     0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF,
 ];
 
-/// Every text of up to four octets of `octets`, in frames cut at every place. What has failed is not
-/// made longer: it fails at that octet, whatever comes behind it.
+/// Checks every text of up to four octets of `octets`, in frames cut at every place. A text that has failed is not
+/// made longer: it fails at that octet, whatever follows.
 fn texts(octets: &[u8]) {
     let config = config(|_| {});
     let mut live: Vec<Vec<u8>> = vec![Vec::new()];
@@ -230,8 +230,8 @@ fn texts(octets: &[u8]) {
     }
 }
 
-/// Sends `text` cut where `cuts` has a bit. It must fail as soon as `core::str` says that it cannot
-/// become valid, and at the end if it is not whole.
+/// Sends `text`, cut where `cuts` has a bit. It must fail as soon as `core::str` says that it cannot become valid,
+/// and at the end if it is incomplete.
 fn assert_text(config: &std::sync::Arc<Config>, text: &[u8], cuts: u32) {
     let mut conn = testing::ends::connection(Role::Client, config);
     let mut from = 0;
@@ -277,14 +277,14 @@ fn all_texts_of_up_to_four_octets() {
 /// A parameter of an offer and its value as they are written.
 type Param = (&'static str, Option<&'static str>);
 
-/// One offer as its grammar has it, and what it means.
+/// One offer as its grammar allows it, and its meaning.
 #[derive(Clone, Debug, Default)]
 struct Offer {
     name: &'static str,
     params: Vec<Param>,
 }
 
-/// What a valid offer says.
+/// The content of a valid offer.
 #[derive(Debug, Default, PartialEq)]
 struct Terms {
     server_no_takeover: bool,
@@ -309,7 +309,7 @@ impl Offer {
         text
     }
 
-    /// RFC 7692 §7: what it means; `None` if a server "MUST decline" it.
+    /// RFC 7692 §7: returns the meaning, or `None` if a server "MUST decline" the offer.
     fn terms(&self) -> Option<Terms> {
         if self.name != "permessage-deflate" {
             return None;
@@ -340,7 +340,7 @@ impl Offer {
     }
 }
 
-/// Every offer with each parameter in each of its forms, valid and not.
+/// Returns every offer with each parameter in each of its forms, valid and not.
 fn offers() -> Vec<Offer> {
     let flag: [&[Option<&str>]; 3] = [&[], &[None], &[Some("1")]];
     let server: [&[Option<&str>]; 11] = [
@@ -399,7 +399,7 @@ fn offers() -> Vec<Offer> {
     offers
 }
 
-/// How a server is set up.
+/// Returns the configurations of a server.
 fn servers() -> Vec<Deflate> {
     let mut servers = Vec::new();
     for (bits, takeover) in [(15, true), (15, false), (11, true), (9, false)] {
@@ -445,7 +445,7 @@ fn respond_to(deflate: Deflate, fields: &[String]) -> (Option<String>, Negotiate
     )
 }
 
-/// The answer, as parameters and values.
+/// Parses the answer into parameters and values.
 fn read(answer: &str) -> Offer {
     let mut parts = answer.split("; ");
     assert_eq!(parts.next(), Some("permessage-deflate"));
@@ -461,7 +461,8 @@ fn read(answer: &str) -> Offer {
     }
 }
 
-/// Whether RFC 7692 §7.1 allows this answer of this server to this offer, and the agreement to be told.
+/// Checks that RFC 7692 §7.1 allows this answer of this server to this offer, and that the reported agreement
+/// matches it.
 fn assert_answer(deflate: Deflate, offered: &Terms, answer: &str, agreed: Agreed) {
     let told = read(answer).terms().expect("valid parameters, each once");
     let what = format!("{deflate:?}, {offered:?}: {answer}");
@@ -475,13 +476,13 @@ fn assert_answer(deflate: Deflate, offered: &Terms, answer: &str, agreed: Agreed
     if let Some(most) = offered.server_bits {
         assert!(told.server_bits.is_some() && sends <= most, "{what}");
     }
-    // §7.1.2.2: only if the offer has it, and at most what it says.
+    // §7.1.2.2: only if the offer has it, and at most as much as it says.
     let client = told.client_bits.map(|bits| bits.expect("a value"));
     match offered.client_bits {
         None => assert_eq!(client, None, "{what}"),
         Some(most) => assert!(client <= most.or(Some(15)), "{what}"),
     }
-    // What is told binds both ends, and what was set up is kept to.
+    // The answer binds both ends, and the configuration is respected.
     assert_eq!(agreed.send.takeover, !told.server_no_takeover, "{what}");
     assert_eq!(agreed.send.bits, sends, "{what}");
     assert!(!agreed.send.takeover || deflate.send.takeover, "{what}");
@@ -501,7 +502,7 @@ fn assert_answer(deflate: Deflate, offered: &Terms, answer: &str, agreed: Agreed
     }
 }
 
-/// A window of 8 bits is what no compressor of ours can keep to.
+/// Whether our compressor can keep to the offer: it cannot use a window of 8 bits.
 fn is_acceptable(terms: &Option<Terms>) -> bool {
     terms
         .as_ref()

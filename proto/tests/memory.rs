@@ -1,4 +1,4 @@
-//! What a connection allocates and holds: the first and the tenth law of the core.
+//! The memory that a connection allocates and holds: laws 1 and 10 of the core.
 
 use allocation_counter::measure;
 use bowline_proto::{Config, Event, Message, Receiver, RecvBuf, Role, Sender, Transmit};
@@ -20,7 +20,7 @@ fn key(role: Role) -> Option<[u8; 4]> {
 
 // ---- What was announced -------------------------------------------------------------------------
 
-/// The most that can be announced: a message is refused that no `usize` could count.
+/// The largest length that can be announced: a message that no `usize` could count is refused.
 const HUGE: u64 = if usize::BITS < 64 {
     usize::MAX as u64
 } else {
@@ -68,7 +68,7 @@ fn a_message_holds_at_most_twice_what_has_arrived() {
                         received += bytes_in(&header, &part, received);
                     })
                     .bytes_current;
-                    // Room for one more read, and an eighth if that is all that is missing.
+                    // Room for one more read, and an eighth more if that completes the message.
                     let most = 2 * received as i64 + (12 << 10);
                     assert!(live <= most, "{live} for {received}");
                 }
@@ -128,7 +128,7 @@ fn a_large_message_is_not_copied_again_and_again_as_it_grows() {
             }
             assert!(got == Some(Message::from(body.clone())));
         });
-        // Doubling adds up to twice the end, and the body above is one more.
+        // Doubling adds up to twice the final size, plus the body itself, created above.
         let most = 4 * body.len() as u64;
         assert!(info.bytes_total <= most, "{} bytes", info.bytes_total);
     }
@@ -236,11 +236,11 @@ fn memory_that_is_used_again_shows_nothing_of_what_was_in_it() {
                 let mut loan = Some(RecvBuf::new(LOAN));
                 let frame = |byte: u8| Frame::new(FIN | BINARY, vec![byte; len]).from(other(role));
                 for byte in 1..4 {
-                    // Dropped at once, for the next.
+                    // Dropped at once, so that the next one can reuse the memory.
                     let got = read(&mut rx, &mut loan, &frame(byte));
                     assert_eq!(got, Some(Message::from(vec![byte; len])));
                 }
-                // One that was gathered, is asked for in chunks, and then not at all.
+                // A message that was gathered, is then asked for in chunks, and then not at all.
                 let whole = frame(4);
                 let header = whole.len() - len;
                 let (front, back) = whole.split_at(header + cut);
@@ -269,7 +269,7 @@ fn nor_do_fragments_and_chunks_show_it() {
                 (bytes[..len / 2].to_vec(), bytes[len / 2..].to_vec())
             };
             assert_eq!(end.give(std::slice::from_ref(&again)).len(), 1);
-            // The large fragment comes behind another.
+            // The large fragment comes after another.
             assert_eq!(end.give(&[Frame::new(BINARY, [1; 10])]), []);
             let (front, back) = halves(Frame::new(FIN | CONTINUATION, vec![2; len]));
             end.receive(&front);
@@ -330,7 +330,7 @@ fn a_client_that_waits_holds_its_masking_keys_only() {
     assert!(bytes <= 64 * 4 + 64, "{bytes} bytes");
 }
 
-/// An end that had a lively time, and waits.
+/// Makes an end do a bit of everything, after which it waits.
 fn lively(end: &mut End) {
     for _ in 0..3 {
         for size in [0, 10, 5000, 70_000, 1 << 20] {
@@ -351,7 +351,7 @@ fn lively(end: &mut End) {
             assert_eq!(end.events().len(), 2);
         }
         end.write();
-        // A read that gives nothing, without a loan.
+        // A read without a loan that returns nothing.
         assert!(!end.conn.recv_buf().unwrap().is_empty());
         end.conn.handle_input(0);
         assert_eq!(end.events(), []);
@@ -362,12 +362,12 @@ fn lively(end: &mut End) {
 fn a_connection_that_waits_again_holds_no_buffer() {
     for role in BOTH {
         let mut end = End::new(role);
-        // What a thread keeps of large messages is not the connection's, and is bounded.
+        // The memory that a thread keeps of large messages does not belong to the connection, and is bounded.
         for _ in 0..4 {
             lively(&mut end);
         }
         let bytes = measure(|| lively(&mut end)).bytes_current;
-        // At the most the last Ping, for its round-trip time.
+        // At most the last Ping is held, for its round-trip time.
         assert!(bytes <= 96, "{bytes} bytes");
     }
 }
@@ -399,7 +399,7 @@ fn small_messages_behind_a_full_pipe_hold_little_more_than_the_high_water_mark()
     for role in BOTH {
         for mark in [10_000, 50_000, 64 << 10, 700_000] {
             let mut end = End::with(role, |config| config.send_high_water = mark);
-            // Masking keys are there.
+            // The masking keys are drawn already.
             end.conn.send("a").unwrap();
             end.write();
             let bytes = measure(|| {
@@ -434,7 +434,7 @@ fn a_lent_output_buffer_is_given_back() {
         }
     })
     .bytes_current;
-    // The lent one gathers them all; it is the only one that grew.
+    // The lent memory gathers them all, and only it grew.
     assert!(bytes <= 512, "{bytes} bytes");
     assert_eq!(tx.flushed(), 100);
 }

@@ -1,5 +1,5 @@
-//! Two connections, a link between them and a clock turned by hand: every scenario at segments of
-//! 1, 2, 3, 7, 100 octets and whole, in each way to drive a connection.
+//! Two connections, a link between them and a manual clock. Every scenario runs with segments of 1, 2, 3, 7 and 100
+//! octets and whole, in each way to drive a connection.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use testing::{
     frames::FIN,
 };
 
-/// Octets that tell their place, so that none can be lost or moved unseen.
+/// Octets that depend on their position, so that none can be lost or moved unnoticed.
 fn body(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + (i >> 8) * 7) as u8).collect()
 }
@@ -57,7 +57,7 @@ fn messages_of_all_small_sizes_go_both_ways() {
     );
 }
 
-/// Sends one message of each size each way and compares what arrives.
+/// Sends one message of each size in each direction, and compares the results.
 fn carry(segment: usize, way: Way, chunks: bool, sizes: impl IntoIterator<Item = usize>) {
     for size in sizes {
         let mut pair = Pair::new(segment, way, big);
@@ -121,7 +121,7 @@ fn messages_of_boundary_sizes_go_both_ways_in_large_segments() {
 
 #[test]
 fn messages_around_the_size_of_the_loan() {
-    // Headers have 10 or 14 octets here, and frames that fill the loan to the last octet are within.
+    // Headers have 10 or 14 octets here. Frames that fill the loan to the last octet are among these.
     carry(usize::MAX, Way::Loan, false, 131_050..131_100);
     carry(usize::MAX, Way::Loan, false, (131_066..134_000).step_by(67));
     carry(usize::MAX, Way::Loan, true, (131_066..131_080).step_by(2));
@@ -314,14 +314,14 @@ fn a_close_without_a_body() {
     }
 }
 
-/// What one end does, one after the other; `true` is a Close, `false` a write and a read.
+/// The actions of one end, in order; `true` is a Close, `false` a write and a read.
 const STEPS: [bool; 4] = [false, true, false, false];
 
 #[test]
 fn both_ends_close_in_all_interleavings() {
     for way in WAYS {
         for segment in [3, usize::MAX] {
-            // Each bit says whose turn it is.
+            // Each bit says which end acts.
             for turns in 0..1_u32 << (2 * STEPS.len() + 2) {
                 let mut pair = Pair::new(segment, way, |_| {});
                 pair.client.send("from the client").unwrap();
@@ -474,7 +474,8 @@ fn an_idle_connection_stays_open() {
                 assert_eq!(node.state(), State::Open);
                 assert_eq!(node.errors(), []);
             }
-            // The first Ping is life to both; each end asks after one to two periods of silence.
+            // The first Ping proves to both ends that the other is alive; each end asks again after one to two
+            // periods of silence.
             let pings = pair.client.frames().len() + pair.server.frames().len();
             assert!((2 * 360..=4 * 720).contains(&pings), "{pings} frames");
         },
@@ -487,7 +488,7 @@ fn a_peer_that_is_gone_is_noticed() {
         everywhere(
             |_| {},
             |pair| {
-                // It neither reads nor answers, and the link takes everything.
+                // This end neither reads nor answers, and the link takes everything.
                 pair.side(other(role)).port.reads = false;
                 pair.pass(secs(39));
                 assert_eq!(pair.side(role).state(), State::Open);
@@ -630,7 +631,7 @@ fn a_peer_without_data_is_sent_away_by_the_idle_deadline() {
                 pair.pass(secs(599));
             }
             assert_eq!(pair.server.errors(), []);
-            // From now on only the server talks; Pings and Pongs go on.
+            // From now on only the server sends messages; Pings and Pongs continue.
             while pair.server.state() == State::Open {
                 pair.server.send("anybody?").unwrap();
                 pair.pass(secs(400));
@@ -645,7 +646,7 @@ fn a_peer_without_data_is_sent_away_by_the_idle_deadline() {
 
 // ---- The end, everywhere ------------------------------------------------------------------------
 
-/// What goes each way, and how many events that is with the Close.
+/// Sends messages and a Ping in each direction, and then a Close from the client.
 fn converse(pair: &mut Pair<Node>) {
     for node in [&mut pair.client, &mut pair.server] {
         node.send("one").unwrap();
@@ -657,8 +658,8 @@ fn converse(pair: &mut Pair<Node>) {
     pair.client.close(Some(close_frame(1000, "bye")));
 }
 
-/// The link breaks when the server has read `cut` octets: what was read counts, what comes after
-/// never arrives.
+/// The link breaks when the server has read `cut` octets. It counts what was read; what comes after it never
+/// arrives.
 fn cut(cut: usize, segment: usize, way: Way, chunks: bool, lost: Lost) -> bool {
     let mut pair = Pair::new(segment, way, |_| {});
     pair.server.chunks = chunks;
@@ -699,7 +700,7 @@ fn cut(cut: usize, segment: usize, way: Way, chunks: bool, lost: Lost) -> bool {
         expected.truncate(got.len());
     }
     assert_eq!(got, expected, "cut at {cut}");
-    // All frames that were whole before the cut are events: 2 + 1, 6 + 3 and so on, masked.
+    // All frames that were complete before the cut are events: 2 + 1, 6 + 3 and so on, masked.
     let ends = [9, 9 + 9 + 7, 25 + 7, 32 + 106, 138 + 11];
     assert_eq!(got.len(), ends.iter().filter(|end| **end <= cut).count());
     while pair.write(Role::Server) {}
@@ -734,7 +735,7 @@ fn an_end_that_fails_tells_the_other_and_both_end() {
             |pair| {
                 pair.side(role).send("fine").unwrap();
                 pair.settle();
-                // Somebody on the way adds a reserved opcode.
+                // An intermediary adds a frame with a reserved opcode.
                 let key: &[u8] = if role == Role::Client { &[0; 4] } else { &[] };
                 let head = [FIN | 0x3, if role == Role::Client { 0x80 } else { 0 }];
                 let now = pair.now;

@@ -1,4 +1,4 @@
-//! Properties: round trips, and that nothing depends on how the octets were cut.
+//! Properties: round trips, and results that do not depend on how the octets were cut.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
-/// What an application does, and the transport.
+/// The actions of an application, and of the transport.
 #[derive(Clone, Debug)]
 enum Act {
     Send(Message),
@@ -126,7 +126,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(settings(512))]
 
-    /// Whatever happens when, the peer gets the messages in order and whole.
+    /// In any order of events, the peer gets the messages whole and in order.
     #[test]
     fn messages_arrive_as_they_were_sent(
         role in role(),
@@ -208,7 +208,7 @@ struct Limits {
 }
 
 impl Limits {
-    /// The limit of a message that is pulled whole, or piece by piece.
+    /// The limit for a message that is pulled whole, or in pieces.
     fn whole(self, chunks: bool) -> u64 {
         if chunks {
             self.stream
@@ -226,7 +226,7 @@ impl Limits {
     }
 }
 
-/// The defaults as often as not, else limits that small frames reach.
+/// The defaults half of the time, otherwise limits that small frames reach.
 fn limits() -> impl Strategy<Value = Limits> {
     let small = || prop_oneof![0..4_u16, 0..20_u16, 100..300_u16];
     let frame = prop_oneof![Just(None), small().prop_map(|max| Some(max.into()))];
@@ -239,9 +239,9 @@ fn limits() -> impl Strategy<Value = Limits> {
     })
 }
 
-/// What an endpoint makes of all these octets, with the end of the transport behind them. Written
-/// from RFC 6455 for octets that are all there, so that it is simple. `limits` are the largest frame and
-/// the largest message.
+/// Returns what an endpoint must make of all these octets, followed by the end of the transport. It is written from
+/// RFC 6455 for octets that are all present, so that it stays simple. `limits` are the largest frame and the
+/// largest message.
 fn meaning(mut rest: &[u8], role: Role, limits: (Option<u64>, u64)) -> (Vec<Event>, Outcome) {
     let (max_frame, max_message) = limits;
     let mut events = Vec::new();
@@ -375,7 +375,7 @@ fn close(mut events: Vec<Event>, body: &[u8]) -> (Vec<Event>, Outcome) {
     (events, Outcome::Closed)
 }
 
-/// Frames of a conversation that keeps the rules, as the other end writes them.
+/// Frames of a conversation that follows the rules, as the other end writes them.
 fn conversation(max: usize) -> impl Strategy<Value = Vec<Frame>> {
     let control = prop_oneof![
         vec(any::<u8>(), 0..=125).prop_map(|body| Frame::new(PING, body)),
@@ -414,7 +414,7 @@ fn conversation(max: usize) -> impl Strategy<Value = Vec<Frame>> {
         .prop_map(|(messages, close)| messages.into_iter().flatten().chain(close).collect())
 }
 
-/// Something on the way that breaks rules, or not.
+/// Something on the way that may break rules.
 #[derive(Clone, Debug)]
 enum Damage {
     Set(Index, u8),
@@ -485,7 +485,7 @@ fn garbage(role: Role) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Reads `bytes` in `parts`, one after the other and from the start again, then the end.
+/// Reads `bytes` in `parts`, which repeat, and then the end.
 fn hear(node: &mut Node, bytes: &[u8], parts: &[usize]) {
     let now = Instant::EPOCH;
     node.port.link.put(bytes, now);
@@ -498,7 +498,8 @@ fn hear(node: &mut Node, bytes: &[u8], parts: &[usize]) {
     while node.read(usize::MAX, now) && !node.port.link.is_empty() {}
 }
 
-/// All ways, whole and in `parts`, must come to the same, which is what the RFC and the limits say.
+/// Checks that all ways, whole and in `parts`, give the same result, and that it is what the RFC and the limits
+/// say.
 fn assert_invariant(bytes: &[u8], role: Role, limits: Limits, parts: &[usize]) {
     let config = limits.config();
     for chunks in [false, true] {
@@ -521,7 +522,7 @@ fn assert_invariant(bytes: &[u8], role: Role, limits: Limits, parts: &[usize]) {
                     None => Outcome::Closed,
                 };
                 assert_eq!(told, outcome, "{how}: {failed:?}");
-                // The peer is told the same.
+                // The peer gets the same report.
                 while !node.write(usize::MAX, true).is_empty() {}
                 let close = node.frames().pop().filter(|frame| frame.first == CLOSE);
                 let code = close.and_then(|frame| frame.payload.first_chunk().copied());
@@ -589,8 +590,7 @@ proptest! {
         assert_invariant(&bytes, role, limits, &parts);
     }
 
-    /// Whoever asks for messages and for pieces in any order loses no control frame, and the end is
-    /// the same.
+    /// Pulling messages and pieces in any order loses no control frame, and the end is the same.
     #[test]
     fn pull_methods_in_any_order_come_to_the_same_end(
         (role, bytes) in role().prop_flat_map(|role| (Just(role), garbage(role))),
@@ -598,7 +598,7 @@ proptest! {
         limits in limits(),
         asks in vec(any::<bool>(), 1..8),
     ) {
-        // Which of the other two limits holds depends on who pulled; the model connection tells that.
+        // The limit among the other two depends on the pull method; the model connection knows which.
         let (events, outcome) = meaning(&bytes, role, (limits.frame, u64::MAX));
         let mut end = End::with(role, |config| {
             config.max_frame_size = limits.frame;
@@ -661,7 +661,7 @@ proptest! {
             None => Outcome::Closed,
         };
         prop_assert_eq!(told, outcome);
-        // Whoever asked for whole messages got whole ones, in order.
+        // Pulling whole messages returned whole messages, in order.
         let mut sent = events.iter();
         for message in whole {
             let found = sent.any(|event| matches!(event, Event::Data(data) if *data == message));

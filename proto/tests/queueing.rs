@@ -1,4 +1,4 @@
-//! Messages that are queued to be framed later.
+//! Messages that are queued and framed later.
 
 use bowline_proto::{Role, SendError, Sender};
 use bytes::Buf;
@@ -11,7 +11,7 @@ fn sender(role: Role, change: impl FnOnce(&mut bowline_proto::Config)) -> Sender
     connection(role, &config(change)).split().1
 }
 
-/// All that is to be written.
+/// Returns everything that is to be written.
 fn written(sender: &mut Sender) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(transmit) = sender.transmit() {
@@ -24,7 +24,7 @@ fn written(sender: &mut Sender) -> Vec<u8> {
     bytes
 }
 
-/// Only payload waits, which is shared: nothing is framed before output is taken.
+/// Only the payload waits, and it is shared: nothing is framed before output is taken.
 #[test]
 fn what_is_sent_later_is_framed_when_output_is_taken() {
     let mut sender = sender(Role::Server, |config| config.send_high_water = 64);
@@ -43,7 +43,7 @@ fn what_is_sent_later_is_framed_when_output_is_taken() {
     assert_eq!((sender.queued_bytes(), sender.flushed()), (0, 2));
 }
 
-/// Whichever way they are queued, they leave in the order of the calls.
+/// Messages are sent in the order of the calls, whichever way they were queued.
 #[test]
 fn later_is_after_what_was_sent_before_and_before_what_is_sent_after() {
     let mut sender = sender(Role::Server, |_| {});

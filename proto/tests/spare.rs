@@ -1,5 +1,5 @@
-//! Memory of large messages that is used again: in a process of its own, for some of it belongs to the
-//! process.
+//! Reuse of the memory of large messages. This is a test process of its own, because some of that memory belongs to
+//! the process.
 
 use allocation_counter::measure;
 use bowline_proto::{Message, Receiver, RecvBuf, Role};
@@ -32,7 +32,7 @@ impl Reader {
         read(&mut self.rx, &mut self.loan, bytes).expect("a message")
     }
 
-    /// What is allocated for ten messages, one after the other, behind a first.
+    /// Returns how much is allocated for ten messages, one after the other, after a first one.
     fn allocates(&mut self, len: usize) -> u64 {
         let frame = self.frame(len);
         self.read(&frame);
@@ -44,7 +44,7 @@ impl Reader {
         info.bytes_total
     }
 
-    /// So many messages of `len` bytes that are there at once, and then dropped.
+    /// Receives `count` messages of `len` bytes that exist at once, and then drops them.
     fn flood(&mut self, len: usize, count: usize) {
         let frame = self.frame(len);
         let messages: Vec<Message> = (0..count).map(|_| self.read(&frame)).collect();
@@ -54,10 +54,10 @@ impl Reader {
 
 #[test]
 fn messages_one_after_the_other_are_in_the_same_memory() {
-    // To 256 KiB it is the thread's.
+    // Up to 256 KiB, the memory is kept by the thread.
     for role in BOTH {
         for len in [8 * KIB, 20_000, 100_000, 200_000] {
-            // What shares a message, and what gathers it.
+            // The memory that a message shares, and the memory that gathers it.
             let total = Reader::new(role).allocates(len);
             assert!(total < 4000, "{total} for {len}");
         }
@@ -89,7 +89,7 @@ fn a_thread_keeps_some_of_it_and_no_more() {
     ] {
         let kept = std::thread::spawn(move || {
             let mut reader = Reader::new(Role::Client);
-            // What gathers a message comes and goes.
+            // The memory that gathers a message comes and goes.
             reader.flood(1000, 2);
             measure(|| reader.flood(len, count)).bytes_current
         });
@@ -106,14 +106,14 @@ fn the_process_keeps_four_mebibytes_of_the_larger() {
     let mut reader = Reader::new(Role::Client);
     let total = reader.allocates(mib);
     assert!(total < 4000, "{total}");
-    // Not what is larger than half of it,
+    // A piece larger than half of it is not kept,
     let kept = measure(|| reader.flood(3 * mib, 2)).bytes_current;
     assert!(kept < 4000, "{kept}");
     // and not more.
     let kept = measure(|| reader.flood(mib, 10)).bytes_current + mib as i64;
     let range = 3 * mib as i64..=4 * mib as i64 + 4000;
     assert!(range.contains(&kept), "{kept}");
-    // Another thread has it now.
+    // Another thread uses it now.
     let frame = reader.frame(mib);
     let info = std::thread::spawn(move || {
         let mut reader = Reader::new(Role::Client);

@@ -1,4 +1,4 @@
-//! What compression holds in memory: states of a connection's own, and those that all share.
+//! The memory that compression holds: the states of a connection, and the shared ones.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ use testing::{
 
 const KIB: u64 = 1 << 10;
 
-/// How many states of a kind are kept.
+/// The number of states of each kind that are kept.
 const KEPT: usize = 32;
 
 fn ends(count: usize) -> Vec<End> {
@@ -26,14 +26,14 @@ fn ends(count: usize) -> Vec<End> {
     (0..count).map(end).collect()
 }
 
-/// Each receives half a message.
+/// Each end receives half a message.
 fn begin(ends: &mut [End], data: &[u8]) {
     for end in ends {
         end.give(&[Frame::new(RSV1 | BINARY, &data[..data.len() / 2])]);
     }
 }
 
-/// Nobody else has the pool, and what is in it that inflates is in use.
+/// Locks the pool against other tests, and makes sure that all inflating states in it are in use.
 fn alone(data: &[u8]) -> (MutexGuard<'static, ()>, Vec<End>) {
     static ONE: Mutex<()> = Mutex::new(());
     let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ fn alone(data: &[u8]) -> (MutexGuard<'static, ()>, Vec<End>) {
     (guard, busy)
 }
 
-/// What a connection holds after a compressed message each way, beside what it held before.
+/// Returns what a connection holds after a compressed message in each direction, beyond what it held before.
 fn state(options: Deflate, agreed: Agreed) -> (i64, i64) {
     let content = json(2000);
     let data = Deflater::new(6, false).message(&content);
@@ -96,13 +96,13 @@ fn without_takeover_connections_share_a_few_states() {
     assert!(first < 512 * KIB, "{first}");
     let info = measure(|| round(&mut ends));
     assert_eq!(info.bytes_current, 0);
-    // None was made anew, of which there would be 200 of 46 and of 161 KiB.
+    // No state was allocated: 200 of 46 and of 161 KiB would be needed.
     assert!(info.bytes_total < 200 * 30 * KIB, "{}", info.bytes_total);
-    // A thread of its own finds them.
+    // Another thread finds them.
     std::thread::scope(|scope| {
         scope.spawn(|| assert_eq!(measure(|| round(&mut ends)).bytes_current, 0));
     });
-    // Messages under way have one each, and give it back; not all are kept.
+    // Messages in progress have one state each, and return it; not all of them are kept.
     let busy = &mut ends[..2 * KEPT];
     let under_way = measure(|| begin(busy, &data)).bytes_current;
     assert!(
@@ -130,7 +130,7 @@ fn without_takeover_nothing_is_held_between_messages() {
     let data = Deflater::new(6, false).message(&[7; 100_000]);
     let _alone = alone(&data);
     for role in BOTH {
-        // Of this shape no other test finds a state in the pool.
+        // No other test uses a state of this shape.
         let mut end = deflate::end(role, both(14, false), |_| {});
         let round = |end: &mut End| {
             end.conn.send(vec![7; 500_000]).unwrap();
@@ -155,7 +155,7 @@ fn without_takeover_nothing_is_held_between_messages() {
 #[test]
 fn preparing_uses_the_states_that_all_share() {
     let mut options = all();
-    // Of this shape too.
+    // No other test uses this shape either.
     options.send.bits = 13;
     let config = config(|config| config.deflate = Some(options));
     let content = Bytes::from(json(3000));
@@ -169,7 +169,7 @@ fn preparing_uses_the_states_that_all_share() {
 fn without_takeover_a_message_that_does_not_shrink_leaves_nothing_behind() {
     let _alone = alone(&Deflater::new(6, false).message(&json(2000)));
     let mut random = Random(7);
-    // More than is compressed in one step.
+    // More than one step of compression.
     let noise: Vec<u8> = (0..100_000).map(|_| random.draw() as u8).collect();
     let mut ends = ends(40);
     let held = measure(|| {
@@ -179,7 +179,7 @@ fn without_takeover_a_message_that_does_not_shrink_leaves_nothing_behind() {
         }
     })
     .bytes_current;
-    // One is kept for the next, for all of them.
+    // One state is kept for the next connection, shared by all.
     assert!(held < 512 * KIB as i64, "{held}");
 }
 
@@ -194,7 +194,7 @@ fn with_takeover_a_state_lives_as_long_as_its_connection() {
             end.conn.send(content.clone()).unwrap();
             end.write();
             end.give(&[compressed(BINARY, &data)]);
-            // A Close ends the need for them, and so does any other end.
+            // After a Close the states are not needed any more, nor after any other end.
             if i % 2 == 0 {
                 end.conn.close(None);
                 end.write();

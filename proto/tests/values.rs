@@ -1,4 +1,4 @@
-//! What an application has at hand becomes a message, a Close and a verdict.
+//! Conversions of an application's own types to a message, a Close and a verdict.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use bowline_proto::{
 };
 use bytes::{Bytes, BytesMut};
 
-/// The same text, by every type that an application may have it in.
+/// The same text, as every type that an application may have it in.
 #[test]
 fn text_is_sent_from_what_holds_it() {
     let name = String::from("Anna");
@@ -79,7 +79,7 @@ fn a_connection_is_closed_with_a_code_a_reason_or_nothing() {
     assert_eq!(None.into_close(), None);
 }
 
-/// RFC 6455 §5.5: a control frame has 125 bytes at the most, of which the code takes two.
+/// RFC 6455 §5.5: a control frame has at most 125 bytes, of which the code takes two.
 #[test]
 fn s5_5_a_long_reason_is_cut_after_the_last_character_that_fits() {
     for (reason, len) in [
@@ -109,7 +109,7 @@ fn s7_4_a_code_is_made_from_a_number_and_compares_with_one() {
     }
 }
 
-/// A peer that refuses, or that has failed, says so in a Close, and the end is clean all the same.
+/// A peer that refuses, or that has failed, says so in a Close, and the end is still clean.
 #[test]
 fn a_refusal_is_no_normal_end() {
     let ended = |code, clean| {

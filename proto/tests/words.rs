@@ -1,5 +1,5 @@
-//! What is said to people: errors tell what happened, whose fault it is and which option would help; logs show
-//! nothing of what was sent.
+//! The texts for people. Errors say what happened, whose fault it is and which option would help; logs show nothing
+//! of the messages.
 
 use std::{borrow::Borrow, collections::HashSet, error::Error};
 
@@ -91,7 +91,7 @@ const RESPONSE: [ResponseError; 15] = [
     ResponseError::NoSubprotocol,
 ];
 
-/// Each says something of its own, in one line that fits behind a colon.
+/// Checks that each text is different, and is one line that fits after a colon.
 fn say(errors: impl IntoIterator<Item = impl Error>) -> Vec<String> {
     let said: Vec<String> = errors.into_iter().map(|error| error.to_string()).collect();
     for text in &said {
@@ -118,7 +118,7 @@ fn a_fault_of_the_peer_names_the_peer_and_a_limit_its_option_and_value() {
             _ => "the peer",
         };
         assert!(text.contains(option), "{text}");
-        // The peer is told the same, so it has to fit into a Close.
+        // The peer gets the same text, so it must fit into a Close.
         assert!(text.len() <= CloseFrame::MAX_REASON, "{text}");
         assert_eq!(RecvError::Protocol(*error).to_string(), text);
     }
@@ -247,7 +247,7 @@ fn how_it_ended_is_one_line() {
     closed.cause = None;
     closed.initiator = Initiator::Local;
     assert_eq!(closed.to_string(), "closed cleanly with code 1000 (bye)");
-    // What the peer says does not begin a line, nor does it clear the screen.
+    // The peer's text must not begin a line or clear the screen.
     closed.reason = "a\r\nb\u{1b}[2J\u{2028}\u{2029}\u{85} \"naïve\" \\".into();
     assert_eq!(
         closed.to_string(),

@@ -1,6 +1,6 @@
-//! Bodies of the fuzz targets: each takes bytes, makes what happens out of them, and panics where a promise
-//! is broken. `fuzz/` gives them to libFuzzer; the tests of this crate run them over the committed corpus
-//! and over bytes drawn from a seed.
+//! The bodies of the fuzz targets. Each takes bytes, derives a sequence of events from them, and panics if a
+//! promise is broken. `fuzz/` runs them with libFuzzer; the tests of this crate run them on the committed corpus
+//! and on bytes generated from a seed.
 
 pub mod binding;
 pub mod connection;

@@ -1,4 +1,4 @@
-//! Certificates for the tests of TLS, made when they run, and the configurations of rustls that hold them.
+//! Certificates for the TLS tests, created when the tests run, and the rustls configurations that contain them.
 
 use std::sync::{Arc, LazyLock};
 
@@ -24,12 +24,13 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A server with a certificate for `names` that the authority signed.
+    /// Returns a server with a certificate for `names` that the authority signed.
     pub fn server(&self, names: &[&str]) -> ServerConfig {
         self.server_with(names, |_| {})
     }
 
-    /// A server as [`Authority::server`] makes it, whose certificate says what `change` makes of a good one.
+    /// Returns a server as [`Authority::server`] does, but with a certificate whose parameters `change` has
+    /// modified.
     pub fn server_with(
         &self,
         names: &[&str],
@@ -42,7 +43,7 @@ impl Authority {
         server(signed.der().clone(), &key)
     }
 
-    /// A client that trusts this authority and no other.
+    /// Returns a client that trusts this authority and no other.
     pub fn client(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -54,7 +55,7 @@ impl Authority {
     }
 }
 
-/// A server for `names`, and a client that trusts it and has no session to resume.
+/// Returns a server for `names`, and a client that trusts it and has no session to resume.
 pub fn trusting(names: &[&str]) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let authority = Authority::new("ours");
     (
@@ -63,22 +64,22 @@ pub fn trusting(names: &[&str]) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     )
 }
 
-/// A server for `localhost` and 127.0.0.1, and a client that trusts it. Every call returns the same two, so
-/// that the two ends of a test can ask for them apart.
+/// Returns a server for `localhost` and 127.0.0.1, and a client that trusts it. Every call returns the same two, so
+/// that the two ends of a test can get them separately.
 pub fn shared() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     static BOTH: LazyLock<(Arc<ServerConfig>, Arc<ClientConfig>)> =
         LazyLock::new(|| trusting(&["localhost", "127.0.0.1"]));
     BOTH.clone()
 }
 
-/// A server whose certificate for `names` is signed with its own key, by no authority.
+/// Returns a server whose certificate for `names` is signed with its own key, and by no authority.
 pub fn self_signed(names: &[&str]) -> ServerConfig {
     let key = KeyPair::generate().unwrap();
     let signed = good(names).self_signed(&key).unwrap();
     server(signed.der().clone(), &key)
 }
 
-/// What a good certificate for `names` says.
+/// Returns the parameters of a good certificate for `names`.
 fn good(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests of the core share: one end with a hand on its clock, and the link between two.
+//! Shared parts of the core's tests: one end with a manual clock, and the link between two ends.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ pub mod pair;
 
 pub const LOAN: usize = 128 << 10;
 
-/// Reads `bytes` with a loan, as a driver does, and gives the loan back.
+/// Reads `bytes` with a loan, as a driver does, and returns the loan.
 pub fn read(rx: &mut Receiver, loan: &mut Option<Box<RecvBuf>>, bytes: &[u8]) -> Option<Message> {
     let mut bytes = bytes;
     let mut got = None;
@@ -51,7 +51,7 @@ pub fn read(rx: &mut Receiver, loan: &mut Option<Box<RecvBuf>>, bytes: &[u8]) ->
     got
 }
 
-/// Moves the front of `bytes` into `room`, as much as fits, and tells how much.
+/// Moves as much of the front of `bytes` into `room` as fits, and returns how much.
 pub(crate) fn fill(room: &mut [u8], bytes: &[u8]) -> usize {
     assert!(!room.is_empty(), "an empty read would look like the end");
     let len = room.len().min(bytes.len());
@@ -59,7 +59,7 @@ pub(crate) fn fill(room: &mut [u8], bytes: &[u8]) -> usize {
     len
 }
 
-/// All that a connection has to write, to a transport that takes everything.
+/// Returns everything that a connection has to write, to a transport that takes everything.
 pub(crate) fn take(connection: &mut Connection) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(output) = connection.transmit() {
@@ -84,7 +84,7 @@ pub const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// A different, repeatable key for every frame.
+/// Makes a different, repeatable key for every frame.
 pub fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
     static STATE: AtomicU32 = AtomicU32::new(0x9E37_79B9);
     for byte in bytes {
@@ -106,7 +106,7 @@ pub fn connection(role: Role, config: &Arc<Config>) -> Connection {
     Connection::new(role, Negotiated::default(), config.clone())
 }
 
-/// One end, its peer's pen, and a clock turned by hand.
+/// One end, the frames that its peer writes, and a manual clock.
 pub struct End {
     pub role: Role,
     pub conn: Connection,
@@ -126,17 +126,17 @@ impl End {
         }
     }
 
-    /// These octets arrive.
+    /// Receives these octets.
     pub fn receive(&mut self, bytes: &[u8]) {
         assert_eq!(self.conn.receive(bytes), bytes.len(), "they fit");
     }
 
-    /// These frames arrive together, masked if they have to be.
+    /// Receives these frames together, masked if they must be.
     pub fn hear(&mut self, frames: &[Frame]) {
         self.receive(&wire(frames, other(self.role)));
     }
 
-    /// Whole messages and control frames until there is nothing, or an error.
+    /// Returns whole messages and control frames until there is nothing more, or an error.
     pub fn events(&mut self) -> Vec<Result<Event, RecvError>> {
         poll_all(|| self.conn.poll_event())
     }
@@ -145,18 +145,18 @@ impl End {
         poll_all(|| self.conn.poll_chunk())
     }
 
-    /// What these frames, arriving together, give.
+    /// Receives these frames together, and returns the events.
     pub fn give(&mut self, frames: &[Frame]) -> Vec<Result<Event, RecvError>> {
         self.hear(frames);
         self.events()
     }
 
-    /// Writes all there is to a transport that takes everything.
+    /// Writes everything to a transport that takes everything.
     pub fn write(&mut self) -> Vec<Frame> {
         Frame::read_all(&take(&mut self.conn), self.role)
     }
 
-    /// The transport takes at most `most` octets, and says whether it is flushed.
+    /// Writes at most `most` octets, and says whether the transport is flushed.
     pub fn write_some(&mut self, most: usize, flushed: bool) -> Vec<u8> {
         let mut bytes = Vec::new();
         while let Some(transmit) = self.conn.transmit() {
@@ -173,7 +173,7 @@ impl End {
         bytes
     }
 
-    /// Tells the time until nobody asks for it.
+    /// Passes the time until it is not asked for any more.
     pub fn tick(&mut self) {
         until_quiet(|| {
             let is_due = self.conn.poll_timeout().is_some_and(|at| at <= self.now);
@@ -184,7 +184,7 @@ impl End {
         });
     }
 
-    /// Time passes, and is told whenever it is asked for.
+    /// Lets time pass, and passes it whenever it is asked for.
     pub fn pass(&mut self, duration: Duration) {
         let until = self.now.checked_add(duration).unwrap();
         self.tick();
@@ -196,8 +196,8 @@ impl End {
     }
 }
 
-/// Has the time told until nobody asks for it, and returns whether somebody did: `tell` returns whether it was
-/// asked for. Time that is asked for again and again is a defect.
+/// Passes the time until it is not asked for any more, and returns whether it was asked for at all. `tell` passes
+/// the time, and returns whether it was asked for. Asking for the time without end is a defect.
 pub(crate) fn until_quiet(mut tell: impl FnMut() -> bool) -> bool {
     for times in 0..8 {
         if !tell() {
@@ -207,7 +207,7 @@ pub(crate) fn until_quiet(mut tell: impl FnMut() -> bool) -> bool {
     panic!("a deadline never passes");
 }
 
-/// All events there are, and errors.
+/// Returns all events and errors.
 pub(crate) fn poll_all<E>(
     mut poll: impl FnMut() -> Result<Option<E>, RecvError>,
 ) -> Vec<Result<E, RecvError>> {
@@ -247,8 +247,8 @@ pub fn chunk(kind: Kind, payload: impl AsRef<[u8]>, fin: bool) -> Chunk {
     Chunk { data, fin }
 }
 
-/// What chunks amount to: the messages they make up, in their place among the other events, and the
-/// unfinished rest of the last.
+/// Joins chunks. Returns the messages that they form, in order among the other events, and the unfinished part of
+/// the last.
 pub fn joined(
     chunks: impl IntoIterator<Item = Result<Event<Chunk>, RecvError>>,
 ) -> (Vec<Result<Event, RecvError>>, Vec<u8>) {

@@ -1,5 +1,5 @@
 //! Frames as RFC 6455 §5.2 draws them: one model for all tests. It shares no code with the library, so that the
-//! library does not judge itself.
+//! library is not tested against itself.
 
 use proto::{ProtocolError, Role};
 
@@ -21,7 +21,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The key that a client masks with, where any would do.
+    /// The key that a client masks with, where any key will do.
     pub const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
     pub fn new(first: u8, payload: impl AsRef<[u8]>) -> Self {
@@ -51,7 +51,7 @@ impl Frame {
         self.first & 0xF
     }
 
-    /// The code and the reason of a Close; `None` if it is empty.
+    /// Returns the code and the reason of a Close, or `None` if it is empty.
     pub fn code_and_reason(&self) -> Option<(u16, &str)> {
         let (code, reason) = self.payload.split_first_chunk()?;
         let reason = str::from_utf8(reason).expect("a reason is UTF-8");
@@ -60,7 +60,7 @@ impl Frame {
 
     // ---- Written ----------------------------------------------------------------------------------
 
-    /// The frame as `sender` must write it: a client masks, a server does not (§5.1).
+    /// Encodes the frame as `sender` must write it: a client masks, a server does not (§5.1).
     pub fn from(&self, sender: Role) -> Vec<u8> {
         self.encode((sender == Role::Client).then_some(Self::KEY))
     }
@@ -71,8 +71,8 @@ impl Frame {
 
     // ---- Read -------------------------------------------------------------------------------------
 
-    /// The frame at the front of `bytes` and its length there; `None` if it is not all there. The test
-    /// fails if `sender` must not write it so.
+    /// Reads the frame at the front of `bytes`. Returns it with its length there, or `None` if it is not complete.
+    /// The test fails if `sender` must not write the frame like that.
     pub fn read(bytes: &[u8], sender: Role) -> Option<(Self, usize)> {
         let header = Header::read(bytes).expect("a header by §5.2")?;
         assert_eq!(
@@ -87,7 +87,7 @@ impl Frame {
         Some((Self { first, payload }, end))
     }
 
-    /// All frames of `bytes`, which must end with one.
+    /// Reads all frames of `bytes`, which must end with a complete frame.
     pub fn read_all(mut bytes: &[u8], sender: Role) -> Vec<Self> {
         let mut frames = Vec::new();
         while !bytes.is_empty() {
@@ -98,8 +98,8 @@ impl Frame {
         frames
     }
 
-    /// All frames of `bytes` as [`Frame::read_all`] reads them, on a connection without compression: RSV1
-    /// is 0 in all of them (§5.2).
+    /// Reads all frames of `bytes` as [`Frame::read_all`] does, on a connection without compression: RSV1 is 0 in
+    /// all of them (§5.2).
     pub fn read_all_plain(bytes: &[u8], sender: Role) -> Vec<Self> {
         let frames = Self::read_all(bytes, sender);
         let is_plain = |frame: &Self| frame.first & RSV1 == 0;
@@ -108,12 +108,12 @@ impl Frame {
     }
 }
 
-/// Frames as `sender` must write them, one after the other.
+/// Encodes frames as `sender` must write them, one after the other.
 pub fn wire(frames: &[Frame], sender: Role) -> Vec<u8> {
     frames.iter().flat_map(|frame| frame.from(sender)).collect()
 }
 
-/// A frame as it is on the wire, whatever it says.
+/// Encodes a frame, valid or not.
 pub fn encode(first: u8, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
     let mut bytes = header(first, payload.len() as u64, key);
     let start = bytes.len();
@@ -122,7 +122,7 @@ pub fn encode(first: u8, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
     bytes
 }
 
-/// The header alone, with any announced length, in the shortest form.
+/// Encodes the header alone, with any announced length, in its shortest form.
 pub fn header(first: u8, len: u64, key: Option<[u8; 4]>) -> Vec<u8> {
     let masked = if key.is_some() { 0x80 } else { 0 };
     let mut bytes = vec![first];
@@ -141,28 +141,28 @@ pub fn header(first: u8, len: u64, key: Option<[u8; 4]>) -> Vec<u8> {
     bytes
 }
 
-/// §5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-j", j = i MOD 4. It masks and unmasks.
+/// Masks or unmasks a payload. §5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-j", j = i MOD 4.
 pub fn mask(payload: &mut [u8], key: [u8; 4]) {
     for (i, octet) in payload.iter_mut().enumerate() {
         *octet ^= key[i % 4];
     }
 }
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
     /// FIN, RSV and the opcode.
     pub first: u8,
     pub key: Option<[u8; 4]>,
-    /// Octets of payload that are announced.
+    /// The announced length of the payload, in octets.
     pub len: u64,
-    /// Octets of the header itself.
+    /// The length of the header itself, in octets.
     pub size: usize,
 }
 
 impl Header {
-    /// The header at the front of `bytes`; `None` if it is not all there, and a fault as soon as the octet is there
-    /// that has it.
+    /// Reads the header at the front of `bytes`. Returns `None` if it is not complete, and a fault as soon as the
+    /// octet has come that has it.
     pub fn read(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
@@ -216,7 +216,7 @@ impl Header {
     }
 }
 
-/// The masking key of each frame in `bytes`, all of which a client wrote.
+/// Returns the masking key of each frame in `bytes`, all written by a client.
 pub fn keys(mut bytes: &[u8]) -> Vec<[u8; 4]> {
     let mut keys = Vec::new();
     while let Some(header) = Header::read(bytes).expect("a header by §5.2") {

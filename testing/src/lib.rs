@@ -1,5 +1,5 @@
-//! What the tests of several crates share, and no crate that is published needs: ends and links for the core,
-//! worlds with a time of their own for the drivers, certificates, and the bodies of the fuzz targets.
+//! Shared parts of the tests of several crates, which no published crate needs: ends and links for the core, worlds
+//! with virtual time for the drivers, certificates, and the bodies of the fuzz targets.
 #![allow(
     missing_docs,
     missing_debug_implementations,

@@ -1,11 +1,11 @@
-//! Polling as most tests do it: for whole messages, or for chunks.
+//! Polling as most tests do it, for whole messages or for chunks.
 
 use proto::{Chunk, Connection, Event, Pull, Receiver, RecvError};
 
 pub trait Polls {
     fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError>;
 
-    /// The next whole message or control frame.
+    /// Returns the next whole message or control frame.
     fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
         let event = self.poll(Pull::Messages)?;
         Ok(event.map(|event| {
@@ -16,7 +16,7 @@ pub trait Polls {
         }))
     }
 
-    /// The next chunk or control frame.
+    /// Returns the next chunk or control frame.
     fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
         self.poll(Pull::Chunks)
     }

@@ -1,34 +1,34 @@
-//! DEFLATE as RFC 1951 has it, bit by bit, and what makes a message of RFC 7692 whole. Slow, plain, and
-//! with none of the code under test.
+//! DEFLATE as RFC 1951 defines it, bit by bit, and the rules of RFC 7692 for a complete message. It is slow and
+//! simple, and uses none of the code under test.
 
 use std::sync::LazyLock;
 
-/// One direction of a connection that inflates, or has just to be followed.
+/// One direction of a connection, which inflates messages or only follows them.
 #[derive(Debug)]
 pub struct Inflate {
-    /// What may be referred to; the last of it is what the message came to.
+    /// The data that may be referred to. The end of it is the current message.
     out: Vec<u8>,
-    /// No reference goes farther back.
+    /// The farthest distance that a reference may have.
     window: usize,
-    /// Where the message begins in `out`.
+    /// The position in `out` where the message begins.
     start: usize,
-    /// More than this of a message is too much.
+    /// The largest size that a message may have.
     max: usize,
-    /// The farthest that anything reached back.
+    /// The farthest distance that any reference had.
     pub farthest: usize,
-    /// A block was the last of its stream (BFINAL).
+    /// Whether a block was the last of its stream (BFINAL).
     pub ended: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// It is no DEFLATE, or not whole.
+    /// The data is not DEFLATE, or it is incomplete.
     Corrupt,
-    /// It was right so far, and is more than allowed.
+    /// The data was valid so far, and is larger than allowed.
     TooBig,
 }
 
-/// What a sender takes off the end of a message (RFC 7692 §7.2.1).
+/// The bytes that a sender removes from the end of a message (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 impl Inflate {
@@ -43,12 +43,12 @@ impl Inflate {
         }
     }
 
-    /// What follows cannot refer to what was.
+    /// Forgets the data so far, so that later messages cannot refer to it.
     pub fn forget(&mut self) {
         self.out.clear();
     }
 
-    /// The message that `payload` was, which had its tail taken off, left on, or ended its stream.
+    /// Inflates `payload`, whose tail was removed or left on, or which ended its stream.
     pub fn message(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
         self.out.drain(..self.out.len().saturating_sub(1 << 15));
         self.start = self.out.len();
@@ -72,11 +72,11 @@ impl Inflate {
                 _ => return Err(Fault::Corrupt),
             }
             self.ended |= is_last;
-            // §7.2.1: what was taken off is of "an empty DEFLATE block with no compression", not of
-            // another that needs four octets more.
+            // §7.2.1: the removed tail belongs to "an empty DEFLATE block with no compression", not to another
+            // block that lacks four octets.
             let is_tail = kind == 0 && self.out.len() == before;
             if is_last {
-                // A stream ends at a byte, and the next one begins with nothing.
+                // A stream ends at a byte, and the next one begins without history.
                 bits.align();
                 message.extend(self.out.drain(..).skip(self.start));
                 self.start = 0;
@@ -90,7 +90,7 @@ impl Inflate {
         }
     }
 
-    /// The message that we sent as `payload`: whole, and with no end of its stream.
+    /// Inflates a `payload` that we sent: it must be complete, and must not end its stream.
     pub fn ours(&mut self, payload: &[u8]) -> Vec<u8> {
         let message = self.message(payload);
         assert!(!self.ended, "we never end the stream");
@@ -195,7 +195,7 @@ impl Inflate {
     }
 }
 
-/// Of codes whose range doubles after each `group`, the first value and how many bits follow.
+/// For codes whose range doubles after each `group`, returns the first value and the number of bits that follow.
 fn steps(symbol: usize, group: usize, first: usize) -> (usize, u32) {
     if symbol < 2 * group {
         return (symbol + first, 0);
@@ -226,7 +226,7 @@ impl Bits<'_> {
     }
 }
 
-/// The codes of §3.2.6, for literals and for distances.
+/// The fixed codes for literals and for distances (§3.2.6).
 static FIXED: LazyLock<(Code, Code)> = LazyLock::new(|| {
     let lengths: Vec<u8> = (0..288)
         .map(|symbol| match symbol {
@@ -239,14 +239,14 @@ static FIXED: LazyLock<(Code, Code)> = LazyLock::new(|| {
     (code(&lengths), code(&[5; 32]))
 });
 
-/// A canonical code (§3.2.2): how many codes there are of each length, and their symbols in order.
+/// A canonical code (§3.2.2): the number of codes of each length, and their symbols in order.
 struct Code {
     counts: [usize; 16],
     symbols: Vec<usize>,
 }
 
 impl Code {
-    /// A code must use all its bit patterns, unless it has one symbol at most, of one bit (§3.2.7).
+    /// Checks that a code uses all its bit patterns, unless it has at most one symbol, of one bit (§3.2.7).
     fn new(lengths: &[u8], may_be_single: bool) -> Result<Self, Fault> {
         let mut code = Self {
             counts: [0; 16],

@@ -1,8 +1,8 @@
-//! A world of threads with a time of its own.
+//! A world of threads with virtual time.
 //!
-//! When every thread is blocked, the clock jumps to the next deadline; when there is none, the test
-//! fails, for somebody waits for ever. So nothing depends on how fast this machine is, and a test of
-//! minutes takes none.
+//! When every thread is blocked, the clock jumps to the next deadline. When there is none, the test fails, because
+//! the threads would wait forever. Results therefore do not depend on the speed of the machine, and a test of
+//! minutes takes no time.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -38,7 +38,7 @@ pub fn config() -> Config {
     Config::new(entropy)
 }
 
-/// A client and a server, and between them a pipe that holds `capacity` bytes each way.
+/// Returns a client and a server, with a pipe between them that holds `capacity` bytes each way.
 pub fn pair(
     world: &World,
     capacity: usize,
@@ -56,7 +56,7 @@ pub fn socket<S: BlockingTransport>(end: S, role: Role, config: &Arc<Config>) ->
     from_parts(end, &[], Negotiated::default(), role, config.clone())
 }
 
-/// Threads and time.
+/// The threads, and the time.
 #[derive(Clone, Debug)]
 pub struct World(Arc<Inner>);
 
@@ -69,15 +69,15 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     now: Duration,
-    /// How many threads there are.
+    /// The number of threads.
     threads: usize,
-    /// Until when those wait who do.
+    /// For each blocked thread, the time until which it waits.
     blocked: Vec<Option<Duration>>,
-    /// Counts the changes that may let somebody go on.
+    /// Counts the changes that may unblock a thread.
     changes: u64,
     unparked: HashSet<ThreadId>,
     lanes: Vec<Lane>,
-    /// Everybody waits for ever.
+    /// Whether all threads wait forever.
     stuck: bool,
 }
 
@@ -86,14 +86,14 @@ struct State {
 struct Lane {
     bytes: VecDeque<u8>,
     capacity: usize,
-    /// Nothing more will be written.
+    /// Whether nothing more will be written.
     ended: bool,
-    /// Nothing more will be read.
+    /// Whether nothing more will be read.
     deaf: bool,
 }
 
 impl Default for World {
-    /// The thread of the test is one of its threads.
+    /// The thread of the test counts as one of its threads.
     fn default() -> Self {
         let state = State {
             threads: 1,
@@ -159,7 +159,7 @@ impl World {
         self.0.state.lock().unwrap()
     }
 
-    /// Waits until `f` gives something, or the time has come.
+    /// Waits until `f` returns something, or until the deadline.
     fn block<T>(
         &self,
         until: Option<Duration>,
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Nobody can go on before the next deadline.
+    /// Advances the clock: no thread can continue before the next deadline.
     fn advance(&self, state: &mut State) {
         match state.blocked.iter().flatten().min() {
             Some(next) => state.now = *next,
@@ -267,7 +267,7 @@ pub struct End {
     pub calls: Arc<Mutex<Calls>>,
 }
 
-/// What was called, and what is to fail.
+/// The calls that were made, and the one that is to fail.
 #[derive(Debug, Default)]
 pub struct Calls {
     pub reads: usize,
@@ -275,25 +275,25 @@ pub struct Calls {
     pub read_timeouts: usize,
     pub shutdowns: usize,
     pub all: usize,
-    /// The call of this number fails so.
+    /// The number of the call that is to fail, and the failure.
     pub fault: Option<(usize, Fault)>,
-    /// It was a read or a write.
+    /// Whether that call was a read or a write.
     pub moved_bytes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     Error(io::ErrorKind),
-    /// A read or write has no time.
+    /// A read or write fails because its timeout has passed.
     Late,
-    /// One byte is read or written, whatever there is.
+    /// One byte is read or written, even if there is more.
     Short,
-    /// Nothing is: the end for a reader, an error for a writer.
+    /// Nothing is read or written: the end for a reader, an error for a writer.
     Zero,
 }
 
 impl End {
-    /// What has arrived and is not read.
+    /// Returns the number of bytes that have arrived and were not read.
     pub fn waiting(&self) -> usize {
         self.world.state().lanes[self.reads].bytes.len()
     }

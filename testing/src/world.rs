@@ -1,8 +1,8 @@
-//! A world in which nothing is left to chance: tasks, a clock and pipes that move only by themselves.
+//! A deterministic world: tasks, a clock and pipes that change only when the test makes them.
 //!
-//! When no task can go on, the clock jumps to the next deadline; when there is none, the test fails,
-//! for somebody waits for ever. So a wake-up that is lost cannot hide behind another, and a test of
-//! minutes takes none.
+//! When no task can continue, the clock jumps to the next deadline. When there is none, the test fails, because the
+//! tasks would wait forever. A lost wake-up therefore cannot hide among others, and a test of minutes takes no
+//! time.
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,7 +38,7 @@ pub fn config() -> Config {
     Config::new(entropy)
 }
 
-/// A client and a server, and between them a pipe that holds `capacity` bytes each way.
+/// Returns a client and a server, with a pipe between them that holds `capacity` bytes each way.
 pub fn pair(world: &World, capacity: usize, config: Config) -> (Socket, Socket) {
     let (a, b) = pipe(world, capacity);
     (
@@ -51,13 +51,13 @@ pub fn socket(end: End, role: Role, config: Config) -> Socket {
     agreed(end, role, Negotiated::default(), config)
 }
 
-/// A socket whose opening handshake came to `negotiated`.
+/// Returns a socket whose opening handshake resulted in `negotiated`.
 pub fn agreed(end: End, role: Role, negotiated: Negotiated, config: Config) -> Socket {
     let connection = Connection::new(role, negotiated, config);
     WebSocket::new(connection, end)
 }
 
-/// Tasks and time.
+/// The tasks, and the time.
 #[derive(Clone, Default)]
 pub struct World(Rc<Inner>);
 
@@ -72,7 +72,7 @@ struct Inner {
 struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
     woken: Arc<Woken>,
-    /// A task that need not end for the world to end.
+    /// Whether the world may end before this task does.
     daemon: bool,
 }
 
@@ -100,7 +100,7 @@ impl World {
         self.push(future, false);
     }
 
-    /// A task that may still wait when the others are done.
+    /// Starts a task that may still wait when the others are done.
     pub fn spawn_daemon(&self, future: impl Future<Output = ()> + 'static) {
         self.push(future, true);
     }
@@ -114,7 +114,7 @@ impl World {
         }));
     }
 
-    /// Time goes by while a task runs.
+    /// Lets time pass while a task runs.
     pub fn pass(&self, time: Duration) {
         self.0.now.set(self.now() + time);
     }
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// Runs `future` and whatever was spawned, until `future` is done.
+    /// Runs `future` and all spawned tasks, until `future` is done.
     #[track_caller]
     pub fn block_on<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> T {
         let value = Rc::new(RefCell::new(None));
@@ -154,7 +154,7 @@ impl World {
         value.take().expect("the task is done")
     }
 
-    /// Polls every task that was woken, once; tells whether there was one.
+    /// Polls every task that was woken, once. Returns whether there was one.
     fn step(&self) -> bool {
         let mut moved = false;
         let mut index = 0;
@@ -244,10 +244,10 @@ pub struct Lane {
     bytes: VecDeque<u8>,
     capacity: usize,
     pub closed: bool,
-    /// It was ended in order, before it was dropped.
+    /// Whether it was shut down in order, before it was dropped.
     pub shut_down: bool,
     pub reset: bool,
-    /// What was ever written.
+    /// Everything that was ever written.
     pub written: Vec<u8>,
     pub writes: Vec<usize>,
     reader: Option<Waker>,
@@ -260,11 +260,11 @@ pub struct End {
     pub incoming: Rc<RefCell<Lane>>,
     pub outgoing: Rc<RefCell<Lane>>,
     pub vectored: bool,
-    /// If not, its direction ends when it is dropped, and what nobody has read by then is lost.
+    /// If not, its direction ends when it is dropped, and bytes that were not read by then are lost.
     pub half_closes: bool,
-    /// Reads take no more than this.
+    /// The most bytes that a read returns.
     pub step: usize,
-    /// The next write finds no room, and will not be told when there is some.
+    /// Whether the next write finds no room, and gets no wake-up when there is some.
     pub refuses: bool,
 }
 
@@ -297,23 +297,23 @@ impl Lane {
             .for_each(Waker::wake);
     }
 
-    /// How many bytes wait to be read.
+    /// Returns the number of bytes that wait to be read.
     pub fn waiting(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Changes how much fits.
+    /// Changes the capacity.
     pub fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
         self.wake();
     }
 
-    /// Changes how much fits, and wakes nobody: whoever polls next finds out.
+    /// Changes the capacity without a wake-up: only the next poll finds out.
     pub fn set_capacity_silently(&mut self, capacity: usize) {
         self.capacity = capacity;
     }
 
-    /// Gives up what an empty pipe holds.
+    /// Frees the memory of an empty pipe.
     pub fn forget(&mut self) {
         self.bytes = VecDeque::new();
         self.written = Vec::new();
@@ -325,14 +325,14 @@ impl Lane {
         self.wake();
     }
 
-    /// Takes everything out, as a peer does that reads by hand.
+    /// Takes everything out, like a peer that reads manually.
     pub fn drain(&mut self) -> Vec<u8> {
         let bytes = self.bytes.drain(..).collect();
         self.wake();
         bytes
     }
 
-    /// Puts bytes in, as a peer does that writes by hand.
+    /// Puts bytes in, like a peer that writes manually.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
         self.wake();
@@ -374,7 +374,7 @@ impl End {
         Poll::Pending
     }
 
-    /// Waits until all that was written is read.
+    /// Waits until everything that was written is read.
     pub fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut lane = self.outgoing.borrow_mut();
         if lane.closed || lane.reset || lane.bytes.is_empty() {
@@ -457,7 +457,7 @@ impl Transport for End {
     }
 }
 
-/// Wakes the other end, and not its own.
+/// Wakes the other end, but not its own.
 impl Drop for End {
     fn drop(&mut self) {
         let mut outgoing = self.outgoing.borrow_mut();
@@ -472,7 +472,7 @@ impl Drop for End {
     }
 }
 
-/// Polls `future` until it has waited `count` times and was woken; `Err` gives it back unfinished.
+/// Polls `future` until it has waited `count` times and was woken. Returns it unfinished in `Err`.
 pub async fn poll_times<F: Future + Unpin>(mut future: F, count: usize) -> Result<F::Output, F> {
     let mut waits = 0;
     let done = poll_fn(|cx| {
@@ -491,7 +491,7 @@ pub async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
 }
 
-/// There is nothing else in this world than what the test makes: no name is found, and no address answers.
+/// This world contains only what the test creates: no name is found, and no address answers.
 impl Network for World {
     type Clock = Clock;
     type Stream = End;

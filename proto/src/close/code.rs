@@ -1,4 +1,4 @@
-//! Status codes (RFC 6455 §7.4), and which of them tells the peer of what it did wrong.
+//! Status codes (RFC 6455 §7.4), and the code that reports each protocol error to the peer.
 
 use core::{fmt, num::NonZeroU16};
 
@@ -11,13 +11,13 @@ pub struct CloseCode(NonZeroU16);
 impl CloseCode {
     /// 1000: the purpose of the connection is fulfilled.
     pub const NORMAL: Self = Self::literal(1000);
-    /// 1001: the endpoint is leaving, such as a server that stops.
+    /// 1001: the endpoint is going away, such as a server that stops.
     pub const GOING_AWAY: Self = Self::literal(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self::literal(1002);
-    /// 1003: a type of data that the endpoint cannot accept.
+    /// 1003: the endpoint cannot accept this type of data.
     pub const UNSUPPORTED_DATA: Self = Self::literal(1003);
-    /// 1007: data inconsistent with the type of the message, such as text that is not UTF-8.
+    /// 1007: the data does not match the type of the message, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self::literal(1007);
     /// 1008: the message violates the endpoint's policy.
     pub const POLICY_VIOLATION: Self = Self::literal(1008);
@@ -25,7 +25,7 @@ impl CloseCode {
     pub const MESSAGE_TOO_BIG: Self = Self::literal(1009);
     /// 1010: the client expected an extension that the server did not negotiate.
     pub const MANDATORY_EXTENSION: Self = Self::literal(1010);
-    /// 1011: the server met an unexpected condition.
+    /// 1011: the endpoint met an unexpected condition.
     pub const INTERNAL_ERROR: Self = Self::literal(1011);
     /// 1012: the service restarts.
     pub const SERVICE_RESTART: Self = Self::literal(1012);
@@ -34,7 +34,7 @@ impl CloseCode {
     /// 1014: a gateway got an invalid response.
     pub const BAD_GATEWAY: Self = Self::literal(1014);
 
-    /// A code that may appear on the wire (1000–1003, 1007–1014, 3000–4999), or `None`.
+    /// Returns the code if it may appear on the wire (1000–1003, 1007–1014, 3000–4999), or `None`.
     ///
     /// The codes 1005, 1006 and 1015 "MUST NOT be set as a status code" (RFC 6455 §7.4.1).
     pub const fn new(code: u16) -> Option<Self> {
@@ -44,7 +44,7 @@ impl CloseCode {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u16 {
         self.0.get()
     }
@@ -63,7 +63,7 @@ impl From<CloseCode> for u16 {
     }
 }
 
-/// Fails for a code that may not appear on the wire; see [`CloseCode::new`].
+/// Returns an error for a code that may not appear on the wire; see [`CloseCode::new`].
 impl TryFrom<u16> for CloseCode {
     type Error = InvalidCloseCode;
 
@@ -114,7 +114,7 @@ impl fmt::Display for CloseCode {
 }
 
 impl ProtocolError {
-    /// The code that tells the peer (RFC 6455 §7.4.1).
+    /// Returns the code that reports this error to the peer (RFC 6455 §7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,

@@ -1,4 +1,4 @@
-//! Without the feature `deflate` nothing is agreed on: the codec cannot be made.
+//! Without the feature `deflate` compression is never agreed on, so no value of these types can exist.
 
 use alloc::{boxed::Box, vec::Vec};
 

@@ -3,25 +3,25 @@ use alloc::vec::Vec;
 use super::options::{Deflate, Window};
 use crate::memory::pool::{self, Shape};
 
-/// Compresses the messages that go out (RFC 7692 §7.2.1).
+/// Compresses outgoing messages (RFC 7692 §7.2.1).
 pub(crate) struct Deflater {
     shape: Shape,
     takeover: bool,
     threshold: usize,
     state: Option<zlib_rs::Deflate>,
-    /// The end of the piece before, which is left out at the end of the message only.
+    /// Whether the `TAIL` of the previous piece is missing: only the end of the message omits it.
     owed: bool,
     /// Whether anything of the message was compressed.
     begun: bool,
-    /// Bytes that were compressed, ever.
+    /// The number of bytes ever compressed.
     taken: u64,
 }
 
-/// What a flush ends with.
+/// The bytes that every flush ends with.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 impl Deflater {
-    /// The most that is compressed at a time, in bytes.
+    /// The most bytes that are compressed at a time.
     pub(crate) const STEP: usize = 64 << 10;
 
     pub(crate) fn new(options: &Deflate, window: Window) -> Self {
@@ -40,12 +40,12 @@ impl Deflater {
         }
     }
 
-    /// From so many bytes on a whole message is compressed.
+    /// Returns the least size of a whole message that is compressed.
     pub(crate) fn threshold(&self) -> usize {
         self.threshold
     }
 
-    /// Whether a message that was compressed by itself within a window of `bits` may be sent.
+    /// Whether a message compressed by itself within a window of `bits` may be sent.
     pub(crate) fn admits(&self, bits: u8) -> bool {
         !self.takeover && bits <= self.shape.bits
     }
@@ -54,13 +54,13 @@ impl Deflater {
         self.shape.bits
     }
 
-    /// Bytes that were compressed, ever.
+    /// Returns the number of bytes ever compressed.
     pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// Compresses a piece of a message, with `fin` the last one, into all that can be told of it.
-    /// `None` never comes of a valid shape.
+    /// Compresses a piece of a message, and flushes all of it. `fin` marks the last piece. A valid shape never
+    /// returns `None`.
     pub(crate) fn deflate(&mut self, piece: &[u8], fin: bool) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         if !piece.is_empty() {
@@ -84,8 +84,8 @@ impl Deflater {
         Some(out)
     }
 
-    /// Forgets all that was compressed: the peer will not see the last of it. Later messages refer to
-    /// later ones only.
+    /// Forgets everything compressed so far, because the peer will not see the last of it. Later messages refer
+    /// only to data after this.
     pub(crate) fn forget(&mut self) {
         (self.owed, self.begun) = (false, false);
         match &mut self.state {
@@ -94,7 +94,7 @@ impl Deflater {
         }
     }
 
-    /// Appends what `piece` is compressed to, to the last bit, and an empty block.
+    /// Appends the compressed `piece`, flushed to its last bit, and an empty block.
     fn flush(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Option<()> {
         let shape = self.shape;
         let state = self.state.get_or_insert_with(|| pool::deflate(shape));
@@ -106,14 +106,14 @@ impl Deflater {
             out.resize(at.saturating_add(more), 0);
             let taken = state.total_in().saturating_sub(start) as usize;
             let before = state.total_out();
-            let rest = piece.get(taken..)?;
+            let remainder = piece.get(taken..)?;
             let room = out.get_mut(at..)?;
             let flush = zlib_rs::DeflateFlush::SyncFlush;
-            state.compress(rest, room, flush).ok()?;
+            state.compress(remainder, room, flush).ok()?;
             let given = state.total_out().saturating_sub(before) as usize;
             at = at.saturating_add(given);
             if given < more {
-                // Room was left, so this is all.
+                // The room was not filled, so the output is complete.
                 out.truncate(at);
                 return out.ends_with(&TAIL).then_some(());
             }

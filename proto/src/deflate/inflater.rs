@@ -1,22 +1,22 @@
 use crate::memory::pool;
 
-/// Inflates the messages that come in compressed (RFC 7692 §7.2.2).
+/// Inflates incoming compressed messages (RFC 7692 §7.2.2).
 pub(crate) struct Inflater {
     takeover: bool,
     state: Option<zlib_rs::Inflate>,
-    /// The last bytes that came, the newest last.
+    /// The last bytes of the message, the newest last.
     last: [u8; 4],
-    /// Whether the message has any.
+    /// Whether the message has any bytes.
     begun: bool,
-    /// Whether they end with a block that says to be the last of its stream.
+    /// Whether they end with a block that is marked as the last of its stream.
     ended: bool,
 }
 
-/// The data is no whole DEFLATE stream (RFC 1951).
+/// The error for data that is not a complete DEFLATE stream (RFC 1951).
 #[derive(Debug)]
 pub(crate) struct Corrupt;
 
-/// What the sender has taken off the end of a message (§7.2.1): the lengths of an empty stored block.
+/// The bytes that a sender removes from the end of a message (§7.2.1): the lengths of an empty stored block.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 impl Inflater {
@@ -30,8 +30,8 @@ impl Inflater {
         }
     }
 
-    /// Inflates `input` into `out`, and tells how much of either was used, before a fault as well. More may
-    /// come without input if `out` was filled.
+    /// Inflates `input` into `out`. Returns how much of each was used, even before a fault. If `out` was filled,
+    /// more may come without input.
     pub(crate) fn inflate(
         &mut self,
         input: &[u8],
@@ -39,7 +39,7 @@ impl Inflater {
     ) -> (usize, usize, Result<(), Corrupt>) {
         let (taken, given, result) = self.step(input, out, zlib_rs::InflateFlush::NoFlush);
         if taken == 0 && given == 0 && !input.is_empty() {
-            return (0, 0, Err(Corrupt)); // Without progress there would be no end of it.
+            return (0, 0, Err(Corrupt)); // Without progress the caller would loop forever.
         }
         for byte in input.iter().take(taken).rev().take(4).rev() {
             self.last.rotate_left(1);
@@ -49,25 +49,25 @@ impl Inflater {
         (taken, given, result)
     }
 
-    /// The message ended here: it must be whole.
+    /// Ends the message. Returns an error if it is incomplete.
     pub(crate) fn finish(&mut self) -> Result<(), Corrupt> {
-        // Nothing at all is an empty message, and the last block of a stream has no tail.
+        // A message without bytes is empty, and the last block of a stream has no tail.
         if self.begun && !self.ended {
-            // Whoever left the tail on is between two blocks now, and gets a whole empty one.
+            // A sender that did not remove the tail has ended its block; it gets one more complete empty block.
             let tail = [0x00, 0x00, 0x00, 0xff, 0xff, 0x00];
             let tail = if self.last == TAIL {
                 &tail[..]
             } else {
                 &tail[1..]
             };
-            // Inflating stops at the end of the empty block, before the byte that follows. Inside of
-            // another block it would stop elsewhere, or for want of room.
+            // Inflating stops at the end of the empty block, before the byte that follows it. Inside another block
+            // it would stop elsewhere, or fail because there is no room.
             let (taken, _, result) = self.step(tail, &mut [], zlib_rs::InflateFlush::Block);
             result?;
             if taken != tail.len().saturating_sub(1) {
                 return Err(Corrupt);
             }
-            // That this block was the last of its stream shows only now.
+            // Only the next call shows whether this block was the last of its stream.
             self.step(&[], &mut [], zlib_rs::InflateFlush::NoFlush).2?;
         }
         (self.begun, self.ended) = (false, false);
@@ -95,7 +95,7 @@ impl Inflater {
             return (taken, given, Err(Corrupt));
         };
         if status == zlib_rs::Status::StreamEnd {
-            // §7.2.3.4 allows a block that ends the stream; behind it another one begins.
+            // §7.2.3.4 allows a block that ends the stream; another stream may begin after it.
             state.reset(false);
             self.ended = true;
         } else if taken > 0 {

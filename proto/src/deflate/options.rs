@@ -1,19 +1,19 @@
-//! How messages are compressed: what is wanted, and what was agreed on (RFC 7692 §7.1).
+//! The options of compression, and the result of the negotiation (RFC 7692 §7.1).
 
-/// How to compress, and what to ask of the peer: [`Config::deflate`](crate::Config::deflate).
+/// The options for compressing, and for what the peer may do: see [`Config::deflate`](crate::Config::deflate).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Deflate {
-    /// From 1, which is the fastest, to 9, which packs most (1). Of JSON in messages of 1 KiB level 1
-    /// leaves 30 % at 450 MB/s, level 6 leaves 21 % at 70 MB/s.
+    /// From 1, the fastest, to 9, the smallest output (1). Level 1 compresses JSON messages of 1 KiB to 30 % at 450
+    /// MB/s, level 6 to 21 % at 70 MB/s.
     pub level: u8,
-    /// From 1 to 9: memory for the symbols of a block, 2 to the power of this times 512 bytes (8).
+    /// From 1 to 9 (8). The symbols of a block take 512 bytes times 2 to the power of this.
     pub memory_level: u8,
-    /// Messages of fewer bytes are sent as they are (64).
+    /// Messages smaller than this many bytes are sent uncompressed (64).
     pub threshold: usize,
-    /// What we send is compressed within this window at most.
+    /// The largest window for the messages that we send.
     pub send: Window,
-    /// What the peer may use at most. A smaller window saves memory on its side only.
+    /// The largest window that the peer may use. A smaller one saves memory on its side only.
     pub recv: Window,
 }
 
@@ -22,17 +22,17 @@ pub struct Deflate {
 pub struct Window {
     /// The base-2 logarithm of its size in bytes, from 9 to 15 (15).
     pub bits: u8,
-    /// Whether it goes on from one message to the next (true): that packs small messages much better,
-    /// and costs a state for each connection.
+    /// Whether the window continues from one message to the next (true). That compresses small messages much
+    /// better, but every connection then keeps a state.
     pub takeover: bool,
 }
 
-/// What both ends agreed on in the opening handshake (RFC 7692 §7.1).
+/// The parameters that both ends agreed on in the opening handshake (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Agreed {
-    /// Our window. A client that may use 8 bits only sends plain messages.
+    /// Our window. A client that is allowed only 8 bits sends uncompressed messages.
     pub send: Window,
-    /// The peer's.
+    /// The peer's window.
     pub recv: Window,
 }
 
@@ -49,8 +49,8 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// No context takeover in either direction, so that a connection holds no state between messages,
-    /// and small ones while it does.
+    /// Returns options that save memory: no context takeover in either direction, so that a connection holds no
+    /// state between messages, and smaller states for compressing.
     pub const fn low_memory() -> Self {
         Self {
             level: 1,
@@ -74,7 +74,7 @@ impl Window {
         takeover: true,
     };
 
-    /// The bits that we can compress with: 8 we cannot.
+    /// The window sizes that we can compress with. The RFC also allows 8 bits, which we cannot use.
     pub(super) const BITS: core::ops::RangeInclusive<u8> = 9..=15;
 
     pub(crate) fn valid_bits(self) -> u8 {

@@ -1,4 +1,4 @@
-//! What a server is asked for, and what it answers (RFC 6455 §4.2).
+//! A client's request in fields, and the server's answer (RFC 6455 §4.2).
 
 use alloc::{borrow::ToOwned, collections::BTreeSet};
 
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{config::Config, negotiated::Negotiated};
 
-/// What a client asks of a server, in fields that any version of HTTP can carry. It was checked as far as
-/// it does not depend on that version.
+/// A client's request in fields that any version of HTTP can carry. Everything that does not depend on that version
+/// was checked.
 ///
-/// A server of HTTP/1.1 does so by itself, or by [`respond`](super::respond). This serves servers whose
-/// handshake is another, such as the extended CONNECT of HTTP/2 (RFC 8441).
+/// A server of HTTP/1.1 does this itself, or with [`respond`](super::respond). This type is for servers with
+/// another handshake, such as the extended CONNECT of HTTP/2 (RFC 8441).
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     fields: &'a Headers,
@@ -24,7 +24,7 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// Checks the `fields` of a request.
     pub fn new(fields: &'a Headers) -> Result<Self, Refusal> {
-        // §4.2.1, item 6: "with a value of 13"; its absence is answered in the same way, §4.4.
+        // §4.2.1, item 6: "with a value of 13". A missing version is answered in the same way, §4.4.
         let version = fields.single("Sec-WebSocket-Version");
         if version.map_err(|Repeated| Refusal::Versions)? != Some(b"13") {
             return Err(Refusal::Version);
@@ -42,12 +42,12 @@ impl<'a> Asked<'a> {
         Ok(Self { fields })
     }
 
-    /// Takes `fields` that were checked when they were received.
+    /// Wraps `fields` that were checked when they were received.
     pub(super) const fn checked(fields: &'a Headers) -> Self {
         Self { fields }
     }
 
-    /// Whether the page that asks is from one of `origins`; see
+    /// Whether the page that sent the request is from one of `origins`; see
     /// [`Incoming::origin_allowed`](super::Incoming::origin_allowed).
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
         let origin = self.fields.get("Origin");
@@ -56,15 +56,15 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// The first of the client's offers that is in `supported`; give it to [`answer`](Self::answer).
+    /// Returns the first of the client's offers that is in `supported`; pass it to [`answer`](Self::answer).
     pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&'a str> {
         let offers = self.fields.list("Sec-WebSocket-Protocol");
         let mut offers = offers.filter_map(|offer| core::str::from_utf8(offer).ok());
         offers.find(|offer| supported.contains(offer))
     }
 
-    /// Lets the client in, with the first of its offers that is among the `subprotocols`. If there are `origins`,
-    /// it fails for pages of others.
+    /// Accepts the client, with the first of its offers that is among the `subprotocols`. If `origins` are given,
+    /// returns an error for pages of any other origin.
     pub fn respond(
         &self,
         subprotocols: &[&str],
@@ -77,7 +77,7 @@ impl<'a> Asked<'a> {
         Ok(self.agree(self.pick_subprotocol(subprotocols), config))
     }
 
-    /// Lets the client in, with this `subprotocol`. Fails if the client did not offer it.
+    /// Accepts the client, with this `subprotocol`. Returns an error if the client did not offer it.
     pub fn answer(
         &self,
         subprotocol: Option<&str>,
@@ -104,18 +104,18 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What a server answers to a client that it lets in.
+/// A server's answer to a client that it accepts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The fields that tell the client what was agreed on.
+    /// The fields that inform the client of what was agreed on.
     pub fields: Headers,
-    /// What was agreed on, for the [`Connection`](crate::Connection::new).
+    /// The result of the negotiation, for the [`Connection`](crate::Connection::new).
     pub negotiated: Negotiated,
 }
 
-/// §4.1, item 10: "The elements … MUST all be unique strings", and "MUST be non-empty strings" of
-/// token characters. `None` if they are not, or a field has none.
+/// Checks the client's subprotocols. §4.1, item 10: "The elements … MUST all be unique strings", and "MUST be
+/// non-empty strings" of token characters. Returns `None` if they are not, or if a field lists none.
 pub(super) fn check_subprotocols(headers: &Headers) -> Option<()> {
     let mut seen = BTreeSet::new();
     for value in headers.list("Sec-WebSocket-Protocol") {

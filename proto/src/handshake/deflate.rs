@@ -1,4 +1,4 @@
-//! What is offered and answered in the opening handshake (RFC 7692 §5, §7.1).
+//! Negotiating compression in the opening handshake (RFC 7692 §5, §7.1).
 
 use alloc::{format, string::String};
 
@@ -18,13 +18,13 @@ const CLIENT_NO_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_BITS: &str = "server_max_window_bits";
 const CLIENT_BITS: &str = "client_max_window_bits";
 
-/// What a client offers, if it does.
+/// Returns the client's offer, if compression is on.
 pub(super) fn offer(options: Option<Deflate>) -> Option<String> {
     options.map(|deflate| deflate.offer())
 }
 
-/// What a server answers, and what is agreed on by that: the first of the client's offers that it can
-/// keep. RFC 6455 §9.1: they are listed in the client's order of preference.
+/// Returns the server's answer, and the parameters that it agrees to. It accepts the first of the client's offers
+/// that it can satisfy. RFC 6455 §9.1: they are listed in the client's order of preference.
 pub(super) fn answer(request: &Headers, options: Option<Deflate>) -> (Option<String>, Negotiated) {
     let mut negotiated = Negotiated::default();
     let answer = options.and_then(|deflate| {
@@ -37,7 +37,7 @@ pub(super) fn answer(request: &Headers, options: Option<Deflate>) -> (Option<Str
     (answer, negotiated)
 }
 
-/// What the server's answer to our [`offer`] comes to.
+/// Returns the parameters that the server's answer to our [`offer`] agrees to.
 pub(super) fn agree(
     response: &Headers,
     options: Option<Deflate>,
@@ -61,12 +61,12 @@ struct Params {
     server_no_takeover: bool,
     client_no_takeover: bool,
     server_bits: Option<u8>,
-    /// In an offer it may have no value.
+    /// In an offer it may come without a value.
     client_bits: Option<Option<u8>>,
 }
 
 impl Deflate {
-    /// The client's offer.
+    /// Returns the client's offer.
     fn offer(&self) -> String {
         let mut offer = String::from(NAME);
         flag(&mut offer, SERVER_NO_TAKEOVER, !self.recv.takeover);
@@ -74,19 +74,19 @@ impl Deflate {
         let smaller = |window: Window| Some(window.valid_bits()).filter(|bits| *bits < 15);
         value(&mut offer, SERVER_BITS, smaller(self.recv));
         match smaller(self.send) {
-            // §7.1.2.2: without a value it says that the server may choose.
+            // §7.1.2.2: without a value it means that the server may choose.
             None => flag(&mut offer, CLIENT_BITS, true),
             bits => value(&mut offer, CLIENT_BITS, bits),
         }
         offer
     }
 
-    /// The server's answer to one offer; `None` if it is declined. §7: "A server MUST decline an
-    /// extension negotiation offer for this extension if" its parameters are not valid, or the server
-    /// "doesn't support the offered configuration".
+    /// Returns the server's answer to one offer, or `None` to decline it. §7: "A server MUST decline an extension
+    /// negotiation offer for this extension if" its parameters are not valid, or the server "doesn't support the
+    /// offered configuration".
     fn answer(&self, offer: &Extension<'_>) -> Option<(String, Agreed)> {
         let offered = Params::read(offer)?;
-        // zlib's raw streams have no window of 8 bits.
+        // zlib has no window of 8 bits for raw streams.
         if offered.server_bits == Some(8) {
             return None;
         }
@@ -97,7 +97,7 @@ impl Deflate {
                 .min(offered.server_bits.unwrap_or(15)),
             takeover: self.send.takeover && !offered.server_no_takeover,
         };
-        // §7.1.1.2: a hint, that the client will not do it anyway.
+        // §7.1.1.2: a hint that the client will not use takeover anyway.
         let takeover = self.recv.takeover && !offered.client_no_takeover;
         let limit = self.recv.valid_bits();
         // §7.1.2.2: without the parameter in the offer, the response "MUST NOT include" it.
@@ -108,8 +108,8 @@ impl Deflate {
         let mut answer = String::from(NAME);
         flag(&mut answer, SERVER_NO_TAKEOVER, !send.takeover);
         flag(&mut answer, CLIENT_NO_TAKEOVER, !takeover);
-        let told = offered.server_bits.is_some() || send.bits < 15;
-        value(&mut answer, SERVER_BITS, told.then_some(send.bits));
+        let is_limited = offered.server_bits.is_some() || send.bits < 15;
+        value(&mut answer, SERVER_BITS, is_limited.then_some(send.bits));
         value(&mut answer, CLIENT_BITS, client_bits);
         let recv = Window {
             bits: client_bits
@@ -120,8 +120,8 @@ impl Deflate {
         Some((answer, Agreed { send, recv }))
     }
 
-    /// What the server's answer to our [`offer`](Self::offer) comes to; `None` if the client "MUST
-    /// _Fail the WebSocket Connection_" (§7).
+    /// Returns the parameters that the server's answer to our [`offer`](Self::offer) agrees to, or `None` if the
+    /// client "MUST _Fail the WebSocket Connection_" (§7).
     fn agree(&self, answer: &Extension<'_>) -> Option<Agreed> {
         let answered = Params::read(answer)?;
         // §7.1.1.1, §7.1.2.1: the server accepts such an offer "by including" the parameter.
@@ -150,8 +150,8 @@ impl Deflate {
 }
 
 impl Params {
-    /// `None` for another extension, and for "an extension parameter not defined", "with an invalid
-    /// value", or "multiple extension parameters with the same name" (§7).
+    /// Reads the parameters. Returns `None` for another extension, and for "an extension parameter not defined",
+    /// "with an invalid value", or "multiple extension parameters with the same name" (§7).
     fn read(extension: &Extension<'_>) -> Option<Self> {
         if extension.name != NAME.as_bytes() {
             return None;
@@ -184,7 +184,7 @@ impl Params {
     }
 }
 
-/// §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
+/// Parses a window size. §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
 fn window_bits(value: &[u8]) -> Option<u8> {
     match value {
         [digit @ b'8'..=b'9'] => Some(digit.wrapping_sub(b'0')),

@@ -1,10 +1,10 @@
-//! What can go wrong in what both ends ask for and answer, whatever version of HTTP it is told in.
+//! Errors in what the two ends ask for and answer, independent of the version of HTTP.
 
 use core::fmt;
 
 use crate::error::EntropyError;
 
-/// What a client asks for is not valid, or not let in (RFC 6455 §4.2.1, §4.2.2).
+/// The client's request is not valid, or not allowed (RFC 6455 §4.2.1, §4.2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -18,7 +18,7 @@ pub enum Refusal {
     Extensions,
     /// `Origin` is repeated, or not text.
     Origin,
-    /// The page that asks is from an origin that is not let in (RFC 6455 §10.2).
+    /// The page that sent the request is from an origin that is not allowed (RFC 6455 §10.2).
     ForeignOrigin,
 }
 
@@ -30,28 +30,28 @@ impl fmt::Display for Refusal {
             Self::Subprotocol => "the request's Sec-WebSocket-Protocol is not valid",
             Self::Extensions => "the request's Sec-WebSocket-Extensions is not valid",
             Self::Origin => "the request does not have one valid Origin field",
-            Self::ForeignOrigin => "the request is from a page of an origin that is not let in",
+            Self::ForeignOrigin => "the request is from a page of an origin that is not allowed",
         })
     }
 }
 
 impl core::error::Error for Refusal {}
 
-/// What a server answered does not go with what it was asked for (RFC 6455 §4.1).
+/// The server's answer does not match the client's request (RFC 6455 §4.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Disagreement {
     /// `Sec-WebSocket-Extensions` is empty, malformed or repeated.
     Extensions,
-    /// An extension that was not offered, or more than one.
+    /// The server picked an extension that was not offered, or more than one.
     Extension,
-    /// Parameters of an extension that are not valid, or do not answer the offer (RFC 7692 §7).
+    /// The parameters of an extension are not valid, or do not answer the offer (RFC 7692 §7).
     ExtensionParameters,
     /// `Sec-WebSocket-Protocol` is empty, not one token, or repeated.
     Subprotocols,
-    /// A subprotocol that was not offered.
+    /// The server picked a subprotocol that was not offered.
     Subprotocol,
-    /// No subprotocol, and [`require_subprotocol`](crate::Config::require_subprotocol) is on.
+    /// The server picked no subprotocol, and [`require_subprotocol`](crate::Config::require_subprotocol) is on.
     NoSubprotocol,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for Disagreement {
 
 impl core::error::Error for Disagreement {}
 
-/// A request that no valid opening handshake can be made of: the caller's side. Nothing was sent.
+/// The caller's request cannot become a valid opening handshake. Nothing was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OfferError {
@@ -81,7 +81,7 @@ pub enum OfferError {
     Target,
     /// `Host` is missing, repeated, or not a host with at most a port.
     Host,
-    /// A field that the handshake itself writes.
+    /// A field that only the handshake itself may write.
     Reserved(&'static str),
     /// A subprotocol is not a token, or is offered twice (§4.1).
     Subprotocol,
@@ -109,13 +109,13 @@ impl fmt::Display for OfferError {
 
 impl core::error::Error for OfferError {}
 
-/// An answer that no client would take: the caller's side. Nothing was sent.
+/// The caller's answer would be refused by every client. Nothing was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AnswerError {
     /// The client did not offer this subprotocol (RFC 6455 §4.2.2).
     NotOffered,
-    /// A field that the handshake itself writes.
+    /// A field that only the handshake itself may write.
     Reserved(&'static str),
 }
 

@@ -20,22 +20,22 @@ pub(crate) struct Extension<'a> {
     pub(crate) params: Vec<Param<'a>>,
 }
 
-/// A name and a value, unescaped.
+/// A parameter's name and value, unescaped.
 type Param<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
 
-/// The field that lists them.
+/// The header field that lists extensions.
 pub(crate) const FIELD: &str = "Sec-WebSocket-Extensions";
 
-/// Whether the field, if it is there, lists extensions. §9.1: of a value "that does not conform to the
-/// ABNF … the recipient … MUST immediately _Fail".
+/// Whether every such field is a valid list of extensions. §9.1: of a value "that does not conform to the ABNF …
+/// the recipient … MUST immediately _Fail".
 pub(super) fn are_valid(headers: &Headers) -> bool {
     headers.get_all(FIELD).all(|value| parse(value).is_some())
 }
 
-/// What a server picked; nothing, if there is no such field.
+/// Returns the extensions that a server picked, or none if there is no such field.
 ///
-/// RFC 9110 §5.6.1 lets us ignore elements that are empty, but they "do not contribute to the count", and
-/// `1#extension` wants one. §4.2.2: "The empty string is not the same as the null value".
+/// RFC 9110 §5.6.1 lets us ignore empty elements, but they "do not contribute to the count", and `1#extension`
+/// needs one. §4.2.2: "The empty string is not the same as the null value".
 pub(crate) fn picked(response: &Headers) -> Result<Vec<Extension<'_>>, Disagreement> {
     // §11.3.2: it "MUST NOT appear more than once in an HTTP response".
     let field = response
@@ -46,7 +46,7 @@ pub(crate) fn picked(response: &Headers) -> Result<Vec<Extension<'_>>, Disagreem
     })
 }
 
-/// The extensions in one field; `None` if it is malformed. Takes time linear in its length.
+/// Parses the extensions in one field, in linear time. Returns `None` if the field is malformed.
 pub(crate) fn parse(value: &[u8]) -> Option<Vec<Extension<'_>>> {
     let mut extensions = Vec::new();
     let mut rest = skip_space(value);
@@ -87,7 +87,7 @@ fn take_param(input: &[u8]) -> Option<(Param<'_>, &[u8])> {
     Some(((name, Some(value)), rest))
 }
 
-/// §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
+/// Takes a quoted string. §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
 fn take_quoted(input: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let mut value = Vec::new();
     let mut bytes = input.iter();

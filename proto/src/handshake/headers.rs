@@ -5,14 +5,14 @@ use bytes::{Buf, Bytes};
 
 use crate::text::utf8::Utf8Bytes;
 
-/// Header fields, in order (RFC 9110 §5). Names compare without case.
+/// Header fields, in order (RFC 9110 §5). Names are compared without case.
 ///
-/// Only valid fields can be in it, so that none can inject another or end the head.
+/// Only valid fields can be added, so that no field can inject another or end the head.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Headers(Vec<(Utf8Bytes, Bytes)>);
 
 impl Headers {
-    /// No fields.
+    /// Makes an empty list of fields.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
@@ -23,8 +23,8 @@ impl Headers {
 
     /// Appends a field. White space around `value` is not part of it and is dropped.
     ///
-    /// Fails if `name` is not a token (RFC 9110 §5.1), or if `value` has a control character other
-    /// than a tab (§5.5): "CR, LF, or NUL … invalid and dangerous".
+    /// Returns an error if `name` is not a token (RFC 9110 §5.1), or if `value` has a control character other than
+    /// a tab (§5.5): "CR, LF, or NUL … invalid and dangerous".
     pub fn push(
         &mut self,
         name: impl Into<Utf8Bytes>,
@@ -43,36 +43,36 @@ impl Headers {
         Ok(())
     }
 
-    /// The first value of `name`.
+    /// Returns the first value of `name`.
     pub fn get<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
         self.get_all(name).next()
     }
 
-    /// Every value of `name`, in order.
+    /// Returns every value of `name`, in order.
     pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.iter()
             .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
-    /// Every field, in order.
+    /// Returns every field, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), &value[..]))
     }
 
-    /// How many fields there are.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// For names and values that are known to be valid.
+    /// Replaces a field. The name and the value must be valid.
     pub(super) fn set(&mut self, name: &'static str, value: impl Into<Bytes>) {
         self.remove(name);
         self.0.push((Utf8Bytes::from_static(name), value.into()));
@@ -86,8 +86,8 @@ impl Headers {
         self.0.append(&mut more.0);
     }
 
-    /// The elements of a comma-separated list, over all fields of this name (RFC 9110 §5.6.1). Empty
-    /// ones do not count.
+    /// Returns the elements of a comma-separated list, over all fields of this name (RFC 9110 §5.6.1). Empty
+    /// elements are ignored.
     pub(super) fn list<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.get_all(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
@@ -95,13 +95,13 @@ impl Headers {
             .filter(|element| !element.is_empty())
     }
 
-    /// Whether `token` is in such a list. Tokens of `Upgrade` and `Connection` have no case.
+    /// Whether `token` is in such a list. Tokens of `Upgrade` and `Connection` are compared without case.
     pub(super) fn list_has(&self, name: &str, token: &str) -> bool {
         self.list(name)
             .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// The value of a field that may appear once; `Err` if it appears more often.
+    /// Returns the value of a field that may appear at most once, or an error if it appears more often.
     pub(crate) fn single<'a>(&'a self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
         let mut values = self.get_all(name);
         let value = values.next();
@@ -112,7 +112,7 @@ impl Headers {
         }
     }
 
-    /// `name: value` lines, each with its CRLF.
+    /// Writes `name: value` lines, each with its CRLF.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         for (name, value) in self.iter() {
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
@@ -122,7 +122,7 @@ impl Headers {
     }
 }
 
-/// A field that may appear once appears more often.
+/// The error for a field that may appear only once and appears more often.
 pub(crate) struct Repeated;
 
 /// Whether `bytes` are a token (RFC 9110 §5.6.2).
@@ -131,8 +131,8 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(is_valid)
 }
 
-/// The bytes of a token.
-#[expect(clippy::indexing_slicing, reason = "when it is compiled")]
+/// The bytes that may be in a token.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 static TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -144,11 +144,11 @@ static TOKEN: [bool; 256] = {
     table
 };
 
-/// How many bytes come before the first that no value has (RFC 9110 §5.5): a control character other than
-/// a tab.
+/// Returns the number of bytes before the first one that no value may contain (RFC 9110 §5.5): a control character
+/// other than a tab.
 pub(super) fn text_len(bytes: &[u8]) -> usize {
     let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
-    // All of a block at once, without a branch for each byte.
+    // Checks a whole block at once, without a branch for each byte.
     let is_whole = |block: &&[u8; 16]| block.iter().fold(true, |all, byte| all & is_text(byte));
     let whole = bytes
         .as_chunks()
@@ -161,7 +161,7 @@ pub(super) fn text_len(bytes: &[u8]) -> usize {
     whole.saturating_add(rest.take_while(|byte| is_text(byte)).count())
 }
 
-/// A header field was not added, for no peer could read it.
+/// The error for an invalid header field, which was not added.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum InvalidHeader {
     /// The name is not a token.
@@ -212,7 +212,7 @@ mod tests {
     fn values_have_no_control_characters() {
         for byte in 0..=u8::MAX {
             let valid = byte == b'\t' || !byte.is_ascii_control();
-            // Before, in and behind whole blocks.
+            // Before, inside and after whole blocks.
             for at in 1..50 {
                 let mut value = vec![b'a'; 51];
                 value[at] = byte;

@@ -1,4 +1,4 @@
-//! What a client asks for, and whether the answer agrees with it (RFC 6455 §4.1).
+//! A client's offer, and the check of the server's answer (RFC 6455 §4.1).
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{config::Config, deflate::options::Deflate, negotiated::Negotiated};
 
-/// What a client asks of a server, in fields that any version of HTTP can carry: the version of the
-/// protocol, subprotocols and compression.
+/// A client's offer in fields that any version of HTTP can carry: the version of the protocol, subprotocols and
+/// compression.
 ///
-/// A client of HTTP/1.1 makes one by itself. It serves clients whose handshake is another, such as the
+/// A client of HTTP/1.1 makes its offer itself. This type is for clients with another handshake, such as the
 /// extended CONNECT of HTTP/2 (RFC 8441).
 #[derive(Clone, Debug)]
 pub struct Offer {
@@ -24,9 +24,9 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// An offer of the subprotocols that `fields` list, and of compression if `config` has it.
+    /// Makes an offer of the subprotocols listed in `fields`, and of compression if `config` enables it.
     ///
-    /// Fails if the subprotocols are not distinct tokens.
+    /// Returns an error if the subprotocols are not distinct tokens.
     pub fn new(fields: &Headers, config: &Config) -> Result<Self, OfferError> {
         check_subprotocols(fields).ok_or(OfferError::Subprotocol)?;
         let subprotocols = fields.list("Sec-WebSocket-Protocol");
@@ -38,12 +38,12 @@ impl Offer {
         })
     }
 
-    /// The fields that make the offer.
+    /// Returns the fields that make the offer.
     pub fn fields(&self) -> Headers {
         let mut fields = Headers::new();
         fields.set("Sec-WebSocket-Version", "13");
         if !self.subprotocols.is_empty() {
-            // One list, for not every server combines fields.
+            // They are sent as one list, because some servers do not combine repeated fields.
             fields.set("Sec-WebSocket-Protocol", self.subprotocols.join(", "));
         }
         if let Some(offer) = deflate::offer(self.deflate) {
@@ -52,9 +52,9 @@ impl Offer {
         fields
     }
 
-    /// What both ends agree on by the `fields` of the server's answer.
+    /// Returns what both ends agree on, given the `fields` of the server's answer.
     ///
-    /// Fails if they do not answer this offer: the client "MUST _Fail the WebSocket Connection_".
+    /// Returns an error if they do not answer this offer: the client "MUST _Fail the WebSocket Connection_".
     pub fn agree(&self, fields: &Headers) -> Result<Negotiated, Disagreement> {
         // Item 5: "an extension that was not present in the client's handshake".
         let mut negotiated = deflate::agree(fields, self.deflate)?;
@@ -67,8 +67,8 @@ impl Offer {
                 Err(Disagreement::NoSubprotocol)
             }
             None => Ok(negotiated),
-            // §4.3: the value is a token, and no list. §4.2.2: "The empty string is not the same as the null
-            // value for these purposes and is not a legal value for this field".
+            // §4.3: the value is one token, not a list. §4.2.2: "The empty string is not the same as the null value
+            // for these purposes and is not a legal value for this field".
             Some(picked) if !is_token(picked) => Err(Disagreement::Subprotocols),
             // Item 6: "a subprotocol that was not present in the client's handshake".
             Some(picked) => {

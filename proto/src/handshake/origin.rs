@@ -5,7 +5,7 @@ pub(super) fn is_authority(authority: &str) -> bool {
     split_authority(authority).is_some()
 }
 
-/// Takes a host and, if there is one, its port; there may be no user information.
+/// Splits `authority` into a host and its port, if there is one. User information is not allowed.
 fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority
         .strip_prefix('[')
@@ -47,8 +47,8 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// Whether `origin` is in `list`. They are compared by scheme, host and port, without case, and a
-/// default port is the same as none; `null` is in the list only if it says so.
+/// Whether `origin` is in `list`. Scheme, host and port are compared without case, and a default port equals none.
+/// `null` is in the list only if it is listed.
 pub(super) fn is_listed(origin: &str, list: &[&str]) -> bool {
     list.iter()
         .any(|entry| match (split_origin(origin), split_origin(entry)) {

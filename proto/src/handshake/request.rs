@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::{error::OfferError, headers::Headers, origin::is_authority};
 use crate::text::utf8::Utf8Bytes;
 
-/// What the client asks for: a GET of `target`.
+/// The client's request: a GET of `target`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     target: Utf8Bytes,
@@ -11,11 +11,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request for `target`, a path with at most a query, at `host`, which has a port if it is not
+    /// Makes a request for `target`, a path with an optional query, at `host`, which includes the port unless it is
     /// the default one.
     ///
-    /// Add fields to [`headers_mut`](Self::headers_mut); those of the handshake itself are written
-    /// by [`Client`](super::Client).
+    /// Add header fields with [`headers_mut`](Self::headers_mut); [`Client`](super::Client) writes those of the
+    /// handshake itself.
     pub fn new(
         host: impl Into<Utf8Bytes>,
         target: impl Into<Utf8Bytes>,
@@ -36,46 +36,46 @@ impl Request {
         Self { target, headers }
     }
 
-    /// The path and query, as they came: nothing is decoded.
+    /// Returns the path and query as they were received: nothing is decoded.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The part of the target before the first `?`.
+    /// Returns the part of the target before the first `?`.
     pub fn path(&self) -> &str {
         self.split().0
     }
 
-    /// The part of the target behind the first `?`.
+    /// Returns the part of the target after the first `?`.
     pub fn query(&self) -> Option<&str> {
         self.split().1
     }
 
-    /// The header fields.
+    /// Returns the header fields.
     pub const fn headers(&self) -> &Headers {
         &self.headers
     }
 
-    /// The header fields, to add to.
+    /// Returns the header fields, to change them.
     pub const fn headers_mut(&mut self) -> &mut Headers {
         &mut self.headers
     }
 
-    /// The host, with a port if it is not the default one.
+    /// Returns the host, with a port unless it is the default one.
     pub fn host(&self) -> Option<&str> {
         self.headers
             .get("Host")
             .and_then(|host| core::str::from_utf8(host).ok())
     }
 
-    /// The subprotocols that the client offers, the one it likes best first (RFC 6455 §1.9).
+    /// Returns the subprotocols that the client offers, in its order of preference (RFC 6455 §1.9).
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         let offers = self.headers.list("Sec-WebSocket-Protocol");
         offers.filter_map(|offer| core::str::from_utf8(offer).ok())
     }
 
-    /// Where the page that the client runs comes from (RFC 6454 §7). Anything but a browser may send
-    /// what it likes, or nothing.
+    /// Returns the origin of the web page that made the request (RFC 6454 §7). Clients other than browsers may send
+    /// anything, or nothing.
     pub fn origin(&self) -> Option<&str> {
         self.headers
             .get("Origin")

@@ -1,9 +1,10 @@
-//! States that no message needs, kept for the next that does, of whatever connection and thread.
+//! A pool of compression states. A state that no message needs is kept for the next message that does, on any
+//! connection and thread.
 
 use alloc::vec::Vec;
 use std::sync::Mutex;
 
-/// How many of a kind are kept: of as many messages the compression was under way at once.
+/// The most states of each kind that are kept. It fills only if this many messages were in progress at once.
 const KEPT: usize = 32;
 
 type Pool<K, S> = Mutex<Vec<(K, S)>>;
@@ -11,7 +12,7 @@ type Pool<K, S> = Mutex<Vec<(K, S)>>;
 static INFLATING: Pool<(), zlib_rs::Inflate> = Mutex::new(Vec::new());
 static DEFLATING: Pool<Shape, zlib_rs::Deflate> = Mutex::new(Vec::new());
 
-/// What makes one state differ from another.
+/// The parameters in which one state differs from another.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Shape {
     pub(crate) level: u8,
@@ -22,19 +23,19 @@ pub(crate) struct Shape {
 impl Shape {
     fn state(self) -> zlib_rs::Deflate {
         let mut config = zlib_rs::DeflateConfig::new(self.level.into());
-        config.window_bits = i32::from(self.bits).wrapping_neg(); // Raw.
+        config.window_bits = i32::from(self.bits).wrapping_neg(); // A raw stream.
         config.mem_level = self.memory_level.into();
         zlib_rs::Deflate::new_with_config(config)
     }
 }
 
-/// A state that remembers nothing.
+/// Returns a state without history.
 pub(crate) fn inflate() -> zlib_rs::Inflate {
-    // It reads every smaller window too, in the same memory.
+    // A window of 15 bits can inflate every smaller window too, in the same memory.
     take(&INFLATING, ()).unwrap_or_else(|| zlib_rs::Inflate::new(false, 15))
 }
 
-/// A state of this shape that remembers nothing.
+/// Returns a state of this shape without history.
 pub(crate) fn deflate(shape: Shape) -> zlib_rs::Deflate {
     take(&DEFLATING, shape).unwrap_or_else(|| shape.state())
 }
@@ -62,5 +63,5 @@ fn give<K, S>(pool: &Pool<K, S>, key: K, state: S) {
     let oldest = (kept.len() >= KEPT).then(|| kept.remove(0));
     kept.push((key, state));
     drop(kept);
-    drop(oldest); // Which takes longer than others should wait.
+    drop(oldest); // Freed outside the lock, because freeing is slow.
 }

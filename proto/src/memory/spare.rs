@@ -1,8 +1,8 @@
-//! Memory of large messages, used again.
+//! Reuses the memory of large messages.
 //!
-//! What an allocator gives for some tens of kilobytes it may take from the system each time, and give back:
-//! then every message costs a page fault for each 4 KiB of it. So a thread keeps some of the memory of the
-//! messages that were dropped in it, for the next that need about as much.
+//! For some tens of kilobytes an allocator may get memory from the system and return it every time. Every message
+//! then costs a page fault for each 4 KiB of its memory. A thread therefore keeps some of the memory of messages
+//! that were dropped on it, for later messages of about the same size.
 
 use alloc::vec::Vec;
 
@@ -10,26 +10,27 @@ use bytes::Bytes;
 
 use crate::wire::mask;
 
-/// Smaller messages are the allocator's.
+/// Smaller messages are left to the allocator.
 const LEAST: usize = 8 << 10;
 
-/// A processor may copy to a few bytes further into a page than it reads from ten times slower than to
-/// elsewhere. So messages begin with a line of its memory, not with a page, for what the system reads from
-/// or writes to often does, and not shortly behind where they are copied from.
+/// Copying can be ten times slower if the target begins a few bytes further into its page than the source into its
+/// own. Buffers that the system reads or writes often begin with a page. A message therefore begins with a cache
+/// line, but not with a page, and not less than a line further into its page than its source.
 const LINE: usize = 64;
 const PAGE: usize = 4 << 10;
-/// How much more memory that takes.
+/// The extra memory that this needs.
 const SLACK: usize = 4 * LINE;
 
-/// Memory for a message of `len` bytes that begins at the second, and not for more than twice as many, if
-/// there is some. What is in it means nothing. The message comes from `source`, if that is known.
+/// Returns spare memory for a message of `len` bytes, and the position in it where the message is to begin, or
+/// `None` if there is none of a suitable size. The memory is at most twice as large as needed, and its content is
+/// arbitrary. `source` is where the message will be copied from, if that is known.
 pub(crate) fn take(len: usize, source: &[u8]) -> Option<(Vec<u8>, usize)> {
     let memory = (len >= LEAST).then(|| kept::take(len)).flatten()?;
     let start = place(&memory, source)?;
     Some((memory, start))
 }
 
-/// Where a line of the processor's memory begins in `memory`, if that is not far from its own beginning.
+/// Returns the position of the first cache line in `memory`, or 0 if there is none near its beginning.
 #[inline]
 pub(crate) fn line(memory: &[u8]) -> usize {
     Some(memory.as_ptr().align_offset(LINE))
@@ -37,7 +38,7 @@ pub(crate) fn line(memory: &[u8]) -> usize {
         .unwrap_or_default()
 }
 
-/// Where in `memory` a message from `source` is to begin.
+/// Returns the position in `memory` where a message from `source` is to begin.
 fn place(memory: &[u8], source: &[u8]) -> Option<usize> {
     let base = memory.as_ptr();
     let first = line(memory);
@@ -49,12 +50,13 @@ fn place(memory: &[u8], source: &[u8]) -> Option<usize> {
     (first..SLACK).step_by(LINE).find(is_good)
 }
 
-/// Memory for `len` bytes more than it has, and to be used again for as many.
+/// Reserves `len` more bytes, with enough room for the memory to be reused for as many.
 pub(crate) fn reserve(memory: &mut Vec<u8>, len: usize) {
     memory.reserve_exact(len.saturating_add(SLACK));
 }
 
-/// Memory of its own with `payload`, unmasked, from the second on.
+/// Copies and unmasks `payload` into memory of its own. Returns that memory and the position where the payload
+/// begins.
 pub(crate) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
     let (mut memory, start) = own(payload.len(), payload);
     memory.truncate(start.saturating_add(payload.len()));
@@ -69,7 +71,8 @@ pub(crate) fn unmasked(payload: &[u8], key: [u8; 4]) -> (Vec<u8>, usize) {
     (memory, start)
 }
 
-/// Memory of its own with a copy of `parts`, one behind the other, from the second on.
+/// Copies `parts`, one after the other, into memory of its own. Returns that memory and the position where they
+/// begin.
 pub(crate) fn joined(parts: &[&[u8]]) -> (Vec<u8>, usize) {
     let len = parts.iter().map(|part| part.len()).sum();
     let source = parts.first().copied().unwrap_or_default();
@@ -81,7 +84,7 @@ pub(crate) fn joined(parts: &[&[u8]]) -> (Vec<u8>, usize) {
     (whole, start)
 }
 
-/// Memory that was used before, or else new.
+/// Returns memory that was used before, or else new memory.
 fn own(len: usize, source: &[u8]) -> (Vec<u8>, usize) {
     take(len, source).unwrap_or_else(|| new(len, source))
 }
@@ -97,7 +100,7 @@ fn new(len: usize, source: &[u8]) -> (Vec<u8>, usize) {
     (memory, start)
 }
 
-/// A message from `start` on; its memory comes back when the last who shares it is done.
+/// Returns the message that begins at `start`. Its memory is kept for reuse after the last handle to it is dropped.
 pub(crate) fn share(body: Vec<u8>, start: usize) -> Bytes {
     let start = start.min(body.len());
     let shared = if body.len() >= LEAST {
@@ -108,13 +111,13 @@ pub(crate) fn share(body: Vec<u8>, start: usize) -> Bytes {
     shared.slice(start..)
 }
 
-/// Gives back what this thread keeps.
+/// Frees the memory that this thread keeps.
 #[cfg(feature = "std")]
 pub(crate) fn release() {
     kept::release();
 }
 
-/// Without threads to ask about, nothing is kept.
+/// Without `std` there are no thread locals, so nothing is kept.
 #[cfg(not(feature = "std"))]
 mod kept {
     use alloc::vec::Vec;
@@ -138,9 +141,9 @@ mod kept {
 
     use bytes::Bytes;
 
-    /// What a thread keeps at most, in bytes; twice as much as its largest piece.
+    /// The most bytes that a thread keeps. It keeps no piece larger than half of this.
     const LOCAL: usize = 512 << 10;
-    /// And the process, of larger pieces, for which a lock costs little.
+    /// The most bytes that the process keeps, in larger pieces, for which a lock costs little.
     const SHARED: usize = 4 << 20;
 
     std::thread_local! {
@@ -150,14 +153,14 @@ mod kept {
     static LARGE: Mutex<Kept> = Mutex::new(Kept::new(SHARED));
 
     struct Kept {
-        /// The oldest first.
+        /// The pieces, oldest first.
         pieces: VecDeque<Vec<u8>>,
         bytes: usize,
         most: usize,
     }
 
     impl Kept {
-        /// However small they are.
+        /// The most pieces that are kept, however small they are.
         const PIECES: usize = 32;
 
         const fn new(most: usize) -> Self {
@@ -189,7 +192,8 @@ mod kept {
         }
     }
 
-    /// What is kept where pieces of `len` bytes are, unless somebody else is there, or the thread ends.
+    /// Calls `f` with the store for pieces of `len` bytes. Returns `None` if another caller is using the store, or
+    /// if the thread is ending.
     fn with<U>(len: usize, f: impl FnOnce(&mut Kept) -> U) -> Option<U> {
         if len > LOCAL / 2 {
             return LARGE.try_lock().ok().map(|mut kept| f(&mut kept));
@@ -207,11 +211,11 @@ mod kept {
     }
 
     pub(crate) fn release() {
-        // A thread that ends gives it back anyway.
+        // A thread that is ending frees it anyway.
         let _ = OWN.try_with(|kept| kept.replace(Kept::new(LOCAL)));
     }
 
-    /// A message's memory.
+    /// The memory of a message, which is kept for reuse when it is dropped.
     struct Spare(Vec<u8>);
 
     impl AsRef<[u8]> for Spare {

@@ -1,4 +1,4 @@
-//! The short way for small messages: the parser judges each of them the same.
+//! A fast path for small messages. Its verdict on each is the same as the parser's.
 
 use bytes::{Buf, Bytes};
 
@@ -10,25 +10,25 @@ use crate::{
     wire::{frame::OpCode, mask},
 };
 
-/// Whole small messages that came together: uncompressed, unfragmented, allowed by every limit, and with no
-/// control frame between them.
+/// A batch of whole small messages that arrived together. They are uncompressed, unfragmented, within every limit,
+/// and have no control frame between them.
 ///
-/// Most messages are like that. They are unmasked in one pass and share one allocation, which costs a third of
-/// what the parser costs for each. Everything else is left in the input for the parser.
+/// Most messages are like that. They are unmasked in one pass and share one allocation, which costs a third of what
+/// the parser costs for each. Everything else stays in the input for the parser.
 #[derive(Default)]
 pub(super) struct Batch {
-    /// The frames, with their headers, unmasked.
+    /// The unmasked frames, with their headers.
     frames: Bytes,
 }
 
 impl Batch {
-    /// The most that is unmasked and copied together, in bytes, so that a small message that the application
-    /// keeps pins no more than this.
+    /// The most bytes that are unmasked and copied together. A small message that the application keeps therefore
+    /// pins at most this many.
     const MOST: u16 = 4 << 10;
 
-    /// The largest message that may take this way, in bytes: one that no limit of `config` forbids, whether it will be
-    /// pulled whole or in chunks. Several move here together, and it is not known yet how those after the first will
-    /// be pulled.
+    /// Returns the size in bytes of the largest message that a batch may take. Such a message must be within the
+    /// limits for whole messages and the limits for chunks, because a batch is taken before the application says
+    /// how it will pull its later messages.
     pub(super) fn max(config: &Config) -> u16 {
         let max = config
             .max_frame_size
@@ -49,7 +49,7 @@ impl Batch {
     }
 
     /// Moves the small messages at the front of `input` here, and takes the first of them. Returns `None` and
-    /// leaves `input` as it is if something else comes first. None is larger than `max` bytes.
+    /// leaves `input` alone if something else comes first, or a message larger than `max` bytes.
     pub(super) fn fill(&mut self, input: &mut Input, role: Role, max: u16) -> Option<Message> {
         let bytes = input.bytes_mut();
         let end = bytes.len().min(Self::MOST.into());
@@ -69,7 +69,7 @@ impl Batch {
                 },
                 _ => break,
             };
-            // The parser judges a length that is written in more bytes than it needs.
+            // The parser judges a length that is encoded in more bytes than it needs.
             if len > max.into() || short == 126 && len < 126 {
                 break;
             }
@@ -105,7 +105,8 @@ impl Batch {
         self.next(role)
     }
 
-    /// Takes the next message. Returns `None` at the end, and at a text that is not UTF-8, which stays.
+    /// Takes the next message. Returns `None` at the end, and at a text that is not UTF-8, which stays in the
+    /// batch.
     #[inline(always)]
     pub(super) fn next(&mut self, role: Role) -> Option<Message> {
         let &[first, second] = self.frames.first_chunk()?;
@@ -128,7 +129,7 @@ impl Batch {
     }
 }
 
-/// The kind that the first octet of a frame announces, or `None` for a text whose payload is not UTF-8.
+/// Returns the kind that the first octet of a frame announces, or `None` for a text whose payload is not UTF-8.
 #[inline]
 fn kind(first: u8, payload: &[u8]) -> Option<Kind> {
     if first & 0xF == OpCode::Binary as u8 {

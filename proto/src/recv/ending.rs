@@ -1,4 +1,4 @@
-//! How receiving ends: by a Close, a failure, or the transport (RFC 6455 §7).
+//! The end of receiving, by a Close, a failure, or the end of the transport (RFC 6455 §7).
 
 use alloc::string::ToString;
 
@@ -13,34 +13,35 @@ use crate::{
     time::{Instant, Timer},
 };
 
-/// What is known of the end, once that has begun.
+/// The state of the end, after it has begun.
 #[derive(Default)]
 pub(super) struct Ending {
-    /// An error that was not polled.
+    /// An error that was not yet polled.
     pub(super) failed: Option<RecvError>,
-    /// What ends the connection once the input was polled.
+    /// The cause that will end the connection after the input is polled.
     pub(super) end: Option<RecvError>,
-    /// For [`Receiver::closed`].
+    /// The peer's Close frame, for [`Receiver::closed`].
     pub(super) close: Option<Option<CloseFrame>>,
     pub(super) initiator: Option<Initiator>,
     pub(super) cause: Option<RecvError>,
     /// The deadline of the closing handshake.
     timer: Timer,
-    /// Our Close has left.
+    /// Whether our Close was sent.
     sent: bool,
-    /// Nothing can leave any more.
+    /// Whether nothing more can be sent.
     cut: bool,
-    /// A server's wait for the end of the transport, once both Closes are over.
+    /// A server's wait for the end of the transport, after both Closes.
     linger: Option<Linger>,
 }
 
-/// How long, and for how many bytes, a server still reads after both Closes.
+/// The time and the number of bytes for which a server still reads after both Closes.
 ///
-/// RFC 6455 §7.1.1: the server "MUST close the TCP connection immediately". It ends its own direction at
-/// once; to end the transport while bytes are on their way would be answered by a reset.
+/// RFC 6455 §7.1.1: the server "MUST close the TCP connection immediately". It ends its own direction at once, but
+/// it goes on reading for a moment: closing a socket that still receives bytes resets the connection, and the peer
+/// could lose our Close.
 struct Linger {
     timer: Timer,
-    /// How many bytes may still be discarded.
+    /// The number of bytes that may still be discarded.
     remaining: usize,
 }
 
@@ -49,31 +50,32 @@ impl Linger {
     const BYTES: usize = 64 << 10;
 }
 
-/// How far the receiving direction has come.
+/// The stage of the receiving direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Phase {
     Open,
     /// Nothing more is delivered: a Close was received, or the connection failed.
     Draining,
-    /// The peer has ended its direction, and our Close may still leave.
+    /// The peer has ended its direction, but our Close may still be sent.
     Drained,
     Done,
 }
 
 impl Receiver {
-    /// The peer ended its direction of the transport. Takes its place behind what was received.
+    /// Handles the end of the peer's direction of the transport. It takes effect after everything received before
+    /// it was polled.
     pub fn handle_eof(&mut self) {
         self.handle_end(RecvError::Lost(Lost::Eof));
     }
 
-    /// The transport, or the [`Sender`](crate::Sender), failed. Takes its place behind what was
-    /// received.
+    /// Handles a failure of the transport or of the [`Sender`](crate::Sender). It takes effect after everything
+    /// received before it was polled.
     pub fn handle_end(&mut self, end: RecvError) {
         self.ending().end.get_or_insert(end);
         self.drained = false;
     }
 
-    /// What each half has to know of the other's end.
+    /// Exchanges what each half must know of the other's end.
     #[cold]
     pub(super) fn meet_at_the_end(&mut self, sender: &mut Sender) {
         if let Some(end) = self.end() {
@@ -83,8 +85,7 @@ impl Receiver {
             self.abort();
         }
         match sender.end() {
-            // A transport that cannot be written to may still have something to read: its end is told by who
-            // reads.
+            // A transport that fails in writing may still have bytes to read, so only the reader reports its end.
             Some(RecvError::Lost(_)) => self.ending().cut = true,
             Some(end) => {
                 self.ending().cut = true;
@@ -101,7 +102,7 @@ impl Receiver {
         sender.handle_peer(self.is_closed(), self.wants_shutdown());
     }
 
-    /// We began to close, or answered: the peer's Close is now due.
+    /// Handles that the closing handshake has begun, and starts its deadline.
     pub(super) fn handle_closing(&mut self) {
         self.ending().initiator.get_or_insert(Initiator::Local);
         let after = self.config.close_timeout;
@@ -109,9 +110,9 @@ impl Receiver {
         self.timers.handle_closing();
     }
 
-    /// Our Close has left. Once the peer's Close has come as well, a server gives the peer a second to end
-    /// the transport, or [`close_timeout`](crate::Config::close_timeout) if that is less, and discards no
-    /// more than 64 KiB meanwhile (RFC 6455 §7.1.1).
+    /// Handles that our Close was sent. After the peer's Close has come as well, a server gives the peer one second
+    /// to end the transport, or [`close_timeout`](crate::Config::close_timeout) if that is less, and discards at
+    /// most 64 KiB meanwhile (RFC 6455 §7.1.1).
     fn handle_close_sent(&mut self) {
         let is_server = self.role == Role::Server;
         let ending = self.ending();
@@ -124,13 +125,13 @@ impl Receiver {
         }
     }
 
-    /// Whether both Closes are over: what comes after them is no failure.
+    /// Whether both Closes were exchanged. Nothing after them counts as a failure.
     pub(super) fn is_clean(&self) -> bool {
         let ending = self.ending.as_ref();
         ending.is_some_and(|it| it.sent && it.close.is_some())
     }
 
-    /// The first deadline of the end, once that has begun.
+    /// Returns the first deadline of the end, if the end has begun.
     #[inline]
     pub(super) fn end_timeout(&self) -> Option<Instant> {
         let ending = self.ending.as_ref()?;
@@ -167,13 +168,13 @@ impl Receiver {
         }
     }
 
-    /// Whether the transport has nothing more to deliver that would matter. What the peer is owed may
-    /// still have to leave; see [`is_done`](Self::is_done).
+    /// Whether the transport has nothing more to deliver that matters. Frames that the peer is owed may still wait
+    /// to be sent; see [`is_done`](Self::is_done).
     pub fn is_drained(&self) -> bool {
         matches!(self.phase, Phase::Drained | Phase::Done)
     }
 
-    /// Whether the connection is over: nothing more is received, and our Close has left, or never will.
+    /// Whether the connection is over: nothing more is received, and our Close was sent or never will be.
     pub fn is_done(&self) -> bool {
         let is_over = |ending: &Ending| ending.sent || ending.cut;
         match self.phase {
@@ -183,8 +184,8 @@ impl Receiver {
         }
     }
 
-    /// Why nothing can be sent any more, if that is so and no closing handshake was the reason: the
-    /// connection is over, or will be once the input is polled, because a deadline has passed.
+    /// Returns the reason why nothing more can be sent, unless it is a closing handshake. The connection is over,
+    /// or it will be after the input is polled, because a deadline has passed.
     fn end(&self) -> Option<RecvError> {
         let ending = self.ending.as_ref()?;
         let passed = |end: &RecvError| matches!(end, RecvError::TimedOut(_));
@@ -205,8 +206,8 @@ impl Receiver {
         self.ending.as_ref().is_some_and(|it| it.close.is_some())
     }
 
-    /// Whether to end our direction of the transport once our Close has left. A server ends it first;
-    /// a client waits for that (RFC 6455 §7.1.1), unless the connection failed.
+    /// Whether to end our direction of the transport after our Close was sent. A server ends its direction first; a
+    /// client waits for that (RFC 6455 §7.1.1), unless the connection failed.
     pub fn wants_shutdown(&self) -> bool {
         match self.phase {
             Phase::Open => false,
@@ -218,8 +219,8 @@ impl Receiver {
         }
     }
 
-    /// How the connection ended, as far as that is known; `None` before the peer's Close was received, the
-    /// connection has failed, or the transport has ended.
+    /// Returns how the connection ended, as far as that is known. Returns `None` until the peer's Close was
+    /// received, the connection has failed, or the transport has ended.
     pub fn closed(&self) -> Option<Closed> {
         let ending = self.ending.as_ref()?;
         if !self.is_drained() && ending.close.is_none() && ending.cause.is_none() {
@@ -239,14 +240,14 @@ impl Receiver {
         })
     }
 
-    /// Ends the connection from this end at once.
+    /// Ends the connection from our side at once.
     pub(super) fn abort(&mut self) {
         self.ending().initiator.get_or_insert(Initiator::Local);
         self.phase = Phase::Done;
         self.discard();
     }
 
-    /// §7.1.7, _Fail the WebSocket Connection_: tells the peer, and delivers nothing more.
+    /// §7.1.7, _Fail the WebSocket Connection_: queues a Close for the peer, and delivers nothing more.
     pub(super) fn fail(&mut self, error: RecvError, code: CloseCode) {
         let frame = CloseFrame::new(code, error.to_string());
         self.owed.slots().close = Some(Some(frame.unwrap_or_else(|_| code.into())));
@@ -268,7 +269,7 @@ impl Receiver {
         self.input.clear();
     }
 
-    /// The transport, or the connection, ended behind all that was received.
+    /// Ends the connection after everything received before its end was polled.
     pub(super) fn finish(&mut self, end: RecvError) -> Result<(), RecvError> {
         let phase = core::mem::replace(&mut self.phase, Phase::Done);
         self.discard();

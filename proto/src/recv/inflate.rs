@@ -1,5 +1,5 @@
-//! A message that comes in compressed (RFC 7692 §6.2, §7.2.2): inflated as it arrives, bounded while it
-//! is.
+//! Receiving a compressed message (RFC 7692 §6.2, §7.2.2). It is inflated as it arrives, and its limits are checked
+//! while it is inflated.
 
 use super::partial::{Mode, Partial};
 use crate::{
@@ -16,17 +16,18 @@ impl From<Corrupt> for ProtocolError {
 }
 
 impl Partial {
-    /// What is inflated comes in blocks of at least and at most so many bytes. A message is gathered in
-    /// a list of them, so that nothing is copied before all is there; a chunk is one.
+    /// The least and the most bytes in a block of inflated data. A message is gathered as a list of blocks, so that
+    /// nothing is copied before all of it has come; a chunk is one block.
     const LEAST_BLOCK: usize = 512;
     pub(super) const BLOCK: usize = 16 << 10;
-    /// So many bytes are unmasked at a time: small messages need not have the larger piece cleared.
+    /// The sizes of the buffers that bytes are unmasked into. A small message uses the smaller one, because clearing
+    /// the larger one takes longer.
     const FEW: usize = 256;
     const MANY: usize = 4 << 10;
 
-    /// Takes more of the frame from `input`, inflates and checks it. Tells how much of `input` it took:
-    /// all, or enough for a chunk, or for a step of skipping.
-    #[inline(never)] // What is not compressed needs no stack for this.
+    /// Takes more of the frame from `input`, inflates it and checks it. Returns how much of `input` it took: all,
+    /// or enough for a chunk or for a step of skipping.
+    #[inline(never)] // Keeps these buffers off the stack of uncompressed messages.
     pub(super) fn inflate(
         &mut self,
         input: &[u8],
@@ -43,7 +44,7 @@ impl Partial {
                 (max, ProtocolError::StreamTooBig { max })
             }
         };
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(self.remaining).unwrap_or(usize::MAX);
         let input = input.get(..wanted).unwrap_or(input);
         let mut rest = input;
         while !rest.is_empty() || self.more {
@@ -63,12 +64,12 @@ impl Partial {
             let most = room.len();
             let (taken, given, result) = inflater.inflate(piece, room);
             rest = rest.get(taken..).unwrap_or_default();
-            self.left = self.left.saturating_sub(taken as u64);
+            self.remaining = self.remaining.saturating_sub(taken as u64);
             self.key.rotate_left(taken % 4);
             self.filled = self.filled.saturating_add(given);
             self.total = self.total.saturating_add(given as u64);
-            // What is within the limit comes first, and what is beyond it before a fault behind that, so that
-            // the verdict is the same however the input was cut.
+            // The verdict must be the same however the input was cut. Judge in this order: text within the limit,
+            // then the limit, then a fault in the data after it.
             let over = self.total.saturating_sub(max);
             let within = usize::try_from(over).map_or(0, |over| self.filled.saturating_sub(over));
             self.check(within)?;
@@ -89,13 +90,13 @@ impl Partial {
                 }
             }
         }
-        if self.left == 0 && self.fin {
+        if self.remaining == 0 && self.fin {
             inflater.finish()?;
         }
         Ok(input.len())
     }
 
-    /// Room for what `len` bytes are inflated to; never empty.
+    /// Returns room to inflate `len` bytes to, which is never empty.
     fn block(&mut self, len: usize) -> &mut [u8] {
         if self.filled == self.body.len() {
             let guess = len.saturating_mul(4).max(self.filled.saturating_mul(2));

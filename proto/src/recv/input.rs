@@ -3,7 +3,7 @@ use core::fmt;
 
 use crate::memory::spare;
 
-/// Memory to read into, which a driver lends to one connection after the other; see
+/// Memory to read into, which a driver lends to each connection in turn; see
 /// [`Receiver::lend`](crate::Receiver::lend).
 ///
 /// ```text
@@ -12,7 +12,7 @@ use crate::memory::spare;
 /// ```
 pub struct RecvBuf {
     memory: Vec<u8>,
-    /// Where reading begins.
+    /// The position at which the first read begins.
     first: usize,
     start: usize,
     end: usize,
@@ -20,7 +20,7 @@ pub struct RecvBuf {
 }
 
 impl RecvBuf {
-    /// Memory of `len` bytes: 128 KiB are a good size, 4 KiB the least.
+    /// Allocates `len` bytes: 128 KiB is a good size, 4 KiB the least.
     pub fn new(len: usize) -> Box<Self> {
         let memory = vec![0; len];
         let first = spare::line(&memory);
@@ -33,12 +33,12 @@ impl RecvBuf {
         })
     }
 
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     pub fn size(&self) -> usize {
         self.memory.len()
     }
 
-    /// With `bytes` to be parsed.
+    /// Allocates a buffer that holds `bytes`, ready to be parsed.
     fn holding(bytes: &[u8]) -> Box<Self> {
         Box::new(Self {
             memory: bytes.to_vec(),
@@ -59,7 +59,7 @@ impl RecvBuf {
         self.memory.len().saturating_sub(self.end)
     }
 
-    /// Nothing in it is needed any more.
+    /// Marks the whole buffer as free.
     #[inline]
     fn reset(&mut self) {
         (self.start, self.end) = (self.first, self.first);
@@ -82,17 +82,17 @@ impl fmt::Debug for RecvBuf {
     }
 }
 
-/// Bytes that were read and not parsed, in memory that may be a loan.
+/// Bytes that were read and not parsed, in memory that may be lent.
 ///
-/// Every frame that is not all there leaves it, so that `bytes` is a header, or a control frame, at
-/// the most when more is read.
+/// The payload of an unfinished data frame is moved out of it. When more is read, `bytes` is therefore at most a
+/// header or a control frame.
 #[derive(Default)]
 pub(super) struct Input(Option<Box<RecvBuf>>);
 
 impl Input {
-    /// Room without a loan.
+    /// The size of a read buffer of our own, used when none is lent.
     const OWN: usize = 16 << 10;
-    /// Less room than this is not worth a read.
+    /// The least room that is worth a read.
     const LEAST: usize = 1 << 10;
     /// The most that [`copy`](Self::copy) takes.
     const MOST: usize = 64 << 10;
@@ -127,7 +127,7 @@ impl Input {
         self.consume(usize::MAX);
     }
 
-    /// Never empty.
+    /// Returns room for a read, which is never empty.
     #[inline]
     pub(super) fn room(&mut self) -> &mut [u8] {
         let buf = self.0.get_or_insert_with(|| RecvBuf::holding(&[]));
@@ -196,7 +196,7 @@ impl Input {
         core::mem::replace(&mut self.0, rest)
     }
 
-    /// Gives up memory of our own that holds nothing.
+    /// Frees a buffer of our own, or resets a lent one, if it holds nothing.
     #[inline]
     pub(super) fn release(&mut self) {
         match &mut self.0 {

@@ -32,7 +32,7 @@ impl Receiver {
         loop {
             if let Some(partial) = &mut self.partial {
                 partial.pull_by(pull, self.config.max_message_size);
-                let left = partial.left();
+                let remaining = partial.remaining();
                 let input = self.input.bytes();
                 let taken = match &mut self.inflater {
                     Some(inflater) if partial.is_compressed() => {
@@ -41,7 +41,7 @@ impl Receiver {
                     _ => partial.absorb(input)?,
                 };
                 self.input.consume(taken);
-                if partial.left() < left {
+                if partial.remaining() < remaining {
                     self.timers.handle_data();
                 }
                 match partial.next()? {
@@ -81,8 +81,8 @@ impl Receiver {
         }
     }
 
-    /// Of several faults in a header, the one that shows first if it comes byte by byte: how a frame
-    /// is judged does not depend on how it was cut.
+    /// Returns the fault that would show first if the header came byte by byte. The verdict on a frame with several
+    /// faults then does not depend on how the input was cut.
     #[cold]
     fn first_fault(&self) -> ProtocolError {
         let bytes = self.input.bytes();
@@ -94,7 +94,7 @@ impl Receiver {
         fault.unwrap_or(ProtocolError::ReservedBits)
     }
 
-    /// What the first two bytes of a frame tell in this state.
+    /// Checks what the first two bytes of a frame must be in this state.
     fn check_start(&self, bytes: &[u8]) -> Result<(), ProtocolError> {
         let mut bytes = bytes.iter();
         let Some(first) = bytes.next() else {
@@ -125,7 +125,7 @@ impl Receiver {
         }
     }
 
-    /// Judges by the announced length alone: nothing is waited or reserved for.
+    /// Checks the announced length against the limits, before anything is waited for or reserved.
     fn check_size(&mut self, header: &Header, pull: Pull) -> Result<(), ProtocolError> {
         if let Some(max) = self.config.max_frame_size
             && header.len > max
@@ -141,7 +141,7 @@ impl Receiver {
             ),
             None => (pull.into(), 0, 0, header.rsv1),
         };
-        // What is compressed is counted while it is inflated.
+        // A compressed message is counted while it is inflated.
         let announced = if compressed { 0 } else { header.len };
         let total = total.saturating_add(announced);
         match mode {
@@ -218,7 +218,7 @@ impl Receiver {
         frame
     }
 
-    /// A message in one frame that is all there: it gets memory of its own size.
+    /// Parses a message that is one frame and has come whole; it gets memory of its own size.
     fn parse_whole(
         &mut self,
         header: &Header,

@@ -11,7 +11,7 @@ use crate::{
     wire::{frame::Header, mask},
 };
 
-/// A message that is not all there (RFC 6455 §5.4).
+/// A message that has begun and not ended (RFC 6455 §5.4).
 ///
 /// ```text
 /// | delivered | unused | text that was checked | half a character | room |
@@ -21,34 +21,34 @@ pub(super) struct Partial {
     pub(super) kind: Kind,
     pub(super) mode: Mode,
     compressed: bool,
-    /// More can be inflated without input.
+    /// Whether more can be inflated without input.
     pub(super) more: bool,
-    /// The frame that is under way, or the last one: what is missing of it, the key turned so that it
-    /// begins with the next byte, and whether it ends the message.
-    pub(super) left: u64,
+    /// The current frame, or the last one: how much of it is missing, the mask key rotated so that it begins with
+    /// the next byte, and whether the frame ends the message.
+    pub(super) remaining: u64,
     pub(super) key: [u8; 4],
     pub(super) fin: bool,
     pub(super) body: Vec<u8>,
     start: usize,
     pub(super) filled: usize,
     pub(super) checked: usize,
-    /// What comes before `body`, if it was inflated; see `inflate.rs`.
+    /// Inflated data that comes before `body`; see `inflate.rs`.
     pub(super) blocks: Vec<Vec<u8>>,
     /// Bytes at the end of `filled` that are still masked.
     fresh: usize,
     /// Whether a chunk was given out.
     delivered: bool,
-    /// Payload that was announced, or inflated, so far, and in how many frames.
+    /// The payload so far, as announced or as inflated, and the number of frames.
     pub(super) total: u64,
     frames: u32,
 }
 
-/// How a message is delivered. It belongs to the [`Pull`] that first saw it.
+/// The way in which a message is delivered. It belongs to the [`Pull`] that first saw it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mode {
     Whole,
     Chunks,
-    /// The rest of a message that was first pulled in chunks and then whole.
+    /// The message was first pulled in chunks and then whole, so the remainder of it is skipped.
     Skip,
 }
 
@@ -61,25 +61,26 @@ impl From<Pull> for Mode {
     }
 }
 
-/// What [`Partial::next`] found.
+/// The result of [`Partial::next`].
 pub(super) enum Step {
     /// More input is needed, or another call: see [`Partial::is_skipping`].
     Wait,
-    /// The frame ended, the message did not.
+    /// The frame ended, but the message did not.
     NextFrame,
     Chunk(Chunk),
-    /// The message ended and nobody wants it.
+    /// The skipped message ended.
     Skipped,
 }
 
 impl Partial {
-    /// A frame that lacks more than this is read straight into `body`…
+    /// A frame that lacks more than this many bytes may be read straight into `body`.
     const DIRECT: u64 = 4 << 10;
-    /// … once so much has come. What was announced earns no memory.
+    /// Reading straight into `body` begins only after this much has come: an announced length alone gets no memory.
     const DIRECT_AFTER: usize = 16 << 10;
-    /// No more than this at a time: what was read is to be unmasked and checked while it is near.
+    /// The most that is read at a time, so that the bytes are still in the cache when they are unmasked and
+    /// checked.
     const READ: usize = 128 << 10;
-    /// So much is unmasked and checked at a time: what is in the processor's nearest memory.
+    /// The most that is unmasked and checked at a time, so that it stays in the nearest cache.
     const CACHED: usize = 16 << 10;
 
     pub(super) fn new(kind: Kind, compressed: bool, mode: Mode) -> Self {
@@ -88,7 +89,7 @@ impl Partial {
             mode,
             compressed,
             more: false,
-            left: 0,
+            remaining: 0,
             key: [0; 4],
             fin: false,
             body: Vec::new(),
@@ -103,16 +104,16 @@ impl Partial {
         }
     }
 
-    /// Another frame of the message.
+    /// Begins another frame of the message.
     pub(super) fn begin(&mut self, header: &Header) {
-        self.left = header.len;
+        self.remaining = header.len;
         self.key = header.mask.unwrap_or_default();
         self.fin = header.fin;
         if !self.compressed {
             self.total = self.total.saturating_add(header.len);
         }
         self.frames = self.frames.saturating_add(1);
-        // What is announced earns no memory but what is there already.
+        // An announced length alone gets no new memory, but it may use spare memory that is already allocated.
         if self.frames == 1
             && self.fin
             && self.mode == Mode::Whole
@@ -126,9 +127,9 @@ impl Partial {
         }
     }
 
-    /// What is missing of the frame.
-    pub(super) fn left(&self) -> u64 {
-        self.left
+    /// Returns how much of the frame is missing.
+    pub(super) fn remaining(&self) -> u64 {
+        self.remaining
     }
 
     pub(super) fn is_compressed(&self) -> bool {
@@ -143,8 +144,8 @@ impl Partial {
         self.frames
     }
 
-    /// Takes up how the application pulls now, and returns how the message is delivered from here on. A message
-    /// of which no chunk was given out is still whole, and assembled if it is not beyond `max`.
+    /// Notes how the application pulls now, and returns how the message is delivered from here on. A message of
+    /// which no chunk was given out can still be assembled, if it is not larger than `max`.
     pub(super) fn pull_by(&mut self, pull: Pull, max: usize) -> Mode {
         let whole = !self.delivered && self.total <= max as u64;
         self.mode = match (self.mode, pull) {
@@ -156,8 +157,8 @@ impl Partial {
         self.mode
     }
 
-    /// Puts a chunk back that the application has not seen, after those that were put back before: until it
-    /// sees one, the message belongs to no method.
+    /// Puts back a chunk that the application has not seen, after the chunks that were put back before. The message
+    /// belongs to no pull method until the application sees a chunk.
     pub(super) fn put_back(&mut self, chunk: Chunk) {
         if self.mode == Mode::Chunks {
             self.blocks.push(chunk.data.into_bytes().into());
@@ -165,7 +166,7 @@ impl Partial {
         }
     }
 
-    /// Whether a step of skipping is done, and what has come is not at its end.
+    /// Whether a step of skipping is done, but more of the input can be inflated.
     pub(super) fn is_skipping(&self) -> bool {
         self.more && self.mode == Mode::Skip
     }
@@ -173,18 +174,19 @@ impl Partial {
     /// Whether the next read goes straight into `body`.
     #[inline]
     pub(super) fn is_direct(&self) -> bool {
-        self.left > Self::DIRECT
+        self.remaining > Self::DIRECT
             && self.filled.saturating_sub(self.start) >= Self::DIRECT_AFTER
             && self.mode == Mode::Whole
             && !self.compressed
     }
 
-    /// Doubles, and only when little is left; an eighth more if that is all that is missing.
+    /// Returns room to read into. The body grows only when less than `DIRECT` bytes are free; it doubles, or grows
+    /// to hold the whole frame if that needs at most a sixteenth more.
     pub(super) fn room(&mut self) -> &mut [u8] {
         let least = self.filled.saturating_add(Self::DIRECT as usize);
         if self.body.len() < least {
-            let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-            let whole = self.filled.saturating_add(left);
+            let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+            let whole = self.filled.saturating_add(remaining);
             let mut end = self.body.len().saturating_mul(2);
             if whole.saturating_sub(end) <= end / 16 {
                 end = whole;
@@ -207,11 +209,11 @@ impl Partial {
         self.fresh = self.fresh.saturating_add(len);
     }
 
-    /// Takes what was read straight into `body`, and more of the frame from `input`, and checks it.
-    /// Tells how much of `input` it took.
+    /// Unmasks and checks the bytes that were read straight into `body`, and takes more of the frame from `input`.
+    /// Returns how much of `input` it took.
     pub(super) fn absorb(&mut self, input: &[u8]) -> Result<usize, ProtocolError> {
         let fresh = core::mem::take(&mut self.fresh);
-        self.left = self.left.saturating_sub(fresh as u64);
+        self.remaining = self.remaining.saturating_sub(fresh as u64);
         let from = self.filled.saturating_sub(fresh);
         for at in (from..self.filled).step_by(Self::CACHED) {
             let end = at.saturating_add(Self::CACHED).min(self.filled);
@@ -219,7 +221,7 @@ impl Partial {
             self.key.rotate_left(end.saturating_sub(at) % 4);
             self.check(end)?;
         }
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(self.remaining).unwrap_or(usize::MAX);
         let taken = input.get(..wanted).unwrap_or(input);
         let end = self.filled.saturating_add(taken.len());
         if self.body.len() < end {
@@ -233,11 +235,11 @@ impl Partial {
             self.filled = end;
             self.check(end)?;
         }
-        self.left = self.left.saturating_sub(taken.len() as u64);
+        self.remaining = self.remaining.saturating_sub(taken.len() as u64);
         Ok(taken.len())
     }
 
-    /// Checks what is new of a text, up to `end`.
+    /// Checks the new part of a text, up to `end`.
     pub(super) fn check(&mut self, end: usize) -> Result<(), ProtocolError> {
         if self.kind == Kind::Text {
             // §8.1: "an endpoint … finds that the byte stream is not, in fact, a valid UTF-8 stream".
@@ -248,7 +250,7 @@ impl Partial {
         Ok(())
     }
 
-    /// How much of `body` could be delivered: of text whole characters only.
+    /// Returns how much of `body` could be delivered: only whole characters of a text.
     pub(super) fn ready(&self) -> usize {
         match self.kind {
             Kind::Text => self.checked,
@@ -256,7 +258,7 @@ impl Partial {
         }
     }
 
-    /// Takes so much off the front of `body`.
+    /// Takes `ready` bytes off the front of `body`.
     pub(super) fn take(&mut self, ready: usize) -> Vec<u8> {
         self.body.truncate(self.filled);
         let rest = self.body.get(ready..).unwrap_or_default().to_vec();
@@ -266,20 +268,20 @@ impl Partial {
         core::mem::replace(&mut self.body, rest)
     }
 
-    /// What can be delivered now.
+    /// Returns what can be delivered now.
     pub(super) fn next(&mut self) -> Result<Step, ProtocolError> {
-        let ends = self.left == 0 && self.fin && !self.more;
+        let ends = self.remaining == 0 && self.fin && !self.more;
         if ends && self.kind == Kind::Text && self.checked != self.filled {
-            return Err(ProtocolError::Utf8); // It ends in half a character.
+            return Err(ProtocolError::Utf8); // The text ends in half a character.
         }
         let ready = match self.mode {
             Mode::Whole if !ends => self.start,
-            // A step of skipping may go over many frames.
-            Mode::Skip if !ends && self.left == 0 && self.filled < Self::BLOCK => self.start,
+            // A step of skipping may cover many frames.
+            Mode::Skip if !ends && self.remaining == 0 && self.filled < Self::BLOCK => self.start,
             _ => self.ready(),
         };
         if !ends && ready == self.start {
-            return Ok(if self.left == 0 {
+            return Ok(if self.remaining == 0 {
                 Step::NextFrame
             } else {
                 Step::Wait
@@ -294,11 +296,11 @@ impl Partial {
             (body, start) = spare::joined(&parts);
         }
         if body.capacity() / 2 > body.len() {
-            body.shrink_to_fit(); // It may be kept.
+            body.shrink_to_fit(); // The application may keep it.
         }
         Ok(match self.mode {
             Mode::Skip if ends => Step::Skipped,
-            Mode::Skip if self.left == 0 && !self.more => Step::NextFrame,
+            Mode::Skip if self.remaining == 0 && !self.more => Step::NextFrame,
             Mode::Skip => Step::Wait,
             mode => {
                 let body = match mode {

@@ -1,4 +1,4 @@
-//! The deadlines of receiving: keep-alive, Pong, closing, slow messages, silence.
+//! The deadlines of receiving: keep-alive, Pong, closing, slow messages, idle connections.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -13,43 +13,44 @@ use crate::{
     time::{Instant, Timer},
 };
 
-/// No clock is read when something happens. What happened is noted, and looked at when a deadline
-/// comes; a deadline that has to begin asks for the time first (see [`Timer`]).
+/// The timers of the receiver. No clock is read when something happens. The event is noted and looked at when a
+/// deadline comes; a deadline that must begin asks for the time first (see [`Timer`]).
 pub(super) struct Timers {
     keep_alive: Timer,
     stage: Stage,
     message: Timer,
     idle: Timer,
-    /// These have come, and what was not polled may say that they were kept.
+    /// Whether the deadline passed while input was still unread. That input may prove that it was met, so it is
+    /// judged only after all of it is polled.
     message_is_late: bool,
     idle_is_late: bool,
-    /// Something, or data, was heard since it was last looked at.
+    /// Whether any input, or any data frame, arrived since the timer last fired.
     heard: bool,
     heard_data: bool,
-    /// The last Ping that left, or one that was answered and not measured.
+    /// The last Ping that was sent, or an earlier one that was answered and not yet measured.
     probe: Option<Box<Probe>>,
-    /// Since the epoch: so it takes half as much memory.
+    /// The round trip, as an [`Instant`] since the epoch because that takes half the memory of a `Duration`.
     latency: Option<Instant>,
     /// Of keep-alive, and of the peer.
     pings: u32,
     pings_received: u32,
 }
 
-/// What keep-alive waits for.
+/// The event that keep-alive waits for.
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
-    /// The time to look whether something was heard.
+    /// The time to check whether anything was heard.
     Listening,
-    /// That its Ping leaves.
+    /// Its Ping to be sent.
     Pinged,
-    /// The time when something must have been heard.
+    /// The time by which something must have been heard.
     Awaiting,
 }
 
 struct Probe {
     payload: ControlPayload,
-    /// When it left; not known at first.
-    left: Option<Instant>,
+    /// When the Ping was sent, once a clock has been read after that.
+    sent_at: Option<Instant>,
     answered: bool,
 }
 
@@ -84,7 +85,7 @@ impl Timers {
         self.heard_data = true;
     }
 
-    /// The first frame of a message came, and did not end it.
+    /// Handles that the first frame of a message came and did not end the message.
     pub(super) fn handle_message(&mut self, config: &Config) {
         self.message.start(config.message_timeout);
     }
@@ -94,7 +95,7 @@ impl Timers {
         self.message_is_late = false;
     }
 
-    /// All that was received was polled: what is late now is late.
+    /// Handles that everything received was polled: a deadline that is late now has passed.
     pub(super) fn handle_drained(&mut self) {
         if core::mem::take(&mut self.message_is_late) {
             self.message = Timer::PASSED;
@@ -112,16 +113,17 @@ impl Timers {
         (self.message_is_late, self.idle_is_late) = (false, false);
     }
 
-    pub(super) fn handle_ping_left(&mut self, payload: ControlPayload) {
+    pub(super) fn handle_ping_sent(&mut self, payload: ControlPayload) {
         let is_ours = *payload == self.pings.to_be_bytes();
         if is_ours && self.stage == Stage::Pinged {
             (self.stage, self.keep_alive) = (Stage::Awaiting, Timer::DUE);
         }
-        // One that was answered waits for the time, which tells its round trip: this one is not measured.
+        // An earlier Ping that was answered still waits for the time to measure its round trip, so the new one is
+        // not measured.
         if self.probe.as_ref().is_none_or(|probe| !probe.answered) {
             self.probe = Some(Box::new(Probe {
                 payload,
-                left: None,
+                sent_at: None,
                 answered: false,
             }));
         }
@@ -151,14 +153,14 @@ impl Timers {
     #[inline]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         if let Some(probe) = &self.probe
-            && (probe.left.is_none() || probe.answered)
+            && (probe.sent_at.is_none() || probe.answered)
         {
             return Some(Instant::EPOCH);
         }
         self.keep_alive.min(self.message).min(self.idle).at()
     }
 
-    /// The deadline that has passed, if one has. What is in the receiver (not `drained`) was heard.
+    /// Returns the deadline that has passed, if one has. Unless `drained`, unread input counts as heard.
     pub(super) fn handle_timeout(
         &mut self,
         config: &Config,
@@ -167,9 +169,9 @@ impl Timers {
         owed: &mut Control,
     ) -> Option<Deadline> {
         if let Some(probe) = &mut self.probe {
-            let left = *probe.left.get_or_insert(now);
+            let sent_at = *probe.sent_at.get_or_insert(now);
             if probe.answered {
-                self.latency = Some(Instant::from_epoch(now.saturating_duration_since(left)));
+                self.latency = Some(Instant::from_epoch(now.saturating_duration_since(sent_at)));
                 self.probe = None;
             }
         }
@@ -177,7 +179,7 @@ impl Timers {
             if drained {
                 return Some(Deadline::Message);
             }
-            // Its end may be what was not polled.
+            // The end of the message may be in the unread input.
             (self.message, self.message_is_late) = (Timer::OFF, true);
         }
         if self.idle.is_over(now, config.idle_timeout) {
@@ -203,7 +205,7 @@ impl Timers {
                 }
             }
             Stage::Awaiting => {
-                // Whatever was heard since has ended the wait already.
+                // If anything was heard since, the wait has ended already.
                 if self.keep_alive.is_over(now, config.pong_timeout) {
                     self.listen(if drained { Timer::OFF } else { Timer::DUE });
                     return drained.then_some(Deadline::Pong);

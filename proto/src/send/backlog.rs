@@ -1,4 +1,4 @@
-//! What waits to be framed.
+//! Messages that wait to be framed.
 
 use alloc::collections::VecDeque;
 
@@ -7,12 +7,12 @@ use bytes::{Bytes, BytesMut};
 use super::transmit::Transmit;
 use crate::wire::frame::OpCode;
 
-/// What could not be framed at once: never nothing.
+/// Items that could not be framed at once. Never empty: it is dropped with its last item.
 #[derive(Default)]
 pub(super) struct Backlog {
     pub(super) current: Option<Framing>,
     pub(super) queue: VecDeque<Item>,
-    /// Payload bytes in both.
+    /// The number of payload bytes in both.
     pub(super) bytes: usize,
 }
 
@@ -28,7 +28,7 @@ impl Backlog {
     }
 }
 
-/// Something that waits to be framed.
+/// A message, a chunk or a control frame that waits to be framed.
 pub(super) struct Item {
     pub(super) opcode: OpCode,
     pub(super) fin: bool,
@@ -36,24 +36,24 @@ pub(super) struct Item {
     pub(super) form: Form,
 }
 
-/// How its payload goes out.
+/// The form in which an item's payload is sent.
 #[derive(PartialEq)]
 pub(super) enum Form {
-    Plain,
-    /// Compressed, if it is a part of a message or shrinks.
+    Uncompressed,
+    /// Compressed, if it is a part of a message or gets smaller.
     Deflate,
-    /// As this frame, which has it.
+    /// As this complete frame, which contains the payload.
     Framed(Bytes),
 }
 
-/// What a client must not change it copies to mask.
+/// A payload that waits. A client masks `Own` in place, but must copy `Shared` to mask it.
 pub(super) enum Payload {
     Shared(Bytes),
     Own(BytesMut),
 }
 
 impl Payload {
-    /// `masked` tells whether it will be worth to mask `payload` where it is.
+    /// `masked` says whether the payload will be masked. Owning it then pays off if it is large.
     pub(super) fn new(payload: Bytes, masked: bool) -> Self {
         if !masked || payload.len() < Transmit::COPY_BELOW {
             return Self::Shared(payload);
@@ -86,23 +86,23 @@ pub(super) struct Framing {
     pub(super) opcode: OpCode,
     pub(super) fin: bool,
     pub(super) rsv1: bool,
-    /// What is not framed of it.
+    /// The payload that is not framed yet.
     pub(super) payload: Payload,
-    /// What is not compressed of it, if it is to be.
+    /// The payload that is still to be compressed, if any.
     pub(super) raw: Option<Bytes>,
-    /// It has its header already.
+    /// Whether the payload is a complete frame with its header.
     pub(super) framed: bool,
-    /// Payload bytes that are missing of a frame whose header is out.
-    pub(super) left: usize,
-    /// Turned so that it begins with the next of them.
+    /// The number of payload bytes still missing of a frame whose header was written.
+    pub(super) remaining: usize,
+    /// The mask key, rotated so that it begins with the next byte.
     pub(super) key: [u8; 4],
 }
 
 impl Framing {
-    /// `masked` tells whether its frames will be.
+    /// `masked` says whether its frames will be masked.
     pub(super) fn new(item: Item, masked: bool) -> Self {
         let (payload, raw, framed) = match item.form {
-            Form::Plain => (item.payload, None, false),
+            Form::Uncompressed => (item.payload, None, false),
             Form::Deflate => (Bytes::new(), Some(item.payload), false),
             Form::Framed(frame) => (frame, None, true),
         };
@@ -113,13 +113,13 @@ impl Framing {
             payload: Payload::new(payload, masked),
             raw,
             framed,
-            left: 0,
+            remaining: 0,
             key: [0; 4],
         }
     }
 
-    /// Whether this is no frame boundary.
+    /// Whether a frame has been begun and not finished.
     pub(super) fn is_inside(&self) -> bool {
-        self.left > 0
+        self.remaining > 0
     }
 }

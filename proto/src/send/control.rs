@@ -2,8 +2,8 @@ use alloc::boxed::Box;
 
 use crate::{close::CloseFrame, message::ControlPayload};
 
-/// What a [`Receiver`](crate::Receiver) owes the peer, on its way to the [`Sender`](crate::Sender), which
-/// gets it when both meet: at most one Ping, one Pong and one Close.
+/// The control frames that a [`Receiver`](crate::Receiver) owes the peer: at most one Ping, one Pong and one Close.
+/// The [`Sender`](crate::Sender) gets them in [`meet`](crate::Receiver::meet).
 ///
 /// It takes memory only while something is owed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -23,7 +23,7 @@ impl Control {
         self.0.is_none()
     }
 
-    /// To be filled.
+    /// Returns the slots, which are allocated on first use.
     pub(crate) fn slots(&mut self) -> &mut Slots {
         self.0.get_or_insert_default()
     }
@@ -32,7 +32,7 @@ impl Control {
         self.0.as_ref().is_some_and(|slots| slots.close.is_some())
     }
 
-    /// What `slot` takes out, if anything is owed.
+    /// Returns what `slot` takes out of the slots, if anything is owed.
     pub(crate) fn take<U>(&mut self, slot: impl FnOnce(&mut Slots) -> Option<U>) -> Option<U> {
         let slots = self.0.as_mut()?;
         let taken = slot(slots);
@@ -42,9 +42,9 @@ impl Control {
         taken
     }
 
-    /// Adds what is owed since. Of Pongs the latest wins: RFC 6455 §5.5.3, "MAY elect to send a Pong
-    /// frame for only the most recently processed Ping frame". Of Closes the first wins, and nothing
-    /// is asked of a peer that is told goodbye.
+    /// Adds what became owed later. The latest Pong wins: RFC 6455 §5.5.3, "MAY elect to send a Pong frame for only
+    /// the most recently processed Ping frame". The first Close wins, and a peer that gets a Close is not asked for
+    /// a Pong.
     pub(crate) fn merge(&mut self, newer: Self) {
         let Some(newer) = newer.0 else { return };
         let slots = self.slots();

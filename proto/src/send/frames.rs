@@ -1,4 +1,4 @@
-//! From messages to frames (RFC 6455 §5.4): what becomes bytes, and when.
+//! Framing (RFC 6455 §5.4): decides which message becomes bytes, and when.
 
 use bytes::Buf;
 
@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl Sender {
-    /// Frames a message at once if it is a small one that is not compressed and nothing waits before it, which is
-    /// so for the answers to many messages that came in one read. Returns `false` if it has to be queued.
+    /// Frames a message at once if it is small, need not be compressed, and nothing waits before it. The answers to
+    /// many messages that came in one read are like that. Returns `false` if the message must be queued.
     #[inline]
     pub(crate) fn frame_small(&mut self, message: &Outgoing) -> bool {
         let (opcode, payload) = match &message.0 {
@@ -64,7 +64,8 @@ impl Sender {
         true
     }
 
-    /// Frames what nothing stands before: at once if it is one frame, and is not to be masked in steps.
+    /// Frames an item that has nothing waiting before it: at once if it is one frame and need not be masked in
+    /// steps.
     #[inline]
     pub(super) fn frame_at_once(&mut self, item: Item) {
         let len = item.payload.len();
@@ -72,7 +73,7 @@ impl Sender {
             && (self.keys.is_none() || len < Transmit::COPY_BELOW);
         let (bytes, key) = match item.form {
             Form::Framed(frame) => (frame, [0; 4]),
-            Form::Plain if one && item.opcode != OpCode::Ping => {
+            Form::Uncompressed if one && item.opcode != OpCode::Ping => {
                 match self.frame(Header::new(item.opcode, item.fin, len), &[]) {
                     Ok(key) => (item.payload, key),
                     Err(EntropyError) => return self.handle_end(RecvError::Entropy),
@@ -90,8 +91,8 @@ impl Sender {
         self.fill();
     }
 
-    /// Turns into bytes what is due, until the high-water mark, or until enough was compressed to write
-    /// some of it first.
+    /// Turns waiting frames into bytes, up to the high-water mark. It stops earlier after a step of compression, so
+    /// that the result can be written before more is compressed.
     pub(crate) fn fill(&mut self) {
         let enough = self.high_water();
         let most = self.deflated().saturating_add(Deflater::STEP as u64);
@@ -101,7 +102,7 @@ impl Sender {
             }
             let current = self.backlog.as_ref().and_then(|it| it.current.as_ref());
             let more = match current {
-                Some(current) if current.is_inside() => self.frame_rest(),
+                Some(current) if current.is_inside() => self.frame_remainder(),
                 _ => self.frame_next(),
             };
             match more {
@@ -112,19 +113,19 @@ impl Sender {
         }
     }
 
-    /// Bytes that were compressed, ever.
+    /// Returns how many bytes were ever compressed.
     fn deflated(&self) -> u64 {
         self.deflater
             .as_ref()
             .map_or(0, |deflater| deflater.taken())
     }
 
-    /// At a frame boundary: what comes next? `Ok(false)` if nothing does.
+    /// Begins the next frame, at a frame boundary. Returns `Ok(false)` if there is none.
     fn frame_next(&mut self) -> Result<bool, EntropyError> {
-        // One control frame at most waits in `transmit`, until a Close ends it all, so that a peer
-        // that pings and does not read costs three frames: that one and two that are still slots.
+        // At most one control frame waits in `transmit`, until a Close ends the stream. A peer that sends Pings and
+        // does not read therefore costs three frames: that one, and the two that still wait in slots.
         let ends = self.owed.closes() || self.closing != Closing::No && self.backlog.is_none();
-        if ends || self.progress.left_bytes >= self.progress.control_end {
+        if ends || self.progress.sent_bytes >= self.progress.control_end {
             if let Some(pong) = self.owed.take(|owed| owed.pong.take()) {
                 return self.frame_control(OpCode::Pong, &pong);
             }
@@ -133,7 +134,7 @@ impl Sender {
             }
         }
         if let Some(close) = self.owed.take(|owed| owed.close.take()) {
-            // The peer has closed, or has failed: it gets nothing of what waits.
+            // The peer has closed, or the connection has failed: the peer gets none of the waiting messages.
             self.drop_waiting();
             return self.frame_close(close.as_ref());
         }
@@ -144,7 +145,7 @@ impl Sender {
             }
             return self.frame_begin();
         }
-        // Nothing waits, so nothing that was queued before our Close does.
+        // Nothing waits, so everything queued before our Close was framed.
         if self.closing != Closing::Queued {
             return Ok(false);
         }
@@ -175,14 +176,14 @@ impl Sender {
         Ok(true)
     }
 
-    /// The next frame of the current item.
+    /// Begins the next frame of the current item.
     fn frame_begin(&mut self) -> Result<bool, EntropyError> {
         let Some(current) = self.current() else {
             return Ok(false);
         };
         if current.framed {
-            current.left = current.payload.len();
-            return self.frame_rest();
+            current.remaining = current.payload.len();
+            return self.frame_remainder();
         }
         if current.raw.is_some() && current.payload.len() == 0 && self.deflate().is_none() {
             self.handle_end(RecvError::Lost(Lost::Failed));
@@ -191,13 +192,13 @@ impl Sender {
         let Some(current) = self.current() else {
             return Ok(false);
         };
-        let (opcode, rsv1, rest) = (current.opcode, current.rsv1, current.payload.len());
+        let (opcode, rsv1, remaining) = (current.opcode, current.rsv1, current.payload.len());
         let most = match most {
             Some(size) if !opcode.is_control() => size.max(1),
             _ => usize::MAX,
         };
-        let size = rest.min(most);
-        let fin = current.fin && size == rest && current.raw.is_none();
+        let size = remaining.min(most);
+        let fin = current.fin && size == remaining && current.raw.is_none();
         let ping = match &current.payload {
             Payload::Shared(payload) if opcode == OpCode::Ping => Some(payload.clone()),
             _ => None,
@@ -211,17 +212,17 @@ impl Sender {
             self.progress.add_ping(end, payload);
         }
         if let Some(current) = self.current() {
-            (current.left, current.key) = (size, key);
+            (current.remaining, current.key) = (size, key);
             if !opcode.is_control() {
                 // RFC 7692 §6.1: the bit is set on "the first frame" of a message only.
                 (current.opcode, current.rsv1) = (OpCode::Continuation, false);
             }
         }
-        self.frame_rest()
+        self.frame_remainder()
     }
 
-    /// Compresses a step of the current item. RFC 7692 §6.1: a message is compressed as a whole, and
-    /// then cut into frames.
+    /// Compresses a step of the current item. RFC 7692 §6.1: a message is compressed as a whole, and then cut into
+    /// frames.
     fn deflate(&mut self) -> Option<()> {
         let backlog = self.backlog.as_mut()?;
         let current = backlog.current.as_mut()?;
@@ -232,7 +233,7 @@ impl Sender {
         let ends = step == raw.len();
         let deflated = deflater.deflate(raw.get(..step)?, current.fin && ends)?;
         if begins && current.fin && deflated.len() >= step {
-            // It does not shrink: it is sent as it is, and the peer sees nothing of the state.
+            // It does not shrink, so it is sent uncompressed. Forget it, because the peer's state will not have it.
             deflater.forget();
             current.payload = Payload::new(raw, self.keys.is_some());
             return Some(());
@@ -246,8 +247,8 @@ impl Sender {
         Some(())
     }
 
-    /// More of the frame that is under way.
-    fn frame_rest(&mut self) -> Result<bool, EntropyError> {
+    /// Writes more of the current frame.
+    fn frame_remainder(&mut self) -> Result<bool, EntropyError> {
         let Some(backlog) = &mut self.backlog else {
             return Ok(false);
         };
@@ -256,15 +257,15 @@ impl Sender {
         };
         let key = current.key;
         let step = if self.keys.is_some() {
-            current.left.min(Self::MASK_STEP)
+            current.remaining.min(Self::MASK_STEP)
         } else {
-            current.left
+            current.remaining
         };
         let piece = current.payload.split_to(step);
-        current.left = current.left.saturating_sub(step);
+        current.remaining = current.remaining.saturating_sub(step);
         current.key.rotate_left(step % 4);
         backlog.bytes = backlog.bytes.saturating_sub(step);
-        if current.left == 0 && current.payload.len() == 0 && current.raw.is_none() {
+        if current.remaining == 0 && current.payload.len() == 0 && current.raw.is_none() {
             backlog.current = None;
             if backlog.queue.is_empty() {
                 self.backlog = None;
@@ -277,8 +278,8 @@ impl Sender {
     /// A client masks at most this many bytes of a payload at a time.
     const MASK_STEP: usize = 64 << 10;
 
-    /// Writes a header, with a key on clients, and `payload`, if that is to be copied right behind it.
-    /// Returns the key: zero on a server.
+    /// Writes a header, with a key on clients, and a copy of `payload` directly after it. Returns the key, which is
+    /// zero on a server.
     #[inline]
     fn frame(&mut self, mut header: Header, payload: &[u8]) -> Result<[u8; 4], EntropyError> {
         // §5.1: "a client MUST mask all frames that it sends"; "a server MUST NOT mask any frames".
@@ -288,8 +289,8 @@ impl Sender {
         Ok(header.mask.unwrap_or_default())
     }
 
-    /// Writes a piece of a frame. Large ones are shared; a client masks those that are its own where they
-    /// are, and a copy of the others.
+    /// Writes a piece of a frame. A large piece is shared. A client masks a piece that it owns in place, and a copy
+    /// of any other.
     fn put(&mut self, piece: Payload, key: [u8; 4]) {
         self.progress.add(piece.len());
         match piece {

@@ -1,4 +1,4 @@
-//! What can be sent: messages, with or without compression, and prepared ones.
+//! Outgoing messages, compressed or not, and prepared messages.
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -11,7 +11,8 @@ use crate::{
     wire::frame::{Header, OpCode},
 };
 
-/// A message to send, or a piece of one. What can be a [`Message`] or is [`Prepared`] can be one of these.
+/// A message to send, or a piece of one. It is made from anything that converts to a [`Message`], and from
+/// [`Prepared`].
 #[derive(Clone, Debug)]
 pub struct Outgoing(pub(crate) What);
 
@@ -22,9 +23,9 @@ pub(crate) enum What {
 }
 
 impl Outgoing {
-    /// A message that is not compressed, whatever was agreed on: because it has a secret in it (see
-    /// [`deflate`](crate::deflate#secrets)), or does not get smaller. A message that is sent in pieces is
-    /// plain if the first of them is.
+    /// Makes a message that is not compressed even if compression was agreed on. Use it for a message that contains
+    /// a secret (see [`deflate`](crate::deflate#secrets)), or that would not get smaller. A message that is sent in
+    /// pieces is uncompressed if its first piece is.
     #[cfg(feature = "deflate")]
     pub fn plain(message: impl Into<Message>) -> Self {
         Self(What::Message {
@@ -33,7 +34,7 @@ impl Outgoing {
         })
     }
 
-    /// Its content.
+    /// Returns its content.
     pub fn message(&self) -> &Message {
         match &self.0 {
             What::Message { message, .. } => message,
@@ -63,51 +64,50 @@ impl From<&Prepared> for Outgoing {
     }
 }
 
-/// A message that is framed and compressed once, to be sent to many. Cloning shares its memory, and so
-/// does sending.
+/// A message that is framed and compressed once, to be sent to many peers. Cloning and sending share its memory.
 ///
-/// The frames are used as they are by servers, up to [`send_frame_size`](Config::send_frame_size); a
-/// client has to mask each anew. The compressed one is used on connections without context takeover in
-/// our direction and a window that is not smaller. On all others it is sent like any other message.
+/// Servers send the prepared frames as they are, up to [`send_frame_size`](Config::send_frame_size); a client must
+/// mask each anew. The compressed frame is used on connections that agreed on no context takeover in our direction
+/// and on a window that is not smaller. On all others it is sent like any other message.
 #[derive(Clone, Debug)]
 pub struct Prepared(Arc<Frames>);
 
 #[derive(Debug)]
 struct Frames {
     message: Message,
-    /// Of which `message` is a part.
-    plain: Bytes,
-    /// With the bits of the window.
+    /// The whole uncompressed frame; `message` is a part of it.
+    uncompressed: Bytes,
+    /// The compressed frame, with the number of window bits it needs.
     deflated: Option<(u8, Bytes)>,
 }
 
 impl Prepared {
-    /// Frames `message`, and compresses it if `config` says so and it gets smaller. Use the same
-    /// `config` as the connections have. Takes time and memory for the whole message.
+    /// Frames `message`, and compresses it if `config` enables compression and it gets smaller. Use the `config` of
+    /// the connections. Takes time and memory for the whole message.
     pub fn new(message: impl Into<Message>, config: &Config) -> Self {
         let message = message.into();
         let (kind, payload) = (message.kind(), message.as_bytes());
-        let plain = frame(kind, false, payload);
+        let uncompressed = frame(kind, false, payload);
         let deflated = deflate::whole(payload, config.compression())
             .map(|(bits, payload)| (bits, frame(kind, true, &payload)));
-        let start = plain.len().saturating_sub(payload.len());
+        let start = uncompressed.len().saturating_sub(payload.len());
         Self(Arc::new(Frames {
-            message: Message::from_checked(kind, plain.slice(start..)),
-            plain,
+            message: Message::from_checked(kind, uncompressed.slice(start..)),
+            uncompressed,
             deflated,
         }))
     }
 
-    /// Its content.
+    /// Returns its content.
     pub fn message(&self) -> &Message {
         &self.0.message
     }
 
-    pub(crate) fn plain(&self) -> &Bytes {
-        &self.0.plain
+    pub(crate) fn uncompressed(&self) -> &Bytes {
+        &self.0.uncompressed
     }
 
-    /// The compressed frame and the bits of the window it needs, if it is smaller.
+    /// Returns the compressed frame and the number of window bits it needs, if it is smaller.
     pub(crate) fn deflated(&self) -> Option<&(u8, Bytes)> {
         self.0.deflated.as_ref()
     }

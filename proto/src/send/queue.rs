@@ -1,4 +1,4 @@
-//! What may be queued, and in what form it is to go out (RFC 6455 §5.4, §5.5; RFC 7692 §6).
+//! Queueing: checks outgoing messages and chooses the form of each (RFC 6455 §5.4, §5.5; RFC 7692 §6).
 
 use super::{
     Sender,
@@ -15,7 +15,7 @@ use crate::{
 impl Sender {
     /// Queues a whole message.
     ///
-    /// Takes any amount; wait while [`is_full`](Self::is_full).
+    /// Any amount is accepted; wait while [`is_full`](Self::is_full) returns true.
     #[inline]
     pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
         let message = message.into();
@@ -25,8 +25,8 @@ impl Sender {
         self.send_whole(message, Self::accept)
     }
 
-    /// Queues a whole message as [`send`](Self::send) does, and leaves framing, masking and compressing it to
-    /// when output is taken: for a caller that is to be done soon.
+    /// Queues a whole message as [`send`](Self::send) does, but frames, masks and compresses it only when output is
+    /// taken. Use it where the caller must return quickly.
     pub fn send_later(&mut self, message: impl Into<Outgoing>) -> Result<(), SendError> {
         self.send_whole(message.into(), Self::accept_later)
     }
@@ -55,10 +55,9 @@ impl Sender {
 
     /// Queues the next piece of a message.
     ///
-    /// The message begins with the first piece and ends with the one that has `fin`; until then no
-    /// other data can be queued. An empty last piece is fine. RFC 6455 §5.4. If compression was agreed
-    /// on, all pieces are compressed, each in a frame of its own, unless the first is
-    /// [`plain`](Outgoing::plain): then none is.
+    /// The message begins with the first piece and ends with the piece that has `fin`; no other data can be queued
+    /// in between. The last piece may be empty. RFC 6455 §5.4. If compression was agreed on, all pieces are
+    /// compressed, each in a frame of its own, unless the first piece is [`plain`](Outgoing::plain): then none is.
     pub fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), SendError> {
         self.check_open()?;
         let (data, compress) = match chunk.data.into().0 {
@@ -71,14 +70,14 @@ impl Sender {
             Some((_, true)) => Form::Deflate,
             None if !fin && compress && self.deflater.is_some() => Form::Deflate,
             None if fin => self.form(compress, &data),
-            _ => Form::Plain,
+            _ => Form::Uncompressed,
         };
         self.queue(Chunk { data, fin }, form, Self::accept)
     }
 
-    /// Gives up the message that [`send_chunk`](Self::send_chunk) has not finished, if there is one. The peer
-    /// would take what comes next for the rest of it, so this closes the connection with 1011, which RFC 6455
-    /// §7.4.1 has for "an unexpected condition".
+    /// Abandons the message that [`send_chunk`](Self::send_chunk) has not finished, if there is one. The peer would
+    /// take the next message for the remainder of this one, so this closes the connection with 1011, which RFC 6455
+    /// §7.4.1 reserves for "an unexpected condition".
     pub fn abandon(&mut self) {
         if self.streamed.is_some() {
             self.close(Some(CloseCode::INTERNAL_ERROR.into()));
@@ -131,19 +130,19 @@ impl Sender {
         Ok(())
     }
 
-    /// How a whole message goes out.
+    /// Chooses the form of a whole message.
     fn form(&self, compress: bool, message: &Message) -> Form {
         match &self.deflater {
             Some(deflater) if compress && message.len() >= deflater.threshold() => Form::Deflate,
-            _ => Form::Plain,
+            _ => Form::Uncompressed,
         }
     }
 
-    /// How a prepared one does: as one of its frames, if one fits.
+    /// Chooses the form of a prepared message: one of its frames, if one fits.
     fn form_of(&self, prepared: &Prepared) -> Form {
         let frame = match (&self.deflater, prepared.deflated()) {
             (Some(deflater), Some((bits, frame))) => Some(frame).filter(|_| deflater.admits(*bits)),
-            _ => Some(prepared.plain()),
+            _ => Some(prepared.uncompressed()),
         };
         let most = self.config.send_frame_size.unwrap_or(usize::MAX);
         match frame {
@@ -154,12 +153,12 @@ impl Sender {
         }
     }
 
-    /// Queues a Ping behind the messages queued before it (RFC 6455 §5.5.2).
+    /// Queues a Ping after the messages queued before it (RFC 6455 §5.5.2).
     pub fn ping(&mut self, payload: ControlPayload) -> Result<(), SendError> {
         self.control(OpCode::Ping, payload)
     }
 
-    /// Queues an unsolicited Pong behind the messages queued before it (RFC 6455 §5.5.3).
+    /// Queues an unsolicited Pong after the messages queued before it (RFC 6455 §5.5.3).
     pub fn pong(&mut self, payload: ControlPayload) -> Result<(), SendError> {
         self.control(OpCode::Pong, payload)
     }
@@ -175,7 +174,7 @@ impl Sender {
             opcode,
             fin: true,
             payload: payload.into(),
-            form: Form::Plain,
+            form: Form::Uncompressed,
         });
         Ok(())
     }

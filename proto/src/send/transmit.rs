@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use crate::wire::{frame::Header, mask};
 
-/// Bytes to write to the transport, as a [`Buf`]: small ones gathered, large ones shared.
+/// Bytes to write to the transport, as a [`Buf`]. Small pieces are gathered, large ones are shared.
 ///
 /// ```text
 /// tail   | header | small payload | header |      | header | …
@@ -16,23 +16,23 @@ use crate::wire::{frame::Header, mask};
 /// [`advance`](Buf::advance) by what the transport took.
 #[derive(Debug, Default)]
 pub struct Transmit {
-    /// Small bytes, in order, up to `end`; those before `at` are written.
+    /// The gathered small bytes, up to `end`; those before `at` were written.
     tail: Vec<u8>,
     at: usize,
     end: usize,
-    /// Large pieces, and how much of `tail` goes before each.
+    /// The large pieces, each with the position in `tail` that it comes before.
     large: VecDeque<(usize, Bytes)>,
-    /// How many bytes they are.
+    /// The total length of the large pieces.
     large_len: usize,
 }
 
 impl Transmit {
-    /// Pieces below this many bytes are copied together: cheaper than to share them, and a kept
-    /// piece does not pin a large block.
+    /// Pieces below this many bytes are copied together. That is cheaper than sharing them, and a small piece that
+    /// is kept does not pin a large block.
     pub(crate) const COPY_BELOW: usize = 4096;
-    /// A drained buffer that grew beyond this many bytes is given up.
+    /// A drained buffer larger than this many bytes is freed.
     const KEEP: usize = 128 << 10;
-    /// From so many bytes on the buffer grows by a quarter.
+    /// From this many bytes on, the buffer grows by a quarter instead of doubling.
     const DOUBLES: usize = 16 << 10;
 
     /// Whether some pieces were not copied together, so that a vectored write pays off.
@@ -41,8 +41,8 @@ impl Transmit {
         !self.large.is_empty()
     }
 
-    /// Appends the encoded `header` and a copy of `payload`, and tells how many bytes they are. The
-    /// payload is masked if the header has a key.
+    /// Appends the encoded `header` and a copy of `payload`, and returns how many bytes they take. The payload is
+    /// masked if the header has a key.
     #[inline]
     pub(crate) fn frame(&mut self, header: &Header, payload: &[u8]) -> usize {
         let room = self.room(payload.len().saturating_add(Header::MAX_LEN));
@@ -71,7 +71,7 @@ impl Transmit {
         self.large.push_back((self.end, bytes));
     }
 
-    /// What is behind the small bytes: `size` or more.
+    /// Returns the room after the small bytes: `size` bytes or more.
     #[inline]
     fn room(&mut self, size: usize) -> &mut [u8] {
         if self.tail.len().saturating_sub(self.end) < size {
@@ -82,7 +82,7 @@ impl Transmit {
 
     #[cold]
     fn grow(&mut self, size: usize) {
-        // What was written makes room first.
+        // The room of bytes that were written is used first.
         let written = core::mem::take(&mut self.at);
         self.tail.truncate(self.end);
         self.tail.drain(..written);
@@ -90,7 +90,8 @@ impl Transmit {
         for (from, _) in &mut self.large {
             *from = from.saturating_sub(written);
         }
-        // Behind a peer that does not read it grows to the high-water mark: not to twice that.
+        // If the peer does not read, the buffer grows to the high-water mark. Growing by a quarter keeps it from
+        // reaching twice that size.
         let own = self.tail.capacity();
         let more = if own < Self::DOUBLES { own } else { own / 4 };
         self.tail.reserve_exact(size.max(more).max(512));
@@ -135,7 +136,7 @@ impl Buf for Transmit {
         room.saturating_sub(slots.len())
     }
 
-    /// Takes `count` bytes off the front, or all there are if those are fewer.
+    /// Takes `count` bytes off the front, or everything if there are fewer.
     fn advance(&mut self, mut count: usize) {
         if count >= self.remaining() {
             (self.at, self.end, self.large_len) = (0, 0, 0);

@@ -1,4 +1,4 @@
-//! Text (RFC 6455 §8.1): checked once, then cheap to read and to share.
+//! Text (RFC 6455 §8.1): checked once, and then cheap to read and share.
 
 use alloc::{boxed::Box, string::String};
 use core::{
@@ -17,28 +17,28 @@ use bytes::Bytes;
 pub struct Utf8Bytes(Bytes);
 
 impl Utf8Bytes {
-    /// Text in static memory, which is shared and not copied.
+    /// Makes a text from static memory, which is shared and not copied.
     pub const fn from_static(text: &'static str) -> Self {
         Self(Bytes::from_static(text.as_bytes()))
     }
 
-    /// For bytes that passed [`is_utf8`] or [`validate`].
+    /// Wraps bytes that passed [`is_utf8`] or [`validate`].
     pub(crate) fn from_checked(bytes: Bytes) -> Self {
         debug_assert!(core::str::from_utf8(&bytes).is_ok());
         Self(bytes)
     }
 
-    /// The text.
+    /// Returns the text.
     #[allow(unsafe_code)]
     pub fn as_str(&self) -> &str {
         // SAFETY: the bytes are UTF-8. They come from a `str` or a `String`, or passed a check:
-        // `TryFrom<Bytes>` runs one, and each caller of `from_checked`, which does not leave this
-        // crate, ran one on these very bytes. `Bytes` is immutable while shared, no method hands out
-        // `&mut` to it, and none slices it other than at a boundary that was checked as well.
+        // `TryFrom<Bytes>` runs one, and each caller of `from_checked`, which is private to this crate, ran one on
+        // these very bytes. `Bytes` is immutable while shared, no method hands out `&mut` to it, and none slices it
+        // except at a boundary that was checked as well.
         unsafe { core::str::from_utf8_unchecked(&self.0) }
     }
 
-    /// The bytes of the text.
+    /// Returns the bytes of the text.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
@@ -108,7 +108,7 @@ impl AsRef<str> for Utf8Bytes {
     }
 }
 
-/// As a `str` is hashed, which [`Borrow`] asks for.
+/// Hashes like a `str`, as [`Borrow`] requires.
 impl Hash for Utf8Bytes {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
@@ -145,7 +145,7 @@ impl fmt::Display for Utf8Bytes {
     }
 }
 
-/// The bytes are not UTF-8.
+/// The error for bytes that are not UTF-8.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidUtf8;
 
@@ -160,7 +160,7 @@ impl core::error::Error for InvalidUtf8 {}
 /// Below this length `core` is faster than SIMD.
 const SHORT: usize = 64;
 
-/// Whether `bytes` are whole characters.
+/// Whether `bytes` consist of whole, valid characters.
 #[inline]
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
     if bytes.len() < SHORT {
@@ -170,8 +170,8 @@ pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
     }
 }
 
-/// How many bytes at the front of `bytes` are whole characters, where the rest, at most three
-/// bytes, may still become one. Fails at the first byte that cannot be right.
+/// Returns how many bytes at the front of `bytes` are whole characters. At most three more bytes follow, which may
+/// still become a character. Returns an error at the first byte that cannot be valid.
 pub(crate) fn validate(bytes: &[u8]) -> Result<usize, InvalidUtf8> {
     match simdutf8::compat::from_utf8(bytes) {
         Ok(_) => Ok(bytes.len()),

@@ -1,8 +1,8 @@
-//! Frame headers (RFC 6455 §5.2): the low level, for those who build their own.
+//! Frame headers (RFC 6455 §5.2): the low level, for a program that builds its own protocol on WebSocket frames.
 
 use crate::error::ProtocolError;
 
-/// What a frame is for (RFC 6455 §5.2, §11.8).
+/// The purpose of a frame (RFC 6455 §5.2, §11.8).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum OpCode {
     /// The next fragment of a message.
@@ -20,7 +20,7 @@ pub enum OpCode {
 }
 
 impl OpCode {
-    /// The opcode in the low four bits of a frame's first byte; `None` if it is reserved.
+    /// Returns the opcode in the low four bits of a frame's first byte, or `None` if it is reserved.
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits & 0xF {
             0x0 => Self::Continuation,
@@ -47,15 +47,15 @@ impl OpCode {
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// Last fragment of its message.
+    /// Whether this is the last fragment of its message.
     pub fin: bool,
-    /// Compressed message (RFC 7692 §6), if that was negotiated.
+    /// Whether the message is compressed (RFC 7692 §6), if compression was negotiated.
     pub rsv1: bool,
-    /// What the frame is for.
+    /// The purpose of the frame.
     pub opcode: OpCode,
     /// The masking key, on frames from a client.
     pub mask: Option<[u8; 4]>,
-    /// Payload length in bytes; below 2⁶³.
+    /// The payload length in bytes, less than 2⁶³.
     pub len: u64,
 }
 
@@ -63,7 +63,7 @@ impl Header {
     /// The longest header, in bytes.
     pub const MAX_LEN: usize = 14;
 
-    /// Neither masked nor compressed.
+    /// Makes a header that is neither masked nor compressed.
     pub(crate) const fn new(opcode: OpCode, fin: bool, len: usize) -> Self {
         Self {
             fin,
@@ -74,11 +74,11 @@ impl Header {
         }
     }
 
-    /// Reads a header from the front of `input`, and tells how many bytes it has; `None` if it is
-    /// not all there yet.
+    /// Reads a header from the front of `input`. Returns it with its length in bytes, or `None` if it is not
+    /// complete yet.
     ///
-    /// Fails at the first byte that no valid header has. Whether the opcode, the mask or RSV1 may
-    /// come now depends on the connection and is not checked here.
+    /// Returns an error at the first byte that no valid header can have. Whether the opcode, the mask or RSV1 is
+    /// allowed at this point depends on the connection, so it is not checked here.
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
@@ -142,8 +142,8 @@ impl Header {
         (self.fin as u8) << 7 | (self.rsv1 as u8) << 6 | self.opcode as u8
     }
 
-    /// Writes the header to the front of `out`, in its shortest form, and returns its length in
-    /// bytes. Of a `len` of 2⁶³ or more the top bit is dropped.
+    /// Writes the header to the front of `out` in its shortest form, and returns its length in bytes. If `len` is
+    /// 2⁶³ or more, its top bit is dropped.
     #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX_LEN]) -> usize {
         let first = self.first();

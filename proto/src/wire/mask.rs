@@ -8,7 +8,7 @@ use crate::error::EntropyError;
 #[inline]
 pub fn apply(payload: &mut [u8], mut key: [u8; 4], offset: usize) {
     if key == [0; 4] {
-        return; // What a server sends has none.
+        return; // A server's frames have no key.
     }
     key.rotate_left(offset % 4);
     if payload.len() < LARGE {
@@ -18,7 +18,7 @@ pub fn apply(payload: &mut [u8], mut key: [u8; 4], offset: usize) {
     }
 }
 
-/// Fills `target` with `source`, which is as long, XORed with `key`.
+/// Fills `target` with `source` XORed with `key`. Both have the same length.
 #[inline]
 pub(crate) fn copy(source: &[u8], target: &mut [u8], key: [u8; 4]) {
     if key == [0; 4] || source.len() < LARGE {
@@ -29,10 +29,10 @@ pub(crate) fn copy(source: &[u8], target: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// From so many bytes on it pays to ask for the processor's wide registers.
+/// From this many bytes on, using the processor's wide registers pays off.
 const LARGE: usize = 2 << 10;
 
-/// What is masked at once.
+/// The bytes that are masked at once.
 type Block = [u8; 64];
 
 fn block(key: [u8; 4]) -> Block {
@@ -41,7 +41,7 @@ fn block(key: [u8; 4]) -> Block {
     block
 }
 
-/// By the widest words that fit, so that nothing is made ready for what is short.
+/// Masks with the widest words that fit, without the setup that wide registers need.
 #[inline]
 fn apply_small(payload: &mut [u8], key: [u8; 4]) {
     let key32 = u32::from_ne_bytes(key);
@@ -95,12 +95,12 @@ fn copy_large(source: &[u8], target: &mut [u8], key: &Block) {
     }
 }
 
-/// Masking keys, "derived from a strong source of entropy" (RFC 6455 §5.3): the application's,
-/// drawn 64 at a time.
+/// Masking keys, "derived from a strong source of entropy" (RFC 6455 §5.3). They are drawn from the application's
+/// source, 64 at a time.
 pub(crate) struct Keys {
     entropy: fn(&mut [u8]) -> Result<(), EntropyError>,
     pool: [[u8; 4]; Self::POOL],
-    left: usize,
+    remaining: usize,
 }
 
 impl Keys {
@@ -110,24 +110,24 @@ impl Keys {
         Self {
             entropy,
             pool: [[0; 4]; Self::POOL],
-            left: 0,
+            remaining: 0,
         }
     }
 
-    /// Makes sure that there is a next key.
+    /// Makes sure that at least one key is available.
     pub(crate) fn refill(&mut self) -> Result<(), EntropyError> {
-        if self.left == 0 {
+        if self.remaining == 0 {
             (self.entropy)(self.pool.as_flattened_mut())?;
-            self.left = Self::POOL;
+            self.remaining = Self::POOL;
         }
         Ok(())
     }
 
-    /// A key that was not used before.
+    /// Returns a key that was not used before.
     pub(crate) fn next(&mut self) -> Result<[u8; 4], EntropyError> {
         self.refill()?;
-        self.left = self.left.saturating_sub(1);
-        self.pool.get(self.left).copied().ok_or(EntropyError)
+        self.remaining = self.remaining.saturating_sub(1);
+        self.pool.get(self.remaining).copied().ok_or(EntropyError)
     }
 }
 
@@ -140,17 +140,17 @@ mod tests {
     #[test]
     fn agrees_with_the_definition_at_every_length_and_offset() {
         for len in (0..200).chain(LARGE - 1..LARGE + 70) {
-            let plain: Vec<u8> = (0..=255).cycle().take(len).collect();
+            let unmasked: Vec<u8> = (0..=255).cycle().take(len).collect();
             for offset in 0..9 {
                 // "transformed-octet-i = original-octet-i XOR masking-key-octet-j", j = i MOD 4
                 let defined = |key: [u8; 4]| -> Vec<u8> {
-                    let octets = plain.iter().enumerate();
+                    let octets = unmasked.iter().enumerate();
                     octets
                         .map(|(i, octet)| octet ^ key[(i + offset) % 4])
                         .collect()
                 };
                 for key in [[0x37, 0xFA, 0x21, 0x3D], [0; 4]] {
-                    let mut masked = plain.clone();
+                    let mut masked = unmasked.clone();
                     apply(&mut masked, key, offset);
                     assert!(masked == defined(key), "length {len}, offset {offset}");
 
@@ -158,7 +158,7 @@ mod tests {
                     turned.rotate_left(offset % 4);
                     let mut copied = masked;
                     copied.fill(0x55);
-                    copy(&plain, &mut copied, turned);
+                    copy(&unmasked, &mut copied, turned);
                     assert!(
                         copied == defined(key),
                         "copied: length {len}, offset {offset}"

@@ -1,4 +1,4 @@
-//! Responses (RFC 6455 §4.1) that a table cannot tell: cuts, deadlines, misuse.
+//! Responses (RFC 6455 §4.1) that a table cannot describe: cuts, deadlines, misuse.
 
 use std::{
     collections::HashSet,
@@ -155,7 +155,7 @@ fn ch_046_a_request_cannot_inject() {
         let mut headers = Headers::new();
         assert_eq!(headers.push(text.clone(), "x"), Err(InvalidHeader::Name));
         for name in ["X", "Origin", "Sec-WebSocket-Protocol"] {
-            // A value may have white space inside, a list of tokens may not.
+            // A value may have white space inside, but a list of tokens may not.
             match headers.push(name, text.clone()) {
                 Ok(()) => assert!(matches!(bad, ' ' | '\t')),
                 Err(error) => assert_eq!(error, InvalidHeader::Value),
@@ -215,14 +215,14 @@ fn ch_049_without_randomness_nothing_is_sent() {
     let refused = Client::new(request, config.clone()).err();
     assert_eq!(refused, Some(OfferError::Entropy));
 
-    // No frame, either: not what the application sends …
+    // No frame is sent, either: neither the application's …
     let conn = Connection::new(Role::Client, Negotiated::default(), config.clone());
     let mut end = End::from_parts(conn, Role::Client, start());
     assert_eq!(end.conn.send("Hello"), Err(SendError::Entropy));
     assert_eq!(end.conn.ping(Default::default()), Err(SendError::Entropy));
     end.write();
     assert!(end.out.is_empty());
-    // … nor what is owed.
+    // … nor one that is owed.
     end.frame(0x89, "ping");
     end.poll();
     assert!(end.out.is_empty());

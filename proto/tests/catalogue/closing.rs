@@ -1,4 +1,4 @@
-//! The closing handshake (RFC 6455 §7) against a clock turned by hand.
+//! The closing handshake (RFC 6455 §7) with a manual clock.
 
 use std::time::Duration;
 
@@ -72,13 +72,13 @@ pub(crate) const TESTS: &[Test] = &[
     ),
 ];
 
-/// Begins to close with 1000, and lets the Close leave.
+/// Begins to close with 1000, and sends the Close.
 fn close(end: &mut End) {
     end.conn.close(Some(CloseCode::NORMAL.into()));
     end.poll();
 }
 
-/// The peer's Close.
+/// The peer sends its Close.
 fn peer_closes(end: &mut End) {
     end.frame(CLOSE, [0x03, 0xe8]);
 }
@@ -115,7 +115,7 @@ fn cl_036_the_close_deadline_is_absolute() {
             end.wait(Duration::from_millis(100));
             assert_eq!(end.conn.state(), State::Closing);
             end.frame(0x89, "still here");
-            // Nor does closing again.
+            // Closing again does not change it either.
             close(&mut end);
         }
         end.wait(Duration::from_millis(100));
@@ -148,7 +148,7 @@ fn cl_037_a_server_ends_the_transport_first() {
     server.wait(Duration::from_millis(100));
     assert_clean(&server, Initiator::Local);
 
-    // It waits no longer than for the closing handshake.
+    // It waits no longer than the deadline for closing.
     let hasty = config(|config| config.close_timeout = Some(Duration::from_millis(300)));
     let mut server = End::new(Role::Server, &hasty);
     peer_closes(&mut server);
@@ -187,7 +187,7 @@ fn cl_038_data_after_our_close_is_bounded_by_the_deadline() {
 }
 
 fn cl_039_simultaneous_closes_are_clean() {
-    // What each sends, and every order in which the bytes of both arrive.
+    // The messages of each end, and every order in which the bytes of both arrive.
     for order in 0_u32..1 << 12 {
         if order.count_ones() != 8 {
             continue;
@@ -333,7 +333,7 @@ fn cl_045_nothing_follows_our_close() {
         let sent: Vec<_> = sent.iter().map(|frame| frame.first).collect();
         assert_eq!(sent, [TEXT, CLOSE]);
 
-        // A message that was queued whole leaves whole, in fragments, and the Close behind it.
+        // A message that was queued completely is sent completely, in fragments, with the Close after it.
         let config = config(|config| config.send_frame_size = Some(1000));
         let mut end = End::new(role, &config);
         end.conn.send(vec![1; 200_000]).expect("open");
@@ -362,7 +362,7 @@ fn cl_046_the_close_deadline_runs_from_the_call() {
 }
 
 fn cl_047_sending_and_closing_at_once_end_once() {
-    // The halves take turns in every order: a message is queued, it leaves, the peer's Close comes.
+    // The halves act in every order: a message is queued, it is sent, the peer's Close comes.
     for role in ROLES {
         for order in [
             [0, 1, 2],

@@ -1,4 +1,4 @@
-//! Compression that a table cannot tell: bombs, floods, what we send.
+//! Compression that a table cannot describe: bombs, floods, and what we send.
 
 use std::{
     sync::{Arc, Barrier, Mutex},
@@ -87,7 +87,7 @@ fn without_takeover(config: &mut Config) {
     }
 }
 
-/// What another library makes of it, with the tail still on.
+/// Returns the output of another library, with the tail still on.
 fn flushed(content: &[u8], level: u32) -> Vec<u8> {
     let mut state = Compress::new(Compression::new(level), false);
     let mut out = Vec::with_capacity(content.len() + 100);
@@ -110,7 +110,7 @@ impl Peer {
         Self(Decompress::new(false))
     }
 
-    /// The messages in all that `end` has sent.
+    /// Returns the messages in everything that `end` has sent.
     fn messages(&mut self, end: &End) -> Vec<Vec<u8>> {
         self.read(&end.out, end.role)
     }
@@ -148,7 +148,7 @@ impl Peer {
     }
 }
 
-/// In frames of 32 KiB, one after the other, each fed on its own.
+/// Feeds frames of 32 KiB one after the other.
 fn feed_frames(end: &mut End, data: &[u8], size: usize) {
     let count = data.len().div_ceil(size);
     for (i, piece) in data.chunks(size).enumerate() {
@@ -174,7 +174,7 @@ fn pd_021_bombs_cost_the_largest_message_at_most() {
             let error = ProtocolError::MessageTooBig { max: max as u64 };
             assert_eq!(end.errors, [RecvError::Protocol(error)]);
             assert_eq!(end.closes(), [1009]);
-            // Beside the message: 64 KiB, and the frame, on its way and read.
+            // Beside the message: 64 KiB, and the frame, both on its way and read.
             let most = (1 << 20) + 64 * KIB + 100 * KIB;
             assert!(memory.bytes_max <= most, "{memory:?}");
         }
@@ -233,8 +233,8 @@ fn pd_024_empty_blocks_cost_what_they_weigh() {
 }
 
 fn pd_025_codes_for_nothing_cost_what_they_weigh() {
-    // A block with dynamic codes and nothing in it but its end: 286 lengths of 9 or 8 bits, a code for
-    // one distance. Written bit by bit.
+    // A block with dynamic codes that contains nothing but its end: 286 lengths of 9 or 8 bits, a code for one
+    // distance. It is written bit by bit.
     let mut bits = Vec::new();
     let mut put = |value: u32, count: u32| bits.extend((0..count).map(|i| value >> i & 1 == 1));
     put(0, 1);
@@ -311,7 +311,7 @@ fn pd_027_any_bit_may_be_wrong() {
     assert!(fine > 0 && corrupt > 0, "{fine}, {corrupt}");
 }
 
-/// A server that agreed on this window.
+/// Returns a server that agreed on this window.
 fn with_window(bits: u8, takeover: bool) -> End {
     let config = compressing(|config| {
         if let Some(options) = &mut config.deflate {
@@ -324,8 +324,8 @@ fn with_window(bits: u8, takeover: bool) -> End {
 
 fn pd_028_nothing_refers_beyond_the_window() {
     for bits in 9..=15 {
-        // The same 100 bytes again after as much noise as the window is long: without a reference to
-        // them the second message has as many bytes as the noise and they have.
+        // The same 100 bytes come again after as much noise as the window is long. Without a reference to them, the
+        // second message is as long as the noise and these bytes.
         let noise = |seed: u64, len: usize| -> Vec<u8> {
             let mut state = seed | 1;
             (0..len)
@@ -339,7 +339,7 @@ fn pd_028_nothing_refers_beyond_the_window() {
         };
         let part = noise(1, 100);
         let mut sizes = Vec::new();
-        // It lies just out of the window; and well within, if there is room for that.
+        // The repetition lies just outside the window; and well inside, if there is room for that.
         for between in [1 << bits, (1 << bits) / 4] {
             let mut end = with_window(bits, true);
             end.conn
@@ -381,7 +381,7 @@ fn pd_030_with_8_bits_we_send_plain_messages() {
     };
     end.conn.send_chunk(chunk).expect("it is open");
     end.write();
-    // Its reader finds no bit of compression.
+    // Its reader finds no compressed bit.
     let sent = end.sent();
     assert_eq!(sent[0].payload, [7; 1000]);
     assert_eq!(sent[1].payload, b"piece");
@@ -397,7 +397,7 @@ fn talk(end: &mut End, data: &[u8]) {
     end.out = Vec::new();
 }
 
-/// For both directions, and somewhat more.
+/// For both directions, with some margin.
 const STATES: i64 = 420 << 10;
 
 fn pd_035_states_are_kept_with_takeover_only() {
@@ -412,7 +412,7 @@ fn pd_035_states_are_kept_with_takeover_only() {
             let mut ends: Vec<End> = (0..=100).map(|_| End::new(role, &config)).collect();
             talk(&mut ends[0], &data);
             let memory = measure(|| ends[1..].iter_mut().for_each(|end| talk(end, &data)));
-            // Up to 32 of either kind may come from the pool, or go there, for others use it as well.
+            // Up to 32 states of each kind may come from the pool or go there, because other tests use it as well.
             let kept = 32 * STATES;
             let states = if takeover {
                 100 * STATES - kept..100 * STATES
@@ -428,7 +428,7 @@ fn pd_035_states_are_kept_with_takeover_only() {
 fn pd_036_what_is_given_up_half_way_is_never_followed() {
     for role in ROLES {
         let large = Message::from(b"all work and no play ".repeat(50_000));
-        // A chunk that was not the last, and a Close: nothing follows it.
+        // A chunk that was not the last, and then a Close: nothing follows it.
         let mut end = End::new(role, &compressing(|_| {}));
         let chunk = Chunk {
             data: large.clone(),
@@ -441,7 +441,7 @@ fn pd_036_what_is_given_up_half_way_is_never_followed() {
         let (close, data) = sent_in_part(&end);
         assert_eq!(close.first, CLOSE);
         assert!(!data.iter().any(Frame::is_last));
-        // The peer leaves while the message is half compressed: nothing of it follows the Close.
+        // The peer goes away while the message is half compressed: nothing of it follows the Close.
         let mut end = End::new(role, &compressing(|_| {}));
         end.writable = false;
         end.conn.send(large).expect("it is open");
@@ -454,7 +454,7 @@ fn pd_036_what_is_given_up_half_way_is_never_followed() {
     }
 }
 
-/// The Close that `end` has sent, and the frames of the message before it, which is compressed.
+/// Returns the Close that `end` has sent, and the frames of the compressed message before it.
 fn sent_in_part(end: &End) -> (Frame, Vec<Frame>) {
     let mut sent = Frame::read_all(&end.out, end.role);
     let close = sent.pop().expect("a Close");
@@ -520,7 +520,7 @@ fn pd_039_we_send_nothing() {
 fn pd_040_a_secret_is_never_compressed() {
     for role in ROLES {
         let secret = "the password is swordfish, ".repeat(10);
-        // What is sent afterwards is as long as if the secret had not been sent.
+        // A later message is as long as if the secret had not been sent.
         let size = |first: Option<Outgoing>| {
             let mut end = End::new(role, &compressing(|_| {}));
             if let Some(first) = first {

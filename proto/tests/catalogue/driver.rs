@@ -1,4 +1,4 @@
-//! One end of a connection, driven as a binding drives it, with a clock turned by hand.
+//! One end of a connection, driven as a binding drives it, with a manual clock.
 
 use std::{
     sync::{
@@ -20,8 +20,7 @@ use testing::{
 
 pub(crate) const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
-/// Never the same four bytes twice, and never zero; but the handshake's key is the sample of RFC 6455
-/// §1.3.
+/// Draws four bytes that are never repeated and never zero; but the handshake's key is the sample of RFC 6455 §1.3.
 fn entropy(out: &mut [u8]) -> Result<(), EntropyError> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     if out.len() == 16 {
@@ -47,7 +46,7 @@ pub(crate) struct End {
     pub(crate) now: Instant,
     pub(crate) events: Vec<Event>,
     pub(crate) errors: Vec<RecvError>,
-    /// All that was sent.
+    /// Everything that was sent.
     pub(crate) out: Vec<u8>,
     /// Whether the transport takes output.
     pub(crate) writable: bool,
@@ -56,7 +55,7 @@ pub(crate) struct End {
 impl End {
     pub(crate) fn new(role: Role, config: &Arc<Config>) -> Self {
         let now = Instant::from_epoch(Duration::from_secs(1000));
-        // Who compresses has found somebody who takes it as it is.
+        // An end that compresses has found a peer that accepts its configuration.
         let mut negotiated = Negotiated::default();
         negotiated.deflate = config.deflate.map(|options| Agreed {
             send: options.send,
@@ -93,13 +92,13 @@ impl End {
         frames::encode(first, payload.as_ref(), self.key())
     }
 
-    /// A frame arrives from the peer.
+    /// Receives a frame from the peer.
     pub(crate) fn frame(&mut self, first: u8, payload: impl AsRef<[u8]>) {
         let bytes = self.wire(first, payload);
         self.feed(&bytes);
     }
 
-    /// Input that is read into the connection's own memory, until it takes no more.
+    /// Reads input into the connection's own memory, until it takes no more.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty()
             && let Some(room) = self.conn.recv_buf()
@@ -114,7 +113,7 @@ impl End {
         self.poll();
     }
 
-    /// Input that is copied.
+    /// Copies input.
     pub(crate) fn copy(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let taken = self.conn.receive(bytes);
@@ -124,7 +123,7 @@ impl End {
         }
     }
 
-    /// Polls until nothing comes, and writes after each event.
+    /// Polls until no event comes, and writes after each event.
     pub(crate) fn poll(&mut self) {
         loop {
             match self.conn.poll_event() {
@@ -158,7 +157,7 @@ impl End {
         self.poll();
     }
 
-    /// Serves every deadline that comes before `after` has passed.
+    /// Serves every deadline until `after` has passed.
     pub(crate) fn wait(&mut self, after: Duration) {
         let until = self.now.checked_add(after).expect("a moment");
         for _ in 0..1000 {

@@ -1,4 +1,4 @@
-//! Inputs that are hostile by their number: memory follows what arrived, and stays bounded.
+//! Inputs that are hostile by their number: memory depends on what arrived, and stays bounded.
 
 use allocation_counter::measure;
 use bowline_proto::{CloseCode, Config, Connection, Event, ProtocolError, RecvError};
@@ -52,7 +52,7 @@ fn unlimited(config: &mut Config) {
 }
 
 fn fr_027_a_huge_length_reserves_nothing() {
-    // What no memory could hold is refused where `usize` has 32 bits, whatever the limits are.
+    // A length that no memory could hold is refused where `usize` has 32 bits, whatever the limits are.
     let len = ((1 << 63) - 1).min(usize::MAX as u64);
     for role in ROLES {
         for first in [TEXT, BINARY, FIN | TEXT, FIN | BINARY] {
@@ -132,7 +132,7 @@ fn fr_054_small_fragments_cost_no_object_each() {
         assert_eq!(end.events.len(), 1);
         assert!(matches!(&end.events[0], Event::Data(message) if message.len() == COUNT));
         assert!(memory.bytes_max <= 2 * wire as u64 + 4 * KIB, "{memory:?}");
-        // What is delivered pins no more than the buffer it grew in.
+        // A delivered message pins no more than the buffer that it grew in.
         assert!(memory.bytes_current <= 2 * COUNT as i64, "{memory:?}");
     }
 }
@@ -152,7 +152,7 @@ fn fr_056_a_million_messages_are_taken_in_bounded_steps() {
     }
 }
 
-/// How many empty texts are there.
+/// Returns how many empty texts are delivered.
 fn drain(conn: &mut Connection) -> usize {
     let mut count = 0;
     while let Some(event) = conn.poll_event().expect("valid frames") {

@@ -1,4 +1,4 @@
-//! Frames that a table cannot tell: exhaustive ones, cuts, misuse.
+//! Frames that a table cannot describe: exhaustive ones, cuts, misuse.
 
 use std::collections::HashSet;
 
@@ -61,7 +61,7 @@ fn fr_055_a_message_that_stalls_runs_into_its_deadline() {
         stalled(&message, Deadline::Message, &[1008]);
         let idle = |config: &mut Config| config.idle_timeout = after;
         stalled(&idle, Deadline::Idle, &[1001]);
-        // The defaults: a Ping goes out, and nothing is heard.
+        // With the defaults a Ping is sent, and nothing is received.
         stalled(&|_| {}, Deadline::Pong, &[]);
     }
 }
@@ -89,7 +89,7 @@ fn fr_059_cuts_change_nothing() {
                 };
                 let whole = outcome(&[]);
                 let len = input.len();
-                // Of what is long, the payload is all the same.
+                // For a long payload, all of its octets are the same.
                 let near = |at: &usize| len <= 200 || *at < 24 || *at > len - 24;
                 for first in (0..=len).filter(near) {
                     for second in (first..=len).filter(near) {
@@ -139,7 +139,7 @@ fn fr_062_every_failure_tells_the_peer() {
     assert_eq!(codes, HashSet::from([1002, 1007, 1009]));
 }
 
-/// An end of every case of the table that fails.
+/// Calls `check` with an end for every case of the table that fails.
 fn for_each_failure(mut check: impl FnMut(End)) {
     for entry in entries::load() {
         for case in &entry.cases {
@@ -240,25 +240,25 @@ fn fr_067_all_first_two_bytes() {
     }
 }
 
-/// What the first two bytes of a frame tell.
+/// The verdict on the first two bytes of a frame.
 #[derive(Debug, Eq, PartialEq)]
 enum Verdict {
     /// 1002 at the first byte, or at the second.
     First,
     Second,
-    /// The frame is all there, and something is delivered.
+    /// The frame is complete, and something is delivered.
     Event,
-    /// Nothing yet.
+    /// Nothing happens yet.
     More,
 }
 
 impl Verdict {
-    /// From RFC 6455 and RFC 7692 alone.
+    /// The verdict of RFC 6455 and RFC 7692 alone.
     fn of(role: Role, begun: Option<u8>, compression: bool, first: u8, second: u8) -> Self {
         let (fin, rsv, opcode) = (first >> 7 == 1, first >> 4 & 7, first & 0xf);
         let (masked, len) = (second >> 7 == 1, second & 0x7f);
         let control = opcode >= 8;
-        // RFC 7692 §6: of the first frame of a message.
+        // RFC 7692 §6: only on the first frame of a message.
         let compressed = compression && rsv == 4 && matches!(opcode, TEXT | BINARY);
         let first_fails = rsv != 0 && !compressed // §5.2: "MUST be 0 unless … negotiated".
             // §5.2: "%x3-7 are reserved", "%xB-F are reserved".

@@ -1,5 +1,4 @@
-//! Both ends of the opening handshake, driven as a binding drives them, and what the table expects
-//! of them.
+//! Both ends of the opening handshake, driven as a binding drives them, and what the table expects of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +17,7 @@ use crate::{
     table,
 };
 
-/// When handshakes begin.
+/// Returns the time when handshakes begin.
 pub(crate) fn start() -> Instant {
     Instant::from_epoch(Duration::from_secs(1000))
 }
@@ -31,7 +30,7 @@ pub(crate) struct ServerEnd {
     pub(crate) now: Instant,
     pub(crate) errors: Vec<HandshakeError>,
     pub(crate) request: Option<Request>,
-    /// All that was written, frames too.
+    /// Everything that was written, including frames.
     pub(crate) out: Vec<u8>,
 }
 
@@ -143,7 +142,7 @@ impl ServerEnd {
         self.out.extend(out);
     }
 
-    /// Serves every deadline that comes before `after` has passed.
+    /// Serves every deadline until `after` has passed.
     pub(crate) fn wait(&mut self, after: Duration) {
         let until = self.now.checked_add(after).expect("a moment");
         for _ in 0..1000 {
@@ -236,7 +235,7 @@ impl ClientEnd {
                 Ok(None) => {}
                 Err(error) => self.errors.push(error),
             }
-            // Its deadline may have to begin.
+            // Its deadline may not have begun.
             match self.client.exchange().poll_timeout() {
                 Some(at) if at <= self.now => self.client.exchange().handle_timeout(self.now),
                 _ => return,
@@ -251,7 +250,7 @@ impl ClientEnd {
         self.open = Some((response, Box::new(end)));
     }
 
-    /// Serves every deadline that comes before `after` has passed.
+    /// Serves every deadline until `after` has passed.
     pub(crate) fn wait(&mut self, after: Duration) {
         self.now = self.now.checked_add(after).expect("a moment");
         self.poll();
@@ -278,13 +277,13 @@ fn apply(options: &Options, config: &mut Config) {
     config.deflate = options.deflate.map(Compression::options);
 }
 
-/// How an input is cut into reads.
+/// A way to cut an input into reads.
 type Cut = fn(&[u8]) -> Vec<&[u8]>;
 
 const CUTS: [Cut; 2] = [
     |input| vec![input],
     |input| {
-        // Of a long input the ends, and a part of the middle at a time.
+        // For a long input: the ends, and one part of the middle at a time.
         let (front, rest) = input.split_at(input.len().min(20_000));
         let front = front.chunks(1);
         front.chain(rest.chunks(1000)).collect()
@@ -346,8 +345,7 @@ fn check_server(expect: &Expect, end: &mut ServerEnd) {
     assert_eq!(end.events.len(), 1);
 }
 
-/// The answer has left: our direction ends, what comes is discarded, and it is over when the peer
-/// ends, or at the deadline.
+/// The answer was sent. Our direction ends and input is discarded, until the peer ends or the deadline passes.
 fn check_refused(end: &mut ServerEnd) {
     let before = (end.out.len(), end.errors.len());
     for peer_ends in [false, true] {

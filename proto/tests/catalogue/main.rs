@@ -1,5 +1,4 @@
-//! The catalogue of hostile and odd inputs (`tests/catalogue`), run against the core: one test for
-//! each id.
+//! The catalogue of hostile and odd inputs (`tests/catalogue`), run against the core: one test for each id.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +21,7 @@ mod server;
 mod table;
 mod text;
 
-/// The ids there are: their numbers have gaps.
+/// The existing ids: their numbers have gaps.
 const IDS: [(&str, &str); 10] = [
     (
         "HS",
@@ -39,7 +38,7 @@ const IDS: [(&str, &str); 10] = [
     ("RS", "1-17"),
 ];
 
-/// What a table cannot tell, under the name that its entry gives.
+/// A test that a table cannot describe, with the name that its entry gives.
 type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
@@ -72,7 +71,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || {
             table::run(&entry);
             if let Some(test) = test {
-                // In a thread of its own, which keeps nothing of the memory of other tests.
+                // It runs in a thread of its own, which keeps none of the memory of other tests.
                 let ended = std::thread::spawn(test).join();
                 ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
@@ -109,8 +108,8 @@ fn written() -> BTreeMap<&'static str, fn()> {
     .collect()
 }
 
-/// Every id has an entry, and every entry is run from the table, or by a test that bears its id, or
-/// is deferred with a reason.
+/// Checks that every id has an entry, and that every entry is run from the table, or by a test that bears its id,
+/// or is deferred with a reason.
 fn check_complete(entries: &[Entry], written: &BTreeMap<&str, fn()>) {
     let found: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(found, expected(), "entries.json does not have every id");

@@ -1,4 +1,4 @@
-//! A peer that does not read, and wakes without a reason.
+//! A peer that does not read, and wake-ups without a reason.
 
 use std::time::Duration;
 

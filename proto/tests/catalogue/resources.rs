@@ -1,4 +1,4 @@
-//! Time that jumps, deadlines of any length, and what is told of a peer.
+//! Time that jumps, deadlines of any length, and the texts that a peer can influence.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ fn rs_008_an_hour_asleep_is_one_ping_and_one_timeout() {
         sleep(&mut end);
         assert_eq!(end.sent().len(), 1);
         assert_eq!(end.errors, []);
-        // The time is told: the deadline begins.
+        // The time is passed, so the deadline begins.
         end.conn.handle_timeout(end.now);
         sleep(&mut end);
         assert_eq!(end.errors, [RecvError::TimedOut(Deadline::Pong)]);

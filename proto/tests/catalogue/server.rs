@@ -1,4 +1,4 @@
-//! Requests (RFC 6455 §4.2) that a table cannot tell: cuts, deadlines, misuse.
+//! Requests (RFC 6455 §4.2) that a table cannot describe: cuts, deadlines, misuse.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ fn status(end: &ServerEnd) -> u16 {
     Answer::parse(&end.out).status
 }
 
-/// A request for `subprotocols` that waits for a decision.
+/// Returns a request for `subprotocols` that waits for a decision.
 fn incoming(subprotocols: &str) -> Incoming {
     let mut server = Server::new(config(|_| {}));
     let request = format!("{HEAD}Sec-WebSocket-Protocol: {subprotocols}\r\n\r\n");
@@ -145,14 +145,14 @@ fn hs_070_the_handshake_deadline_is_absolute() {
     assert_eq!(end.errors, [HandshakeError::TimedOut]);
     assert_eq!(status(&end), 408);
     Answer::parse(&end.out).check_refusal();
-    // Its bytes do not hold up the end, either.
+    // Bytes from the client do not delay the end either.
     for _ in 0..5 {
         end.feed(b"a");
         end.wait(Duration::from_secs(1));
     }
     assert!(end.exchange().expect("it was refused").is_done());
 
-    // Who never said anything gets no answer.
+    // A client that sent nothing gets no answer.
     let mut end = server();
     end.wait(Duration::from_secs(10));
     assert_eq!(end.errors, [HandshakeError::TimedOut]);
@@ -174,7 +174,7 @@ fn hs_071_a_head_in_single_bytes_is_linear() {
         }
     });
     assert_eq!(status(&end), 101);
-    // Nor is it copied again for each byte.
+    // It is not copied again for each byte either.
     assert!(
         memory.bytes_total <= 16 * request.len() as u64,
         "{memory:?}"
@@ -186,7 +186,7 @@ fn hs_083_only_an_offered_subprotocol_can_be_picked() {
         let refused = incoming("a, b").accept(Some(picked), Headers::new());
         let refused = refused.expect_err("it was not offered");
         assert_eq!(refused.error, AnswerError::NotOffered);
-        // Nothing was sent: another choice is still possible.
+        // Nothing was sent, so another choice is still possible.
         let mut conn = refused
             .incoming
             .accept(Some("b"), Headers::new())
@@ -318,7 +318,7 @@ fn hs_096_refusals_are_whole_and_reflect_nothing() {
                     continue;
                 }
                 let _context = table::Context::new("HS-096", &entry.id, Role::Server, &input);
-                // Whatever it says, an answer must not repeat it.
+                // An answer must not repeat any of the request, whatever it contains.
                 let input = replace(&input, b"/chat", b"/zebra");
                 let input = replace(&input, b"a.test", b"zebra.test");
                 let input = replace(&input, b"X-A", b"X-Zebra");
@@ -337,7 +337,7 @@ fn hs_096_refusals_are_whole_and_reflect_nothing() {
     }
     assert!(count > 100, "{count} refusals");
 
-    // An application's refusal, too, whatever it says of its length.
+    // The same holds for an application's refusal, whatever it says of its length.
     let mut response = Response::new(401, "who are you?");
     for (name, value) in [
         ("WWW-Authenticate", "Basic realm=x"),

@@ -37,7 +37,7 @@ fn run_frames(id: &str, case: &Case) {
     }
 }
 
-/// Every input of the case, and who gets it.
+/// Returns every input of the case, and the role of the end that receives it.
 pub(crate) fn inputs(case: &Case) -> impl Iterator<Item = (Role, Vec<u8>)> {
     let server = case.to_server().into_iter();
     let client = case.to_client().into_iter();
@@ -60,7 +60,8 @@ pub(crate) fn start(case: &Case, role: Role) -> End {
 const FEEDS: [fn(&mut End, &[u8]); 4] = [
     |end, input| end.feed(input),
     |end, input| end.copy(input),
-    // Of a long input the ends, which have the headers: a read makes room for more than a byte.
+    // Of a long input only the ends come byte by byte, because they have the headers: a read makes room for more
+    // than a byte.
     |end, input| {
         let (front, rest) = input.split_at(input.len().min(500));
         let (middle, back) = rest.split_at(rest.len().saturating_sub(500));
@@ -71,7 +72,7 @@ const FEEDS: [fn(&mut End, &[u8]); 4] = [
     |end, input| input.iter().for_each(|byte| end.copy(&[*byte])),
 ];
 
-/// Tells which input failed, should one fail.
+/// Reports which input failed, if one fails.
 pub(crate) struct Context(String);
 
 impl Context {
@@ -90,7 +91,7 @@ impl Drop for Context {
     }
 }
 
-/// The input was fed, and the transport is still there.
+/// Checks an end after the input was fed. The transport is still there.
 fn check(case: &Case, end: &mut End) {
     let expect = &case.expect;
     let error = expect.error.as_deref().filter(|name| *name != "Lost");
@@ -145,7 +146,7 @@ fn check(case: &Case, end: &mut End) {
     assert_eq!(closed.cause, end.errors.first().copied());
 }
 
-/// Our own frames: the Pongs, then the Close, and nothing else.
+/// Checks our own frames: the Pongs, then the Close, and nothing else.
 fn check_sent(case: &Case, end: &End) {
     let expect = &case.expect;
     let mut sent = end.sent().into_iter();
@@ -171,7 +172,7 @@ fn check_sent(case: &Case, end: &End) {
     assert_eq!(sent.next(), None, "something else was sent");
 }
 
-/// Nothing is delivered, reported or sent any more, whatever comes.
+/// Checks that nothing is delivered, reported or sent any more, whatever comes.
 pub(crate) fn check_latched(end: &mut End) {
     let before = (end.events.len(), end.errors.len(), end.out.len());
     let hello = end.wire(0x81, "Hello");
@@ -184,7 +185,7 @@ pub(crate) fn check_latched(end: &mut End) {
     assert_eq!(before, after, "events, errors, output after the end");
 }
 
-/// The error is known at byte `by`, and not before.
+/// Checks that the error is known at byte `by`, and not before.
 fn check_by(case: &Case, role: Role, input: &[u8], by: usize) {
     let mut end = start(case, role);
     for byte in &input[..by - 1] {
@@ -211,7 +212,7 @@ pub(crate) fn events(expected: &[entries::Event]) -> Vec<Event> {
     expected.iter().map(event).collect()
 }
 
-/// The variant's name.
+/// Returns the variant's name.
 fn name(error: &RecvError) -> String {
     let name = match error {
         RecvError::Protocol(error) => format!("{error:?}"),

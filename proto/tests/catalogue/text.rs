@@ -1,4 +1,4 @@
-//! Text (RFC 6455 §8.1) that a table cannot tell: every byte at every place.
+//! Text (RFC 6455 §8.1) that a table cannot describe: every byte at every place.
 
 use bowline_proto::{CloseCode, Event, ProtocolError, RecvError, Role};
 use testing::{
@@ -23,7 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ),
 ];
 
-/// Delivered as it is, or failed with 1007 and nothing delivered: as the standard library judges.
+/// Checks that the text is delivered, or fails with 1007 and nothing is delivered, as the standard library judges.
 fn check(end: &End, payload: &[u8]) {
     match std::str::from_utf8(payload) {
         Ok(text) => {
@@ -61,7 +61,7 @@ fn ut_032_blocks_have_no_seams() {
             let payload = put(at, piece);
             let frame = Frame::text(&payload).from(other(role));
             let head = frame.len() - payload.len();
-            // Whole, and cut before, in, and behind the piece.
+            // Whole, and cut before, inside and after the piece.
             for cut in [0, at, at + 1, at + 2, at + 3, at + 4] {
                 let mut end = End::new(role, &config);
                 let (front, back) = frame.split_at(frame.len().min(head + cut));
@@ -85,7 +85,7 @@ fn ut_033_four_bytes_exhaustively() {
         let digit = |place: u32| BYTES[number / count.pow(place) % count];
         let payload = [digit(0), digit(1), digit(2), digit(3)];
         for cut in 1..4 {
-            // A server is cheaper to make than a client; the key is zero.
+            // A server is cheaper to create than a client; the key is zero.
             let mut input = vec![TEXT, 0x80 | cut as u8, 0, 0, 0, 0];
             input.extend_from_slice(&payload[..cut]);
             let end = 0x80 | CONTINUATION;

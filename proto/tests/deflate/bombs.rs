@@ -1,4 +1,4 @@
-//! Bombs: little that inflates to much.
+//! Bombs: small inputs that inflate to large outputs.
 
 use allocation_counter::measure;
 use bowline_proto::{ProtocolError, RecvError, Role};
@@ -150,11 +150,11 @@ fn what_is_wrong_first_is_told_wherever_the_input_is_cut() {
 
 #[test]
 fn a_message_may_end_anywhere_in_a_block() {
-    // Of one octet over and over, so that much comes of the last bytes of the input.
+    // One octet repeats, so that the last bytes of the input inflate to a lot.
     let lens = (500..530).chain(16_380..16_660).chain(32_760..32_790);
     for len in lens {
         let content = vec![b'a'; len];
-        // RFC 7692 §7.2.3.4: the last block may have BFINAL, and is followed by nothing then.
+        // RFC 7692 §7.2.3.4: the last block may have BFINAL; nothing follows it then.
         let mut last = Vec::with_capacity(200);
         flate2::Compress::new(flate2::Compression::best(), false)
             .compress_vec(&content, &mut last, flate2::FlushCompress::Finish)

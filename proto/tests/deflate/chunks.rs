@@ -1,4 +1,4 @@
-//! What is inflated for chunks, and what is skipped.
+//! Inflating for chunks, and skipping.
 
 use allocation_counter::measure;
 use bowline_proto::{Config, Event, Lost, ProtocolError, RecvError, Role};
@@ -35,7 +35,7 @@ fn chunks_of_a_bomb_are_small_and_hold_no_more_than_one_read() {
         });
         assert_eq!(total, 64 << 20);
         assert!(info.bytes_max < 100 * KIB, "{}", info.bytes_max);
-        // Skipped, it holds as little.
+        // A skipped message holds as little.
         let mut end = deflate::end(role, USUAL, |_| {});
         let (first, rest) = wire.split_at(100);
         end.receive(first);
@@ -51,7 +51,7 @@ fn chunks_of_a_bomb_are_small_and_hold_no_more_than_one_read() {
     }
 }
 
-/// Asks until there is nothing more to skip, and tells how often.
+/// Asks until there is nothing more to skip, and returns how often.
 fn skip(end: &mut End) -> usize {
     let mut steps = 1;
     while {
@@ -69,7 +69,7 @@ fn a_message_is_skipped_in_steps_of_a_chunk() {
     let bomb = bomb(8);
     for role in BOTH {
         for takes_chunks in [false, true] {
-            // The smallest are inflated to less than a step.
+            // The smallest ones inflate to less than a step.
             for size in [usize::MAX, 1000, 10] {
                 let mut end = deflate::end(role, USUAL, |_| {});
                 let mut frames = frames(&bomb, size);
@@ -89,7 +89,7 @@ fn a_message_is_skipped_in_steps_of_a_chunk() {
                             false => end.conn.poll_event().unwrap(),
                         };
                     });
-                    // What is inflated is allocated, and dropped.
+                    // The inflated data is allocated, and dropped.
                     assert!(info.bytes_total < 64 * KIB, "{}", info.bytes_total);
                     assert_eq!(end.conn.is_skipping(), event.is_none());
                     steps += 1;
@@ -108,14 +108,14 @@ fn an_end_waits_until_a_message_is_skipped_and_so_does_what_is_wrong_with_it() {
     let content = [&vec![0; 1 << 20][..], &[0xFF]].concat();
     let no_text = Deflater::new(9, true).message(&content);
     for role in BOTH {
-        // The transport ends behind half of a message.
+        // The transport ends after half of a message.
         let mut end = deflate::end(role, USUAL, |_| {});
         end.hear(&[Frame::new(RSV1 | BINARY, &bomb)]);
         assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
         assert_eq!(end.conn.poll_event(), Ok(None));
         end.conn.handle_eof();
         assert_eq!(skip_to_fault(&mut end), (62, RecvError::Lost(Lost::Eof)));
-        // The last octet of a text is none.
+        // The last octet of a text is not a character.
         let mut end = deflate::end(role, USUAL, |_| {});
         end.hear(&[compressed(TEXT, &no_text)]);
         assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
@@ -125,7 +125,7 @@ fn an_end_waits_until_a_message_is_skipped_and_so_does_what_is_wrong_with_it() {
     }
 }
 
-/// Skips until that fails, and tells in how many steps.
+/// Skips until that fails, and returns in how many steps.
 fn skip_to_fault(end: &mut End) -> (usize, RecvError) {
     let mut steps = 0;
     loop {
@@ -168,7 +168,7 @@ fn a_stream_is_bounded_while_it_is_inflated() {
 #[test]
 fn what_is_too_big_is_so_before_what_is_wrong_behind_it_however_it_is_cut() {
     let mut data = Deflater::new(6, false).message(&json(300));
-    data.extend([0, 0, 0xFF, 0xFF, 0x07]); // A block of no known type.
+    data.extend([0, 0, 0xFF, 0xFF, 0x07]); // A block of an unknown type.
     for role in BOTH {
         for (max, expected) in [
             (100, ProtocolError::MessageTooBig { max: 100 }),
@@ -196,13 +196,13 @@ fn a_message_of_which_nothing_was_given_out_can_still_be_had_whole() {
         let content = json(200_000);
         let data = Deflater::new(6, false).message(&content);
         let (one, two) = data.split_at(data.len() / 2);
-        // Whole first: all that was gathered comes in one chunk.
+        // Whole messages first: everything gathered comes in one chunk.
         let mut end = deflate::end(role, USUAL, |_| {});
         assert_eq!(end.give(&[Frame::new(RSV1 | BINARY, one)]), []);
         end.hear(&[Frame::new(FIN | CONTINUATION, two)]);
         let (events, _) = joined(end.chunks());
         assert!(events == [Ok(binary(content.clone()))]);
-        // Of what was inflated, all or nearly all is in blocks of 16 KiB by then.
+        // By then all or nearly all of the inflated data is in blocks of 16 KiB.
         for len in [1, 2].map(|blocks| blocks << 14) {
             for content in [len - 1, len, len + 1, len + 50].map(json) {
                 let data = Deflater::new(6, false).message(&content);

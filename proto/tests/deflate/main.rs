@@ -1,4 +1,4 @@
-//! Compression against other implementations, its options, and what it costs.
+//! Compression: interoperability with other implementations, its options, and its cost.
 
 mod bombs;
 mod chunks;

@@ -14,7 +14,7 @@ use testing::{
     rfc1951::Inflate,
 };
 
-/// What a server with these options makes of `content`.
+/// Returns what a server with these options makes of `content`.
 #[test]
 fn a_message_of_one_chunk_is_compressed_as_a_whole_one() {
     let mut end = deflate::end(Role::Server, USUAL, |_| {});
@@ -52,7 +52,7 @@ fn the_level_trades_size_for_time() {
 
 #[test]
 fn the_window_bounds_how_far_back_is_referred() {
-    // What repeats itself at every distance up to 28,000, and packs without that too.
+    // Data that repeats itself at every distance up to 28,000, and that also compresses without that.
     let mut random = Random(9);
     let mut noise =
         |len: usize| -> Vec<u8> { (0..len).map(|_| 33 + (random.draw() % 64) as u8).collect() };
@@ -78,7 +78,7 @@ fn the_window_bounds_how_far_back_is_referred() {
                 strict.farthest
             );
             if level == 6 {
-                // It is used as far as it goes.
+                // The window is used to its full size.
                 assert!(strict.farthest > farthest, "{bits}");
                 farthest = strict.farthest;
             }

@@ -19,7 +19,7 @@ fn prepared(content: &[u8], options: Option<Deflate>) -> Prepared {
     Prepared::new(content.to_vec(), &config)
 }
 
-/// What the end sends of it.
+/// Returns what the end sends of it.
 fn send(end: &mut End, prepared: &Prepared) -> Vec<Frame> {
     end.conn.send(prepared).unwrap();
     end.write()
@@ -99,7 +99,7 @@ fn a_prepared_message_falls_back_where_its_frames_do_not_fit() {
                 "{what} {i}"
             );
         }
-        // With takeover the second refers to the first.
+        // With takeover the second message refers to the first.
         if agreed.send.takeover {
             let again = send(&mut end, &prepared);
             assert!(again[0].payload.len() < sent[0].payload.len() / 2);
@@ -131,7 +131,7 @@ fn a_prepared_message_is_plain_where_that_is_better() {
             let mut end = deflate::end(Role::Server, both(15, takeover), |_| {});
             assert!(send(&mut end, &prepared) == [Frame::binary(&content)]);
         }
-        // Nothing was agreed on, and a client masks.
+        // Compression was not agreed on, or the client masks.
         for role in BOTH {
             assert!(send(&mut End::new(role), &prepared) == [Frame::binary(&content)]);
         }
@@ -153,7 +153,7 @@ fn a_prepared_message_waits_its_turn() {
     assert!(end.conn.transmit().is_some());
     end.conn.send(&prepared).unwrap();
     end.conn.ping(payload("last")).unwrap();
-    // What is owed overtakes it.
+    // A frame that is owed overtakes it.
     end.give(&[Frame::new(PING, "?")]);
     let frames = end.write();
     let firsts: Vec<u8> = frames.iter().map(|frame| frame.first).collect();

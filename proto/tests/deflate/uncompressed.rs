@@ -1,4 +1,4 @@
-//! What is sent uncompressed, and what is compressed in steps.
+//! Messages that are sent uncompressed, and messages that are compressed in steps.
 
 use bowline_proto::{Event, Kind, Role};
 use bytes::{Buf, Bytes};
@@ -22,7 +22,7 @@ fn what_does_not_shrink_is_sent_plain_and_forgotten() {
                 let mut random = Random(3);
                 (0..300_000).map(|_| random.draw() as u8).collect()
             };
-            // Text shrinks by itself, and more by what was sent plain before.
+            // The text compresses by itself, and better with the uncompressed messages sent before.
             let noise = |at: usize| random[at..at + 1000].to_vec();
             let text = |at| [vec![b'a'; 2000], noise(at), vec![b'a'; 2000], noise(at)].concat();
             for content in [text(0), random.clone(), text(1000), noise(5000), text(5000)] {
@@ -32,7 +32,7 @@ fn what_does_not_shrink_is_sent_plain_and_forgotten() {
                 let plain = content[0] != b'a';
                 assert_eq!(frames[0].first & RSV1 == 0, plain);
                 assert_eq!(frames[0].payload == content, plain);
-                // The peer's window has nothing of the plain ones.
+                // The peer's window has nothing of the uncompressed messages.
                 assert!(peer.messages(&frames) == [content]);
             }
         }
@@ -80,7 +80,7 @@ fn a_large_message_is_compressed_in_steps() {
             let large = Bytes::from(vec![b'a'; 10 << 20]);
             end.conn.send(large.clone()).unwrap();
             assert!(end.conn.is_full());
-            // At most one step at a time, and a Pong gets in between.
+            // At most one step at a time, so that a Pong gets in between.
             let mut bytes = Vec::new();
             let mut calls = 0;
             while let Some(transmit) = end.conn.transmit() {
@@ -130,7 +130,7 @@ fn chunks_are_compressed_each_in_a_frame_of_its_own() {
             assert_eq!(frames.len(), pieces.len());
             assert_eq!(peer.messages(&frames), [pieces.concat().into_bytes()]);
         }
-        // What a frame tells is all of its chunk: nothing waits for the next.
+        // A frame contains its whole chunk: nothing waits for the next frame.
         end.conn
             .send_chunk(chunk(Kind::Binary, [7; 100], false))
             .unwrap();

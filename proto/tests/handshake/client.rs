@@ -1,4 +1,4 @@
-//! What a client sends (RFC 6455 §4.1), and what it knows of a refusal.
+//! The client's request (RFC 6455 §4.1), and the refusals that it reports.
 
 use bowline_proto::{
     Lost, RecvError,
@@ -149,7 +149,7 @@ fn s4_1_nothing_is_sent_that_no_server_could_read() {
     assert_eq!(offer("Sec-WebSocket-Protocol", "a, b"), Ok(()));
 }
 
-/// What is known of a refusal, however it is cut.
+/// Returns the report of a refusal, which must be the same however it is cut.
 fn refusal(response: &[u8], then_eof: bool) -> Response {
     let mut refusals = Vec::new();
     for step in [1, 2, 3, 7, 100, usize::MAX] {
@@ -226,7 +226,7 @@ fn rfc9112_s7_1_chunked_bodies_are_decoded() {
         "no",
         "an endless line"
     );
-    // However it arrives: here all of the body comes with the head.
+    // In any arrival: here all of the body comes with the head.
     let chunk = |line: usize| {
         let extension = "x".repeat(line - "1;\r\n".len());
         format!("1;{extension}\r\na\r\n0\r\n\r\n")
@@ -253,7 +253,7 @@ fn a_declared_length_reserves_nothing() {
         panic!("refused")
     };
     assert_eq!((response.status, response.body.len()), (403, 0));
-    // Nor is anything made of an encoding.
+    // Encodings are not decoded either.
     let refused = refusal(
         b"HTTP/1.1 403 X\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08",
         false,
@@ -291,7 +291,7 @@ fn rfc9110_s15_2_interim_responses_are_skipped() {
         .status,
         404
     );
-    // All together have the room of one.
+    // All of them together share one limit.
     let hints = format!("HTTP/1.1 103 X\r\nLink: {}\r\n\r\n", "a".repeat(2000)).repeat(9);
     assert_eq!(error(hints + RESPONSE), ResponseError::HeadTooLarge.into());
 }

@@ -1,4 +1,4 @@
-//! From and to the types of the `http` crate.
+//! Conversions from and to the types of the `http` crate.
 
 use bowline_proto::handshake::{Headers, HttpVersion, OfferError};
 use bytes::Bytes;

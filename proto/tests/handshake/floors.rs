@@ -1,4 +1,4 @@
-//! What both ends ask for and answer, without the HTTP/1.1 that carries it.
+//! The offer and the answer, without the HTTP/1.1 that carries them.
 
 use bowline_proto::handshake::{
     AnswerError, Asked, Disagreement, Headers, Offer, OfferError, Refusal, RequestError,
@@ -44,7 +44,7 @@ fn an_offer_and_its_answer_agree_without_a_version_of_http() {
         [("Sec-WebSocket-Protocol", &b"superchat"[..])]
     );
     assert_eq!(offer.agree(&answer.fields), Ok(answer.negotiated));
-    // The server need not pick one.
+    // The server need not pick a subprotocol.
     let answer = asked.answer(None, &config).unwrap();
     assert!(answer.fields.is_empty());
     assert_eq!(offer.agree(&answer.fields), Ok(answer.negotiated));
@@ -84,7 +84,7 @@ fn what_is_asked_for_is_checked_before_it_is_answered() {
     ];
     for (fields, refusal) in cases {
         assert_eq!(Asked::new(&fields).unwrap_err(), refusal, "{fields:?}");
-        // HTTP/1.1 says it in the same words.
+        // HTTP/1.1 reports it in the same words.
         assert_eq!(RequestError::from(refusal).to_string(), refusal.to_string());
     }
     let foreign = fields(&[VERSION, ("Origin", "https://evil.test")]);

@@ -23,7 +23,7 @@ use testing::polls::Polls;
 const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// The response that belongs to it.
+/// The response that matches it.
 const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
@@ -44,12 +44,12 @@ fn at(seconds: u64) -> Instant {
     Instant::from_epoch(Duration::from_secs(seconds))
 }
 
-/// The same head with more lines.
+/// Returns the same head with more lines.
 fn with(head: &str, lines: &str) -> String {
     head.replacen("\r\n\r\n", &format!("\r\n{lines}\r\n\r\n"), 1)
 }
 
-/// The same head, where the line of this name is another, or none.
+/// Returns the same head, with the line of this name replaced or removed.
 fn line(head: &str, name: &str, new: &str) -> String {
     let lines = head
         .split_inclusive("\r\n")
@@ -63,7 +63,7 @@ fn line(head: &str, name: &str, new: &str) -> String {
     changed
 }
 
-/// Hands over as much of `bytes` as is asked for, at most `step` at a time, and tells how much.
+/// Passes as much of `bytes` as the exchange asks for, at most `step` at a time, and returns how much.
 fn read(exchange: &mut Exchange, bytes: &[u8], step: usize) -> usize {
     let Some(room) = exchange.recv_buf() else {
         return 0;
@@ -74,7 +74,7 @@ fn read(exchange: &mut Exchange, bytes: &[u8], step: usize) -> usize {
     len
 }
 
-/// Writes all there is.
+/// Returns everything that is to be written.
 fn written(exchange: &mut Exchange) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(transmit) = exchange.transmit() {
@@ -85,7 +85,7 @@ fn written(exchange: &mut Exchange) -> Vec<u8> {
     bytes
 }
 
-/// Sends `parts` to a server, each in reads of its own, until it has something to say.
+/// Sends `parts` to a server, each in reads of its own, until it returns a result.
 fn serve_with(
     config: Config,
     parts: &[&[u8]],
@@ -112,7 +112,7 @@ fn serve(request: impl AsRef<[u8]>) -> (Server, Result<Option<Incoming>, Handsha
     serve_with(config(), &[request.as_ref()], usize::MAX)
 }
 
-/// The request, which is valid.
+/// Returns the request, which is valid.
 fn incoming(request: impl AsRef<[u8]>) -> Incoming {
     serve(request)
         .1
@@ -120,7 +120,7 @@ fn incoming(request: impl AsRef<[u8]>) -> Incoming {
         .expect("a complete request")
 }
 
-/// Begins a connection, and lets its request go.
+/// Creates a client, and sends its request.
 fn client_with(request: Request, config: Config) -> Client {
     let mut client = Client::new(request, config).expect("a valid request");
     client.exchange().handle_timeout(at(1));
@@ -134,7 +134,7 @@ fn request() -> Request {
 
 type Answer = Result<Option<(Response, Connection)>, HandshakeError>;
 
-/// Sends `parts` to a client, each in reads of its own, until it has something to say.
+/// Sends `parts` to a client, each in reads of its own, until it returns a result.
 fn answer_to(client: &mut Client, parts: &[&[u8]], step: usize) -> Answer {
     for part in parts {
         let mut part = *part;
@@ -159,7 +159,7 @@ fn answer(response: impl AsRef<[u8]>) -> Answer {
     )
 }
 
-/// The texts that were received.
+/// Returns the texts that were received.
 fn texts(connection: &mut Connection) -> Vec<String> {
     let mut texts = Vec::new();
     while let Some(event) = connection.poll_event().expect("no error") {
@@ -180,7 +180,7 @@ fn output(connection: &mut Connection) -> String {
     String::from_utf8(bytes).expect("text")
 }
 
-/// The values of `name` in a head that we wrote.
+/// Returns the values of `name` in a head that we wrote.
 fn values<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
     let (head, _) = head.split_once("\r\n\r\n").expect("a whole head");
     let fields = head

@@ -1,4 +1,4 @@
-//! Each option of the handshake, and that it is heeded.
+//! Each option of the handshake, and that it is respected.
 
 use bowline_proto::handshake::{
     Headers, HttpVersion, OfferError, RequestError, ResponseError, respond,
@@ -20,13 +20,13 @@ fn handshake_timeout_is_absolute() {
         let mut server = Server::new(config.clone());
         let mut client = Client::new(request(), config.clone()).unwrap();
         for exchange in [server.exchange(), client.exchange()] {
-            // The deadline begins when the time is first told.
+            // The deadline begins when the time is passed for the first time.
             let asks = timeout.map(|_| Instant::EPOCH);
             assert_eq!(exchange.poll_timeout(), asks);
             exchange.handle_timeout(at(1));
         }
         for i in 0..20 {
-            // A byte now and then changes nothing.
+            // A byte now and then does not change the deadline.
             read(server.exchange(), &REQUEST.as_bytes()[i..=i], 1);
             read(client.exchange(), &RESPONSE.as_bytes()[i..=i], 1);
             assert!(matches!(
@@ -141,7 +141,7 @@ fn max_head_line() {
     for spare in [0, 1] {
         let mut config = config();
         config.max_head_line = longest - spare;
-        // Parsed by somebody else, too.
+        // The same holds for a request parsed elsewhere.
         let fields = REQUEST.trim_end().lines().skip(1);
         let fields = fields.filter_map(|line| line.split_once(": "));
         let fields = fields.map(|(name, value)| (name, value.as_bytes()));
@@ -281,7 +281,7 @@ fn entropy_that_fails_is_an_error() {
     );
 }
 
-/// An answer that waits to be written.
+/// Returns an exchange with an answer that waits to be written.
 fn refused(config: Config) -> Exchange {
     let (_, result) = serve_with(config, &[REQUEST.as_bytes()], usize::MAX);
     result.unwrap().unwrap().refuse(Response::new(403, "no"))

@@ -1,4 +1,4 @@
-//! How a refusal is written, and how it ends.
+//! Writing a refusal, and ending after it.
 
 use bowline_proto::{
     Lost,
@@ -70,7 +70,7 @@ fn s4_4_a_426_names_the_protocol_and_its_version() {
     }
 }
 
-/// As another server sends it, which does not end its connection: "A sender of Upgrade MUST also send an
+/// The answer of another server, which does not end its connection: "A sender of Upgrade MUST also send an
 /// "Upgrade" connection option in the Connection header field".
 #[test]
 fn rfc9110_s7_8_an_upgrade_goes_with_its_connection_option() {
@@ -120,7 +120,7 @@ fn a_status_that_cannot_refuse_is_an_error_of_the_server() {
     }
 }
 
-/// A server that refused `REQUEST` without a host, with more behind it.
+/// A server that refused `REQUEST` without a host, and has received more after it.
 fn refused() -> Server {
     let (server, result) =
         serve(line(REQUEST, "Host", "") + "GET /internal HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -186,7 +186,7 @@ fn an_answer_is_given_up_with_the_transport() {
     let mut server = refused();
     server.exchange().handle_error(Lost::Reset);
     assert!(server.exchange().is_done() && server.exchange().transmit().is_none());
-    // The same while a decision was taken.
+    // The same while a decision is pending.
     let mut server = Server::new(shared());
     read(server.exchange(), REQUEST.as_bytes(), usize::MAX);
     server.exchange().handle_error(Lost::Reset);

@@ -1,10 +1,10 @@
-//! Which requests a server takes, and what it answers to others (RFC 6455 §4.2.1).
+//! The requests that a server accepts, and its answers to others (RFC 6455 §4.2.1).
 
 use bowline_proto::handshake::{Headers, RequestError};
 
 use super::*;
 
-/// Requests that are opened.
+/// Requests that are accepted.
 #[rustfmt::skip]
 pub(crate) fn valid() -> Vec<(&'static str, String)> {
     vec![
@@ -27,7 +27,7 @@ pub(crate) fn valid() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Requests that are not, and the answer.
+/// Requests that are refused, and the answer.
 #[rustfmt::skip]
 pub(crate) fn invalid() -> Vec<(&'static str, String, RequestError)> {
     use RequestError as E;

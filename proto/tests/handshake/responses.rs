@@ -1,4 +1,4 @@
-//! Which responses a client takes (RFC 6455 §4.1).
+//! The responses that a client accepts (RFC 6455 §4.1).
 
 use bowline_proto::handshake::ResponseError;
 
@@ -64,7 +64,7 @@ fn s4_1_a_response_cut_anywhere_is_the_same_response() {
     }
 }
 
-/// Responses that do not, and why.
+/// Responses that a client does not accept, and the reason.
 #[rustfmt::skip]
 fn invalid() -> Vec<(&'static str, String, ResponseError)> {
     use ResponseError as E;
@@ -152,7 +152,7 @@ fn rfc9112_s5_2_a_folded_field_of_a_response_is_one_line() {
         assert_eq!(get("X"), b"a    b    c", "as long as before");
         assert_eq!(get("Y"), b"d\te");
     }
-    // A refusal is still told, and ends where it says.
+    // A refusal is still reported, and ends where it says.
     let refusal = "HTTP/1.1 401 X\r\nWWW-Authenticate: Basic\r\n realm=\"a\"\r\nContent-Length:\r\n 2\r\n\r\nno";
     for step in [1, 2, 3, 7, usize::MAX] {
         let mut client = client_with(request(), config());

@@ -1,4 +1,4 @@
-//! What a server knows of a request (RFC 6455 §4.2.1), its 101 (§4.2.2), and `respond`.
+//! The parts of a request that a server reports (RFC 6455 §4.2.1), its 101 (§4.2.2), and `respond`.
 
 use bowline_proto::{
     Lost, RecvError,
@@ -47,7 +47,7 @@ fn s4_2_1_a_request_cut_anywhere_is_the_same_request() {
 }
 
 proptest! {
-    /// Whatever is wrong with a request, how it is cut changes nothing.
+    /// Cuts change nothing, whatever is wrong with a request.
     #[test]
     fn s4_2_1_any_bytes_cut_anywhere_give_the_same_result(
         changes in prop::collection::vec((0..REQUEST.len(), any::<u8>()), 0..3),
@@ -145,7 +145,7 @@ fn s4_2_2_the_101_names_the_subprotocol_and_carries_more_fields() {
     assert_eq!(values(&head, "Sec-WebSocket-Protocol"), ["v2"]);
     assert_eq!(values(&head, "Set-Cookie"), ["a=b"]);
     assert!(values(&head, "Sec-WebSocket-Extensions").is_empty());
-    // None has to be picked.
+    // The server need not pick one.
     let opened = output(&mut incoming(&request).open());
     assert_eq!(opened, RESPONSE);
     let mut connection = incoming(&request).accept(None, Headers::new()).unwrap();
@@ -266,7 +266,7 @@ fn the_end_of_the_transport_behind_the_request_is_known_to_the_connection() {
     }
 }
 
-/// What another HTTP server would hand over: the version, the method and the fields.
+/// Returns what another HTTP server would pass on: the version, the method and the fields.
 fn parsed(request: &str) -> Option<(HttpVersion, &str, Vec<Field<'_>>)> {
     let (head, _) = request.split_once("\r\n\r\n")?;
     let (start, fields) = head.split_once("\r\n")?;
@@ -315,7 +315,7 @@ fn respond_decides_as_the_machine_does() {
     let mut compared = 0;
     for (name, request, expected) in invalid() {
         use RequestError::*;
-        // What the other server has checked, or has limits of its own for.
+        // Faults that the other server has checked, or has limits of its own for.
         if matches!(
             expected,
             Syntax | Version | Target | TargetTooLong | HeadTooLarge
@@ -354,7 +354,7 @@ fn s4_2_2_respond_writes_the_101() {
     );
 }
 
-/// Who has parsed it may have taken HTTP/1.0, as hyper does.
+/// The parsing server may accept HTTP/1.0, as hyper does.
 #[test]
 fn rfc9110_s7_8_respond_refuses_http_1_0_and_what_is_no_1_1() {
     for (version, error) in [

@@ -1,4 +1,4 @@
-//! Law 1: trust what arrived, not what was announced. What memory it costs is counted in `memory.rs`.
+//! Law 1: trust what arrived, not what was announced. The memory is counted in `memory.rs`.
 
 use bowline_proto::{Event, ProtocolError, Role};
 use testing::{

@@ -1,4 +1,4 @@
-//! Law 4, of all other deadlines: each runs from what it is about.
+//! Law 4, for all other deadlines: each starts with its cause.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn law_4_the_close_deadline_runs_from_our_close() {
         end.conn.close(None);
         end.write();
         end.pass(secs(3));
-        // Life is no excuse, nor is a second call.
+        // Other input is no excuse, nor is a second call.
         assert_eq!(end.give(&[Frame::text("more")]), [Ok(text("more"))]);
         end.conn.close(None);
         end.pass(Duration::from_millis(4_999));
@@ -189,7 +189,7 @@ fn law_4_the_message_deadline_is_not_put_off_by_what_comes_with_it() {
         let mut end = only(role, |config| config.message_timeout = Some(secs(30)));
         end.give(&[Frame::new(TEXT, "a")]);
         end.pass(Duration::from_millis(29_999));
-        // A driver reads before it tells the time, and polls after that.
+        // A driver reads before it passes the time, and polls after that.
         end.now = end.now.checked_add(secs(1)).unwrap();
         end.hear(&[Frame::new(CONTINUATION, "b")]);
         end.tick();

@@ -64,7 +64,7 @@ fn law_8_an_end_never_overtakes_what_was_received_before() {
     ];
     for role in BOTH {
         for lost in LOST {
-            // The end turns up before, between and after the events are polled.
+            // The end comes before, between and after the events are polled.
             for polled in 0..=frames.len() {
                 let mut end = End::new(role);
                 end.hear(&frames);
@@ -117,7 +117,7 @@ fn law_8_a_close_that_turns_up_decides_the_end() {
                         State::Closing,
                         "our Close may still leave"
                     );
-                    end.conn.handle_eof(); // Whoever reads again meets the end again.
+                    end.conn.handle_eof(); // Reading again meets the end again.
                     assert_eq!(end.events(), []);
                     assert_eq!(end.conn.state(), State::Closing);
                     assert_eq!(end.write(), [Frame::close(1000, "bye")]);
@@ -204,7 +204,7 @@ fn law_8_nothing_is_delivered_after_a_close_by_either_method() {
                 false => end.conn.poll_event().unwrap().is_some(),
             };
             assert!(got);
-            // More arrives before anybody polls again.
+            // More arrives before the next poll.
             end.hear(&[Frame::text("never"), Frame::new(0x83, "")]);
             match chunks {
                 true => assert_eq!(end.chunks(), []),
@@ -225,7 +225,7 @@ fn law_8_nothing_is_delivered_after_a_failure_by_either_method() {
             end.hear(&[Frame::text("before"), Frame::new(0x83, "")]);
             assert_eq!(end.conn.poll_event(), Ok(Some(text("before"))));
             assert!(end.conn.poll_event().is_err());
-            // More arrives before anybody polls again.
+            // More arrives before the next poll.
             end.hear(&[Frame::text("never"), Frame::new(PING, "")]);
             match chunks {
                 true => assert_eq!(end.chunks(), []),

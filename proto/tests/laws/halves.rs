@@ -1,4 +1,4 @@
-//! The halves of a connection, driven apart.
+//! The halves of a connection, driven separately.
 
 use bowline_proto::{
     Closed, Config, Deadline, Event, Initiator, Kind, Lost, Message, Receiver, RecvError, Role,
@@ -79,7 +79,7 @@ fn a_deadline_of_one_half_ends_the_other_when_they_meet() {
         rx.meet(&mut tx);
         assert_eq!(rx.poll_event(), Ok(None), "exactly one error");
 
-        // The peer says nothing.
+        // The peer sends nothing.
         let (mut rx, mut tx) = halves(role, |config| {
             config.keep_alive = Some(secs(20));
             config.pong_timeout = Some(secs(20));
@@ -130,7 +130,7 @@ fn either_half_tells_how_it_ended_the_connection() {
         let (_, mut tx) = halves(role, |_| {});
         tx.abort();
         assert_eq!(tx.closed(), Some(Closed::abnormal(Initiator::Local, None)));
-        // A failure is known before the peer was told.
+        // A failure is known before the peer has been informed.
         let (mut rx, _) = halves(role, |_| {});
         rx.receive(&Frame::text(b"\xFF").from(other(role)));
         let error = rx.poll_event().unwrap_err();
@@ -220,7 +220,7 @@ fn counters_tell_which_messages_were_written_and_which_were_dropped() {
     tx.transmit().unwrap().advance(3);
     tx.handle_sent(true);
     assert_eq!(tx.flushed(), 1);
-    // The peer closes: what is not framed is dropped.
+    // The peer closes: messages that are not framed are dropped.
     rx.receive(&Frame::close(1000, "").from(Role::Client));
     rx.poll_event().unwrap().unwrap();
     rx.meet(&mut tx);

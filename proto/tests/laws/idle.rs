@@ -1,4 +1,4 @@
-//! Law 10: idle costs nothing. What memory it costs is counted in `memory.rs`.
+//! Law 10: idle costs nothing. The memory is counted in `memory.rs`.
 
 use bowline_proto::Role;
 use testing::{

@@ -1,4 +1,4 @@
-//! Law 4, of Pings: when they are sent, when their Pong is due, and how latency is measured.
+//! Law 4, for Pings: when they are sent, when their Pong is due, and how latency is measured.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn law_4_a_ping_goes_out_after_one_to_two_periods_of_silence() {
 
         let mut end = only(role, |config| config.keep_alive = Some(secs(7)));
         end.pass(secs(1));
-        // One octet of a frame is life.
+        // One octet of a frame counts as life.
         let frame = Frame::text("hi").from(other(role));
         end.receive(&frame[..1]);
         assert_eq!(end.events(), []);
@@ -97,14 +97,14 @@ fn law_4_the_pong_deadline_runs_from_the_keep_alive_ping_and_no_other() {
             config.pong_timeout = Some(secs(10));
         };
         let head = if role == Role::Client { 6 } else { 2 };
-        // The application's comes behind it, and does not leave.
+        // The application's Ping comes after it, and is not sent.
         let mut end = only(role, keep);
         end.pass(secs(20));
         end.conn.ping(payload("mine")).unwrap();
         assert_eq!(end.write_some(head + 4, true).len(), head + 4);
         end.pass(secs(10));
         assert_eq!(end.events(), timed_out(Deadline::Pong));
-        // It comes before, and leaves alone.
+        // The application's Ping comes before it, and is the only one that is sent.
         let mut end = only(role, |config| {
             keep(config);
             config.send_high_water = 1;
@@ -145,7 +145,7 @@ fn law_4_the_pong_deadline_is_not_judged_while_input_waits() {
     });
     end.pass(secs(20));
     assert_eq!(end.write()[0].first, PING);
-    // Read right before the deadline is judged, and not polled.
+    // Input that is read right before the deadline is judged, and not polled.
     end.tick();
     end.hear(&[Frame::text("late")]);
     end.pass(secs(10));
@@ -169,7 +169,7 @@ fn law_4_latency_runs_from_when_the_ping_left_to_its_own_pong() {
     assert_eq!(end.conn.latency(), None);
     end.conn.ping(payload("probe")).unwrap();
     end.write_some(3, true);
-    end.pass(secs(5)); // It has not left.
+    end.pass(secs(5)); // It was not sent.
     end.write_some(usize::MAX, true);
     end.pass(secs(2));
     end.give(&[Frame::new(PONG, "another")]);
@@ -184,7 +184,7 @@ fn law_4_latency_runs_from_when_the_ping_left_to_its_own_pong() {
     assert_eq!(end.conn.latency(), Some(secs(3)), "unsolicited");
 }
 
-/// The next Ping may leave before the time is told that the last one was answered.
+/// The next Ping may be sent before the time is passed that measures the previous one.
 #[test]
 fn law_4_latency_is_measured_though_each_pong_is_followed_by_a_ping() {
     for role in BOTH {
@@ -198,7 +198,7 @@ fn law_4_latency_is_measured_though_each_pong_is_followed_by_a_ping() {
             end.conn.ping(payload(round.to_string())).unwrap();
             end.write();
             end.tick();
-            // Every other Ping leaves while the one before it waits to be measured.
+            // Every other Ping is sent while the one before it waits to be measured.
             assert_eq!(end.conn.latency(), Some(secs(round - 1 + round % 2)));
         }
     }

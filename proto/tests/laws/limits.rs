@@ -66,12 +66,12 @@ fn law_6_the_announced_length_is_judged_before_its_payload_comes() {
     }
 }
 
-/// A frame of 4 MiB: the only limit is that of the method that pulls.
+/// A frame of 4 MiB: only the limit of the pull method applies.
 #[test]
 fn law_6_a_frame_may_be_as_large_as_who_pulls_allows() {
     const SIZE: usize = 4 << 20;
     let content: Vec<u8> = (0..SIZE).map(|i| (i % 251) as u8).collect();
-    // What comes of it, cut into reads, under a limit for whole messages and one for frames.
+    // Receives it, cut into reads, under a limit for whole messages and one for frames.
     let pull = |role, chunks, whole, frame| {
         let mut end = End::with(role, |config| {
             config.max_message_size = whole;
@@ -130,8 +130,7 @@ fn law_6_chunks_are_bounded_by_max_stream_size_only() {
     }
 }
 
-/// The short way takes several messages at once for `poll_event`; those behind the first may be pulled in
-/// chunks.
+/// The fast path takes several messages at once for `poll_event`; those after the first may be pulled in chunks.
 #[test]
 fn law_6_max_stream_size_holds_for_chunks_behind_a_whole_message() {
     let frames = [Frame::binary([1; 50]), Frame::binary([2; 50])];
@@ -154,11 +153,11 @@ fn law_6_max_stream_size_holds_for_chunks_behind_a_whole_message() {
     }
 }
 
-/// A message that is all there may take the short way; one that comes in two reads takes the long way.
+/// A message that has come whole may take the fast path; one that comes in two reads takes the parser.
 #[test]
 fn law_6_the_short_and_the_long_way_agree_on_every_limit() {
     type Limit = fn(&mut Config, usize);
-    // With whom each holds: with those who pull whole messages, with those who pull chunks.
+    // For each limit, whether it holds for whole messages, and whether it holds for chunks.
     let limits: [(Limit, [bool; 2]); 3] = [
         (|it, max| it.max_frame_size = Some(max as u64), [true, true]),
         (|it, max| it.max_message_size = max, [true, false]),

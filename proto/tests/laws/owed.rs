@@ -64,7 +64,7 @@ fn law_2_an_owed_close_leaves_behind_the_owed_pong_and_drops_the_owed_ping() {
 #[test]
 fn law_2_a_keep_alive_ping_is_not_lost_when_a_pong_is_owed() {
     let mut end = End::new(Role::Client);
-    // Nothing is heard for 20 s, so a Ping is owed; then the peer pings twice and one Pong is out.
+    // Nothing is received for 20 s, so a Ping is owed; then the peer sends two Pings, and one Pong is out.
     end.hear(&[Frame::new(PING, "1")]);
     end.events();
     assert!(end.conn.transmit().is_some(), "the transport takes nothing");
@@ -75,7 +75,7 @@ fn law_2_a_keep_alive_ping_is_not_lost_when_a_pong_is_owed() {
     let frames = end.write();
     let firsts: Vec<u8> = frames.iter().map(|frame| frame.first).collect();
     assert_eq!(firsts, [PONG, PONG, PING]);
-    // It left, so its deadline runs.
+    // It was sent, so its deadline runs.
     end.pass(secs(20));
     assert_eq!(end.events(), [Err(RecvError::TimedOut(Deadline::Pong))]);
 }

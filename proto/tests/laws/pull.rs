@@ -8,7 +8,7 @@ use testing::{
 
 use crate::protocol;
 
-/// "größer" in fragments that cut its characters, with a Ping between, and a message behind it.
+/// Returns "größer" in fragments that cut its characters, with a Ping in between, and a message after it.
 fn fragmented(role: Role) -> (Vec<u8>, usize) {
     let whole = "größer".as_bytes();
     let frames = [
@@ -76,7 +76,7 @@ fn law_5_an_event_after_partial_chunks_skips_the_rest_of_that_message() {
             if begun {
                 assert_eq!(messages, [Ok(binary("next"))], "switched after {cut} bytes");
             } else {
-                // Nothing of it was given to anybody, so nothing of it is lost.
+                // Nothing of it was given to the application, so nothing of it is lost.
                 assert_eq!(
                     messages,
                     [Ok(text("größer")), Ok(binary("next"))],

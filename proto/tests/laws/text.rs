@@ -8,7 +8,7 @@ use testing::{
 
 #[test]
 fn law_9_text_fails_at_the_first_byte_that_cannot_be_right() {
-    // What cannot be continued, and after how many octets that is known.
+    // Texts that cannot be continued, and the number of octets after which that is known.
     let cases: [(&[u8], usize); 9] = [
         (b"ab\xFF", 3),
         (b"ab\xC0\x80", 3),
@@ -29,7 +29,7 @@ fn law_9_text_fails_at_the_first_byte_that_cannot_be_right() {
                         true => end.chunks().into_iter().any(|event| event.is_err()),
                         false => end.events().into_iter().any(|event| event.is_err()),
                     };
-                    // The payload is announced longer than it is: there is more to come.
+                    // The announced payload is longer than what is sent, so more may come.
                     let key = (role == Role::Server).then_some([0; 4]);
                     if !fragmented {
                         end.receive(&frames::header(FIN | TEXT, 100, key));
@@ -75,7 +75,7 @@ fn law_9_text_chunks_end_between_characters() {
                     let Ok(Event::Data(Chunk { data, fin })) = event else {
                         panic!("{event:?}");
                     };
-                    // `Message::Text` cannot hold half a character; nothing must be lost either.
+                    // `Message::Text` cannot hold half a character, but nothing may be lost either.
                     got.push_str(data.as_text().unwrap());
                     fins += u32::from(fin);
                 }

@@ -19,7 +19,7 @@ fn law_3_owed_control_overtakes_the_messages_that_wait() {
         end.events();
         let frames = end.write();
         let place = frames.iter().position(|frame| frame.first == PONG).unwrap();
-        // What is bytes already is 64 KiB and one frame at the most.
+        // At most 64 KiB and one frame are bytes already.
         assert!(place <= 2, "the Pong came after {place} messages");
         assert_eq!(frames.len(), 11);
     }

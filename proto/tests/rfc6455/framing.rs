@@ -36,7 +36,7 @@ fn s5_2_an_unknown_opcode_fails_the_connection() {
     }
 }
 
-/// A header whose length is written in `form` bytes: 1, 2 or 8.
+/// Returns a header whose length is written in `form` bytes: 1, 2 or 8.
 fn long_header(role: Role, form: usize, len: u64) -> Vec<u8> {
     let masked = if role == Role::Server { 0x80 } else { 0 };
     let mut bytes = vec![FIN | BINARY];
@@ -101,7 +101,7 @@ fn s5_2_lengths_are_written_in_their_shortest_form() {
     }
 }
 
-/// What an endpoint has to do after exactly two octets of a frame.
+/// The required reaction of an endpoint after exactly two octets of a frame.
 #[derive(Debug, PartialEq)]
 enum Verdict {
     Fail,
@@ -109,7 +109,7 @@ enum Verdict {
     Event(Event),
 }
 
-/// The message that is under way, with nothing in it.
+/// The current message, of which nothing has come.
 type Begun = Option<Kind>;
 
 /// Written from §5.1, §5.2, §5.4 and §5.5.
@@ -181,7 +181,7 @@ fn s5_2_all_first_two_octets_in_every_state() {
                         assert_eq!((close[0], &close[2..4]), (CLOSE, &[0x03, 0xEA][..]));
                     }
                 }
-                // Of several faults the same one is told.
+                // Of several faults the same one is reported.
                 assert!(errors.windows(2).all(|two| two[0] == two[1]), "{errors:?}");
             }
         }

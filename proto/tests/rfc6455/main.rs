@@ -17,7 +17,7 @@ fn fails(error: ProtocolError) -> [Result<Event, RecvError>; 1] {
     [Err(RecvError::Protocol(error))]
 }
 
-/// The code in the Close that is written.
+/// Returns the code in the Close that is written.
 fn close_code(end: &mut End) -> u16 {
     let frames = end.write();
     let close = frames.last().expect("a Close");

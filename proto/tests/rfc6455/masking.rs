@@ -75,7 +75,7 @@ fn s5_3_every_frame_has_a_fresh_key() {
     let mut end = End::with(Role::Client, |config| config.send_frame_size = Some(10));
     end.conn.send(vec![0; 5000]).unwrap();
     let bytes = end.write_some(usize::MAX, true);
-    // The payload is all zero, so that it is its key, over and over.
+    // The payload is all zeros, so the masked payload is the key, repeated.
     let keys: Vec<&[u8]> = bytes.chunks(16).map(|frame| &frame[2..6]).collect();
     assert_eq!(keys.len(), 500);
     assert_eq!(

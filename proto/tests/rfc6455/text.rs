@@ -11,8 +11,8 @@ use testing::{
 
 use crate::{close_code, fails};
 
-/// What a fresh connection says of one text message, and of the same message in two reads, in two
-/// frames, and piece by piece. They must agree with `core`.
+/// Checks the verdict of a fresh connection on one text message, and on the same message in two reads, in two
+/// frames, and in pieces. They must agree with `core`.
 fn judge(bytes: &[u8], cuts: &[usize]) {
     let expected = str::from_utf8(bytes).ok();
     let key = Some([0; 4]);
@@ -111,7 +111,7 @@ fn s8_1_every_character_of_four_octets() {
     }
 }
 
-/// In pieces of `step` octets, so that characters are cut everywhere.
+/// Receives text in pieces of `step` octets, so that characters are cut everywhere.
 fn whole_and_in_pieces(all: &str, step: usize) {
     let mut end = End::with(Role::Client, |config| config.max_message_size = 8 << 20);
     let wire = Frame::text(all).from(Role::Server);

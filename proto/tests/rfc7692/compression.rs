@@ -35,7 +35,7 @@ fn s7_2_1_without_context_takeover_each_message_stands_alone() {
                 recv: window(15, takeover),
             };
             let mut end = deflate::end(role, agreed, |_| {});
-            // Random, so that only the message before can help.
+            // The content is random, so only the message before it can help.
             let content = contents(1, 100_000).remove(0)[..500].to_vec();
             let content = content.repeat(2);
             end.conn.send(content.clone()).unwrap();
@@ -116,7 +116,7 @@ fn s7_2_2_text_is_checked_when_it_is_inflated() {
             assert_eq!(expected.is_ok(), valid);
             assert_eq!(end.give(&[frame]), [expected]);
         }
-        // At the first octet that cannot be right: a stored block shows it at once.
+        // It fails at the first octet that cannot be right: a stored block shows it at once.
         let mut end = usual(role);
         let bytes = frames::header(RSV1 | TEXT, 100, (role == Role::Server).then_some([0; 4]));
         end.receive(&bytes);

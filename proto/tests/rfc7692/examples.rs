@@ -60,7 +60,7 @@ fn s7_2_3_4_a_block_with_bfinal() {
     for role in BOTH {
         let mut end = usual(role);
         let last = compressed(TEXT, hex("f348cdc9c9070000"));
-        // Without the octet behind it, too; and with more blocks, which begin a stream of their own.
+        // Also without the octet after it; and with more blocks, which begin a stream of their own.
         let bare = compressed(TEXT, hex("f348cdc9c90700"));
         let more = compressed(TEXT, hex("f348cdc9c90700 f248cdc9c90700"));
         let stored = compressed(TEXT, hex("010500faff48656c6c6f"));
@@ -70,13 +70,13 @@ fn s7_2_3_4_a_block_with_bfinal() {
         // A stream that follows refers to its own past.
         let again = compressed(TEXT, hex("f200110000"));
         assert_eq!(end.give(&[again]), [Ok(text("Hello"))]);
-        // Data that looks like a tail is none.
+        // Data that looks like a tail is not one.
         let data = compressed(BINARY, hex("010400fbff 0000ffff"));
         assert_eq!(end.give(&[data]), [Ok(binary([0, 0, 0xff, 0xff]))]);
     }
 }
 
-/// §7.2.1: the block whose last four octets are taken off may have BFINAL itself.
+/// §7.2.1: the block whose last four octets are removed may have BFINAL itself.
 #[test]
 fn s7_2_3_4_bfinal_in_the_block_that_lost_its_tail() {
     for role in BOTH {
@@ -110,7 +110,7 @@ fn s7_2_3_6_empty_messages() {
             let events = end.give(&[compressed(TEXT, hex(data)), hello]);
             assert_eq!(events, [Ok(text("")), Ok(text("Hello"))], "{data}");
         }
-        // We send one if we streamed nothing, and a plain one otherwise.
+        // We send one if we streamed nothing, and an uncompressed message otherwise.
         for fin in [false, true] {
             end.conn.send_chunk(chunk(Kind::Text, "", fin)).unwrap();
         }
@@ -135,7 +135,7 @@ fn s7_2_3_6_a_tail_that_was_left_on() {
                 Frame::new(FIN | CONTINUATION, two),
             ]);
             assert_eq!(events, [Ok(text("Hello"))], "cut at {cut}");
-            // The window is where it was.
+            // The window has not moved.
             let events = end.give(&[compressed(TEXT, hex("f200110000"))]);
             assert_eq!(events, [Ok(text("Hello"))], "cut at {cut}");
         }

@@ -23,7 +23,7 @@ fn protocol(error: ProtocolError) -> Result<Event, RecvError> {
     Err(RecvError::Protocol(error))
 }
 
-/// An end with everything agreed on, at the defaults.
+/// An end that agreed on compression with the defaults.
 fn usual(role: Role) -> End {
     deflate::end(role, USUAL, |_| {})
 }

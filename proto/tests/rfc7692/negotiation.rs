@@ -1,4 +1,4 @@
-//! §5.1 and §7: what is offered, answered, declined and refused.
+//! §5.1 and §7: offers, answers, declined offers and refused answers.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const FIELDS: [(&str, &[u8]); 5] = [
     ("Sec-WebSocket-Version", b"13"),
 ];
 
-/// What a server with these options answers to these fields of offers, and what it then uses.
+/// Returns the answer of a server with these options to these fields of offers, and what it then uses.
 pub(crate) fn answer_to(options: Deflate, offers: &[&str]) -> (Option<String>, Option<Agreed>) {
     let mut config = Config::new(entropy);
     config.deflate = Some(options);
@@ -42,7 +42,7 @@ pub(crate) fn answer(offer: &str) -> Option<String> {
     answer
 }
 
-/// What a client with these options offers, and what it makes of this answer.
+/// Returns the offer of a client with these options, and what it makes of this answer.
 fn offer_and(
     options: Option<Deflate>,
     answer: &str,
@@ -104,7 +104,7 @@ fn s5_1_it_is_offered_and_answered_only_if_asked_for() {
         respond(HttpVersion::Http11, "GET", fields, &[], None, &config).unwrap();
     assert_eq!(headers.get("Sec-WebSocket-Extensions"), None);
     assert_eq!(negotiated, Negotiated::default());
-    // Offered and not accepted: the connection opens without.
+    // Offered but not accepted: the connection opens without compression.
     let (offer, agreed) = offer_and(Some(Deflate::default()), "");
     assert!(offer.is_some());
     assert_eq!(agreed, Ok(None));
@@ -219,13 +219,13 @@ fn s7_a_server_declines_parameters_that_are_not_valid() {
     ] {
         let bad = format!("permessage-deflate; {params}");
         assert_eq!(answer(&bad), None, "{params}");
-        // The next one is tried.
+        // The next offer is tried.
         let next = answer(&format!("{bad}, permessage-deflate"));
         assert_eq!(next.as_deref(), Some("permessage-deflate"), "{params}");
     }
-    // Not even a name with a case.
+    // Names are compared with case.
     assert_eq!(answer("Permessage-Deflate"), None);
-    // What is no list of extensions is no request.
+    // A field that is no list of extensions makes the request invalid.
     let mut config = Config::new(entropy);
     config.deflate = Some(Deflate::default());
     let malformed = "permessage-deflate; server_max_window_bits=\" 10\"";
@@ -254,7 +254,7 @@ fn s7_a_client_fails_on_parameters_that_are_not_valid() {
         "server_max_window_bits=16",
         "server_max_window_bits=08",
         "server_max_window_bits=10; server_max_window_bits=10",
-        // In an answer it has a value.
+        // In an answer it must have a value.
         "client_max_window_bits",
         "client_max_window_bits=7",
         "client_max_window_bits=16",

@@ -1,4 +1,4 @@
-//! §7.1: what each parameter of the negotiation does.
+//! §7.1: the effect of each parameter of the negotiation.
 
 use bowline_proto::{
     Role,
@@ -18,7 +18,7 @@ use crate::negotiation::{agree, answer, answer_to, with};
 #[test]
 fn s7_1_1_1_server_no_context_takeover() {
     let server = |options, offer: &str| answer_to(options, &[offer]);
-    // Offered, it is included.
+    // If it is offered, it is included.
     let (answer, agreed) = server(
         Deflate::default(),
         "permessage-deflate; server_no_context_takeover",
@@ -27,13 +27,13 @@ fn s7_1_1_1_server_no_context_takeover() {
     assert_eq!(answer.as_deref(), Some(included));
     assert_eq!(agreed.unwrap().send, window(15, false));
     assert_eq!(agreed.unwrap().recv, window(15, true));
-    // "A server MAY include" it even if it was not.
+    // "A server MAY include" it even if it was not offered.
     let own = with(|options| options.send.takeover = false);
     let (answer, agreed) = server(own, "permessage-deflate");
     assert_eq!(answer.as_deref(), Some(included));
     assert_eq!(agreed.unwrap().send, window(15, false));
 
-    // A client takes it unasked, and fails without it if it asked.
+    // A client accepts it without having asked, and fails without it if it has asked.
     let agreed = agree(Deflate::default(), included).unwrap().unwrap();
     assert_eq!((agreed.recv, agreed.send), (window(15, false), USUAL.send));
     let asked = with(|options| options.recv.takeover = false);
@@ -46,7 +46,7 @@ fn s7_1_1_1_server_no_context_takeover() {
 #[test]
 fn s7_1_1_2_client_no_context_takeover() {
     let included = "permessage-deflate; client_no_context_takeover";
-    // A hint is answered, so that the server needs no window either.
+    // A hint is confirmed, so that the server needs no window either.
     let (answer, agreed) = answer_to(Deflate::default(), &[included]);
     assert_eq!(answer.as_deref(), Some(included));
     assert_eq!(agreed.unwrap().recv, window(15, false));
@@ -59,7 +59,7 @@ fn s7_1_1_2_client_no_context_takeover() {
     // "A client MUST support" it in an answer.
     let agreed = agree(Deflate::default(), included).unwrap().unwrap();
     assert_eq!((agreed.send, agreed.recv), (window(15, false), USUAL.recv));
-    // Its own hint holds without an answer.
+    // Its own hint holds even without an answer.
     let own = with(|options| options.send.takeover = false);
     let agreed = agree(own, "permessage-deflate").unwrap().unwrap();
     assert_eq!(agreed.send, window(15, false));
@@ -87,15 +87,15 @@ fn s7_1_2_1_server_max_window_bits() {
             assert_eq!(agreed.unwrap().send, window(least, true));
         }
     }
-    // zlib has no such window: we decline.
+    // zlib has no such window, so the offer is declined.
     assert_eq!(answer("permessage-deflate; server_max_window_bits=8"), None);
-    // "A server MAY include" it unasked.
+    // "A server MAY include" it without having been asked.
     let own = with(|options| options.send.bits = 10);
     let (answer, _) = answer_to(own, &["permessage-deflate"]);
     let expected = "permessage-deflate; server_max_window_bits=10";
     assert_eq!(answer.as_deref(), Some(expected));
 
-    // A client reads any window, and fails if it is not what it asked for.
+    // A client inflates any window, and fails if it is larger than it asked for.
     for bits in 8..=15 {
         let answer = format!("permessage-deflate; server_max_window_bits={bits}");
         let agreed = agree(Deflate::default(), &answer).unwrap().unwrap();
@@ -130,7 +130,7 @@ fn s7_1_2_2_client_max_window_bits() {
     assert_eq!(to(usual, "; client_max_window_bits"), untold(15));
     assert_eq!(to(usual, "; client_max_window_bits=9"), untold(9));
 
-    // A client keeps to it, and to its own limit.
+    // A client respects it, and its own limit.
     for bits in 8..=15 {
         let answer = format!("permessage-deflate; client_max_window_bits={bits}");
         let agreed = agree(Deflate::default(), &answer).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! §8: what an attacker could learn from the length of what is compressed.
+//! §8: what an attacker could learn from the lengths of compressed messages.
 
 use bowline_proto::{Chunk, Kind, Outgoing, SendError};
 use testing::{
@@ -65,7 +65,7 @@ fn s8_a_secret_in_pieces_is_sent_plain_and_no_later_message_refers_to_it() {
                 let fin = if i + 1 == pieces.len() { FIN } else { 0 };
                 assert_eq!(*frame, Frame::new(fin | opcode, &secret));
             }
-            // As long as it would be without them.
+            // The last message is as long as it would be without the secret.
             assert_eq!(Some(last), alone.last());
         }
         let after_another = usual_then(&[false, false]);
@@ -74,7 +74,7 @@ fn s8_a_secret_in_pieces_is_sent_plain_and_no_later_message_refers_to_it() {
     }
 }
 
-/// It would be compressed without a word, for a message is that as a whole.
+/// Otherwise it would be compressed silently, because a message is compressed as a whole.
 #[test]
 fn s8_a_plain_piece_of_a_compressed_message_is_refused() {
     for role in BOTH {
@@ -93,7 +93,7 @@ fn s8_a_plain_piece_of_a_compressed_message_is_refused() {
         }
         end.conn.send_chunk(chunk(Kind::Text, "two", true)).unwrap();
         assert_eq!(peer.messages(&end.write()), [b"one two"]);
-        // And where nothing was agreed on, all are.
+        // Where compression was not agreed on, all pieces are accepted.
         let mut end = End::new(role);
         end.conn.send_chunk(chunk(Kind::Text, "a", false)).unwrap();
         end.conn.send_chunk(plain("b", true)).unwrap();

@@ -1,4 +1,4 @@
-//! What an application does, whether it may or not.
+//! The actions of an application, permitted or not.
 
 use proto::{Chunk, CloseCode, CloseFrame, Kind, Message};
 
@@ -18,7 +18,7 @@ fn message(choices: &mut Choices<'_>, len: usize) -> Message {
     }
 }
 
-/// A length that is no more than 2,000 frames: from then on they only take time.
+/// Returns a length that takes at most 2,000 frames: more frames would only take time.
 fn len(end: &End, choices: &mut Choices<'_>) -> usize {
     let len = choices.len();
     match end.config.send_frame_size {
@@ -47,7 +47,7 @@ pub(crate) fn control(end: &mut End, choices: &mut Choices<'_>) {
     };
 }
 
-/// A payload that no peer of ours sends, to tell what was asked for from what was owed.
+/// Returns a payload that no peer of ours sends, which distinguishes requested frames from owed ones.
 fn mark(choices: &mut Choices<'_>) -> Vec<u8> {
     let mut payload = b"asked ".to_vec();
     let len = choices.of(&[1, 0, 119]);

@@ -1,8 +1,8 @@
-//! Two sockets of the driver, over a pipe in memory that takes and gives as it pleases, with a clock of their
-//! own and with futures dropped at any wait.
+//! Two sockets of the driver, over a pipe in memory that accepts and returns bytes at random, with a virtual clock
+//! and with futures dropped at any wait.
 //!
-//! What was queued arrives whole, once and in order; what was dropped arrives whole or not at all; nobody
-//! waits for ever; each end has one end, and then nothing; and if that was a Close, nothing was lost.
+//! A queued message arrives whole, once and in order. A message of a dropped call arrives whole or not at all. No
+//! task waits forever. Each end reports one end, and then nothing. If that was a Close, nothing was lost.
 
 use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use self::{
 mod fickle;
 mod truth;
 
-/// One input.
+/// Runs one input.
 pub fn run(data: &[u8]) {
     let _ = talk(&mut Unstructured::new(data));
 }
@@ -121,15 +121,15 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What one end says, and how it ended for it.
+/// The messages of one end, and how the connection ended for it.
 #[derive(Default)]
 struct Side {
-    /// Of each of its writers.
+    /// One for each of its writers.
     truths: [Truth; 2],
     ends: u32,
-    /// It ended by Closes on both sides.
+    /// Whether it ended with a Close from each side.
     clean: bool,
-    /// Writers that have not finished.
+    /// The number of writers that have not finished.
     writers: usize,
 }
 
@@ -138,7 +138,7 @@ type Shared = Rc<RefCell<Side>>;
 struct Plan {
     split: bool,
     writers: [Vec<Op>; 2],
-    /// After so many waits a call to receive is dropped, in turn.
+    /// The numbers of waits after which a call to receive is dropped, used in turn.
     recv: Vec<u8>,
 }
 
@@ -233,7 +233,7 @@ fn script(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(input.bytes(len.min(input.len()))?.to_vec())
 }
 
-/// What one end does, unless its opening handshake has failed.
+/// Runs one end, unless its opening handshake has failed.
 async fn converse<S: Transport + 'static>(
     world: &World,
     socket: Option<WebSocket<S>>,
@@ -247,7 +247,7 @@ async fn converse<S: Transport + 'static>(
     }
 }
 
-/// One task: says what it has to say, closes, and hears the rest.
+/// Runs one end as one task: it sends its messages, closes, and receives the others.
 async fn whole<S: Transport>(
     world: &World,
     socket: WebSocket<S>,
@@ -298,7 +298,7 @@ async fn whole<S: Transport>(
     side.borrow_mut().clean = socket.closed().expect("it has ended").clean;
 }
 
-/// Three tasks: two that say something, the last of which closes, and one that hears.
+/// Runs one end as three tasks: two that send, the last of which closes, and one that receives.
 fn split<S: Transport + 'static>(
     world: &World,
     socket: WebSocket<S>,
@@ -344,7 +344,7 @@ async fn listen<S: Transport>(mut read: ReadHalf<S>, drops: Vec<u8>, side: Share
     side.borrow_mut().clean = read.closed().expect("it has ended").clean;
 }
 
-/// Drops the future after so many waits.
+/// Runs the future, and drops it after `drop` waits.
 async fn within<F: Future + Unpin>(drop: Option<u8>, future: F) -> Option<F::Output> {
     match drop {
         None => Some(future.await),
@@ -352,7 +352,7 @@ async fn within<F: Future + Unpin>(drop: Option<u8>, future: F) -> Option<F::Out
     }
 }
 
-/// Takes note of what came; tells whether it was the end.
+/// Records what was received. Returns whether it was the end.
 fn hear(heard: std::result::Result<Option<Event>, Error>, side: &Shared, other: &Shared) -> bool {
     match heard {
         Ok(Some(Event::Data(message))) => {
@@ -373,13 +373,13 @@ fn hear(heard: std::result::Result<Option<Event>, Error>, side: &Shared, other: 
     }
 }
 
-/// Either that can send.
+/// Either kind of handle that can send.
 enum Speaker<S: Transport> {
     Whole(Box<WebSocket<S>>),
     Half(WriteHalf<S>),
 }
 
-/// The same call on either.
+/// Makes the same call on either.
 macro_rules! on {
     ($speaker:expr, $socket:ident => $call:expr) => {
         match $speaker {
@@ -409,7 +409,7 @@ async fn say<S: Transport>(
     match op {
         Op::Send { text, len, drop } => {
             let message = message(text, len);
-            // It is heard before `send` resolves.
+            // It may be received before `send` resolves.
             sent(message.clone(), Sent::Perhaps);
             let done = within(
                 drop,
@@ -471,7 +471,7 @@ async fn say<S: Transport>(
             Speaker::Whole(socket) => socket.abort(),
             Speaker::Half(socket) => socket.abort(),
         },
-        // A write half cannot.
+        // A write half cannot do this.
         Op::Recv { .. } => {}
     }
 }
@@ -480,7 +480,7 @@ fn boxed<'a, T>(future: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Outp
     Box::pin(future)
 }
 
-/// The pieces of a message, and its end.
+/// Sends the pieces of a message, and its end.
 async fn stream<O: Owner>(
     guard: std::result::Result<Streaming<O>, Error>,
     pieces: Vec<Message>,
@@ -492,7 +492,7 @@ async fn stream<O: Owner>(
     guard.finish().await
 }
 
-/// The message in pieces.
+/// Cuts the message into pieces.
 fn cut(message: &Message, pieces: u8) -> Vec<Message> {
     let mut cut = Vec::new();
     let size = message.len() / (1 + usize::from(pieces)) + 1;

@@ -1,6 +1,6 @@
 use arbitrary::Unstructured;
 
-/// What happens, as the bytes of a run choose it. When they are used up every choice is the first.
+/// Random choices, made by the bytes of a run. After the last byte, every choice is the first option.
 pub(crate) struct Choices<'a>(Unstructured<'a>);
 
 impl<'a> Choices<'a> {
@@ -12,7 +12,7 @@ impl<'a> Choices<'a> {
         self.0.is_empty()
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let last = end.saturating_sub(1);
         self.0.int_in_range(0..=last).unwrap_or(0)
@@ -22,7 +22,7 @@ impl<'a> Choices<'a> {
         self.below(256) as u8
     }
 
-    /// True once in so many times.
+    /// Returns true once in `times` times.
     pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) + 1 == times
     }
@@ -35,13 +35,13 @@ impl<'a> Choices<'a> {
         all[self.below(all.len())].clone()
     }
 
-    /// So many bytes as they are, or those that are left.
+    /// Returns `len` bytes as they are, or all remaining ones.
     pub(crate) fn raw(&mut self, len: usize) -> Vec<u8> {
         let len = len.min(self.0.len());
         self.0.bytes(len).unwrap_or_default().to_vec()
     }
 
-    /// A length: mostly small, at times around a boundary of the wire format or of a buffer.
+    /// Returns a length: mostly small, sometimes around a boundary of the wire format or of a buffer.
     pub(crate) fn len(&mut self) -> usize {
         match self.below(16) {
             0 => 0,
@@ -57,7 +57,7 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Binary content that tells its place, repeats itself, or does not.
+    /// Returns binary content that depends on the position, repeats itself, or is random.
     pub(crate) fn binary(&mut self, len: usize) -> Vec<u8> {
         let seed = self.byte();
         match seed % 4 {
@@ -70,7 +70,7 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Text of exactly `len` octets, in characters of all lengths.
+    /// Returns text of exactly `len` octets, with characters of all lengths.
     pub(crate) fn text(&mut self, len: usize) -> String {
         let seed = usize::from(self.byte());
         let mut text = String::with_capacity(len);
@@ -89,7 +89,7 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// Octets that do not get smaller.
+/// Returns octets that do not compress.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {

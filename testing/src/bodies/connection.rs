@@ -1,7 +1,7 @@
-//! Arbitrary operations on one connection: of either role, glued or split, with compression or without.
+//! Arbitrary operations on one connection: of either role, whole or split, with or without compression.
 //!
-//! What is received is compared with a reading of the RFC (`reference.rs`), what is sent with what the
-//! application asked for (`outbox.rs`); what holds of every connection is in `end.rs`.
+//! The received messages are compared with a reading of the RFC (`reference.rs`), the sent ones with the
+//! application's requests (`outbox.rs`). The rules for every connection are in `end.rs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::bodies::{
     wire::Said,
 };
 
-/// Runs what `data` chooses, and panics where a promise is broken.
+/// Runs the choices in `data`, and panics if a promise is broken.
 pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let mut run = Run::new(&mut choices);
@@ -34,20 +34,20 @@ struct Run {
     peer: Peer,
     reference: Reference,
     pull: Pull,
-    /// Chunks of a message that has not ended.
+    /// The chunks of a message that has not ended.
     gathered: Vec<u8>,
-    /// The rest of it is not wanted.
+    /// Whether the remainder of that message is skipped.
     skips: bool,
     told_eof: bool,
     lost: bool,
 }
 
-/// How messages are pulled.
+/// The way in which messages are pulled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Pull {
     Whole,
     Chunks,
-    /// Now so, now so.
+    /// Sometimes whole, sometimes in chunks.
     Mixed,
 }
 
@@ -125,7 +125,7 @@ impl Run {
         }
     }
 
-    /// Some of what the peer wrote arrives.
+    /// Delivers some of what the peer wrote.
     fn feed(&mut self, choices: &mut Choices<'_>) {
         if self.told_eof || self.lost {
             return;
@@ -149,7 +149,7 @@ impl Run {
         self.reference.feed(&bytes[..taken]);
         self.peer.delivered(taken);
         if self.pull != Pull::Mixed {
-            // Who asks is known, and so is the limit of every message.
+            // The pull method is known, and so is the limit of every message.
             self.reference.ask(self.pull == Pull::Chunks, true);
             self.reference.read_all();
         }
@@ -169,14 +169,14 @@ impl Run {
             Pull::Mixed => chunks,
         };
         for _ in 0..times {
-            // A message that was given out in part is skipped when whole ones are asked for.
+            // A message that was given out in part is skipped when whole messages are asked for.
             let delivered = !self.gathered.is_empty();
             self.skips |= !chunks && delivered;
             self.skips |= self.reference.ask(chunks, delivered);
             let over = self.end.terminal.is_some();
             let polled = self.end.poll(chunks);
             if !over && !self.end.is_skipping() {
-                // Meanwhile others may ask, and what follows will be theirs.
+                // In the meantime another method may ask, and the next message will belong to it.
                 self.reference.read();
                 if self.skip() {
                     self.reference.read();
@@ -194,12 +194,12 @@ impl Run {
         }
     }
 
-    /// What the reference says comes next.
+    /// Returns what the reference says comes next.
     fn next(&mut self) -> Option<Said> {
         self.reference.said.pop_front()
     }
 
-    /// Leaves out the rest of a message that nobody wanted, if that is what comes next.
+    /// Leaves out the remainder of a skipped message, if that comes next.
     fn skip(&mut self) -> bool {
         if self.skips
             && let Some(Said::Message(message)) = self.reference.said.front()
@@ -256,7 +256,7 @@ impl Run {
         match error {
             RecvError::Protocol(error) => {
                 if self.reference.verdict.is_none() && self.reference.unfinished().is_some() {
-                    // Of what is compressed more may be known than was inflated by now.
+                    // The reference may know more of compressed data than was inflated by now.
                     self.reference.feed(self.peer.wrote());
                     self.reference.read_all();
                 }
@@ -274,7 +274,7 @@ impl Run {
         }
     }
 
-    /// All that has come was polled.
+    /// Checks that everything received was polled.
     fn assert_all_heard(&mut self, chunks: bool) {
         let failed = matches!(self.end.terminal, Some(Terminal::Error(_)));
         if failed || self.end.state() == State::Closed {
@@ -287,7 +287,7 @@ impl Run {
         }
         let said = &self.reference.said;
         assert!(said.is_empty(), "not delivered: {said:?}");
-        // Behind a Close what was not given out is discarded.
+        // After a Close, data that was not given out is discarded.
         if let Some((content, deflated)) = self.reference.unfinished()
             && chunks
             && !self.skips
@@ -301,7 +301,7 @@ impl Run {
         }
     }
 
-    /// All arrives and all leaves, and then the transport ends.
+    /// Delivers and writes everything, and then ends the transport.
     fn finish(&mut self) {
         while !self.peer.wrote().is_empty() && self.end.state() != State::Closed {
             if self.told_eof || self.lost {
@@ -314,7 +314,7 @@ impl Run {
         self.poll(self.pull != Pull::Whole, usize::MAX);
         self.write_all();
         self.end.tick();
-        // Writing may have come to an end, for want of masking keys.
+        // Writing may have stopped because there are no masking keys.
         self.poll(self.pull != Pull::Whole, usize::MAX);
         if self.end.terminal.is_none() && self.end.state() != State::Closed {
             self.end.outbox.assert_settled();
@@ -326,7 +326,7 @@ impl Run {
         self.assert_over();
     }
 
-    /// More than there are frames of one byte in all that an input can ask to send.
+    /// More than the number of frames of one byte that an input can ask to send.
     const WRITES: usize = 20_000_000;
 
     fn write_all(&mut self) {

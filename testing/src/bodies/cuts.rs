@@ -1,18 +1,18 @@
-//! How bytes are cut into reads: a stream has no borders, so no result may depend on them.
+//! Cuts of bytes into reads: a stream has no boundaries, so no result may depend on the cuts.
 
-/// Where a stream is cut.
+/// The places where a stream is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cuts {
     /// Nowhere.
     Whole,
-    /// Behind every byte.
+    /// After every byte.
     Bytes,
-    /// Here and there, as the seed has it.
+    /// Here and there, as the seed decides.
     Seeded(u8),
 }
 
 impl Cuts {
-    /// The way that a byte of the input tells.
+    /// Returns the way that a byte of the input chooses.
     pub(crate) const fn from_seed(seed: u8) -> Self {
         match seed {
             0 => Self::Whole,
@@ -21,7 +21,7 @@ impl Cuts {
         }
     }
 
-    /// The pieces of `bytes`, none of them empty.
+    /// Returns the pieces of `bytes`, none of them empty.
     pub(crate) fn pieces(self, mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         let mut state = 0x9E37_79B9_u32;
         if let Self::Seeded(seed) = self {
@@ -35,7 +35,7 @@ impl Cuts {
                     state ^= state << 13;
                     state ^= state >> 17;
                     state ^= state << 5;
-                    // Short pieces as often as long ones.
+                    // Short pieces are as frequent as long ones.
                     1 + (state >> 16) as usize % (1 << (state % 9))
                 }
             };

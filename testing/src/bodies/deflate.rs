@@ -1,6 +1,6 @@
-//! Compressed messages: any payload, cut anywhere, comes to what RFC 1951 and RFC 7692 §7.2.2 say, within
-//! its bound; and what one end compresses, however it is set up, the other end and a reader of RFC 1951
-//! inflate to the same.
+//! Compressed messages. Any payload, cut anywhere, gives the result that RFC 1951 and RFC 7692 §7.2.2 define,
+//! within its limit. A message that one end compresses, with any options, is inflated to the same by the other end
+//! and by a reader of RFC 1951.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     rfc1951::{Fault, Inflate},
 };
 
-/// One input.
+/// Runs one input.
 pub fn run(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let _ = match input.arbitrary::<bool>() {
@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) {
     };
 }
 
-/// What waits to be inflated, as a peer would send it.
+/// Compressed data to be received, as a peer would send it.
 #[derive(Debug)]
 struct Sent {
     text: bool,
@@ -46,7 +46,7 @@ fn check_any(input: &mut Unstructured<'_>) -> Result<()> {
 
     let window = Window { bits: 15, takeover };
     let mut config = Config::new(transport::entropy);
-    // The limit of the other way to pull does not count.
+    // The limit of the other pull method does not apply.
     (config.max_message_size, config.max_stream_size) = match in_chunks {
         true => (0, max as u64),
         false => (max, 0),
@@ -80,7 +80,7 @@ fn check_any(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Frames of any payload, nearly all of them compressed.
+/// Returns frames with any payload, nearly all of them compressed.
 fn messages(input: &mut Unstructured<'_>, role: Role) -> Result<Vec<Sent>> {
     let mut messages = Vec::new();
     while !input.is_empty() && messages.len() < 8 {
@@ -94,7 +94,7 @@ fn messages(input: &mut Unstructured<'_>, role: Role) -> Result<Vec<Sent>> {
         };
         let frames = 1 + (flags >> 4) % 4;
         for i in 0..frames {
-            // Short by themselves, and what is left at the end.
+            // A short payload, or all of the remaining input.
             let len = usize::from(input.arbitrary::<u8>()?);
             let len = if len == 255 { input.len() } else { len };
             let payload = input.bytes(len.min(input.len()))?;
@@ -114,7 +114,7 @@ fn messages(input: &mut Unstructured<'_>, role: Role) -> Result<Vec<Sent>> {
     Ok(messages)
 }
 
-/// What is delivered, and what fails it then.
+/// The delivered messages, and the failure after them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Failure {
     Corrupt,
@@ -153,8 +153,8 @@ fn model(sent: &[Sent], takeover: bool, max: usize) -> (Vec<Message>, Option<Fai
     (messages, None)
 }
 
-/// What is wrong in more than one way may be told as either: text that is cut short where it is no UTF-8,
-/// or corrupt behind what was too much.
+/// Data with several faults may be reported as any of them: text that is cut short where it is not UTF-8, or data
+/// that is corrupt after it was too large.
 fn check_error(error: Option<RecvError>, fault: Option<Failure>, max: usize) {
     let Some(error) = error else {
         assert_eq!(fault, None, "it must fail");
@@ -184,7 +184,7 @@ fn data(event: std::result::Result<Event, RecvError>) -> Message {
     }
 }
 
-/// The same, piece by piece.
+/// The same, in pieces.
 #[derive(Default)]
 struct Chunks {
     messages: Vec<Message>,
@@ -278,7 +278,7 @@ fn check_round_trip(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Something that can be packed, or not, of up to 80 KB.
+/// Returns a message of up to 80 KB that may or may not compress.
 fn message(input: &mut Unstructured<'_>, is_first: bool) -> Result<Message> {
     let flags = input.arbitrary::<u8>()?;
     let len = usize::from(input.arbitrary::<u8>()?);
@@ -288,7 +288,7 @@ fn message(input: &mut Unstructured<'_>, is_first: bool) -> Result<Message> {
         content.extend_from_slice(seed);
         content.extend(std::iter::repeat_n(i, usize::from(flags >> 1) & 7));
     }
-    // Seldom, for it takes long: more than is compressed in one step.
+    // Rarely, because it takes long: more than one step of compression.
     if is_first && flags == 0xF0 && !content.is_empty() {
         content = content.iter().copied().cycle().take(80_000).collect();
     }
@@ -299,7 +299,7 @@ fn message(input: &mut Unstructured<'_>, is_first: bool) -> Result<Message> {
     })
 }
 
-/// Whether the one message in `wire` is compressed, and its payload.
+/// Returns whether the one message in `wire` is compressed, and its payload.
 fn join(wire: &[u8], sender: Role) -> (bool, Vec<u8>) {
     let frames = Frame::read_all(wire, sender);
     let (first, rest) = frames.split_first().expect("a frame");

@@ -1,4 +1,4 @@
-//! One end, in any way to drive it, and what holds of every connection whatever happens.
+//! One end, driven in any way, and the rules that hold for every connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,17 +29,17 @@ pub(crate) struct End {
     pub(crate) watch: Watch,
     streaming: Option<Kind>,
     state: State,
-    /// The application closed, or a Close of ours is owed, or nothing can be sent.
+    /// Whether the application closed, a Close of ours is owed, or nothing more can be sent.
     closing: bool,
     pub(crate) terminal: Option<Terminal>,
     pub(crate) initiator: Option<Initiator>,
     aborted: bool,
     transport_ended: bool,
-    /// The close deadline may have passed, and not been polled.
+    /// Whether the close deadline may have passed without having been polled.
     timed: bool,
 }
 
-/// What ended the events.
+/// The result that ended the events.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Terminal {
     Close(Option<CloseFrame>),
@@ -72,7 +72,7 @@ impl End {
         }
     }
 
-    /// Drives the halves apart from here on.
+    /// Drives the halves separately from here on.
     pub(crate) fn split(&mut self) {
         self.halves.split();
         self.check();
@@ -90,7 +90,7 @@ impl End {
             Some(_) if !self.closing => Err(SendError::Unfinished),
             _ => self.may_send(message.len()),
         };
-        // Before it is sent: the output may be full of it.
+        // Checked before it is sent, because it may fill the output.
         let sent = self.halves.send(outgoing);
         self.sent(sent, expected);
         if sent.is_ok() {
@@ -176,7 +176,7 @@ impl End {
         self.check();
     }
 
-    /// What may come of sending `len` bytes of data, or a control frame.
+    /// Returns the possible results of sending `len` bytes of data, or a control frame.
     fn may_send(&self, len: usize) -> Result<(), SendError> {
         if self.closing {
             Err(SendError::Closed)
@@ -195,7 +195,7 @@ impl End {
         let dry = self.role == Role::Client && entropy::is_dry();
         match (sent, expected) {
             (Err(SendError::Entropy), Ok(())) if dry => {}
-            // It may have run dry in the middle of what was sent before.
+            // It may have run dry while an earlier message was framed.
             (Err(SendError::Closed), _) if dry || self.timed => self.closing = true,
             _ => assert_eq!(sent, expected),
         }
@@ -203,8 +203,8 @@ impl End {
 
     // ---- Input ------------------------------------------------------------------------------------
 
-    /// Reads from the front of `bytes` into the end's own memory, or a loan; tells how many were taken, or
-    /// `None` if not all was polled that was read before.
+    /// Reads from the front of `bytes` into the end's own memory, or into a loan. Returns how many bytes it took,
+    /// or `None` if earlier input is not polled completely.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Option<usize> {
         let taken = self.halves.read(bytes)?;
         self.watch.heard();
@@ -212,7 +212,7 @@ impl End {
         Some(taken)
     }
 
-    /// Has a copy taken of the front of `bytes`, and tells how many.
+    /// Lets the end copy the front of `bytes`, and returns how many bytes it took.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> usize {
         self.take_back();
         let taken = self.halves.receive(bytes);
@@ -238,14 +238,14 @@ impl End {
         self.check();
     }
 
-    /// Gives the loan back, if there is one.
+    /// Takes the loan back, if there is one.
     pub(crate) fn take_back(&mut self) {
         self.halves.take_back();
     }
 
     // ---- Output -----------------------------------------------------------------------------------
 
-    /// The next event, whole messages or chunks.
+    /// Returns the next event, with whole messages or chunks.
     pub(crate) fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, RecvError> {
         let polled = self.halves.poll(chunks);
         if !matches!(polled, Ok(None)) {
@@ -254,7 +254,7 @@ impl End {
                 "{polled:?} behind {:?}",
                 self.terminal
             );
-            // Only an error that was there before, and not polled.
+            // Only an error that existed before and was not polled.
             assert!(
                 !self.aborted || polled.is_err(),
                 "{polled:?} behind the end"
@@ -302,14 +302,14 @@ impl End {
             Err(error) => self.failed(*error),
         }
         if self.halves.wants_input() {
-            // The last was taken: that there is nothing more was not asked for, and is known.
+            // The last message was taken, and it is known that there is no more, although nothing asked for it.
             self.watch.polled();
         }
         self.check();
         polled
     }
 
-    /// Whether there may be an event although there was none.
+    /// Whether there may be another event although there was none.
     pub(crate) fn is_skipping(&self) -> bool {
         self.halves.is_skipping()
     }
@@ -317,7 +317,7 @@ impl End {
     fn failed(&mut self, error: RecvError) {
         words::one_line(&error);
         let name = format!("{error:?}");
-        // Without its numbers.
+        // The name without its numbers.
         let name = name.split_once(" {").map_or(&name[..], |(name, _)| name);
         tally::count(name.trim_end_matches(|c: char| c.is_ascii_digit() || "()".contains(c)));
         if let RecvError::TimedOut(deadline) = error {
@@ -336,7 +336,7 @@ impl End {
         self.initiator.get_or_insert(by);
     }
 
-    /// One write of at most `most` bytes, in one slice or in several, and what it said.
+    /// Makes one write of at most `most` bytes, in one slice or in several, and returns what it contained.
     pub(crate) fn write(
         &mut self,
         most: usize,
@@ -368,7 +368,7 @@ impl End {
         self.now = self.now.checked_add(duration).unwrap();
     }
 
-    /// Tells the time until nobody asks for it, and whether somebody did.
+    /// Passes the time until it is not asked for any more. Returns whether it was asked for.
     pub(crate) fn tick(&mut self) -> bool {
         self.watch.tick(self.now, &self.config);
         until_quiet(|| {
@@ -398,7 +398,7 @@ impl End {
         self.check();
     }
 
-    /// The peer is told why the connection failed.
+    /// The peer must be informed why the connection failed.
     fn owes(&mut self, error: RecvError) {
         let code = match error {
             RecvError::Protocol(error) => close_code(error),
@@ -456,7 +456,7 @@ impl End {
     }
 }
 
-/// §7.4.1, and 1009 and 1008 for limits.
+/// Returns the code of §7.4.1; 1009 and 1008 for limits.
 pub(crate) fn close_code(error: ProtocolError) -> u16 {
     match error {
         ProtocolError::Utf8 | ProtocolError::Deflate => 1007,

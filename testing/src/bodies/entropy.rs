@@ -1,4 +1,4 @@
-//! A source of randomness that is the same in every run of the same bytes, and can run dry.
+//! A source of randomness that is the same in every run of the same bytes, and that can run dry.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ thread_local! {
     static DRAWS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Begins anew, with so many draws.
+/// Starts again, with `draws` draws.
 pub(crate) fn reset(draws: u32) {
     STATE.set(0x9E37_79B9);
     DRAWS.set(draws);

@@ -1,5 +1,5 @@
-//! Headers and masking: what is decoded is encoded to the same bytes, at every cut; what is encoded is
-//! decoded to the same header; and a reading of RFC 6455 §5.2 that shares no code with ours agrees.
+//! Headers and masking. A decoded header is encoded to the same bytes, at every cut; an encoded header is decoded
+//! to the same header; and a reading of RFC 6455 §5.2 that shares no code with ours agrees.
 
 use arbitrary::Unstructured;
 use proto::{
@@ -10,7 +10,7 @@ use proto::{
 
 use crate::frames::{self, FIN, RSV1};
 
-/// One input.
+/// Runs one input.
 pub fn run(data: &[u8]) {
     check_bytes(data);
     let mut input = Unstructured::new(data);
@@ -18,7 +18,7 @@ pub fn run(data: &[u8]) {
     let _ = check_mask(&mut input);
 }
 
-/// Any bytes.
+/// Checks any bytes.
 fn check_bytes(data: &[u8]) {
     let head = &data[..data.len().min(Header::MAX_LEN)];
     for len in 0..=head.len() {
@@ -42,7 +42,7 @@ fn check_bytes(data: &[u8]) {
     }
 }
 
-/// Any header.
+/// Checks any header.
 fn check_header(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let opcode = *input.choose(&[
         OpCode::Continuation,
@@ -52,7 +52,7 @@ fn check_header(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         OpCode::Ping,
         OpCode::Pong,
     ])?;
-    // Lengths of all sizes, not only huge ones.
+    // Lengths of all sizes, because most random ones would be huge.
     let bits = input.int_in_range(0..=62)?;
     let header = Header {
         fin: input.arbitrary()?,
@@ -74,7 +74,7 @@ fn check_header(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     Ok(())
 }
 
-/// Masked in two pieces, and octet by octet as §5.3 has it.
+/// Checks masking in two pieces, against §5.3 octet by octet.
 fn check_mask(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let key: [u8; 4] = input.arbitrary()?;
     let at = input.arbitrary::<u8>()?;
@@ -90,7 +90,7 @@ fn check_mask(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     Ok(())
 }
 
-/// The header at the front of `bytes`, as the model of the tests reads it.
+/// Reads the header at the front of `bytes` with the model of the tests.
 fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
     let read = frames::Header::read(bytes)?;
     Ok(read.map(|read| {

@@ -1,4 +1,4 @@
-//! What the bodies of both halves of the opening handshake have in common: limits, and input that is cut anywhere.
+//! Shared parts of the bodies for both halves of the opening handshake: limits, and input that is cut anywhere.
 
 use std::fmt::Debug;
 
@@ -13,11 +13,11 @@ use crate::{
     ends::fill,
 };
 
-/// What either end is like.
+/// The configuration of either end.
 #[derive(Debug)]
 pub(crate) struct Setup {
     seed: u8,
-    /// Limits are so small that short heads reach them.
+    /// Whether limits are so small that short heads reach them.
     tight: bool,
     pub(crate) deflate: bool,
 }
@@ -44,7 +44,7 @@ impl Setup {
         config
     }
 
-    /// The outcome of `run`, which must be the same with its input whole and in pieces.
+    /// Returns the outcome of `run`, which must be the same with its input whole and in pieces.
     pub(crate) fn in_cuts<T: Debug + PartialEq>(&self, run: impl Fn(Cuts) -> T) -> T {
         let whole = run(Cuts::Whole);
         let cut = run(Cuts::from_seed(self.seed));
@@ -53,8 +53,8 @@ impl Setup {
     }
 }
 
-/// Has `half` read `bytes`, cut so, until `poll` has an outcome; then the transport ends. `poll` gets the half, and
-/// the bytes that were not read, or `None` once the transport has ended.
+/// Lets `half` read `bytes` in pieces, until `poll` has an outcome; then the transport ends. `poll` gets the half,
+/// and the bytes that were not read, or `None` after the transport has ended.
 pub(crate) fn feed<H, T>(
     half: &mut H,
     exchange: fn(&mut H) -> &mut Exchange,
@@ -66,7 +66,7 @@ pub(crate) fn feed<H, T>(
     let mut rest = bytes;
     for mut piece in cuts.pieces(bytes) {
         while !piece.is_empty() {
-            // Nothing is read any more once it is decided.
+            // Nothing more is read after the outcome is decided.
             let Some(room) = exchange(half).recv_buf() else {
                 break;
             };
@@ -82,7 +82,7 @@ pub(crate) fn feed<H, T>(
     poll(half, None).expect("an end without an outcome")
 }
 
-/// What comes of `rest`, which follows the head and may have been read with it in part: frames.
+/// Checks the frames in `rest`, which follows the head and may have been read in part with it.
 pub(crate) fn converse(
     connection: &mut Connection,
     rest: &[u8],
@@ -97,7 +97,7 @@ pub(crate) fn converse(
     events
 }
 
-/// What was agreed on: a subprotocol, and compression.
+/// Returns what was agreed on: a subprotocol, and compression.
 pub(crate) fn agreed(connection: &Connection) -> (Option<String>, Option<Agreed>) {
     let subprotocol = connection.subprotocol().map(str::to_owned);
     (subprotocol, connection.deflate())

@@ -1,7 +1,7 @@
-//! The client's half of the opening handshake, whole: any bytes for an answer, cut anywhere.
+//! The client's half of the opening handshake: any bytes as the answer, cut anywhere.
 //!
-//! The outcome is the same however the answer is cut; there is one at most, and then nothing; a connection
-//! comes of nothing but a 101 that has all that RFC 6455 §4.1 demands; and limits are kept.
+//! The outcome is the same however the answer is cut; there is at most one, and then nothing. A connection is
+//! opened only by a 101 that has everything that RFC 6455 §4.1 demands. Limits are respected.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::bodies::{
     words,
 };
 
-/// One input: what the client is like, and then what the server sends.
+/// Runs one input: the client's configuration, and then what the server sends.
 pub fn run(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let Ok(options) = Options::read(&mut input) else {
@@ -50,7 +50,7 @@ impl Options {
     }
 }
 
-/// All that can be seen from outside.
+/// Everything that is visible from outside.
 type Outcome = Result<Open, HandshakeError>;
 
 #[derive(Debug, PartialEq)]
@@ -89,7 +89,7 @@ fn connect(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
     )
 }
 
-/// What there is to tell, if there is.
+/// Returns the outcome, if there is one.
 fn poll(client: &mut Client, rest: Option<&[u8]>, cuts: Cuts) -> Option<Outcome> {
     let outcome = match client.poll() {
         Ok(None) => return None,
@@ -136,7 +136,7 @@ fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
     }
 }
 
-/// What §4.1 has a client validate.
+/// Checks what §4.1 requires a client to validate.
 fn check_open(options: &Options, bytes: &[u8], open: &Open) {
     let headers = &open.response.headers;
     assert_eq!(open.response.status, 101);
@@ -185,11 +185,11 @@ fn check_open(options: &Options, bytes: &[u8], open: &Open) {
     assert!(interim <= config(options).max_interim_responses);
 }
 
-/// A field, however it was folded.
+/// Returns a field, regardless of how it was folded.
 fn words_of<'a>((name, value): (&'a str, &'a [u8])) -> (&'a str, Vec<&'a [u8]>) {
     let words = value.split(u8::is_ascii_whitespace);
     (name, words.filter(|word| !word.is_empty()).collect())
 }
 
-/// The answer to [`transport::entropy`]'s key.
+/// The `Sec-WebSocket-Accept` for the key of [`transport::entropy`].
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";

@@ -1,8 +1,8 @@
-//! The server's half of the opening handshake, whole: any bytes, cut anywhere, answered in any way.
+//! The server's half of the opening handshake: any bytes, cut anywhere, answered in any way.
 //!
-//! The outcome is the same however the request is cut; it tells of one error at most and then of nothing;
-//! an answer is one response that another parser reads, with nothing of the client's in it but what was
-//! agreed on; and a request that is taken is one that another parser reads in the same way.
+//! The outcome is the same however the request is cut; it is at most one error, and then nothing. An answer is one
+//! response that another parser can read, and it contains nothing of the client's except what was agreed on. An
+//! accepted request is one that another parser reads in the same way.
 
 use arbitrary::Unstructured;
 use proto::{
@@ -22,7 +22,7 @@ use crate::{
     ends,
 };
 
-/// One input: what the server is like, and then what the client sends.
+/// Runs one input: the server's configuration, and then what the client sends.
 pub fn run(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let Ok(options) = Options::read(&mut input) else {
@@ -57,14 +57,14 @@ enum Answer {
     Refuse,
 }
 
-/// All that can be seen from outside.
+/// Everything that is visible from outside.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     request: Option<(String, Option<String>, Option<String>, Headers)>,
     error: Option<HandshakeError>,
     written: Vec<u8>,
     events: Vec<Result<Event, RecvError>>,
-    /// What was agreed on with an open connection.
+    /// The agreement of an open connection.
     agreed: Option<(Option<String>, Option<Agreed>)>,
 }
 
@@ -130,14 +130,14 @@ fn answer(options: &Options, incoming: Incoming, rest: &[u8], cuts: Cuts, outcom
         }
     };
     outcome.agreed = Some(handshake::agreed(&connection));
-    // Frames are the subject of another body: of what is written only the 101 counts.
+    // Frames are the subject of another body: only the 101 counts here.
     outcome.written = ends::take(&mut connection);
     let head = heads::head_len(&outcome.written).expect("a whole head");
     outcome.written.truncate(head);
     outcome.events = handshake::converse(&mut connection, rest, cuts);
 }
 
-/// One page's origin is allowed and no other's; a request without one comes from no page.
+/// Checks that one page's origin is allowed and no other's; a request without an origin comes from no page.
 fn check_origin(incoming: &Incoming) {
     let listed = incoming.origin_allowed(&["https://app.test", "null"]);
     let expected = incoming.request().origin().is_none_or(|origin| {
@@ -153,7 +153,7 @@ fn check_origin(incoming: &Incoming) {
     assert_eq!(listed, expected, "{:?}", incoming.request().origin());
 }
 
-/// Serves an exchange until it is done: it writes, and then waits for the client's end, or for its time.
+/// Serves an exchange until it is done: it writes, and then waits for the client's end, or for a deadline.
 fn finish(exchange: &mut Exchange, end: End, written: &mut Vec<u8>) {
     transport::take_output(exchange, written);
     assert!(
@@ -200,7 +200,8 @@ fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
     }
 }
 
-/// Another parser reads the same request, which has what §4.2.1 demands, and keeps the limits.
+/// Checks that another parser reads the same request, that it has what §4.2.1 demands, and that it is within the
+/// limits.
 fn check_request(options: &Options, bytes: &[u8], target: &str, headers: &Headers) {
     let bytes = heads::skip_empty_lines(bytes);
     let mut fields = [httparse::EMPTY_HEADER; 128];
@@ -217,7 +218,7 @@ fn check_request(options: &Options, bytes: &[u8], target: &str, headers: &Header
     );
     let config = options.setup.config();
     assert!(len <= config.max_head_size && other.headers.len() <= config.max_head_fields);
-    // `Host` may be that of the target, and is the last then.
+    // `Host` may be the host of the target, and is the last field then.
     let differs = |name: &str| name.eq_ignore_ascii_case("host");
     let theirs = other
         .headers
@@ -236,7 +237,7 @@ fn check_request(options: &Options, bytes: &[u8], target: &str, headers: &Header
     assert!(headers.get("Transfer-Encoding").is_none());
 }
 
-/// One whole response, in which nothing is that the server did not put there.
+/// Checks that this is one complete response, which contains only what the server put into it.
 fn check_answer(options: &Options, outcome: &Outcome) {
     let head = Head::of_response(&outcome.written);
     match (&outcome.request, options.answer) {

@@ -1,4 +1,4 @@
-//! Heads as somebody else reads them, and what RFC 6455 §4 wants to be in them.
+//! Heads as another parser reads them, and what RFC 6455 §4 demands of them.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use proto::handshake::Headers;
@@ -8,14 +8,14 @@ use sha1::{Digest, Sha1};
 #[derive(Debug)]
 pub(crate) struct Head<'a> {
     pub(crate) status: u16,
-    /// Of a request.
+    /// The target, of a request.
     pub(crate) target: &'a str,
     pub(crate) fields: Vec<(&'a str, &'a [u8])>,
     pub(crate) body: &'a [u8],
 }
 
 impl<'a> Head<'a> {
-    /// `bytes` are one response and, but for its body, nothing else.
+    /// Reads `bytes`, which must be one response and nothing else, except for its body.
     pub(crate) fn of_response(bytes: &'a [u8]) -> Self {
         let mut fields = [httparse::EMPTY_HEADER; 128];
         let mut response = httparse::Response::new(&mut fields);
@@ -33,7 +33,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// `bytes` are one GET and nothing else.
+    /// Reads `bytes`, which must be one GET and nothing else.
     pub(crate) fn of_request(bytes: &'a [u8]) -> Self {
         let mut fields = [httparse::EMPTY_HEADER; 128];
         let mut request = httparse::Request::new(&mut fields);
@@ -54,7 +54,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The value of a field that is there once at most.
+    /// Returns the value of a field that is present at most once.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         let mut values = self
             .fields
@@ -69,7 +69,7 @@ impl<'a> Head<'a> {
         assert_eq!(self.get(name), Some(value), "{name}");
     }
 
-    /// It is the last response of its transport, and tells where it ends.
+    /// Checks that it is the last response on its transport, and that it says where it ends.
     pub(crate) fn assert_last(&self) {
         assert!(
             self.get("Connection")
@@ -87,7 +87,7 @@ fn pairs<'a>(fields: &[httparse::Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
         .collect()
 }
 
-/// The value of a field that is there once at most.
+/// Returns the value of a field that is present at most once.
 pub(crate) fn one<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     let mut values = headers.get_all(name);
     let value = values.next();
@@ -95,7 +95,7 @@ pub(crate) fn one<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     value
 }
 
-/// Empty lines before a head are skipped (RFC 9112 §2.2).
+/// Skips empty lines before a head (RFC 9112 §2.2).
 pub(crate) fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
     while let Some(rest) = bytes.strip_prefix(b"\r\n") {
         bytes = rest;
@@ -103,7 +103,7 @@ pub(crate) fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Where the first head in `bytes` ends. A lone CR or LF would be an end to some.
+/// Returns where the first head in `bytes` ends. Some readers would take a lone CR or LF as the end.
 pub(crate) fn head_len(bytes: &[u8]) -> Option<usize> {
     let len = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
     let lines = bytes[..len].split(|&byte| byte == b'\n');
@@ -117,7 +117,7 @@ pub(crate) fn head_len(bytes: &[u8]) -> Option<usize> {
     Some(len)
 }
 
-/// §4.2.2, item 5.
+/// Returns the `Sec-WebSocket-Accept` of a key (§4.2.2, item 5).
 pub(crate) fn accept(key: &[u8]) -> String {
     let mut hash = Sha1::new();
     hash.update(key);
@@ -125,7 +125,7 @@ pub(crate) fn accept(key: &[u8]) -> String {
     BASE64_STANDARD.encode(hash.finalize())
 }
 
-/// §4.2.1, item 5: 22 digits of base64, the last one with four bits that say nothing, and two `=`.
+/// Whether the key is valid. §4.2.1, item 5: 22 digits of base64, the last one with four unused bits, and two `=`.
 pub(crate) fn decodes_to_16(key: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.strip_suffix(b"==")
@@ -141,7 +141,7 @@ pub(crate) fn has_token<'a>(mut fields: impl Iterator<Item = &'a [u8]>, token: &
     })
 }
 
-/// Whether it has `name` exactly; `None` is always in it.
+/// Whether the list has `name` exactly; `None` always counts as present.
 pub(crate) fn has_exact<'a>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     name: Option<&str>,
@@ -155,7 +155,7 @@ pub(crate) fn has_exact<'a>(
     })
 }
 
-/// Out of base64.
+/// Decodes base64.
 pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
     BASE64_STANDARD.decode(text).expect("base64")
 }

@@ -7,11 +7,11 @@ use crate::bodies::{
     wire::Said,
 };
 
-/// What is on its way to one end, in order, against what it heard.
+/// The messages on their way to one end, in order, compared with what it received.
 #[derive(Default)]
 pub(crate) struct Inbox {
     said: VecDeque<Said>,
-    /// Chunks of a message that has not ended.
+    /// The chunks of a message that has not ended.
     gathered: Vec<u8>,
 }
 
@@ -45,7 +45,7 @@ impl Inbox {
         assert_eq!(self.said.pop_front(), Some(said));
     }
 
-    /// Nothing is on its way.
+    /// Checks that nothing is on its way.
     pub(crate) fn assert_all_heard(&self, end: &End) {
         if !matches!(end.terminal, Some(Terminal::Error(_))) {
             self.assert_empty();

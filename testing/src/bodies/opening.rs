@@ -8,7 +8,7 @@ use proto::{
 
 use crate::{bodies::transport, ends};
 
-/// A client and a server whose opening handshake is done; `None` if they did not come to terms.
+/// Returns a client and a server whose opening handshake is complete, or `None` if they did not agree.
 pub(crate) fn open(client: &Arc<Config>, server: &Arc<Config>) -> Option<(Connection, Connection)> {
     let request = Request::new("a.test", "/").unwrap();
     let (offers, asks) = (client.deflate.is_some(), server.deflate.is_some());
@@ -32,7 +32,7 @@ pub(crate) fn open(client: &Arc<Config>, server: &Arc<Config>) -> Option<(Connec
     Some((client, server))
 }
 
-/// What one end may send, the other expects.
+/// Checks that what one end may send is what the other expects.
 fn assert_agreed(client: Agreed, server: Agreed) {
     let fits =
         |send: Window, recv: Window| send.bits <= recv.bits && (recv.takeover || !send.takeover);

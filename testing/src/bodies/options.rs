@@ -7,7 +7,7 @@ use proto::{
 
 use crate::bodies::{choices::Choices, entropy};
 
-/// Limits, deadlines and policy of one end.
+/// Returns limits, deadlines and policy for one end.
 pub(crate) fn config(choices: &mut Choices<'_>) -> Config {
     let mut config = Config::new(entropy::draw);
     if choices.one_in(3) {

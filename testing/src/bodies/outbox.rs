@@ -1,4 +1,4 @@
-//! What an end was asked to send, against what it wrote.
+//! The messages that an end was asked to send, compared with what it wrote.
 
 use std::collections::VecDeque;
 
@@ -14,32 +14,34 @@ pub(crate) struct Outbox {
     window: Option<Window>,
     threshold: usize,
     keep_alive: bool,
-    /// Accepted, and not wholly on the wire.
+    /// The messages that were accepted and are not completely on the wire.
     messages: VecDeque<Sent>,
     controls: VecDeque<Asked>,
-    /// Pings that were heard and are not answered.
+    /// The Pings that were received and not answered.
     heard: VecDeque<Vec<u8>>,
     answered: Option<Vec<u8>>,
-    /// Pongs that were taken for the application's, and may have been answers: then its own are to come.
+    /// Pongs that were taken for the application's, and may have been answers: then the application's own will
+    /// follow.
     either: Vec<Vec<u8>>,
-    /// How many keep-alive Pings were seen, and messages, and controls that the application asked for.
+    /// The numbers of keep-alive Pings that were seen, and of messages and control frames that the application
+    /// asked for.
     keep_alives: u32,
     seen_messages: usize,
     seen_controls: usize,
-    /// Messages, chunks, Pings and Pongs that are wholly on the wire.
+    /// The number of messages, chunks, Pings and Pongs that are completely on the wire.
     left: u64,
     accepted: u64,
-    /// Closes that may be sent: the application's, and owed ones.
+    /// The Closes that may be sent: the application's, and owed ones.
     closes: Vec<Close>,
-    /// The one that was.
+    /// The Close that was sent.
     pub(crate) close: Option<Vec<u8>>,
 }
 
-/// How a message is sent.
+/// The form in which a message is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum How {
     Usual,
-    /// Not to be compressed.
+    /// It must not be compressed.
     Plain,
     Prepared,
     Chunks,
@@ -61,7 +63,7 @@ struct Asked {
 
 struct Close {
     body: Vec<u8>,
-    /// It may overtake, and drop, what waits.
+    /// Whether it may overtake waiting messages, and drop them.
     owed: bool,
 }
 
@@ -91,12 +93,12 @@ impl Outbox {
         self.accepted
     }
 
-    /// How many Pings were sent that nobody asked for.
+    /// Returns how many Pings were sent without having been asked for.
     pub(crate) fn keep_alives(&self) -> u32 {
         self.keep_alives
     }
 
-    /// The most that may be told to have left.
+    /// Returns the most that may be reported as sent.
     pub(crate) fn left(&self) -> u64 {
         let begun = self.messages.front().filter(|_| self.reader.has_begun());
         self.left + begun.map_or(0, |message| message.chunks)
@@ -124,7 +126,7 @@ impl Outbox {
         }
     }
 
-    /// A Ping or an unsolicited Pong.
+    /// Adds a Ping or an unsolicited Pong.
     pub(crate) fn control(&mut self, said: Said) {
         self.accepted += 1;
         let whole = self.messages.iter().filter(|message| message.fin).count();
@@ -134,12 +136,12 @@ impl Outbox {
         });
     }
 
-    /// A Ping was polled: its Pong is owed.
+    /// Handles that a Ping was polled, so that its Pong is owed.
     pub(crate) fn heard_ping(&mut self, payload: &[u8]) {
         self.heard.push_back(payload.to_vec());
     }
 
-    /// A Close may now be sent.
+    /// Notes that a Close may now be sent.
     pub(crate) fn closes(&mut self, frame: Option<&CloseFrame>, owed: bool) {
         let mut body = Vec::new();
         if let Some(frame) = frame {
@@ -149,7 +151,7 @@ impl Outbox {
         self.closes.push(Close { body, owed });
     }
 
-    /// These bytes were written.
+    /// Checks the bytes that were written.
     pub(crate) fn wrote(&mut self, bytes: &[u8]) -> Vec<Said> {
         let said = self.reader.read(bytes);
         for said in &said {
@@ -219,8 +221,8 @@ impl Outbox {
         }
     }
 
-    /// Whether the application asked for this control frame; in the order it did, behind the messages
-    /// before it. What looks the same and comes earlier must be owed for another reason.
+    /// Whether the application asked for this control frame. Such frames come in the order of the requests, after
+    /// the messages before them. A frame that looks the same and comes earlier must be owed for another reason.
     fn is_asked(&mut self, said: &Said) -> bool {
         let seen = self.seen_messages;
         let is_due = |asked: &Asked| asked.said == *said && asked.messages_before <= seen;
@@ -246,12 +248,12 @@ impl Outbox {
         self.close = Some(body.to_vec());
     }
 
-    /// Nothing waits and nothing was dropped.
+    /// Checks that nothing waits and nothing was dropped.
     pub(crate) fn assert_settled(&self) {
         assert!(self.reader.is_between_frames(), "half a frame");
         if self.close.is_none() {
             self.assert_all_left();
-            // Of Pings that say the same, the last is the one that was answered.
+            // Of Pings with the same payload, the last is the one that was answered.
             let answered = self.heard.is_empty() || self.heard.back() == self.answered.as_ref();
             assert!(answered, "§5.5.2: a Ping has its Pong");
             assert!(self.closes.is_empty(), "a Close that does not leave");

@@ -1,8 +1,8 @@
-//! A client and a server over a simulated network: any segments, delay, a link that holds little, ends that
-//! do not read for a while, clocks that jump, Closes that cross, transports that break.
+//! A client and a server over a simulated network: any segments, delays, a link with little capacity, ends that do
+//! not read for a while, clocks that jump, Closes that cross, transports that break.
 //!
-//! Whatever one end wrote in whole frames arrives at the other whole, once and in order, until that has
-//! ended; both end, once; and if nothing was done to them both end well.
+//! Everything that one end wrote in complete frames arrives at the other whole, once and in order, until that end
+//! has ended. Both ends end exactly once. If they were not disturbed, both end cleanly.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Runs what `data` chooses, and panics where a promise is broken.
+/// Runs the choices in `data`, and panics if a promise is broken.
 pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let Some(mut pair) = Pair::new(&mut choices) else {
@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
 
 struct Pair {
     ends: pair::Pair<Side>,
-    /// What may have to do with a deadline that passed, or a transport that was lost.
+    /// Whether a deadline that passed or a lost transport may have caused what follows.
     broken: bool,
     disturbed: bool,
 }
@@ -48,11 +48,11 @@ struct Side {
     end: End,
     port: Port,
     inbox: Inbox,
-    /// Pulls chunks.
+    /// Whether it pulls chunks.
     chunks: bool,
-    /// Its application has answered the peer's Close.
+    /// Whether its application has answered the peer's Close.
     answered: bool,
-    /// How many bytes move at a time.
+    /// The number of bytes that move at a time.
     segment: usize,
     copies: bool,
 }
@@ -80,7 +80,7 @@ impl Pair {
         let now = Instant::EPOCH;
         let (client, server) = opening::open(&configs[0], &configs[1])?;
         let capacity = choices.of(&[usize::MAX, 64 << 10, 4096, 300]);
-        // Over a link that is narrow and long nothing would end in time.
+        // Over a link that is both narrow and slow, nothing would end in time.
         let delay = match capacity {
             ..65_536 => Duration::ZERO,
             _ => Duration::from_millis(choices.of(&[0, 0, 1, 40])),
@@ -94,7 +94,7 @@ impl Pair {
                 chunks: choices.flip(),
                 answered: false,
                 segment,
-                // A read into memory of its own costs 16 KiB, however little comes.
+                // A read into the end's own memory costs 16 KiB, however little comes.
                 copies: segment.min(capacity) < 1460 || choices.flip(),
             }
         };
@@ -103,7 +103,7 @@ impl Pair {
             server: side(Role::Server, server, &configs[1]),
             now,
         };
-        // Deadlines that the network alone may miss.
+        // Deadlines that the network alone may exceed.
         let short = configs.iter().any(|config| {
             let all = [
                 config.pong_timeout,
@@ -154,7 +154,7 @@ impl Pair {
         }
     }
 
-    /// Something happens to the transport, or one end gives it up.
+    /// Damages the transport, or makes one end abort.
     fn fault(&mut self, role: Role, choices: &mut Choices<'_>) {
         self.broken = true;
         let now = self.ends.now;
@@ -183,13 +183,13 @@ impl Pair {
         }
     }
 
-    /// Time passes, and both ends keep up with it.
+    /// Lets time pass, and both ends keep up with it.
     fn pass(&mut self, duration: Duration) {
         self.ends.pass(duration);
         self.disturbed |= self.ends.sides().iter().any(|side| !side.port.reads);
     }
 
-    /// Both machines sleep, and wake up much later.
+    /// Lets both machines sleep, and wake up much later.
     fn jump(&mut self, duration: Duration) {
         self.disturbed = true;
         self.ends.now = self.ends.now.checked_add(duration).unwrap();
@@ -205,7 +205,7 @@ impl Pair {
         self.ends.settle();
         self.ends.client.end.close(None);
         self.ends.settle();
-        // Without a deadline nobody gives up a peer that has vanished.
+        // Without a deadline neither end gives up a peer that has vanished.
         if self.ends.client.port.link.is_black_hole {
             self.pass(Duration::from_secs(3600));
             for side in self.ends.sides() {
@@ -213,7 +213,7 @@ impl Pair {
             }
         }
         self.pass(Duration::from_secs(600));
-        // Nobody takes what waits, and without a deadline that is for ever.
+        // Nothing takes the waiting output, and without a deadline it waits forever.
         if self.broken || self.disturbed {
             for side in self.ends.sides() {
                 side.lose(Lost::Failed);
@@ -233,7 +233,7 @@ impl Pair {
         }
     }
 
-    /// Both ends ended by a Close, and know of each other's.
+    /// Checks that both ends ended with a Close, and know of each other's.
     fn assert_clean(&mut self) {
         for role in BOTH {
             let closed = self.ends.side(role).end.closed().unwrap();
@@ -262,7 +262,7 @@ impl pair::Side for Side {
         self.end.wants_shutdown()
     }
 
-    /// What is long takes larger and larger steps.
+    /// A long message moves in larger and larger steps.
     fn segment(&self, round: u32) -> usize {
         self.segment.saturating_mul(1 << (round >> 5).min(20))
     }
@@ -281,7 +281,7 @@ impl pair::Side for Side {
         } else if self.end.state() == State::Closed {
             None
         } else {
-            // None behind the end of the peer's direction.
+            // Nothing is read after the end of the peer's direction.
             Some(self.end.read(bytes).unwrap_or(bytes.len()))
         }
     }
@@ -304,7 +304,7 @@ impl pair::Side for Side {
         self.inbox.assert_all_heard(&self.end);
     }
 
-    /// An application that answers a Close itself.
+    /// Acts as an application that answers a Close itself.
     fn act(&mut self) -> bool {
         let was_told = matches!(self.end.terminal, Some(Terminal::Close(_)));
         if self.answered || self.end.config.reply_to_close || !was_told {

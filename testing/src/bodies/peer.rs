@@ -1,4 +1,4 @@
-//! What a peer writes that keeps the rules, most of the time.
+//! The frames of a peer that follows the rules most of the time.
 
 use proto::{Role, deflate::Agreed};
 
@@ -11,12 +11,12 @@ use crate::{
 pub(crate) struct Peer {
     masks: bool,
     deflater: Option<Deflater>,
-    /// Written and not delivered.
+    /// The bytes that were written and not delivered.
     bytes: Vec<u8>,
 }
 
 impl Peer {
-    /// Of an end of `role`.
+    /// Makes the peer of an end of `role`.
     pub(crate) fn new(role: Role, agreed: Option<Agreed>) -> Self {
         Self {
             masks: role == Role::Server,
@@ -38,7 +38,7 @@ impl Peer {
         self.bytes.extend(frames::encode(first, payload, key));
     }
 
-    /// A message, whole or in fragments, with control frames between them.
+    /// Writes a message, whole or in fragments, with control frames between them.
     pub(crate) fn message(&mut self, choices: &mut Choices<'_>) {
         let len = choices.len();
         let (opcode, mut payload) = match choices.below(8) {
@@ -92,14 +92,14 @@ impl Peer {
         self.frame(choices, CLOSE, &body);
     }
 
-    /// Something that breaks a rule, or does not.
+    /// Writes something that may break a rule.
     pub(crate) fn damage(&mut self, choices: &mut Choices<'_>) {
         let at = choices.below(self.bytes.len());
         match choices.below(8) {
             0 if !self.bytes.is_empty() => self.bytes[at] ^= 1 << choices.below(8),
             1 if !self.bytes.is_empty() => self.bytes.truncate(at),
             2 => {
-                // A length that is too long for what it says, or too long at all.
+                // A length in more bytes than it needs, or one that is too large.
                 let first = FIN | choices.of(&[BINARY, TEXT, PING & 0xF]);
                 let key = self.masks.then_some([1, 2, 3, 4]);
                 let mut header = frames::header(first, choices.of(&[126, 65_536]), key);

@@ -1,4 +1,4 @@
-//! What a stream of octets means to the end that receives it, by RFC 6455 §5 to §8 and RFC 7692 §6: a slow
+//! The meaning of a stream of octets to the end that receives it, by RFC 6455 §5 to §8 and RFC 7692 §6: a slow
 //! reading of the RFC that shares no code with the crate.
 
 use std::collections::VecDeque;
@@ -11,14 +11,14 @@ use crate::{
     frames::{self, BINARY, CONTINUATION, FIN, Header, PING, PONG, RSV1, TEXT},
 };
 
-/// How the stream ended, if it has.
+/// The way in which the stream ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
     /// By a Close.
     Closed,
-    /// It breaks a rule or a limit, and this code says so.
+    /// It breaks a rule or a limit, which this code reports.
     Failed(u16),
-    /// Compressed data that was damaged on the way: inflaters may differ in where they notice.
+    /// Compressed data was damaged on the way: inflaters may notice at different points.
     Anything,
 }
 
@@ -29,16 +29,16 @@ pub(crate) struct Reference {
     max_stream: u64,
     max_fragments: u32,
     inflater: Option<Inflater>,
-    /// What has come, and how much of it was read.
+    /// The octets that have come, and how many of them were read.
     input: Vec<u8>,
     at: usize,
-    /// Who asks now.
+    /// The current pull method.
     pull: Pull,
     head: Vec<u8>,
     frame: Option<Frame>,
     message: Option<Gathered>,
     begun: u64,
-    /// What was said and not yet compared.
+    /// The events that were not yet compared.
     pub(crate) said: VecDeque<Said>,
     pub(crate) verdict: Option<Verdict>,
     damaged: bool,
@@ -49,16 +49,16 @@ struct Frame {
     first: u8,
     left: u64,
     key: [u8; 4],
-    /// Of a control frame.
+    /// The payload of a control frame.
     payload: Vec<u8>,
 }
 
-/// How a message is pulled, and so which limit is its own.
+/// The way in which a message is pulled, which decides its limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Pull {
     Whole,
     Chunks,
-    /// In chunks at first; the rest is not wanted.
+    /// In chunks at first; the remainder is skipped.
     Skip,
 }
 
@@ -68,15 +68,15 @@ struct Gathered {
     pull: Pull,
     deflated: bool,
     content: Vec<u8>,
-    /// Octets of whole characters, if it is text.
+    /// The number of octets that form whole characters, of a text.
     checked: usize,
-    /// Octets that headers announced.
+    /// The number of octets that headers announced.
     announced: u64,
     frames: u32,
 }
 
 struct Inflater {
-    /// Large, and made when it is needed.
+    /// The state, which is large and created when it is needed.
     state: Option<Decompress>,
     takeover: bool,
 }
@@ -106,7 +106,7 @@ impl Reference {
         }
     }
 
-    /// From here on the stream may differ from what a peer that keeps the rules wrote.
+    /// Notes that from here on the stream may differ from what a correct peer wrote.
     pub(crate) fn damage(&mut self) {
         self.damaged = true;
         if self
@@ -118,7 +118,7 @@ impl Reference {
         }
     }
 
-    /// What has come of a message that has not ended, whole characters only, and whether it was compressed.
+    /// Returns what has come of a message that has not ended, whole characters only, and whether it was compressed.
     pub(crate) fn unfinished(&self) -> Option<(&[u8], bool)> {
         let message = self.message.as_ref()?;
         let end = match message.kind {
@@ -128,7 +128,7 @@ impl Reference {
         Some((&message.content[..end], message.deflated))
     }
 
-    /// Which of all messages it is that has not ended; none, if the stream can no longer be read with
+    /// Returns the number of the message that has not ended, or `None` if the stream can no longer be read with
     /// certainty.
     pub(crate) fn which(&self) -> Option<u64> {
         let message = self.message.as_ref().filter(|_| self.verdict.is_none());
@@ -139,9 +139,9 @@ impl Reference {
         self.input.extend(bytes);
     }
 
-    /// Somebody asks, for `chunks` or whole messages. A message belongs to who first saw it, and who asks
-    /// for chunks has seen nothing of one if none was `delivered`. Tells whether the rest of the message
-    /// that is under way is skipped from here on.
+    /// Asks for `chunks` or whole messages. A message belongs to the method that first saw it. A method that
+    /// asks for chunks has seen nothing of it if no chunk was `delivered`. Returns whether the remainder of the
+    /// current message is skipped from here on.
     pub(crate) fn ask(&mut self, chunks: bool, delivered: bool) -> bool {
         self.pull = if chunks { Pull::Chunks } else { Pull::Whole };
         let Some(message) = &mut self.message else {
@@ -158,17 +158,17 @@ impl Reference {
         message.pull == Pull::Skip
     }
 
-    /// Reads all that has come.
+    /// Reads everything that has come.
     pub(crate) fn read_all(&mut self) {
         while self.verdict.is_none() && self.read_some() {}
     }
 
-    /// Reads until there is something to be told to who asks.
+    /// Reads until there is something to report to the pull method.
     pub(crate) fn read(&mut self) {
         while self.verdict.is_none() && self.said.is_empty() && self.read_some() {}
     }
 
-    /// Reads the next octet of a header, or what there is of a payload; `false` if nothing has come.
+    /// Reads the next octet of a header, or as much of a payload as has come. Returns `false` if nothing has come.
     fn read_some(&mut self) -> bool {
         let bytes = &self.input[self.at..];
         let (judged, taken) = match &self.frame {
@@ -232,7 +232,7 @@ impl Reference {
         Ok(())
     }
 
-    /// A data frame: the limits.
+    /// Begins a data frame, and checks the limits.
     fn begin(&mut self, first: u8, len: u64) -> Result<(), Verdict> {
         if self.max_frame.is_some_and(|max| len > max) {
             return Err(Verdict::Failed(1009));
@@ -263,7 +263,7 @@ impl Reference {
         Ok(())
     }
 
-    /// More of a payload, which is masked, or is not.
+    /// Takes more of a payload, which may be masked.
     fn payload(&mut self, mut payload: Vec<u8>) -> Result<(), Verdict> {
         let Some(frame) = &mut self.frame else {
             return Ok(());
@@ -303,7 +303,7 @@ impl Reference {
                     state.reset(false);
                 }
                 if message.content.len() as u64 > max {
-                    // Text is read as it comes: what is no UTF-8 within the limit is met before it.
+                    // Text is checked as it comes: a fault within the limit is found before the limit.
                     message.content.truncate(max as usize);
                     message.check(false)?;
                     return Err(Verdict::Failed(1009));
@@ -364,7 +364,7 @@ impl Pull {
 }
 
 impl Gathered {
-    /// What counts: octets that headers announced, or that were inflated.
+    /// Returns what counts: the octets that headers announced, or that were inflated.
     fn total(&self) -> u64 {
         if self.deflated {
             self.content.len() as u64
@@ -373,12 +373,12 @@ impl Gathered {
         }
     }
 
-    /// §8.1: text that cannot become UTF-8 any more, or ends in half a character.
+    /// Checks a text. §8.1: it must not be beyond repair as UTF-8, or end in half a character.
     fn check(&mut self, whole: bool) -> Result<(), Verdict> {
         if self.kind == Kind::Binary {
             return Ok(());
         }
-        // Who asks now may have a lower limit, within which all was checked before.
+        // The current method may have a lower limit; everything within it was checked before.
         let fresh = self.content.get(self.checked..).unwrap_or_default();
         match str::from_utf8(fresh) {
             Ok(text) => self.checked += text.len(),
@@ -392,7 +392,7 @@ impl Gathered {
 }
 
 impl Inflater {
-    /// Until `out` is longer than `max`.
+    /// Inflates until `out` is longer than `max`.
     fn inflate(&mut self, mut input: &[u8], out: &mut Vec<u8>, max: u64) -> Result<(), Verdict> {
         let state = self.state.get_or_insert_with(|| Decompress::new(false));
         loop {

@@ -1,11 +1,11 @@
-//! What happened in the runs of a thread: whether they go deep.
+//! Counts of what happened in the runs of a thread, which show whether the runs go deep.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
 type Counts = BTreeMap<String, u64>;
 
 thread_local! {
-    /// Only in a thread that asked: to count takes a tenth of a run.
+    /// Counts only in a thread that asked for it, because counting takes a tenth of a run.
     static COUNTS: RefCell<Option<Counts>> = const { RefCell::new(None) };
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn count(what: impl Into<String>) {
     });
 }
 
-/// How often each thing happened since the last time this was asked, in this thread.
+/// Returns how often each thing happened in this thread since the last call.
 pub fn take() -> Counts {
     COUNTS.replace(Some(Counts::new())).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A transport that is a slice: what both ends of the other bodies read from and write to.
+//! A transport that is a slice, which both ends of the other bodies read from and write to.
 
 use arbitrary::Unstructured;
 use bytes::Buf;
@@ -12,7 +12,7 @@ use crate::{
     polls::Polls,
 };
 
-/// The nonce of RFC 6455 §1.3, so that answers to it can be written down; otherwise a key for every frame.
+/// The nonce of RFC 6455 §1.3, so that its answers can be written down in advance; otherwise a key for every frame.
 pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
     for (place, byte) in bytes.iter_mut().zip(b"the sample nonce".iter().cycle()) {
         *place = *byte;
@@ -20,12 +20,12 @@ pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), EntropyError> {
     Ok(())
 }
 
-/// How the transport ends behind what the peer has sent.
+/// The way in which the transport ends after the peer's bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     Eof,
     Reset,
-    /// Not at all: time passes.
+    /// It does not end: time passes.
     Silence,
 }
 
@@ -41,7 +41,7 @@ impl End {
             Self::Eof => exchange.handle_eof(),
             Self::Reset => exchange.handle_error(Lost::Reset),
             Self::Silence => {
-                // A deadline begins at the first moment that is told, if not before, and ends at the next.
+                // A deadline begins with the first moment that is passed, at the latest, and ends with the next.
                 let mut now = Instant::EPOCH;
                 for _ in 0..2 {
                     if let Some(deadline) = exchange.poll_timeout() {
@@ -54,13 +54,13 @@ impl End {
     }
 }
 
-/// Takes `bytes` in, and has all polled that comes of them.
+/// Receives `bytes`, and polls all resulting events.
 pub(crate) fn feed(
     connection: &mut Connection,
     mut bytes: &[u8],
     mut poll: impl FnMut(&mut Connection),
 ) {
-    /// A read into memory of its own costs 16 KiB, however little comes.
+    /// A read into the end's own memory costs 16 KiB, however little comes.
     const COPY_BELOW: usize = 100;
     while !bytes.is_empty() {
         if bytes.len() < COPY_BELOW {
@@ -78,7 +78,7 @@ pub(crate) fn feed(
     }
 }
 
-/// Takes `bytes` in, cut so, and all events that come of them.
+/// Receives `bytes` in pieces, and returns all resulting events.
 pub(crate) fn hear(
     connection: &mut Connection,
     bytes: &[u8],
@@ -90,13 +90,13 @@ pub(crate) fn hear(
     }
 }
 
-/// All events there are.
+/// Polls all events.
 pub(crate) fn poll(connection: &mut Connection, events: &mut Vec<Result<Event, RecvError>>) {
     events.extend(poll_all(|| connection.poll_event()));
 }
 
-/// What is compared of events in which compressed text was cut in two ways: what is wrong with it in more
-/// than one way is told as whichever was found first.
+/// Reduces events to what can be compared if compressed text was cut in two ways: if it has several faults, the one
+/// found first is reported.
 pub(crate) fn comparable(events: &mut [Result<Event, RecvError>]) {
     for event in events {
         if let Err(RecvError::Protocol(error)) = event
@@ -107,7 +107,7 @@ pub(crate) fn comparable(events: &mut [Result<Event, RecvError>]) {
     }
 }
 
-/// All that a handshake has to write, to a transport that takes everything.
+/// Takes everything that a handshake has to write, to a transport that takes everything.
 pub(crate) fn take_output(exchange: &mut Exchange, bytes: &mut Vec<u8>) {
     while let Some(output) = exchange.transmit() {
         bytes.extend_from_slice(output.chunk());

@@ -1,4 +1,4 @@
-//! What applications give to builders ends up on the wire as it was given, or is refused before anything is
+//! The values that applications pass to builders are written as they were passed, or are refused before anything is
 //! written: URLs, fields, subprotocols, credentials, targets, refusals. Nothing can be injected.
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::{
 
 mod oracle;
 
-/// One input.
+/// Runs one input.
 pub fn run(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let _ = match input.int_in_range(0..=3) {
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     };
 }
 
-/// Fields that somebody gives.
+/// Returns the fields that an application passes.
 fn fields(input: &mut Unstructured<'_>) -> Result<Vec<(String, Vec<u8>)>> {
     let mut fields = Vec::new();
     for _ in 0..input.int_in_range(0..=3)? {
@@ -40,7 +40,7 @@ fn fields(input: &mut Unstructured<'_>) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(fields)
 }
 
-/// Often one that means something.
+/// Returns a name, which is often one with a meaning.
 fn name(input: &mut Unstructured<'_>) -> Result<String> {
     const NAMES: [&str; 14] = [
         "X-A",
@@ -82,7 +82,7 @@ fn config() -> Arc<Config> {
     Arc::new(config)
 }
 
-/// A URL of pieces that mean something.
+/// Checks a URL made of parts with a meaning.
 fn check_url(input: &mut Unstructured<'_>) -> Result<()> {
     const PIECES: [&str; 48] = [
         "ws://",
@@ -146,7 +146,7 @@ fn check_url(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A client's options.
+/// Checks a client's options.
 fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
     let url = if input.ratio(3, 4)? {
         let scheme = input.choose(&["ws://", "wss://", "WS:", "ws:\\", "http://"])?;
@@ -209,7 +209,7 @@ fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
     {
         head.assert_is("Host", &authority);
     }
-    // Subprotocols, in their order; those of fields that were given follow.
+    // Subprotocols, in their order; those in fields of the application follow.
     let list = fields_named(&head, "Sec-WebSocket-Protocol");
     assert!(list.len() <= 1);
     let mut offered = list
@@ -234,7 +234,7 @@ fn check_connect(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Host and port are those of the URL, and nothing else is in the authority.
+/// Checks that host and port are those of the URL, and that nothing else is in the authority.
 fn check_authority(destination: &Destination, authority: &str) {
     let default = if destination.tls { 443 } else { 80 };
     let expected = if destination.port == default {
@@ -246,7 +246,7 @@ fn check_authority(destination: &Destination, authority: &str) {
     assert!(!authority.contains(['/', '?', '#', '@', ' ']) && authority.is_ascii());
 }
 
-/// The low level: any host, target and fields.
+/// Checks the low level: any host, target and fields.
 fn check_request(input: &mut Unstructured<'_>) -> Result<()> {
     let (host, target) = (text(input)?, text(input)?);
     let Ok(mut made) = Request::new(host.clone(), target.clone()) else {
@@ -265,7 +265,7 @@ fn check_request(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Pushes what can be pushed, which must be all that is harmless.
+/// Pushes the fields that can be pushed, which must be all harmless ones.
 fn push(headers: &mut Headers, fields: &[(String, Vec<u8>)]) {
     for (name, value) in fields {
         let pushed = headers.push(Utf8Bytes::from(name.clone()), value.clone());
@@ -287,7 +287,7 @@ fn pairs(headers: &Headers) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// The bytes of a request, if they are one; a server of ours reads it as it was meant.
+/// Returns the bytes of a request, if it is valid; our server must read it as it was meant.
 fn request(request: Request) -> Option<Vec<u8>> {
     let meant = request.clone();
     let mut client = Client::new(request, config()).ok()?;
@@ -301,7 +301,7 @@ fn request(request: Request) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// `None` if a field of the application's is one that no request with an upgrade may have.
+/// Returns `None` if the application set a field that no request with an upgrade may have.
 fn serve(bytes: &[u8]) -> Option<Incoming> {
     let mut server = Server::new(config());
     let room = server.exchange().recv_buf().expect("it waits");
@@ -321,7 +321,7 @@ fn serve(bytes: &[u8]) -> Option<Incoming> {
     }
 }
 
-/// Fields of the application are there with their values, and besides them only those of the handshake.
+/// Checks that the application's fields are present with their values, and otherwise only those of the handshake.
 fn check_given(head: &Head<'_>, given: &[(String, Vec<u8>)]) {
     const OURS: [&str; 7] = [
         "Host",
@@ -362,7 +362,7 @@ fn fields_named<'a>(head: &Head<'a>, name: &str) -> Vec<&'a [u8]> {
         .collect()
 }
 
-/// A server's answers: fields for the 101, or a refusal.
+/// Checks a server's answers: fields for the 101, or a refusal.
 fn check_answer(input: &mut Unstructured<'_>) -> Result<()> {
     let offers = text(input)?;
     let mut made = Request::new("a.test", "/").expect("a valid request");
@@ -441,7 +441,7 @@ fn check_answer(input: &mut Unstructured<'_>) -> Result<()> {
     head.assert_is("Upgrade", "websocket");
     assert_eq!(head.get("Sec-WebSocket-Protocol"), picked.as_deref());
     assert!(head.body.is_empty());
-    // And the client that asked takes it.
+    // The client that sent the request accepts it.
     let room = client.exchange().recv_buf().expect("it waits");
     room[..out.len()].copy_from_slice(&out);
     client.exchange().handle_input(out.len());

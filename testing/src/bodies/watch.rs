@@ -1,6 +1,6 @@
-//! When deadlines have to come, by what [`Config`] says of them, and not a moment earlier.
+//! The times at which deadlines must come, by what [`Config`] says of them, and not a moment earlier.
 //!
-//! The clock is told after every operation, so that a deadline begins at the time of its cause.
+//! The time is passed after every operation, so that a deadline begins at the time of its cause.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::bodies::entropy;
 pub(crate) struct Watch {
     keep_alive: KeepAlive,
     heard: bool,
-    /// All that was received was polled.
+    /// Whether everything received was polled.
     polled: bool,
     closing: Since,
     write: Since,
-    /// A message that has not ended: since when all of it was polled that had come.
+    /// For a message that has not ended: the time since which everything received of it is polled.
     message: Since,
     which: u64,
     over: Vec<Deadline>,
@@ -24,23 +24,23 @@ pub(crate) struct Watch {
 
 #[derive(Default, Debug)]
 enum KeepAlive {
-    /// It begins when the time is told.
+    /// It begins when the time is passed.
     #[default]
     New,
-    /// Looks at that time whether something was heard.
+    /// At that time it checks whether anything was received.
     Listening(Option<Instant>),
-    /// A Ping has to leave.
+    /// A Ping must be sent.
     Pinged,
     Awaiting(Since),
     Off,
 }
 
-/// When something began that has a deadline.
+/// The time at which something with a deadline began.
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
 enum Since {
     #[default]
     Never,
-    /// The time was not told since.
+    /// The time was not passed since then.
     Now,
     At(Instant),
 }
@@ -65,7 +65,7 @@ impl Watch {
         }
     }
 
-    /// Bytes were read.
+    /// Handles that bytes were read.
     pub(crate) fn heard(&mut self) {
         self.heard = true;
         self.polled = false;
@@ -74,7 +74,7 @@ impl Watch {
         }
     }
 
-    /// The transport ended, and with it, if it failed, what was to be sent.
+    /// Handles the end of the transport. If the transport failed, nothing more is sent.
     pub(crate) fn ended(&mut self, failed: bool) {
         self.polled = false;
         if failed {
@@ -83,17 +83,17 @@ impl Watch {
         }
     }
 
-    /// All that was received was polled.
+    /// Handles that everything received was polled.
     pub(crate) fn polled(&mut self) {
         self.polled = true;
     }
 
-    /// Data was delivered.
+    /// Handles that data was delivered.
     pub(crate) fn data(&mut self) {
         self.message = Since::Never;
     }
 
-    /// All was polled, and this message has not ended.
+    /// Handles that everything was polled, and this message has not ended.
     pub(crate) fn unfinished(&mut self, which: Option<u64>) {
         match which {
             None => self.message = Since::Never,
@@ -102,7 +102,7 @@ impl Watch {
         }
     }
 
-    /// The closing handshake began, or the connection failed.
+    /// Handles that the closing handshake began, or that the connection failed.
     pub(crate) fn closing(&mut self) {
         if self.closing == Since::Never {
             self.closing = Since::Now;
@@ -110,8 +110,8 @@ impl Watch {
         self.keep_alive = KeepAlive::Off;
     }
 
-    /// A write was attempted: whether bytes left, whether something still waits, and whether a keep-alive
-    /// Ping left.
+    /// Handles an attempt to write: whether bytes were written, whether something still waits, and whether a
+    /// keep-alive Ping was sent.
     pub(crate) fn wrote(&mut self, moved: bool, waits: bool, pinged: bool) {
         if !waits {
             self.write = Since::Never;
@@ -132,7 +132,7 @@ impl Watch {
         assert!(!missing || excused, "a keep-alive Ping is missing");
     }
 
-    /// The time is told.
+    /// Passes the time.
     pub(crate) fn tick(&mut self, now: Instant, config: &Config) {
         let mut over = |is_over, deadline| {
             if is_over {
@@ -168,7 +168,7 @@ impl Watch {
                 self.over
                     .extend((is_over && self.polled).then_some(Deadline::Pong));
                 if is_over {
-                    // What waits unread was heard.
+                    // Unread input counts as received.
                     self.keep_alive = KeepAlive::Listening(next());
                 }
             }
@@ -176,15 +176,15 @@ impl Watch {
         }
     }
 
-    /// A deadline must have ended the connection.
+    /// Whether a deadline must have ended the connection.
     pub(crate) fn is_over(&self) -> bool {
         !self.over.is_empty()
     }
 
-    /// This one was told to have passed.
+    /// Checks that this deadline, which was reported, has passed.
     pub(crate) fn assert_over(&self, deadline: Deadline, config: &Config) {
         match deadline {
-            // It runs from when data was parsed, which may be long before that is delivered.
+            // It runs from when data was parsed, which may be long before the data is delivered.
             Deadline::Idle => assert!(config.idle_timeout.is_some()),
             Deadline::Message => assert!(config.message_timeout.is_some()),
             _ => assert!(self.over.contains(&deadline), "{deadline}, before its time"),

@@ -1,4 +1,4 @@
-//! What one end writes, read by RFC 6455 §5 and RFC 7692 with none of the code under test.
+//! Reads what one end writes, by RFC 6455 §5 and RFC 7692, with none of the code under test.
 
 use proto::{Kind, Role, deflate::Window};
 
@@ -7,7 +7,7 @@ use crate::{
     rfc1951::Inflate,
 };
 
-/// What a frame, or the frames of a message, say.
+/// The content of a frame, or of the frames of a message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Said {
     Message(Message),
@@ -20,19 +20,19 @@ pub(crate) enum Said {
 pub(crate) struct Message {
     pub(crate) kind: Kind,
     pub(crate) content: Vec<u8>,
-    /// Octets on the wire, headers apart, if it was compressed.
+    /// The number of payload octets on the wire, if it was compressed.
     pub(crate) deflated: Option<usize>,
 }
 
-/// Reads what one end writes, and panics where it breaks a rule of §5 or of RFC 7692.
+/// Reads what one end writes, and panics if it breaks a rule of §5 or of RFC 7692.
 pub(crate) struct Reader {
     writer: Role,
-    /// The window to compress in, if that was agreed on.
+    /// The window to compress in, if compression was agreed on.
     window: Option<Window>,
     inflater: Inflate,
     max_payload: usize,
     bytes: Vec<u8>,
-    /// A message that has begun: its kind, whether it is compressed, its payload.
+    /// A message that has begun: its kind, whether it is compressed, and its payload.
     begun: Option<(Kind, bool, Vec<u8>)>,
     closed: bool,
 }
@@ -50,12 +50,12 @@ impl Reader {
         }
     }
 
-    /// Whether all that was read were whole frames.
+    /// Whether everything that was read forms complete frames.
     pub(crate) fn is_between_frames(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// What of a message has come that has not ended, if it is not compressed.
+    /// Returns what has come of an uncompressed message that has not ended.
     pub(crate) fn begun(&self) -> Option<(Kind, &[u8])> {
         let (kind, deflated, payload) = self.begun.as_ref()?;
         (!deflated).then_some((*kind, payload))
@@ -128,7 +128,7 @@ impl Reader {
         }))
     }
 
-    /// RFC 7692 §7.2.2.
+    /// Inflates a message (RFC 7692 §7.2.2).
     fn inflate(&mut self, payload: &[u8]) -> Vec<u8> {
         if self.window.is_some_and(|window| !window.takeover) {
             self.inflater.forget();
@@ -137,7 +137,7 @@ impl Reader {
     }
 }
 
-/// The kind of a message that a frame with `opcode` begins.
+/// Returns the kind of a message that begins with `opcode`.
 pub(crate) fn kind(opcode: u8) -> Kind {
     match opcode {
         TEXT => Kind::Text,
@@ -146,7 +146,7 @@ pub(crate) fn kind(opcode: u8) -> Kind {
     }
 }
 
-/// §5.5.1, §7.4: a body that may be sent.
+/// Checks the body of a Close (§5.5.1, §7.4).
 fn assert_close(body: &[u8]) {
     let Some((code, reason)) = body.split_first_chunk() else {
         assert!(body.is_empty(), "half a code");

@@ -1,15 +1,15 @@
-//! What errors and logs say.
+//! The texts of errors and logs.
 
 use std::fmt::{Debug, Display};
 
-/// An error is one line that fits behind a colon, whatever the peer had to do with it.
+/// Checks that an error is one line that fits after a colon, whatever the peer contributed to it.
 pub(crate) fn one_line(error: &impl Display) {
     let said = error.to_string();
     assert!(!said.is_empty() && !said.ends_with('.'), "{said:?}");
     assert!(!said.contains(|c: char| c.is_control()), "{said:?}");
 }
 
-/// Logs show how things stand, and no more of it the longer a connection lives.
+/// Checks that logs show the state, and do not grow during the life of a connection.
 pub(crate) fn short(state: &impl Debug) {
     let shown = format!("{state:?}");
     assert!(shown.len() < 1500, "{shown}");

@@ -1,6 +1,6 @@
 //! Responses as the other end reads them (RFC 9112 §4), for the runners of all crates.
 
-/// A response as it is on the wire: status, fields, and what is behind the head.
+/// A response as it is on the wire: the status, the fields, and everything after the head.
 pub struct Answer<'a> {
     pub status: u16,
     fields: Vec<(&'a str, &'a str)>,
@@ -25,7 +25,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The one value of `name`.
+    /// Returns the one value of `name`.
     pub fn field(&self, name: &str) -> Option<&'a str> {
         let mut values = self
             .fields
@@ -36,7 +36,7 @@ impl<'a> Answer<'a> {
         value
     }
 
-    /// What every refusal must be.
+    /// Checks what every refusal must have.
     pub fn check_refusal(&self) {
         assert!((400..=599).contains(&self.status), "{}", self.status);
         let connection = self.field("Connection").expect("Connection");

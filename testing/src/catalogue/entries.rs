@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use proto::deflate::Deflate;
 
-/// All entries of `entries.json`, in its order.
+/// Returns all entries of `entries.json`, in order.
 pub fn load() -> Vec<Entry> {
     serde_json::from_str(include_str!("../../../tests/catalogue/entries.json"))
         .expect("entries.json is valid")
@@ -20,23 +20,23 @@ pub struct Entry {
     pub kind: Kind,
     pub basis: String,
     pub what: String,
-    /// Run from this table, against the core and against sockets.
+    /// Cases that run from this table, against the core and against sockets.
     #[serde(default)]
     pub cases: Vec<Case>,
-    /// The function in `proto/tests/catalogue` that runs what a table cannot tell.
+    /// The function in `proto/tests/catalogue` that runs what a table cannot describe.
     pub core: Option<String>,
-    /// The function in `tests/suite/catalogue` that does.
+    /// The function in `tests/suite/catalogue` that does the same.
     pub wire: Option<String>,
-    /// Tests of other files that run it, as `file::name`.
+    /// Tests in other files that run it, as `file::name`.
     #[serde(default)]
     pub tests: Vec<String>,
-    /// Why all of it, or the part that is named, is not run yet.
+    /// The reason why all of it, or the named part, is not run yet.
     pub deferred: Option<String>,
     pub note: Option<String>,
 }
 
 impl Entry {
-    /// Whether nothing of it is run anywhere.
+    /// Whether none of it is run anywhere.
     pub fn is_deferred(&self) -> bool {
         self.cases.is_empty() && self.core.is_none() && self.wire.is_none() && self.tests.is_empty()
     }
@@ -50,7 +50,7 @@ pub enum Side {
     Both,
 }
 
-/// A MUST of an RFC, a SHOULD, or our choice where it leaves room.
+/// A MUST of an RFC, a SHOULD, or our choice where the RFC leaves room.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -67,19 +67,19 @@ pub struct Case {
     pub config: Options,
     to_server: Option<Bytes>,
     to_client: Option<Bytes>,
-    /// What to put into the slots of the input, one after the other.
+    /// The values for the slots of the input, one after the other.
     #[serde(default)]
     each: Vec<Bytes>,
     pub expect: Expect,
 }
 
 impl Case {
-    /// Every input that the case describes for our server.
+    /// Returns every input that the case describes for our server.
     pub fn to_server(&self) -> Vec<Vec<u8>> {
         self.inputs(self.to_server.as_ref())
     }
 
-    /// Every input that the case describes for our client.
+    /// Returns every input that the case describes for our client.
     pub fn to_client(&self) -> Vec<Vec<u8>> {
         self.inputs(self.to_client.as_ref())
     }
@@ -101,7 +101,7 @@ impl Case {
     }
 }
 
-/// What differs from the defaults.
+/// The options that differ from the defaults.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -117,11 +117,11 @@ pub struct Options {
     pub deflate: Option<Compression>,
 }
 
-/// What differs from the defaults of compression.
+/// The options of compression that differ from the defaults.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Compression {
-    /// In both directions.
+    /// Takeover, in both directions.
     pub takeover: Option<bool>,
     pub send_bits: Option<u8>,
     pub recv_bits: Option<u8>,
@@ -141,7 +141,7 @@ impl Compression {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// What is delivered, all of it, in order.
+    /// Everything that is delivered, in order.
     #[serde(default)]
     pub events: Vec<Event>,
     /// The Pongs we send, in order.
@@ -149,19 +149,19 @@ pub struct Expect {
     pub pongs: Vec<Bytes>,
     /// The Close we send.
     pub close: Option<Code>,
-    /// The one error, by its name. `Lost`, `Refused`, `TimedOut` and `Truncated` are what they say,
-    /// all others break a rule.
+    /// The one error, by its name. `Lost`, `Refused`, `TimedOut` and `Truncated` mean what they say; all others are
+    /// violations of a rule.
     pub error: Option<String>,
     /// The byte at which the error is known, counted from one.
     pub by: Option<usize>,
 
     /// The status of our server's answer, or of one of several that an RFC allows.
     pub status: Option<Status>,
-    /// Fields of our server's answer, or of the refusal that our client reports; `null` for those
-    /// that must not be in it.
+    /// Fields of our server's answer, or of the refusal that our client reports; `null` for fields that must not be
+    /// present.
     #[serde(default)]
     pub fields: BTreeMap<String, Option<String>>,
-    /// What our server's application is told.
+    /// The target that our server's application gets.
     pub target: Option<String>,
     pub host: Option<String>,
     pub subprotocols: Option<Vec<String>>,

@@ -1,4 +1,4 @@
-//! Compression as the other end does it: another library's, and an inflater that is strict.
+//! Compression at the other end: another library, and a strict inflater.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub const fn window(bits: u8, takeover: bool) -> Window {
     Window { bits, takeover }
 }
 
-/// The same window both ways.
+/// Returns an agreement with the same window in both directions.
 pub const fn both(bits: u8, takeover: bool) -> Agreed {
     Agreed {
         send: window(bits, takeover),
@@ -26,7 +26,7 @@ pub const fn both(bits: u8, takeover: bool) -> Agreed {
     }
 }
 
-/// Both directions at their defaults.
+/// The default agreement in both directions.
 pub const USUAL: Agreed = both(15, true);
 
 pub fn connection(role: Role, agreed: Agreed, config: &Arc<Config>) -> Connection {
@@ -35,7 +35,7 @@ pub fn connection(role: Role, agreed: Agreed, config: &Arc<Config>) -> Connectio
     Connection::new(role, negotiated, config.clone())
 }
 
-/// An end that compresses whatever it sends.
+/// Returns an end that compresses every message.
 pub fn end(role: Role, agreed: Agreed, change: impl FnOnce(&mut Config)) -> End {
     let config = config(|config| {
         config.deflate = Some(all());
@@ -48,21 +48,21 @@ pub fn end(role: Role, agreed: Agreed, change: impl FnOnce(&mut Config)) -> End 
     }
 }
 
-/// No message is too small.
+/// Returns options that compress messages of any size.
 pub fn all() -> Deflate {
     let mut options = Deflate::default();
     options.threshold = 0;
     options
 }
 
-/// A compressed message in one frame.
+/// Returns a compressed message in one frame.
 pub fn compressed(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
     Frame::new(FIN | RSV1 | opcode, payload)
 }
 
-/// The peer's compressor, by miniz_oxide.
+/// The peer's compressor, which uses miniz_oxide.
 pub struct Deflater {
-    /// Large, and made when it is needed.
+    /// The state, which is large and created when it is needed.
     state: Option<Compress>,
     level: Compression,
     takeover: bool,
@@ -77,7 +77,7 @@ impl Deflater {
         }
     }
 
-    /// The payload of a compressed message (RFC 7692 §7.2.1).
+    /// Returns the payload of a compressed message (RFC 7692 §7.2.1).
     pub fn message(&mut self, content: &[u8]) -> Vec<u8> {
         if content.is_empty() {
             return vec![0];
@@ -97,8 +97,8 @@ impl Deflater {
     }
 }
 
-/// Inflates what we sent, twice: by miniz_oxide and by the inflater below, which refuses whatever
-/// reaches beyond the agreed window.
+/// Inflates what we sent, twice: with miniz_oxide, and with our own reader of RFC 1951, which refuses any reference
+/// beyond the agreed window.
 pub struct Inflater {
     state: Decompress,
     strict: Inflate,
@@ -114,7 +114,7 @@ impl Inflater {
         }
     }
 
-    /// What a compressed message (§7.2.2) contains.
+    /// Returns the content of a compressed message (§7.2.2).
     pub fn message(&mut self, payload: &[u8]) -> Vec<u8> {
         if !self.takeover {
             self.state.reset(false);
@@ -130,7 +130,7 @@ impl Inflater {
         content
     }
 
-    /// Of a message in these frames.
+    /// Returns the content of a message in these frames.
     pub fn frames(&mut self, frames: &[Frame]) -> Vec<u8> {
         let opcode = frames[0].first & 0xF;
         assert!(opcode == 1 || opcode == 2, "a message begins");
@@ -150,7 +150,7 @@ impl Inflater {
         self.message(&payload)
     }
 
-    /// All messages in these frames.
+    /// Returns all messages in these frames.
     pub fn messages(&mut self, frames: &[Frame]) -> Vec<Vec<u8>> {
         let ends = |frame: &Frame| frame.first & FIN != 0;
         let mut frames = frames.split_inclusive(ends);
@@ -158,7 +158,7 @@ impl Inflater {
     }
 }
 
-/// Content of all kinds: text that repeats itself, noise, one byte over and over, nothing.
+/// Returns content of all kinds: text that repeats itself, noise, one repeated byte, nothing.
 pub fn contents(count: usize, most: usize) -> Vec<Vec<u8>> {
     let mut random = Random(0x2545_F491_4F6C_DD1D);
     let mut before = Vec::new();
@@ -186,7 +186,7 @@ pub fn contents(count: usize, most: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Repeatable.
+/// A repeatable source of numbers.
 pub struct Random(pub u64);
 
 impl Random {

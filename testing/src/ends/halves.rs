@@ -1,4 +1,5 @@
-//! One end of a connection with the same calls whether it is whole or split, so that a test drives both alike.
+//! One end of a connection with the same calls whether it is whole or split, so that a test drives both in the same
+//! way.
 
 use std::{fmt, time::Duration};
 
@@ -13,20 +14,21 @@ use super::fill;
 /// A connection, or the two halves that it was split into.
 pub struct Halves {
     held: Held,
-    /// The buffer that the receiver of a split connection borrows for a read, unless it has it.
+    /// The buffer that the receiver of a split connection borrows for a read. It is absent while the receiver has
+    /// it.
     loan: Option<Box<RecvBuf>>,
-    /// What the buffer holds, in octets.
+    /// The size of that buffer, in octets.
     loan_size: usize,
 }
 
 enum Held {
     Whole(Box<Connection>),
     Split(Box<Receiver>, Box<Sender>),
-    /// While the connection is split.
+    /// A placeholder while the connection is being split.
     Nothing,
 }
 
-/// The same question or command for a connection, and for its two halves.
+/// Makes the same call on a connection, or on its two halves.
 macro_rules! either {
     ($held:expr, $conn:pat => $whole:expr, ($rx:pat, $tx:pat) => $split:expr) => {
         match $held {
@@ -38,7 +40,7 @@ macro_rules! either {
 }
 
 impl Halves {
-    /// A whole connection that reads with a loan of `loan` octets once it is split.
+    /// Wraps a whole connection that reads with a loan of `loan` octets after it is split.
     pub fn new(connection: Connection, loan: usize) -> Self {
         let loan = RecvBuf::new(loan);
         Self {
@@ -59,7 +61,7 @@ impl Halves {
         };
     }
 
-    /// The sender, if the connection is split.
+    /// Returns the sender, if the connection is split.
     pub fn sender(&self) -> Option<&Sender> {
         either!(&self.held, _ => None, (_, tx) => Some(&**tx))
     }
@@ -98,8 +100,8 @@ impl Halves {
 
     // ---- Input ------------------------------------------------------------------------------------
 
-    /// Reads from the front of `bytes` into the end's own memory, or into the loan, and tells how many octets.
-    /// Returns `None` if not all was polled that was read before, or nothing more is read.
+    /// Reads from the front of `bytes` into the end's own memory, or into the loan, and returns how many octets it
+    /// read. Returns `None` if earlier input is not polled completely, or nothing more is read.
     pub fn read(&mut self, bytes: &[u8]) -> Option<usize> {
         match &mut self.held {
             Held::Whole(conn) => {
@@ -121,7 +123,7 @@ impl Halves {
         }
     }
 
-    /// Has a copy taken of the front of `bytes`, and tells of how many octets.
+    /// Lets the end copy the front of `bytes`, and returns how many octets it took.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         let taken =
             either!(&mut self.held, conn => conn.receive(bytes), (rx, _) => rx.receive(bytes));
@@ -129,12 +131,12 @@ impl Halves {
         taken
     }
 
-    /// The transport ends in order.
+    /// Ends the transport in order.
     pub fn eof(&mut self) {
         either!(&mut self.held, conn => conn.handle_eof(), (rx, _) => rx.handle_eof());
     }
 
-    /// The transport is gone.
+    /// Loses the transport.
     pub fn lose(&mut self, lost: Lost) {
         either!(&mut self.held, conn => conn.handle_error(lost), (rx, tx) => {
             tx.handle_end(RecvError::Lost(lost));
@@ -154,7 +156,7 @@ impl Halves {
 
     // ---- Output -----------------------------------------------------------------------------------
 
-    /// The next event, with whole messages or with chunks.
+    /// Returns the next event, with whole messages or with chunks.
     pub fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, RecvError> {
         let pull = if chunks { Pull::Chunks } else { Pull::Messages };
         let polled = either!(
@@ -166,7 +168,7 @@ impl Halves {
         polled
     }
 
-    /// Whether all that was received is polled, and more may be read.
+    /// Whether everything received was polled, and more may be read.
     pub fn wants_input(&mut self) -> bool {
         either!(&mut self.held, conn => conn.recv_buf().is_some(), (rx, _) => rx.wants_input())
     }
@@ -175,8 +177,7 @@ impl Halves {
         either!(&self.held, conn => conn.is_skipping(), (rx, _) => rx.is_skipping())
     }
 
-    /// At most `most` octets of what is to be written, from one slice or from several. [`Halves::sent`] has
-    /// to follow.
+    /// Takes at most `most` octets of the output, from one slice or from several. [`Halves::sent`] must follow.
     pub fn take(&mut self, most: usize, vectored: bool) -> Vec<u8> {
         let transmit = either!(&mut self.held, conn => conn.transmit(), (_, tx) => tx.transmit());
         let mut part = Vec::new();
@@ -199,7 +200,7 @@ impl Halves {
         part
     }
 
-    /// A write was tried, and the transport is flushed or not.
+    /// Reports an attempt to write, and whether the transport is flushed.
     pub fn sent(&mut self, flushed: bool) {
         either!(
             &mut self.held,
@@ -271,7 +272,7 @@ impl Halves {
     }
 }
 
-/// As the connection shows itself, or its halves.
+/// Shows the connection, or its halves.
 impl fmt::Debug for Halves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         either!(&self.held, conn => conn.fmt(f), (rx, tx) => (rx, tx).fmt(f))

@@ -2,16 +2,16 @@ use std::{collections::VecDeque, time::Duration};
 
 use proto::Instant;
 
-/// One direction of a network: it holds so much, takes its time, and may break.
+/// One direction of a network, with a capacity and a delay, which may break.
 pub struct Link {
     bytes: VecDeque<u8>,
-    /// When the octets arrive, in their order, and how many at a time.
+    /// The times at which octets arrive, in order, and how many at each.
     arrivals: VecDeque<(Instant, usize)>,
     capacity: usize,
     delay: Duration,
-    /// When the end arrives, after all that was written.
+    /// The time at which the end arrives, after everything that was written.
     end: Option<Instant>,
-    /// What is written vanishes.
+    /// Whether everything that is written vanishes.
     pub is_black_hole: bool,
 }
 
@@ -27,12 +27,12 @@ impl Link {
         }
     }
 
-    /// Changes how many octets the link holds.
+    /// Changes the capacity, in octets.
     pub fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
     }
 
-    /// How many octets the link takes now.
+    /// Returns how many octets the link takes now.
     pub fn room(&self) -> usize {
         match self.end {
             Some(_) => 0,
@@ -59,14 +59,14 @@ impl Link {
         now.checked_add(self.delay).unwrap()
     }
 
-    /// All that has arrived, whatever writes it came in: a stream has no borders.
+    /// Returns everything that has arrived, regardless of the writes it came in: a stream has no boundaries.
     pub fn arrived(&mut self, now: Instant) -> &[u8] {
         let due = self.arrivals.iter().take_while(|(due, _)| *due <= now);
         let len = due.map(|(_, len)| len).sum();
         &self.bytes.make_contiguous()[..len]
     }
 
-    /// The first `len` octets were read.
+    /// Removes the first `len` octets, which were read.
     pub fn took(&mut self, len: usize) {
         self.bytes.drain(..len);
         let mut left = len;
@@ -82,7 +82,7 @@ impl Link {
         }
     }
 
-    /// All but the first `len` octets is lost on the way.
+    /// Loses all but the first `len` octets on the way.
     pub fn truncate(&mut self, len: usize) {
         self.bytes.truncate(len);
         let mut left = len;
@@ -93,7 +93,7 @@ impl Link {
         self.arrivals.retain(|(_, part)| *part > 0);
     }
 
-    /// How many octets are on the way, or have arrived and were not read.
+    /// Returns how many octets are on the way, or have arrived and were not read.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -102,12 +102,12 @@ impl Link {
         self.bytes.is_empty()
     }
 
-    /// Whether all has arrived and was read, and the end has arrived.
+    /// Whether everything has arrived and was read, and the end has arrived.
     pub fn has_ended(&self, now: Instant) -> bool {
         self.is_empty() && self.end.is_some_and(|end| end <= now)
     }
 
-    /// When something arrives next.
+    /// Returns when something arrives next.
     pub fn next(&self) -> Option<Instant> {
         self.arrivals.front().map(|part| part.0).or(self.end)
     }

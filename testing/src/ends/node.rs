@@ -1,4 +1,5 @@
-//! Ends for a pair that only keep what they got and wrote: any segment size, any way to drive a connection.
+//! Ends for a pair that record what they received and wrote, with any segment size and any way to drive a
+//! connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,34 +18,34 @@ use super::{
 };
 use crate::frames::{CLOSE, Frame};
 
-/// One end, and all that it got and wrote.
+/// One end, with everything that it received and wrote.
 pub struct Node {
     pub role: Role,
     way: Way,
     halves: Halves,
     pub port: Port,
-    /// How many octets move at a time.
+    /// The number of octets that move at a time.
     pub segment: usize,
-    /// Pulls chunks.
+    /// Whether it pulls chunks.
     pub chunks: bool,
     got: Vec<Result<Event<Chunk>, RecvError>>,
     pub written: Vec<u8>,
 }
 
-/// How a driver uses a connection.
+/// The way in which a driver uses a connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Way {
     /// Reads into `recv_buf`.
     Buf,
-    /// Copies by `receive`.
+    /// Copies with `receive`.
     Copy,
-    /// The halves apart, with a lent buffer of 128 KiB that is taken back after each read.
+    /// Drives the halves separately, with a lent buffer of 128 KiB that is taken back after each read.
     Loan,
 }
 
 pub const WAYS: [Way; 3] = [Way::Buf, Way::Copy, Way::Loan];
 
-/// How many octets move at a time.
+/// The numbers of octets that move at a time.
 pub const SEGMENTS: [usize; 6] = [1, 2, 3, 7, 100, usize::MAX];
 
 impl Node {
@@ -89,13 +90,13 @@ impl Node {
         self.halves.latency()
     }
 
-    /// The transport is gone.
+    /// Loses the transport.
     pub fn reset(&mut self, lost: Lost) {
         self.halves.lose(lost);
         self.poll();
     }
 
-    /// One write of at most `most` octets.
+    /// Makes one write of at most `most` octets.
     pub fn write(&mut self, most: usize, flushed: bool) -> Vec<u8> {
         let part = self.halves.take(most, false);
         self.halves.sent(flushed);
@@ -103,7 +104,7 @@ impl Node {
         part
     }
 
-    /// All that was polled, chunks joined to messages.
+    /// Returns everything that was polled, with chunks joined to messages.
     pub fn events(&self) -> Vec<Result<Event, RecvError>> {
         let got = self.got.iter().cloned();
         if self.chunks {
@@ -129,7 +130,7 @@ impl Node {
             .collect()
     }
 
-    /// What this end wrote, which must be whole frames.
+    /// Returns the frames that this end wrote, which must be complete.
     pub fn frames(&self) -> Vec<Frame> {
         Frame::read_all(&self.written, self.role)
     }
@@ -211,22 +212,22 @@ impl Pair<Node> {
         }
     }
 
-    /// The link holds no more than so many octets in each direction.
+    /// Limits the link to `window` octets in each direction.
     pub fn set_window(&mut self, window: usize) {
         for node in self.sides() {
             node.port.link.set_capacity(window);
         }
     }
 
-    /// One end writes all it has, the other one does nothing.
+    /// One end writes all that it has, the other one does nothing.
     pub fn drive_one(&mut self, role: Role) {
         while self.write(role) {
             self.tick(role);
         }
     }
 
-    /// Both ends are closed, each wrote one Close at most and nothing after it, and got at most one
-    /// error.
+    /// Checks that both ends are closed, that each wrote at most one Close and nothing after it, and that each got
+    /// at most one error.
     pub fn assert_over(&self) {
         for node in [&self.client, &self.server] {
             assert_eq!(node.state(), State::Closed, "{:?}", node.role);
@@ -235,7 +236,7 @@ impl Pair<Node> {
         }
     }
 
-    /// Both directions ended by a Close.
+    /// Checks that both directions ended with a Close.
     pub fn assert_clean(&self) {
         self.assert_over();
         for node in [&self.client, &self.server] {
@@ -249,7 +250,7 @@ impl Pair<Node> {
     }
 }
 
-/// Runs a scenario at every segment size, in every way to drive a connection.
+/// Runs a scenario with every segment size, in every way to drive a connection.
 pub fn everywhere(change: impl Fn(&mut Config), scenario: impl Fn(&mut Pair<Node>)) {
     for segment in SEGMENTS {
         for way in WAYS {
@@ -260,7 +261,7 @@ pub fn everywhere(change: impl Fn(&mut Config), scenario: impl Fn(&mut Pair<Node
     }
 }
 
-/// Says where a scenario failed.
+/// Reports where a scenario failed.
 struct Context(usize, Way);
 
 impl Drop for Context {

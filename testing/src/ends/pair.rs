@@ -1,5 +1,5 @@
-//! Two ends, a link each way, and a clock turned by hand: what moves, and in which order. What the ends are, and what
-//! is asked of them, is up to those who make a pair.
+//! Two ends, a link each way, and a manual clock. This module moves the octets, in a defined order. The test that
+//! makes a pair decides what the ends are and do.
 
 use std::time::Duration;
 
@@ -22,36 +22,36 @@ pub trait Side {
 
     fn wants_shutdown(&self) -> bool;
 
-    /// How many octets it writes or reads at a time. The round counts from 0 while a pair settles.
+    /// Returns how many octets it writes or reads at a time. The round counts from 0 while a pair settles.
     fn segment(&self, round: u32) -> usize;
 
-    /// Writes at most `most` octets, which are on their way to `peer` from now on.
+    /// Writes at most `most` octets, which are then on their way to `peer`.
     fn write_to(&mut self, peer: &mut Self, most: usize) -> Vec<u8>;
 
-    /// Reads from the front of `bytes`, and tells how many octets; `None` if it reads no more.
+    /// Reads from the front of `bytes`, and returns how many octets it read, or `None` if it reads no more.
     fn read_from(&mut self, bytes: &[u8]) -> Option<usize>;
 
-    /// Nothing more comes from the peer.
+    /// Handles that nothing more comes from the peer.
     fn eof(&mut self);
 
-    /// Polls all events there are.
+    /// Polls all events.
     fn poll(&mut self);
 
-    /// Nothing is on its way to this end that it has not read and polled.
+    /// Called when everything on its way to this end was read and polled.
     fn has_heard_all(&mut self) {}
 
-    /// What an application does by itself; tells whether it did something.
+    /// Does what an application does unprompted. Returns whether it did something.
     fn act(&mut self) -> bool {
         false
     }
 
     fn poll_timeout(&self) -> Option<Instant>;
 
-    /// Tells the time until nobody asks for it, and whether somebody did.
+    /// Passes the time until it is not asked for any more. Returns whether it was asked for.
     fn tick(&mut self, now: Instant) -> bool;
 
-    /// One read of at most `most` octets, or of the end, and all events that come of it; tells whether there
-    /// was anything to read.
+    /// Makes one read of at most `most` octets, or of the end, and polls all resulting events. Returns whether
+    /// there was anything to read.
     fn read(&mut self, most: usize, now: Instant) -> bool {
         let port = self.port();
         if !port.reads || port.told_eof || self.state() == State::Closed {
@@ -81,15 +81,15 @@ pub trait Side {
     }
 }
 
-/// Where an end meets the links.
+/// The point where an end meets the links.
 pub struct Port {
-    /// On the way to this end.
+    /// The link to this end.
     pub link: Link,
-    /// The end reads and polls, or does neither.
+    /// Whether the end reads and polls.
     pub reads: bool,
-    /// It knows that nothing more comes.
+    /// Whether the end knows that nothing more comes.
     pub told_eof: bool,
-    /// It ended its own direction.
+    /// Whether it ended its own direction.
     shut: bool,
 }
 
@@ -116,7 +116,7 @@ impl<S: Side> Pair<S> {
         [&mut self.client, &mut self.server]
     }
 
-    /// One write, or the end of a direction; tells whether anything moved.
+    /// Makes one write, or ends a direction. Returns whether anything moved.
     pub fn write(&mut self, role: Role) -> bool {
         self.write_in(0, role)
     }
@@ -142,7 +142,7 @@ impl<S: Side> Pair<S> {
         moved
     }
 
-    /// One read, and all events that come of it; tells whether there was anything to read.
+    /// Makes one read, and polls all resulting events. Returns whether there was anything to read.
     pub fn read(&mut self, role: Role) -> bool {
         self.read_in(0, role)
     }
@@ -154,7 +154,7 @@ impl<S: Side> Pair<S> {
         side.read(most, now)
     }
 
-    /// Tells the time until the end does not ask for it; tells whether it did.
+    /// Passes the time until the end does not ask for it. Returns whether it asked.
     pub fn tick(&mut self, role: Role) -> bool {
         let now = self.now;
         let side = self.side(role);
@@ -165,7 +165,7 @@ impl<S: Side> Pair<S> {
         asked
     }
 
-    /// Moves octets and tells the time until nothing moves and nobody asks.
+    /// Moves octets and passes the time until nothing moves and no end asks for it.
     pub fn settle(&mut self) {
         for round in 0..1_000_000 {
             let mut moved = false;
@@ -182,7 +182,7 @@ impl<S: Side> Pair<S> {
         panic!("they never come to rest");
     }
 
-    /// Time passes, and both ends keep up with it.
+    /// Lets time pass, and both ends keep up with it.
     pub fn pass(&mut self, duration: Duration) {
         let until = self.now.checked_add(duration).unwrap();
         self.settle();
@@ -194,7 +194,7 @@ impl<S: Side> Pair<S> {
         self.settle();
     }
 
-    /// When something happens by itself.
+    /// Returns when something happens without further input.
     fn next(&mut self) -> Option<Instant> {
         let now = self.now;
         let sides = self.sides().into_iter().filter_map(|side| {

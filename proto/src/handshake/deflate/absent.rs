@@ -1,4 +1,4 @@
-//! Without the feature `deflate` nothing is offered, and nothing is agreed on.
+//! Without the feature `deflate` compression is never offered or agreed on.
 
 use alloc::string::String;
 

@@ -5,8 +5,8 @@ use httparse::Status;
 
 use crate::handshake::headers::Headers;
 
-/// The body of a refusal while it arrives (RFC 9112 §6.3). As much of it is kept as was allowed;
-/// nothing is reserved for what was announced.
+/// The body of a refusal while it arrives (RFC 9112 §6.3). At most `max` bytes are kept, and no memory is reserved
+/// for an announced length.
 #[derive(Debug)]
 pub(super) struct Body {
     kept: Vec<u8>,
@@ -14,12 +14,12 @@ pub(super) struct Body {
     framing: Framing,
 }
 
-/// What tells where the body ends.
+/// The rule that says where the body ends.
 #[derive(Debug)]
 enum Framing {
-    /// So many bytes are left; without end if only the transport's end tells.
+    /// The number of bytes that remain. It is unlimited if only the end of the transport ends the body.
     Length(u64),
-    /// So many bytes of the chunk are left, and whether it is followed by CRLF.
+    /// The number of bytes of the chunk that remain, and whether CRLF follows the chunk.
     Chunk(u64, bool),
 }
 
@@ -49,12 +49,12 @@ impl Body {
         }
     }
 
-    /// Takes what it needs off the front of `input`; `None` if all of it is there, or as much as is
-    /// kept.
+    /// Takes the next part of the body off the front of `input`. Returns `None` if all of the body has come, or as
+    /// much as is kept.
     pub(super) fn take(&mut self, input: &[u8]) -> Option<usize> {
         let mut rest = input;
         while self.kept.len() < self.max {
-            let left = match &mut self.framing {
+            let remaining = match &mut self.framing {
                 Framing::Length(0) => return None,
                 Framing::Chunk(0, ends) => {
                     let crlf: &[u8] = if *ends { b"\r\n" } else { b"" };
@@ -75,13 +75,15 @@ impl Body {
                         _ => return None,
                     }
                 }
-                Framing::Length(left) | Framing::Chunk(left, _) => left,
+                Framing::Length(remaining) | Framing::Chunk(remaining, _) => remaining,
             };
             if rest.is_empty() {
                 return Some(input.len());
             }
-            let size = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
-            *left = left.saturating_sub(size as u64);
+            let size = usize::try_from(*remaining)
+                .unwrap_or(usize::MAX)
+                .min(rest.len());
+            *remaining = remaining.saturating_sub(size as u64);
             let (piece, more) = rest.split_at_checked(size)?;
             let room = self.max.saturating_sub(self.kept.len());
             self.kept
@@ -91,7 +93,7 @@ impl Body {
         None
     }
 
-    /// What was kept.
+    /// Returns the bytes that were kept.
     pub(super) fn finish(&mut self) -> Bytes {
         core::mem::take(&mut self.kept).into()
     }

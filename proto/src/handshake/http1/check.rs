@@ -1,4 +1,4 @@
-//! What a server of HTTP/1.1 checks of a request, whoever parsed it (RFC 6455 §4.2.1), and the 101 (§4.2.2).
+//! The checks of an HTTP/1.1 request on the server, whoever parsed it (RFC 6455 §4.2.1), and the 101 (§4.2.2).
 
 use alloc::string::String;
 
@@ -17,13 +17,13 @@ use crate::{
     text::utf8::Utf8Bytes,
 };
 
-/// Answers a request that another HTTP server has parsed: the fields of the 101, and what to give to
-/// [`Connection::new`](crate::Connection::new) once it is written.
+/// Answers a request that another HTTP server has parsed. Returns the fields of the 101, and the negotiated
+/// parameters for [`Connection::new`](crate::Connection::new), to be called after the 101 is written.
 ///
-/// `subprotocols` are those that the server speaks; the first of the client's offers that is among them
-/// is picked. If there are `origins`, pages of others are refused with 403, as told at
-/// [`Incoming::origin_allowed`](crate::handshake::Incoming::origin_allowed). Add fields of your own as you like. On
-/// failure send the error's [`response`](RequestError::response) and close.
+/// `subprotocols` are those that the server speaks; the first of the client's offers that is among them is picked.
+/// If `origins` are given, pages of any other origin are refused with 403, as described at
+/// [`Incoming::origin_allowed`](crate::handshake::Incoming::origin_allowed). You may add fields of your own. On an
+/// error, send its [`response`](RequestError::response) and close.
 pub fn respond<'a>(
     version: HttpVersion,
     method: &str,
@@ -56,18 +56,18 @@ pub fn respond<'a>(
     Ok(switch(accept, answer))
 }
 
-/// The version of HTTP that a request is written in, as another server tells it (see [`respond`]).
+/// The HTTP version of a request, as the server that parsed it reports it (see [`respond`]).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum HttpVersion {
     /// HTTP/1.0, which has no `Upgrade`.
     Http10,
     /// HTTP/1.1. §4.2.1, item 1: "An HTTP/1.1 or higher GET request".
     Http11,
-    /// Before, and behind: what has no `Upgrade` either, as HTTP/2 and HTTP/3.
+    /// Any other version. None of them has `Upgrade`, HTTP/2 and HTTP/3 included.
     Other,
 }
 
-/// §4.1: "The method of the request MUST be GET"; methods have a case.
+/// §4.1: "The method of the request MUST be GET"; methods are case-sensitive.
 pub(super) fn check_method(method: &str) -> Result<(), RequestError> {
     if method == "GET" {
         Ok(())
@@ -76,7 +76,7 @@ pub(super) fn check_method(method: &str) -> Result<(), RequestError> {
     }
 }
 
-/// §4.2.1, items 2 to 10. The `Sec-WebSocket-Accept` of a valid request.
+/// Checks §4.2.1, items 2 to 10. Returns the `Sec-WebSocket-Accept` of a valid request.
 pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
     check_body(headers)?;
     // §4.2.1, item 2: "A |Host| header field containing the server's authority."
@@ -91,7 +91,7 @@ pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
     if !headers.list_has("Upgrade", "websocket") || !headers.list_has("Connection", "Upgrade") {
         return Err(RequestError::NoUpgrade);
     }
-    // §11.3.1: the key "MUST NOT appear more than once". What has none is from before version 13.
+    // §11.3.1: the key "MUST NOT appear more than once". A request without one is older than version 13.
     let key = headers
         .single("Sec-WebSocket-Key")
         .map_err(|Repeated| RequestError::Key)?;
@@ -104,8 +104,8 @@ pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
     Ok(key::accept(key))
 }
 
-/// A request that upgrades has no body: what follows are frames, and no one may take the one for
-/// the other.
+/// Checks that the request has no body. Frames follow an upgrade, and nothing may mistake them for a body or a body
+/// for frames.
 fn check_body(headers: &Headers) -> Result<(), RequestError> {
     let length = headers
         .single("Content-Length")
@@ -132,7 +132,7 @@ fn check_body(headers: &Headers) -> Result<(), RequestError> {
     }
 }
 
-/// The fields of the 101 (§4.2.2, item 5), and what is agreed on by it.
+/// Returns the fields of the 101 (§4.2.2, item 5), and the parameters that it agrees to.
 pub(super) fn switch(accept: String, answer: Answer) -> (Headers, Negotiated) {
     let mut headers = Headers::new();
     headers.set("Upgrade", "websocket");
@@ -142,7 +142,7 @@ pub(super) fn switch(accept: String, answer: Answer) -> (Headers, Negotiated) {
     (headers, answer.negotiated)
 }
 
-/// Fields of the 101 that are not the application's.
+/// Checks that `extra` has no field that only the handshake itself may write.
 pub(super) fn check_extra(extra: &Headers) -> Result<(), AnswerError> {
     let reserved = ["Sec-WebSocket-Protocol"].into_iter().chain(RESERVED);
     match reserved.into_iter().find(|name| extra.get(name).is_some()) {
@@ -151,7 +151,7 @@ pub(super) fn check_extra(extra: &Headers) -> Result<(), AnswerError> {
     }
 }
 
-/// Fields that the handshake writes, or that would change where its head ends.
+/// The fields that only the handshake writes, or that would change where its head ends.
 pub(super) const RESERVED: [&str; 8] = [
     "Upgrade",
     "Connection",

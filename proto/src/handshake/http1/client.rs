@@ -32,16 +32,16 @@ pub struct Client {
     exchange: Exchange,
     state: State,
     head: Head,
-    /// How many interim responses were skipped.
+    /// The number of interim responses that were skipped.
     interim: usize,
-    /// The `Sec-WebSocket-Accept` that belongs to our key.
+    /// The `Sec-WebSocket-Accept` that matches our key.
     accept: String,
     offer: Offer,
 }
 
 #[derive(Debug)]
 enum State {
-    /// The status, and the minor version of HTTP, are those of the status line once it is there.
+    /// The status and the minor version of HTTP, which are zero until the status line has come.
     Head {
         status: u16,
         minor: u8,
@@ -60,9 +60,10 @@ impl State {
 
 impl Client {
     /// Queues `request`, completed with the fields of the handshake and a fresh key. The server has
-    /// [`handshake_timeout`](Config::handshake_timeout) from when the exchange is first told the time.
+    /// [`handshake_timeout`](Config::handshake_timeout) to answer, counted from the first time that the driver
+    /// passes to the exchange.
     ///
-    /// Fails, and sends nothing, if no valid opening handshake can be made of it.
+    /// Returns an error, and sends nothing, if the request cannot become a valid opening handshake.
     pub fn new(request: Request, config: impl Into<Arc<Config>>) -> Result<Self, OfferError> {
         let config = config.into();
         let key = key::generate(&config)?;
@@ -80,14 +81,14 @@ impl Client {
         })
     }
 
-    /// The bytes and the deadline, to be served by a driver.
+    /// Returns the bytes and the deadline, which a driver must serve.
     pub const fn exchange(&mut self) -> &mut Exchange {
         &mut self.exchange
     }
 
-    /// The server's answer and the open connection; `None` when more input is needed.
+    /// Returns the server's response and the open connection, or `None` when more input is needed.
     ///
-    /// After an error, which comes once, close the transport. Work is bounded by what was received
+    /// An error comes only once; close the transport after it. The work of a call is bounded by what was received
     /// since the last call.
     pub fn poll(&mut self) -> Result<Option<(Response, Connection)>, HandshakeError> {
         if let State::Done = self.state {
@@ -104,7 +105,7 @@ impl Client {
         result
     }
 
-    /// Looks at what was received.
+    /// Parses the bytes that were received.
     fn read(&mut self) -> Result<(), HandshakeError> {
         let config = self.exchange.config().clone();
         loop {
@@ -159,7 +160,7 @@ impl Client {
                     return Err(ResponseError::TooManyInterim);
                 }
                 self.interim = self.interim.saturating_add(1);
-                self.head = Head::new(self.head.left());
+                self.head = Head::new(self.head.remaining());
                 self.state = State::START;
             }
             _ => {
@@ -172,7 +173,7 @@ impl Client {
         Ok(())
     }
 
-    /// §4.1, what "the client MUST validate" of a 101.
+    /// Checks what "the client MUST validate" of a 101 (§4.1).
     fn check(&self, minor: u8, headers: &Headers) -> Result<Negotiated, ResponseError> {
         if minor != 1 {
             return Err(ResponseError::Version);
@@ -198,7 +199,7 @@ impl Client {
         Ok(self.offer.agree(headers)?)
     }
 
-    /// What all that was received comes to.
+    /// Returns the result of everything received so far.
     fn conclude(&mut self) -> Result<Option<(Response, Connection)>, HandshakeError> {
         match &mut self.state {
             State::Open(response, negotiated) => {
@@ -216,11 +217,11 @@ impl Client {
     fn connect(&mut self, negotiated: Negotiated) -> Connection {
         let mut connection =
             Connection::new(Role::Client, negotiated, self.exchange.config().clone());
-        // A server may answer before it has read the request.
+        // The server may have answered before we wrote all of the request.
         if self.exchange.output().has_remaining() {
             connection.preface(self.exchange.output().chunk());
         }
-        self.exchange.take_rest().hand_to(&mut connection);
+        self.exchange.take_remainder().hand_to(&mut connection);
         connection
     }
 }
@@ -231,7 +232,7 @@ fn refused(response: &mut Response, body: &mut Body) -> HandshakeError {
     HandshakeError::Refused(Box::new(response))
 }
 
-/// The request, with what the handshake adds to it (§4.1, items 1 to 12).
+/// Encodes the request, with the fields that the handshake adds (§4.1, items 1 to 12).
 fn encode(
     mut request: Request,
     key: &str,
@@ -267,7 +268,7 @@ fn encode(
     Ok((bytes, offer))
 }
 
-/// The status and the minor version of HTTP.
+/// Parses the status and the minor version of HTTP.
 fn parse_status(line: &[u8]) -> Result<(u16, u8), ResponseError> {
     let mut response = httparse::Response::new(&mut []);
     match (response.parse(line), response.code, response.version) {

@@ -1,4 +1,4 @@
-//! What can go wrong in a handshake of HTTP/1.1, and whose fault it is.
+//! The errors of an HTTP/1.1 handshake, and whose fault each is.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -9,28 +9,28 @@ use crate::{
     handshake::error::{Disagreement, Refusal},
 };
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The client's request is not a valid opening handshake. The answer that tells it so is in the
-    /// [`Exchange`](crate::handshake::Exchange).
+    /// The client's request is not a valid opening handshake. The [`Exchange`](crate::handshake::Exchange) holds
+    /// the answer for the client.
     Request(RequestError),
     /// The server's response is not valid.
     Response(ResponseError),
-    /// The server refused: its response, with what was received of the body.
+    /// The server refused. This is its response, with the part of the body that was received.
     Refused(Box<Response>),
     /// The peer's head was not complete within
     /// [`handshake_timeout`](crate::Config::handshake_timeout).
     TimedOut,
-    /// The transport ended before the peer said anything.
+    /// The transport ended before the peer sent anything.
     Lost(Lost),
     /// The transport ended within the peer's head.
     Truncated(Lost),
 }
 
 impl HandshakeError {
-    /// What the server answered, if it refused.
+    /// Returns the server's response, if it refused.
     pub fn response(&self) -> Option<&Response> {
         match self {
             Self::Refused(response) => Some(response),
@@ -66,7 +66,7 @@ impl fmt::Display for HandshakeError {
             Self::TimedOut => Deadline::Handshake.fmt(f),
             Self::Lost(lost) => write!(
                 f,
-                "the transport {} before the peer said anything",
+                "the transport {} before the peer sent anything",
                 end(*lost)
             ),
             Self::Truncated(lost) => write!(
@@ -88,8 +88,8 @@ const fn end(lost: Lost) -> &'static str {
     }
 }
 
-/// The client's request is not a valid opening handshake (RFC 6455 §4.2.1). Each error has the
-/// status of the answer that tells the client.
+/// The client's request is not a valid opening handshake (RFC 6455 §4.2.1). Each error has the status of the answer
+/// to the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -111,11 +111,11 @@ pub enum RequestError {
     TooManyFields,
     /// 431: the head exceeds [`max_head_size`](crate::Config::max_head_size).
     HeadTooLarge,
-    /// 400: a body, or a length that might be one's.
+    /// 400: there is a body, or a length that might announce one.
     Body,
     /// 501: a transfer coding that is not understood.
     TransferCoding,
-    /// 417: an expectation, where there is no body to wait for.
+    /// 417: there is an `Expect` field, but no body to wait for.
     Expectation,
     /// 400: `Host` is missing, repeated, or not a host.
     Host,
@@ -133,12 +133,12 @@ pub enum RequestError {
     Extensions,
     /// 400: `Origin` is repeated, or not text.
     Origin,
-    /// 403: the page that asks is from an origin that is not let in (RFC 6455 §10.2).
+    /// 403: the page that sent the request is from an origin that is not allowed (RFC 6455 §10.2).
     ForeignOrigin,
 }
 
 impl RequestError {
-    /// The status that tells the client.
+    /// Returns the status of the answer to the client.
     pub const fn status(self) -> u16 {
         match self {
             Self::ForeignOrigin => 403,
@@ -153,17 +153,17 @@ impl RequestError {
         }
     }
 
-    /// The answer that tells the client: the status, the fields that belong to it, and a line of
-    /// text. Nothing of the request is in it.
+    /// Returns the answer to the client: the status, the fields that belong to it, and a line of text. It contains
+    /// nothing of the request.
     pub fn response(self) -> Response {
-        let mut response = Response::plain(self.status(), self);
+        let mut response = Response::text(self.status(), self);
         let headers = &mut response.headers;
         match self.status() {
             // RFC 9110 §15.5.6: "MUST generate an Allow header field in a 405 response".
             405 => headers.set("Allow", "GET"),
             426 => {
-                // RFC 9110 §15.5.22: "MUST send an Upgrade header field in a 426 response"; §7.8: who does "MUST
-                // also send an "Upgrade" connection option".
+                // RFC 9110 §15.5.22: "MUST send an Upgrade header field in a 426 response"; §7.8: a sender of
+                // `Upgrade` "MUST also send an "Upgrade" connection option".
                 headers.set("Upgrade", "websocket");
                 headers.set("Connection", "Upgrade");
                 // §4.4: "MUST respond with a |Sec-WebSocket-Version| header field".
@@ -179,8 +179,8 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Syntax => "the request is not valid HTTP/1.1",
-            Self::Version => "the request is of a version of HTTP that is not supported",
-            Self::Http10 => "the request is HTTP/1.0, a WebSocket needs HTTP/1.1",
+            Self::Version => "the request uses a version of HTTP that is not supported",
+            Self::Http10 => "the request is HTTP/1.0, but a WebSocket needs HTTP/1.1",
             Self::Method => "the request's method is not GET",
             Self::Target => "the request's target is not valid",
             Self::TargetTooLong => "the request line is too long (max_head_line)",
@@ -228,31 +228,31 @@ pub enum ResponseError {
     LineTooLong,
     /// There are more fields than [`max_head_fields`](crate::Config::max_head_fields).
     TooManyFields,
-    /// The head, with the interim ones before it, exceeds
+    /// The head, together with the interim responses before it, exceeds
     /// [`max_head_size`](crate::Config::max_head_size).
     HeadTooLarge,
     /// There are more interim responses than
     /// [`max_interim_responses`](crate::Config::max_interim_responses).
     TooManyInterim,
-    /// It switches protocols in HTTP/1.0, which cannot.
+    /// The server switches protocols in HTTP/1.0, which has no `Upgrade`.
     Version,
     /// `Upgrade` is not exactly `websocket`.
     Upgrade,
     /// `Connection` has no `Upgrade`.
     Connection,
-    /// `Sec-WebSocket-Accept` is missing, repeated, or does not belong to our key.
+    /// `Sec-WebSocket-Accept` is missing, repeated, or does not match our key.
     Accept,
     /// `Sec-WebSocket-Extensions` is empty, malformed or repeated.
     Extensions,
-    /// An extension that was not offered, or more than one.
+    /// The server picked an extension that was not offered, or more than one.
     Extension,
-    /// Parameters of an extension that are not valid, or do not answer the offer (RFC 7692 §7).
+    /// The parameters of an extension are not valid, or do not answer the offer (RFC 7692 §7).
     ExtensionParameters,
     /// `Sec-WebSocket-Protocol` is empty, not one token, or repeated.
     Subprotocols,
-    /// A subprotocol that was not offered.
+    /// The server picked a subprotocol that was not offered.
     Subprotocol,
-    /// No subprotocol, and [`require_subprotocol`](crate::Config::require_subprotocol) is on.
+    /// The server picked no subprotocol, and [`require_subprotocol`](crate::Config::require_subprotocol) is on.
     NoSubprotocol,
 }
 
@@ -271,7 +271,7 @@ impl fmt::Display for ResponseError {
             Self::Version => "the server switched protocols in HTTP/1.0",
             Self::Upgrade => "the server did not upgrade to websocket",
             Self::Connection => "the server's response has no Connection: Upgrade",
-            Self::Accept => "the server's Sec-WebSocket-Accept does not belong to our key",
+            Self::Accept => "the server's Sec-WebSocket-Accept does not match our key",
             Self::Extensions => return Disagreement::Extensions.fmt(f),
             Self::Extension => return Disagreement::Extension.fmt(f),
             Self::ExtensionParameters => return Disagreement::ExtensionParameters.fmt(f),

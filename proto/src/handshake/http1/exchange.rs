@@ -11,7 +11,7 @@ use crate::{
     time::{Instant, Timer},
 };
 
-/// The bytes and the deadline of a handshake: what a driver serves on either side.
+/// The bytes and the deadline of a handshake, which a driver serves on either side.
 ///
 /// ```text
 /// Reading ── 101 received ──→ Done, a Connection goes on
@@ -21,21 +21,21 @@ use crate::{
 /// Answering ── flushed ──→ Draining ── peer's end, deadline ──→ Done
 /// ```
 ///
-/// Without an answer to write it is done as soon as `poll` has told how it ended.
+/// Without an answer to write, it is done as soon as `poll` has returned how it ended.
 #[derive(Debug)]
 pub struct Exchange {
     config: Arc<Config>,
     stage: Stage,
     timer: Timer,
-    /// Received bytes that are still needed are `start..end` of it.
+    /// The received bytes that are still needed are `start..end` of this.
     input: Vec<u8>,
     start: usize,
     end: usize,
-    /// Whether anything was received, and whether `poll` has not looked at it.
+    /// Whether anything was received, and whether `poll` has still to look at it.
     heard: bool,
     fresh: bool,
     output: Transmit,
-    /// How much of `output` waited when it was last looked at.
+    /// The length of `output` when it was last looked at.
     waiting: usize,
     timed_out: bool,
     lost: Option<Lost>,
@@ -43,18 +43,18 @@ pub struct Exchange {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
-    /// The peer's head is due, or the body of its refusal.
+    /// The peer's head is expected, or the body of its refusal.
     Reading,
     /// Our refusal is being written. Input is discarded.
     Answering,
-    /// Our direction ends. Input is discarded until the peer's ends as well, for a transport that is
-    /// closed with input unread is reset, and the reset may overtake our answer.
+    /// Our direction ends. Input is discarded until the peer's direction ends as well: closing a transport with
+    /// unread input resets it, and the reset may overtake our answer.
     Draining,
     Done,
 }
 
 impl Exchange {
-    /// How much is read at a time: what comes behind the head must fit into a new connection.
+    /// The size of a read. Everything received after the head must fit into a new connection.
     const ROOM: usize = 4 << 10;
 
     pub(super) fn new(config: Arc<Config>) -> Self {
@@ -74,15 +74,15 @@ impl Exchange {
         }
     }
 
-    /// An exchange whose request was read, and is refused.
-    pub(super) fn refusal(config: Arc<Config>, response: Response, rest: &Rest) -> Self {
+    /// Makes an exchange that refuses a request, which was read already.
+    pub(super) fn refusal(config: Arc<Config>, response: Response, remainder: &Remainder) -> Self {
         let mut exchange = Self::new(config);
-        exchange.lost = rest.lost;
+        exchange.lost = remainder.lost;
         exchange.refuse(response);
         exchange
     }
 
-    /// Room to read into; `None` until what was received before is polled, and after the end.
+    /// Returns room to read into. Returns `None` until everything received before is polled, and after the end.
     pub fn recv_buf(&mut self) -> Option<&mut [u8]> {
         if self.fresh || self.lost.is_some() || self.is_done() {
             return None;
@@ -109,7 +109,8 @@ impl Exchange {
         }
     }
 
-    /// The peer ended its direction of the transport. Takes its place behind what was received.
+    /// Handles the end of the peer's direction of the transport. It takes effect after everything received before
+    /// it was polled.
     pub fn handle_eof(&mut self) {
         self.lost.get_or_insert(Lost::Eof);
         if self.stage == Stage::Draining {
@@ -117,8 +118,8 @@ impl Exchange {
         }
     }
 
-    /// The transport failed. Takes its place behind what was received: if a write fails, read what can
-    /// be read before, for a server may refuse a request that it has not read to its end.
+    /// Handles a failure of the transport. It takes effect after everything received before it was polled. If a
+    /// write fails, read first what can still be read: a server may refuse a request before it has read all of it.
     pub fn handle_error(&mut self, lost: Lost) {
         self.lost.get_or_insert(lost);
         self.output = Transmit::default();
@@ -127,14 +128,14 @@ impl Exchange {
         }
     }
 
-    /// What to write to the transport; `None` if there is nothing. Call
-    /// [`handle_sent`](Self::handle_sent) after it.
+    /// Returns what to write to the transport, or `None` if there is nothing. Call
+    /// [`handle_sent`](Self::handle_sent) afterwards.
     pub fn transmit(&mut self) -> Option<&mut Transmit> {
         Some(&mut self.output).filter(|output| output.has_remaining())
     }
 
-    /// A write was attempted, with or without success, and `flushed` tells whether the transport
-    /// itself holds nothing back.
+    /// Handles an attempt to write, whether it succeeded or not. `flushed` says whether the transport holds no
+    /// unwritten bytes itself.
     pub fn handle_sent(&mut self, flushed: bool) {
         let waiting = self.output.remaining();
         let moved = waiting < self.waiting;
@@ -153,13 +154,13 @@ impl Exchange {
         }
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); a moment in the past means at once, for
-    /// a deadline has to begin.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). A moment in the past means at once: a
+    /// deadline must begin, and needs the current time for that.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timer.at()
     }
 
-    /// Time has passed.
+    /// Handles the passing of time.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.stage {
             Stage::Reading => {
@@ -187,7 +188,7 @@ impl Exchange {
         self.stage == Stage::Draining
     }
 
-    /// Whether it is over: close the transport, unless there is a connection.
+    /// Whether it is over. Close the transport then, unless there is a connection.
     pub fn is_done(&self) -> bool {
         self.stage == Stage::Done
     }
@@ -196,28 +197,28 @@ impl Exchange {
         &self.config
     }
 
-    /// Whether the peer's part is due.
+    /// Whether the exchange still waits for the peer's part.
     pub(super) fn is_reading(&self) -> bool {
         self.stage == Stage::Reading
     }
 
-    /// What was received and is still needed.
+    /// Returns the received bytes that are still needed.
     pub(super) fn received(&mut self) -> &[u8] {
         self.fresh = false;
         self.input.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The first `count` bytes received are not needed any more.
+    /// Drops the first `count` received bytes.
     pub(super) fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
-    /// Whether anything was received, ever.
+    /// Whether anything was ever received.
     pub(super) const fn has_heard(&self) -> bool {
         self.heard
     }
 
-    /// Why nothing more will be received, if so.
+    /// Returns the reason why nothing more will be received, if there is one.
     pub(super) fn ended(&self) -> Option<HandshakeError> {
         match self.lost {
             Some(lost) if self.heard => Some(HandshakeError::Truncated(lost)),
@@ -226,14 +227,14 @@ impl Exchange {
         }
     }
 
-    /// Ends, and leaves what was received behind the head.
-    pub(super) fn take_rest(&mut self) -> Rest {
-        let rest = Rest {
+    /// Ends the exchange and returns the bytes received after the head.
+    pub(super) fn take_remainder(&mut self) -> Remainder {
+        let remainder = Remainder {
             bytes: Bytes::copy_from_slice(self.received()),
             lost: self.lost,
         };
         self.finish();
-        rest
+        remainder
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
@@ -241,12 +242,12 @@ impl Exchange {
         self.waiting = self.output.remaining();
     }
 
-    /// What was not written yet.
+    /// Returns the output that was not written yet.
     pub(super) const fn output(&self) -> &Transmit {
         &self.output
     }
 
-    /// Sends a last response, and ends.
+    /// Sends a last response, and then ends.
     pub(super) fn refuse(&mut self, response: Response) {
         self.send(&response.encode_last());
         self.stage = Stage::Answering;
@@ -268,14 +269,14 @@ impl Exchange {
     }
 }
 
-/// What was received behind the peer's head.
+/// The bytes received after the peer's head, and the end of the transport if it came.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct Remainder {
     bytes: Bytes,
     lost: Option<Lost>,
 }
 
-impl Rest {
+impl Remainder {
     pub(super) fn hand_to(&self, connection: &mut Connection) {
         connection.receive(&self.bytes);
         match self.lost {

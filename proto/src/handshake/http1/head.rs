@@ -1,4 +1,5 @@
-//! Heads of requests and responses (RFC 9112 §2 to §5): found while they arrive, parsed once.
+//! Heads of requests and responses (RFC 9112 §2 to §5). Their lines are found while they arrive, and they are
+//! parsed once.
 
 use alloc::vec;
 use core::ops::Range;
@@ -13,31 +14,31 @@ use crate::{
     text::utf8::Utf8Bytes,
 };
 
-/// Finds the lines of a head, and looks at each byte once however they arrive.
+/// Finds the lines of a head. It looks at each byte only once, however the bytes arrive.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// Bytes looked at.
+    /// The number of bytes that were looked at.
     at: usize,
-    /// Where the line begins that `at` is in.
+    /// The position at which the current line begins.
     line: usize,
-    /// Where the fields begin, behind the start line.
+    /// The position at which the fields begin, after the start line.
     fields_at: Option<usize>,
     fields: usize,
-    /// A line begins with white space.
+    /// Whether a line begins with white space.
     folded: bool,
-    /// Most bytes it may have.
+    /// The most bytes that the head may have.
     max: usize,
 }
 
-/// What was found of a head.
+/// The part of a head that was found.
 pub(super) enum Found {
     /// The request or status line, with its CRLF.
     StartLine(Range<usize>),
-    /// The fields, with the empty line behind them.
+    /// The fields, with the empty line after them.
     Fields(Range<usize>),
 }
 
-/// Why it is none, at the first byte that tells.
+/// The reason why the bytes are not a valid head, reported at the first byte that shows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum HeadError {
     Syntax,
@@ -59,12 +60,12 @@ impl Head {
         }
     }
 
-    /// How many bytes may still come.
-    pub(super) const fn left(&self) -> usize {
+    /// Returns how many more bytes the head may have.
+    pub(super) const fn remaining(&self) -> usize {
         self.max.saturating_sub(self.at)
     }
 
-    /// Looks at what is new in `input`, which begins where the head does.
+    /// Looks at the new bytes of `input`, which begins where the head does.
     pub(super) fn find(
         &mut self,
         input: &[u8],
@@ -79,12 +80,12 @@ impl Head {
                 self.skip_text(text, config)?;
                 continue;
             }
-            if self.left() == 0 {
+            if self.remaining() == 0 {
                 return Err(HeadError::TooLarge);
             }
             self.at = self.at.saturating_add(1);
             match byte {
-                // A lone LF or CR may end a line for one reader and not for the next.
+                // A lone LF or CR ends a line for some readers and not for others.
                 b'\n' if after_cr => {
                     if let Some(found) = self.end_line(config)? {
                         return Ok(Some(found));
@@ -97,19 +98,19 @@ impl Head {
         Ok(None)
     }
 
-    /// So many bytes come next that end no line.
+    /// Skips `len` bytes that contain no line ending.
     fn skip_text(&mut self, len: usize, config: &Config) -> Result<(), HeadError> {
         let of_line = self.at.saturating_sub(self.line);
         let fits = config
             .max_head_line
             .saturating_sub(of_line)
-            .min(self.left());
+            .min(self.remaining());
         self.at = self.at.saturating_add(len.min(fits));
         if len <= fits {
             return Ok(());
         }
         Err(match self.fields_at {
-            _ if self.left() == 0 => HeadError::TooLarge,
+            _ if self.remaining() == 0 => HeadError::TooLarge,
             None => HeadError::StartLineTooLong,
             Some(_) => HeadError::FieldTooLong,
         })
@@ -137,7 +138,7 @@ impl Head {
         }
     }
 
-    /// A copy of the fields of a response, with each on one line. RFC 9112 §5.2: a user agent "MUST replace
+    /// Returns a copy of the fields of a response, with each on one line. RFC 9112 §5.2: a user agent "MUST replace
     /// each received obs-fold with one or more SP octets".
     pub(super) fn unfolded(&self, fields: &[u8]) -> Bytes {
         if !self.folded {
@@ -154,18 +155,18 @@ impl Head {
                 .rev()
                 .take_while(is_space)
                 .for_each(|byte| *byte = b' ');
-            let (end_of_line, behind) = fold.split_at_mut_checked(2).unwrap_or_default();
+            let (end_of_line, after) = fold.split_at_mut_checked(2).unwrap_or_default();
             end_of_line.fill(b' ');
-            behind
+            after
                 .iter_mut()
                 .take_while(is_space)
                 .for_each(|byte| *byte = b' ');
-            rest = behind;
+            rest = after;
         }
         block.into()
     }
 
-    /// The fields of `block`, a copy of what [`find`](Self::find) found.
+    /// Parses the fields in `block`, a copy of what [`find`](Self::find) found.
     pub(super) fn parse_fields(&self, block: Bytes) -> Result<Headers, HeadError> {
         // RFC 9112 §5.2: a server "MUST either reject the message" that has an obs-fold, or replace it.
         let mut fields = vec![httparse::EMPTY_HEADER; self.fields];

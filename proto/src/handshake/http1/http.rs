@@ -1,4 +1,4 @@
-//! From and to the types of the `http` crate (feature `http`).
+//! Conversions from and to the types of the `http` crate (feature `http`).
 
 use alloc::borrow::ToOwned;
 
@@ -34,7 +34,7 @@ impl From<HeaderMap> for Headers {
     }
 }
 
-/// Fails if there are more fields, or a longer name, than a [`HeaderMap`] takes.
+/// Returns an error if there are more fields, or a longer name, than a [`HeaderMap`] can hold.
 impl TryFrom<Headers> for HeaderMap {
     type Error = http::Error;
 
@@ -48,7 +48,7 @@ impl TryFrom<Headers> for HeaderMap {
     }
 }
 
-/// Keeps the path and query, and the fields. If there is no `Host` it is the authority of the URI.
+/// Keeps the path and query, and the fields. If there is no `Host`, the authority of the URI is used.
 impl<T> TryFrom<http::Request<T>> for Request {
     type Error = OfferError;
 
@@ -77,7 +77,7 @@ impl<T> TryFrom<http::Request<T>> for Request {
     }
 }
 
-/// A GET. Fails if the target or the fields are more than the `http` crate takes.
+/// Makes a GET. Returns an error if the `http` crate does not allow the target or the fields.
 impl TryFrom<Request> for http::Request<()> {
     type Error = http::Error;
 
@@ -98,7 +98,7 @@ impl<B: Into<Bytes>> From<http::Response<B>> for Response {
     }
 }
 
-/// Fails if the status or the fields are more than the `http` crate takes.
+/// Returns an error if the `http` crate does not allow the status or the fields.
 impl TryFrom<Response> for http::Response<Bytes> {
     type Error = http::Error;
 

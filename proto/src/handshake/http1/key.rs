@@ -7,13 +7,13 @@ use sha1::{Digest, Sha1};
 
 use crate::{config::Config, error::EntropyError};
 
-/// Base64 with padding, whose last character may have stray bits: they say nothing.
+/// Base64 with padding. Stray bits in the last character are ignored when decoding.
 const BASE64: general_purpose::GeneralPurpose = general_purpose::GeneralPurpose::new(
     &alphabet::STANDARD,
     general_purpose::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// A new key. §4.1: "a nonce consisting of a randomly selected 16-byte value".
+/// Generates a new key. §4.1: "a nonce consisting of a randomly selected 16-byte value".
 pub(super) fn generate(config: &Config) -> Result<String, EntropyError> {
     let mut nonce = [0; 16];
     (config.entropy)(&mut nonce)?;
@@ -26,8 +26,8 @@ pub(super) fn is_valid(key: &[u8]) -> bool {
     BASE64.decode_slice(key, &mut nonce) == Ok(16)
 }
 
-/// §4.2.2: "concatenating /key/", as it was sent, with a fixed string, "taking the SHA-1 hash" and
-/// "base64-encoding" it.
+/// Computes the `Sec-WebSocket-Accept` of a key. §4.2.2: "concatenating /key/", as it was sent, with a fixed
+/// string, "taking the SHA-1 hash" and "base64-encoding" it.
 pub(super) fn accept(key: &[u8]) -> String {
     let hash = Sha1::new()
         .chain_update(key)

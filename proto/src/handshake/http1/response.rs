@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::handshake::headers::Headers;
 
-/// What the server answers.
+/// The server's response.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Response {
@@ -18,7 +18,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response without fields.
+    /// Makes a response without header fields.
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
         Self {
             status,
@@ -27,8 +27,8 @@ impl Response {
         }
     }
 
-    /// A response with a line of text.
-    pub(super) fn plain(status: u16, text: impl fmt::Display) -> Self {
+    /// Makes a response with a line of text.
+    pub(super) fn text(status: u16, text: impl fmt::Display) -> Self {
         let mut response = Self::new(status, format!("{text}\n"));
         response
             .headers
@@ -36,9 +36,9 @@ impl Response {
         response
     }
 
-    /// The bytes of a last response, behind which the transport ends.
+    /// Encodes the last response before the transport ends.
     pub(super) fn encode_last(mut self) -> Vec<u8> {
-        // Anything else would open the connection, or leave the client waiting.
+        // Any other status would open the connection, or make the client wait for more.
         if !(200..=599).contains(&self.status) {
             self.status = 500;
         }
@@ -79,7 +79,7 @@ impl Response {
     }
 }
 
-/// The reason phrase; those that are not listed may be empty (RFC 9112 §4).
+/// Returns the reason phrase. It may be empty for a status that is not listed (RFC 9112 §4).
 const fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     check::{check_extra, check_headers, check_method, switch},
     error::{HandshakeError, RequestError},
-    exchange::{Exchange, Rest},
+    exchange::{Exchange, Remainder},
     head::{Found, Head},
     response::Response,
 };
@@ -33,17 +33,17 @@ pub struct Server {
     line: Option<RequestLine>,
 }
 
-/// What the request line says of a GET (RFC 9112 §3).
+/// The content of the request line of a GET (RFC 9112 §3).
 #[derive(Debug)]
 struct RequestLine {
     target: Utf8Bytes,
-    /// Of a target in absolute form.
+    /// The host of a target in absolute form.
     host: Option<Bytes>,
 }
 
 impl Server {
-    /// Waits for a request, at most [`handshake_timeout`](Config::handshake_timeout) from when the exchange is
-    /// first told the time.
+    /// Waits for a request, at most [`handshake_timeout`](Config::handshake_timeout) from the first time that the
+    /// driver passes to the exchange.
     pub fn new(config: impl Into<Arc<Config>>) -> Self {
         let config = config.into();
         Self {
@@ -53,16 +53,17 @@ impl Server {
         }
     }
 
-    /// The bytes and the deadline, to be served by a driver.
+    /// Returns the bytes and the deadline, which a driver must serve.
     pub const fn exchange(&mut self) -> &mut Exchange {
         &mut self.exchange
     }
 
-    /// The request, once it is there, to be accepted or refused; `None` when more input is needed.
+    /// Returns the request after all of it has come, to be accepted or refused, or `None` when more input is
+    /// needed.
     ///
-    /// After an error, which comes once, serve the [`exchange`](Self::exchange) until it
-    /// [`is_done`](Exchange::is_done): it tells the client what was wrong. Work is bounded by what
-    /// was received since the last call.
+    /// An error comes only once. After it, serve the [`exchange`](Self::exchange) until it
+    /// [`is_done`](Exchange::is_done), because it still sends the client the reason. The work of a call is bounded
+    /// by what was received since the last call.
     pub fn poll(&mut self) -> Result<Option<Incoming>, HandshakeError> {
         if !self.exchange.is_reading() {
             return Ok(None);
@@ -79,7 +80,7 @@ impl Server {
             HandshakeError::Request(error) => self.exchange.refuse(error.response()),
             HandshakeError::TimedOut if self.exchange.has_heard() => {
                 self.exchange
-                    .refuse(Response::plain(408, "the request took too long"));
+                    .refuse(Response::text(408, "the request took too long"));
             }
             _ => self.exchange.finish(),
         }
@@ -108,12 +109,12 @@ impl Server {
                     }
                     let request = Request::from_parts(line.target, headers);
                     self.exchange.consume(end);
-                    let rest = self.exchange.take_rest();
+                    let remainder = self.exchange.take_remainder();
                     return Ok(Some(Incoming {
                         request,
                         accept,
                         config,
-                        rest,
+                        remainder,
                     }));
                 }
             }
@@ -140,7 +141,7 @@ impl RequestLine {
         Self::parse_target(target).ok_or(RequestError::Target)
     }
 
-    /// §4.2.1, item 1: "a Request-URI", which is a path with a query, or a whole http(s) URI.
+    /// Parses the target. §4.2.1, item 1: "a Request-URI", which is a path with a query, or a whole http(s) URI.
     fn parse_target(target: &str) -> Option<Self> {
         if is_origin_form(target) {
             return Some(Self {
@@ -166,7 +167,7 @@ impl RequestLine {
     }
 }
 
-/// Whether the line is one of another version of HTTP (RFC 9112 §2.3).
+/// Whether the line belongs to another version of HTTP (RFC 9112 §2.3).
 fn is_other_version(line: &[u8]) -> bool {
     let mut words = line.trim_ascii_end().split(|&byte| byte == b' ').skip(2);
     match (words.next(), words.next()) {
@@ -179,44 +180,44 @@ fn is_other_version(line: &[u8]) -> bool {
 
 /// A valid request, to be accepted or refused, however long that takes.
 ///
-/// Meanwhile nothing is read or written, and no deadline runs.
+/// Until then nothing is read or written, and no deadline runs.
 #[derive(Debug)]
 #[must_use = "the client waits for an answer"]
 pub struct Incoming {
     request: Request,
-    /// The `Sec-WebSocket-Accept`.
+    /// The `Sec-WebSocket-Accept` of the answer.
     accept: String,
     config: Arc<Config>,
-    /// Frames, although the client should wait for our answer.
-    rest: Rest,
+    /// Bytes that the client sent after its head, although it should wait for our answer.
+    remainder: Remainder,
 }
 
 impl Incoming {
-    /// What the client asks for. Of a target in absolute form, `Host` is the target's host.
+    /// Returns the client's request. If its target was in absolute form, `Host` is the target's host.
     pub const fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Whether the page that asks is from one of `origins`, each like `https://chat.example`. Scheme
-    /// and host are compared whole and without case, and a default port is the same as none. A client
-    /// that tells no origin passes, for it is no browser; `null` passes only if it is listed.
+    /// Whether the page that sent the request is from one of `origins`, each written like `https://chat.example`.
+    /// Scheme and host are compared as a whole and without case, and a default port equals none. A client that
+    /// sends no origin passes, because it is not a browser; `null` passes only if it is listed.
     ///
-    /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for
-    /// certain sites SHOULD verify the |Origin|"; refuse with 403.
+    /// RFC 6455 §10.2: servers "that are not intended to process input from any web page but only for certain sites
+    /// SHOULD verify the |Origin|"; refuse others with 403.
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
         self.asked().origin_allowed(origins)
     }
 
-    /// The first of the client's offers that is in `supported`; give it to [`accept`](Self::accept).
+    /// Returns the first of the client's offers that is in `supported`; pass it to [`accept`](Self::accept).
     pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&str> {
         self.asked().pick_subprotocol(supported)
     }
 
-    /// Opens the connection, whose output begins with the 101 (RFC 6455 §4.2.2). `extra` are more
-    /// fields for it, such as cookies. The deadlines begin when the connection is first told the time.
+    /// Opens the connection, whose output begins with the 101 (RFC 6455 §4.2.2). `extra` are more fields for it,
+    /// such as cookies. The deadlines begin with the first time that the driver passes to the connection.
     ///
-    /// Fails, and sends nothing, if the client did not offer `subprotocol`, or if a field is the
-    /// handshake's own. The error gives the request back.
+    /// Returns an error, and sends nothing, if the client did not offer `subprotocol`, or if `extra` has a field
+    /// that only the handshake may write. The error returns the request to the caller.
     pub fn accept(
         self,
         subprotocol: Option<&str>,
@@ -232,14 +233,14 @@ impl Incoming {
         }
     }
 
-    /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
-    /// which cannot fail.
+    /// Opens the connection as [`accept`](Self::accept) does, but without a subprotocol and without more fields. It
+    /// cannot fail.
     pub fn open(self) -> Connection {
         let answer = self.asked().agree(None, &self.config);
         self.switch(answer, Headers::new())
     }
 
-    /// What the client asks for, which was checked when it was read.
+    /// Returns the client's request, which was checked when it was read.
     const fn asked(&self) -> Asked<'_> {
         Asked::checked(self.request.headers())
     }
@@ -251,24 +252,23 @@ impl Incoming {
         response.headers.append(extra);
         let mut connection = Connection::new(Role::Server, negotiated, self.config);
         connection.preface(&response.encode_head());
-        self.rest.hand_to(&mut connection);
+        self.remainder.hand_to(&mut connection);
         connection
     }
 
-    /// Answers with `response` instead, and ends: serve what this returns until it
-    /// [`is_done`](Exchange::is_done).
+    /// Refuses the request with `response`. Serve the returned exchange until it [`is_done`](Exchange::is_done).
     ///
-    /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
-    /// status below 200 or above 599 cannot refuse; it is sent as 500.
+    /// `Connection`, `Content-Length` and `Transfer-Encoding` are set to what is needed. A status below 200 or
+    /// above 599 cannot refuse a request, so it is sent as 500.
     pub fn refuse(self, response: Response) -> Exchange {
-        Exchange::refusal(self.config, response, &self.rest)
+        Exchange::refusal(self.config, response, &self.remainder)
     }
 }
 
-/// The connection was not opened, and nothing was sent: the caller's side.
+/// The caller's answer was not valid: the connection was not opened, and nothing was sent.
 #[derive(Debug)]
 pub struct NotAccepted {
-    /// Why.
+    /// The reason.
     pub error: AnswerError,
     /// The request, which still waits for an answer.
     pub incoming: Box<Incoming>,

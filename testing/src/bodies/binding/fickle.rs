@@ -1,4 +1,4 @@
-//! A transport that keeps nobody's pace: it takes and gives a few bytes, and says "later" when it pleases.
+//! An unpredictable transport: it accepts and returns a few bytes, and returns `Pending` at random.
 
 use std::{
     io::{self, IoSlice},
@@ -9,18 +9,18 @@ use bowline_bind::Transport;
 
 use crate::world::{Clock, End};
 
-/// What the next calls come to, in order; behind the last, all goes well.
+/// The results of the next calls, in order; after the last one, everything succeeds.
 pub(super) struct Fickle {
     end: End,
     script: std::vec::IntoIter<u8>,
 }
 
-/// One call.
+/// The result of one call.
 enum Mood {
     Good,
-    /// Not now; asks to be called again at once.
+    /// It returns `Pending`, and asks to be called again at once.
     Later,
-    /// No more than so many bytes.
+    /// It moves at most this many bytes.
     Short(usize),
 }
 

@@ -1,15 +1,15 @@
-//! What was said by one writer, and what of it was heard.
+//! The messages of one writer, and which of them were received.
 
 use proto::Message;
 
-/// How far a message has come, as its writer knows.
+/// The progress of a message, as its writer knows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Sent {
     /// The call was dropped, or failed: it arrives whole or not at all.
     Perhaps,
-    /// It arrives, unless the peer's Close or the end comes first; then nothing behind it does either.
+    /// It arrives, unless the peer's Close or the end comes first; then no later message arrives either.
     Queued,
-    /// The transport has it: it arrives, if what the transport has does.
+    /// The transport has it: it arrives if the bytes in the transport do.
     Left,
 }
 
@@ -18,12 +18,12 @@ pub(super) enum Sent {
 pub(super) struct Truth {
     sent: Vec<(Message, Sent)>,
     next: u8,
-    /// How many were heard, or are known to be missed.
+    /// The number of messages that were received, or are known to be missing.
     heard: usize,
 }
 
 impl Truth {
-    /// A message that tells who wrote it, and which it is.
+    /// Returns a message that says who wrote it, and which one it is.
     pub(super) fn message(&mut self, writer: u8, text: bool, len: usize) -> Message {
         self.next = self.next.wrapping_add(1);
         let seed = usize::from(self.next) * 31 + usize::from(writer);
@@ -42,14 +42,14 @@ impl Truth {
         self.sent.push((message, sent));
     }
 
-    /// The last one is queued, and so is all before it.
+    /// Notes that the last message is queued, and so is everything before it.
     pub(super) fn was_queued(&mut self) {
         if let Some((_, sent)) = self.sent.last_mut() {
             *sent = Sent::Queued;
         }
     }
 
-    /// All that was queued has left.
+    /// Notes that everything queued was sent.
     pub(super) fn was_flushed(&mut self) {
         for (_, sent) in &mut self.sent {
             if *sent == Sent::Queued {
@@ -58,7 +58,7 @@ impl Truth {
         }
     }
 
-    /// A message has arrived: the next one, or one behind those that need not.
+    /// Checks that a message that has arrived is the next one, or follows only messages that need not arrive.
     pub(super) fn heard(&mut self, message: &Message) {
         loop {
             let next = self.sent.get(self.heard);
@@ -75,7 +75,7 @@ impl Truth {
         }
     }
 
-    /// All that has left has arrived.
+    /// Whether everything sent has arrived.
     pub(super) fn is_complete(&self) -> bool {
         let rest = &self.sent[self.heard..];
         rest.iter().all(|(_, sent)| *sent != Sent::Left)

@@ -1,4 +1,4 @@
-//! URLs, by our parser and by the `url` crate, which reads them as browsers do.
+//! URLs, read by our parser and by the `url` crate, which reads them as browsers do.
 
 use bowline_bind::{Connect, ConnectError, Destination, Host, UrlError};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -6,14 +6,14 @@ use url::Url;
 
 use crate::bodies::heads;
 
-/// Both read `text` alike, or one of them refuses it for a reason that is known here.
+/// Checks that both read `text` in the same way, or that one of them refuses it for a known reason.
 pub(super) fn check(text: &str) {
     let ours = Connect::new(text).prepare();
     let theirs = Url::parse(text).ok();
     let theirs = theirs.filter(|url| matches!(url.scheme(), "ws" | "wss"));
     match (&ours, &theirs) {
         (Ok(ours), Some(theirs)) => assert_same(text, ours, theirs),
-        // A name in ASCII is no business of IDNA to us, even if it claims to be in its encoding.
+        // A name in ASCII is not subject to IDNA for us, even if it claims to be IDNA-encoded.
         (
             Ok(Destination {
                 host: Host::Name(name),
@@ -38,7 +38,7 @@ pub(super) fn check(text: &str) {
     }
 }
 
-/// The same server is asked for the same, with the same credentials.
+/// Checks that the same server is asked for the same, with the same credentials.
 fn assert_same(text: &str, ours: &Destination, theirs: &Url) {
     assert_eq!(ours.tls, theirs.scheme() == "wss", "{text:?}");
     let same_host = match (&ours.host, theirs.host()) {
@@ -62,8 +62,8 @@ fn assert_same(text: &str, ours: &Destination, theirs: &Url) {
     );
 }
 
-/// What browsers leave as it is in a path or a query, though RFC 3986 has it in neither. (A backslash is only in their
-/// queries.)
+/// The characters that browsers leave as they are in a path or a query, although RFC 3986 allows them in neither.
+/// (A backslash is left only in a query.)
 const LEFT: &AsciiSet = &CONTROLS
     .add(b'[')
     .add(b']')
@@ -74,14 +74,14 @@ const LEFT: &AsciiSet = &CONTROLS
     .add(b'}')
     .add(b'\\');
 
-/// A segment looks like a drive of Windows, which `url` keeps before `..` in every scheme. The URL Standard has that for
-/// `file:` alone.
+/// Whether a segment looks like a Windows drive. `url` keeps it before `..` in every scheme, but the URL Standard
+/// does so only for `file:`.
 fn has_drive(path: &str) -> bool {
     let is_drive = |segment: &str| matches!(segment.as_bytes(), [letter, b':' | b'|'] if letter.is_ascii_alphabetic());
     path.split('/').any(is_drive)
 }
 
-/// Path and query; we escape what they leave.
+/// Returns path and query; we escape what browsers leave.
 fn target(url: &Url) -> String {
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
@@ -96,7 +96,7 @@ fn credentials(url: &Url) -> Option<(Vec<u8>, Vec<u8>)> {
     (!user.is_empty() || !password.is_empty()).then_some((user, password))
 }
 
-/// Why we may refuse `text`, which browsers read as `theirs`.
+/// Whether we may refuse `text`, which browsers read as `theirs`.
 fn is_refused_rightly(text: &str, error: &ConnectError, theirs: &Url) -> bool {
     let slashes = ["ws://", "wss://"].into_iter().find(|start| {
         let given = text.get(..start.len());
@@ -108,7 +108,7 @@ fn is_refused_rightly(text: &str, error: &ConnectError, theirs: &Url) -> bool {
     let before_query = rest.split(['?', '#']).next().unwrap_or_default();
     match error {
         ConnectError::Url(error) => match error {
-            // They drop control characters, and spaces at the ends.
+            // Browsers drop control characters, and spaces at the ends.
             UrlError::Character => {
                 let is_control = |byte: u8| byte.is_ascii_control();
                 text.bytes().any(is_control)
@@ -116,19 +116,19 @@ fn is_refused_rightly(text: &str, error: &ConnectError, theirs: &Url) -> bool {
                     || text.ends_with(' ')
                     || authority.contains(' ')
             }
-            // They want no slashes, and take backslashes for them.
+            // Browsers need no slashes, and take backslashes for them.
             UrlError::NoScheme => slashes.is_none(),
-            // RFC 6455 §3 has none.
+            // RFC 6455 §3 allows no fragment.
             UrlError::Fragment => theirs.fragment().is_some(),
-            // They escape what should have been.
+            // Browsers escape what should have been escaped.
             UrlError::UserInfo => {
                 let mut bytes = userinfo.bytes();
                 bytes.any(|byte| b"\"<>@[]^`{|}".contains(&byte))
                     || has_odd_percent(userinfo)
                     || has_odd_character(userinfo)
             }
-            // They skip any number of slashes, decode escapes, take four characters that RFC 3986 has in no name, and
-            // read one, two or three numbers as an address, or numbers that are not decimal.
+            // Browsers skip any number of slashes, decode escapes, accept four characters that RFC 3986 allows in
+            // no name, and read one, two or three numbers, or numbers that are not decimal, as an address.
             UrlError::Host => {
                 let (host, _) = place.rsplit_once(':').unwrap_or((place, ""));
                 let is_odd_address = matches!(theirs.host(), Some(url::Host::Ipv4(address)) if address.to_string() != host);
@@ -141,11 +141,11 @@ fn is_refused_rightly(text: &str, error: &ConnectError, theirs: &Url) -> bool {
                     || has_odd_character(place)
             }
             UrlError::Escape => before_query.contains('\\') || has_odd_percent(rest),
-            // TLS is not there in every build of this.
+            // TLS is not part of every build.
             UrlError::NoTls => theirs.scheme() == "wss",
             _ => false,
         },
-        // RFC 7617 §2 has no colon in the user, and no control characters.
+        // RFC 7617 §2 allows no colon in the user, and no control characters.
         ConnectError::Header(_) => credentials(theirs).is_some_and(|(user, password)| {
             let has_control = user.iter().chain(&password).any(u8::is_ascii_control);
             has_control || user.contains(&b':')
@@ -154,7 +154,7 @@ fn is_refused_rightly(text: &str, error: &ConnectError, theirs: &Url) -> bool {
     }
 }
 
-/// It has a `%` that begins no escape.
+/// Whether it has a `%` that begins no escape.
 fn has_odd_percent(text: &str) -> bool {
     let is_escape = |follows: &str| {
         let digits = follows.as_bytes().get(..2);
@@ -163,7 +163,7 @@ fn has_odd_percent(text: &str) -> bool {
     text.split('%').skip(1).any(|follows| !is_escape(follows))
 }
 
-/// It has one that RFC 3987 §2.2 leaves out of `ucschar`: private, or no character, or a tag.
+/// Whether it has a character that RFC 3987 §2.2 excludes from `ucschar`: a private one, a noncharacter, or a tag.
 fn has_odd_character(text: &str) -> bool {
     text.chars().map(u32::from).any(|char| {
         char > 0x7f
