@@ -16,7 +16,28 @@ pub use bind::{
 pub use io::{Clock, Io};
 pub use runtime::{ClientStream, Tokio, connect, connect_over};
 
-/// The examples of the README.
+/// The examples of the README and of the guides.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod guides {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/sending.md")]
+    struct Sending;
+    #[doc = include_str!("../../docs/endings.md")]
+    struct Endings;
+    #[doc = include_str!("../../docs/closing.md")]
+    struct Closing;
+    #[doc = include_str!("../../docs/keep-alive.md")]
+    struct KeepAlive;
+    #[doc = include_str!("../../docs/limits.md")]
+    struct Limits;
+    #[doc = include_str!("../../docs/compression.md")]
+    struct Compression;
+    #[cfg(feature = "ring")]
+    #[doc = include_str!("../../docs/tls.md")]
+    struct Tls;
+    #[doc = include_str!("../../docs/testing-your-app.md")]
+    struct TestingYourApp;
+    #[doc = include_str!("../../docs/cancel-safety.md")]
+    struct CancelSafety;
+}

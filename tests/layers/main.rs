@@ -1,5 +1,5 @@
-//! Which module may import which: `ARCHITECTURE.md` has the modules of each crate in an order, and each may import
-//! only from those before it. So there is no circle, and every import names the module that defines.
+//! Checks which module imports which. `docs/architecture.md` lists the modules of each crate in an order, and each may
+//! import only from those before it. There is therefore no circle, and every import names the module that defines.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -88,7 +88,7 @@ fn faults(modules: &BTreeMap<String, String>, order: &[String]) -> Vec<String> {
 #[test]
 fn every_module_imports_from_those_before_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let text = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
     let crates = crates(&text);
     assert_eq!(crates.len(), 5, "the table has a row for each crate");
     for Crate { dir, order } in crates {

@@ -1,4 +1,4 @@
-//! The laws of the core (ARCHITECTURE.md), each with the tests that fail without it.
+//! The laws of the core (`docs/architecture.md`), each with the tests that fail without it.
 
 mod arrived;
 mod closing;
