@@ -70,6 +70,7 @@
 //! | `tracing` | events of each connection's life, at level debug |
 
 mod accept;
+mod byte_stream;
 mod clock;
 mod connect;
 mod error;
@@ -91,6 +92,7 @@ pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts};
 pub use bind::rustls;
 #[doc(inline)]
 pub use bind::{ReuniteError, api::*};
+pub use byte_stream::{ByteStream, MessageReader};
 pub use clock::{Clock, Time};
 pub use connect::{ClientStream, Resolving, Threads, connect, connect_over};
 pub use error::TryRecvError;

@@ -25,8 +25,8 @@ use crate::{
 ///
 /// What every call returns after every end is in the table of [`bind::WebSocket`].
 pub struct WebSocket<S: Transport> {
-    inner: bind::WebSocket<S>,
-    runner: Runner,
+    pub(crate) inner: bind::WebSocket<S>,
+    pub(crate) runner: Runner,
 }
 
 impl<S: Transport> WebSocket<S> {

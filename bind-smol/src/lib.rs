@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/crate.md")]
 
 mod accept;
+mod byte_stream;
 mod io;
 mod runtime;
 
@@ -11,7 +12,9 @@ pub use accept::{accept, accept_any, from_parts};
 pub use bind::rustls;
 #[doc(inline)]
 pub use bind::{
-    Incoming, NotAccepted, Outlet, ReadHalf, ReuniteError, Streaming, WebSocket, WriteHalf, api::*,
+    Incoming, MessageReader, NotAccepted, Outlet, ReadHalf, ReuniteError, Streaming, WebSocket,
+    WriteHalf, api::*,
 };
+pub use byte_stream::ByteStream;
 pub use io::{Clock, Io};
 pub use runtime::{ClientStream, Smol, connect, connect_over};

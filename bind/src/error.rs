@@ -57,6 +57,22 @@ impl From<RecvError> for Error {
     }
 }
 
+/// As a stream of bytes reports it.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error {
+            Error::Lost(error) => return error,
+            Error::Protocol(_) => io::ErrorKind::InvalidData,
+            Error::TimedOut(_) => io::ErrorKind::TimedOut,
+            Error::Send(SendError::Closed) => io::ErrorKind::BrokenPipe,
+            Error::Send(SendError::NotUtf8) => io::ErrorKind::InvalidData,
+            Error::Send(_) => io::ErrorKind::InvalidInput,
+            Error::Entropy => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 /// Why `try_send` did not queue a message.
 #[derive(Debug)]
 pub enum TrySendError {

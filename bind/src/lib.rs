@@ -4,6 +4,8 @@
 //! and re-export what a user needs of this crate; use one of them, unless you write a binding. The protocol
 //! is in [`proto`]; what is here knows of waiting, of wakers and of time, and of no rule of the protocol.
 
+mod byte_stream;
+mod bytes;
 mod client;
 mod driver;
 mod error;
@@ -29,6 +31,8 @@ mod wakers;
 mod wire;
 mod write_half;
 
+pub use byte_stream::{MessageReader, Source};
+pub use bytes::{ReadBytes, WriteBytes};
 pub use client::{Connect, ConnectError, Destination, Host, UrlError, connect, connect_over};
 pub use driver::Received;
 pub use error::{Error, TrySendError};

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use proto::{Chunk, Closed, Event, Message, Pull, State, Stats};
+use proto::{Chunk, Closed, Event, Kind, Message, Pull, State, Stats};
 
 use crate::{
     driver::{Input, Received},
@@ -87,7 +87,7 @@ impl<S: Transport> ReadHalf<S> {
     ///
     /// As [`recv`](Self::recv).
     pub async fn recv_into(&mut self, buf: &mut [u8]) -> Result<Option<Received>, Error> {
-        poll_fn(|cx| self.poll(cx, |input, output, cx| input.poll_into(buf, output, cx))).await
+        poll_fn(|cx| self.poll_into(cx, buf)).await
     }
 
     /// Receives until the end and discards all messages, for an application that only sends: Pings are
@@ -133,6 +133,19 @@ impl<S: Transport> ReadHalf<S> {
     /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    pub(crate) fn poll_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<Option<Received>, Error>> {
+        self.poll(cx, |input, output, cx| input.poll_into(buf, output, cx))
+    }
+
+    /// Waits for the first piece of the next message, which [`poll_into`](Self::poll_into) then copies.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Kind>, Error>> {
+        self.poll(cx, |input, output, cx| input.poll_open(output, cx))
     }
 
     pub(crate) fn poll_recv(

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -151,12 +151,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// As [`recv`](Self::recv).
     pub async fn recv_into(&mut self, buf: &mut [u8]) -> Result<Option<Received>, Error> {
-        poll_fn(|cx| {
-            self.poll_lane(Key::METHOD, cx, |input, output, cx| {
-                input.poll_into(buf, output, cx)
-            })
-        })
-        .await
+        poll_fn(|cx| self.poll_into(Key::METHOD, cx, buf)).await
     }
 
     /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).
@@ -364,6 +359,29 @@ impl<S: Transport> WebSocket<S> {
         self.poll_lane(lane, cx, |input, output, cx| input.poll_message(output, cx))
     }
 
+    pub(crate) fn poll_into(
+        &mut self,
+        lane: Key,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<Option<Received>, Error>> {
+        self.poll_lane(lane, cx, |input, output, cx| {
+            input.poll_into(buf, output, cx)
+        })
+    }
+
+    /// Whether the peer's Close was received, and nothing more will be.
+    pub(crate) fn is_peer_closed(&self) -> bool {
+        self.input.rx().is_closed()
+    }
+
+    /// Waits for the first piece of the next message, which [`poll_into`](Self::poll_into) then copies.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Kind>, Error>> {
+        self.poll_lane(Key::METHOD, cx, |input, output, cx| {
+            input.poll_open(output, cx)
+        })
+    }
+
     /// Waits for `done`, and reads, answers and keeps time meanwhile.
     pub(crate) fn poll_output<U>(
         &mut self,
@@ -462,13 +480,11 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// From now on two tasks may poll it.
-    #[cfg(feature = "futures")]
     pub(crate) fn with_lanes(&mut self) -> &mut Self {
         self.lanes.get_or_insert_default();
         self
     }
 
-    #[cfg(feature = "futures")]
     pub(crate) fn accepted(&self) -> u64 {
         self.output.tx.accepted()
     }
@@ -486,8 +502,30 @@ impl<S: Transport> fmt::Debug for WebSocket<S> {
 impl<S: Transport> Owner for &mut WebSocket<S> {}
 
 impl<S: Transport> sealed::Owner for &mut WebSocket<S> {
-    async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
-        self.send_chunk(chunk).await
+    type Place = ();
+
+    fn poll_queue(
+        &mut self,
+        (): &mut Self::Place,
+        cx: &mut Context<'_>,
+        mut chunk: impl FnMut() -> Option<Chunk<Outgoing>>,
+    ) -> Poll<Result<u64, Error>> {
+        self.poll_output(Key::METHOD, cx, |output, cx| {
+            let queued = output.poll_queue(cx, |tx| {
+                chunk().map_or(Ok(()), |chunk| tx.send_chunk(chunk))
+            });
+            ready!(queued)?;
+            Poll::Ready(Ok(output.tx.accepted()))
+        })
+    }
+
+    fn poll_left(
+        &mut self,
+        (): &mut Self::Place,
+        cx: &mut Context<'_>,
+        count: u64,
+    ) -> Poll<Result<(), Error>> {
+        self.poll_output(Key::METHOD, cx, |output, cx| output.poll_left(cx, count))
     }
 
     fn release(&mut self) {

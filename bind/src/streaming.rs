@@ -1,22 +1,49 @@
+use std::{
+    fmt,
+    future::poll_fn,
+    io, mem, str,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
 use proto::{Chunk, Kind, Message, Outgoing, SendError, Utf8Bytes};
 
-use crate::error::Error;
+use crate::{
+    bytes::{MAX_WRITE, WriteBytes, front},
+    error::Error,
+};
 
 /// A message that is sent piece by piece; owns the outgoing message until it is finished.
 ///
-/// Made by [`WebSocket::stream`](crate::WebSocket::stream) and [`WriteHalf::stream`](crate::WriteHalf::stream). Other data waits meanwhile; Pings, Pongs
-/// and Closes pass. Dropped after a piece was queued and before the end was, it fails the connection
-/// with 1011, because the peer would take the next message for the rest of this one.
-#[derive(Debug)]
+/// Made by [`WebSocket::stream`](crate::WebSocket::stream) and [`WriteHalf::stream`](crate::WriteHalf::stream). Other
+/// data waits meanwhile; Pings, Pongs and Closes pass. Dropped after a piece was queued and before the end was, it
+/// fails the connection with 1011, because the peer would take the next message for the rest of this one.
+///
+/// A binding has a `ByteStream` that makes its runtime's writing trait of it. What is written is then gathered, and goes
+/// out in pieces of 64 KiB, or when it is flushed: a peer may limit the number of frames of a message. Shutting the
+/// stream down finishes the message.
 #[must_use = "dropping it fails the connection"]
 pub struct Streaming<O: Owner> {
     owner: O,
     kind: Kind,
+    place: O::Place,
+    /// Up to where a flush that has begun goes.
+    count: Option<u64>,
+    /// Bytes that were written and not queued. In a text they may end inside of a character.
+    gathered: Vec<u8>,
+    is_finished: bool,
 }
 
 impl<O: Owner> Streaming<O> {
     pub(crate) fn new(owner: O, kind: Kind) -> Self {
-        Self { owner, kind }
+        Self {
+            owner,
+            kind,
+            place: O::Place::default(),
+            count: None,
+            gathered: Vec::new(),
+            is_finished: false,
+        }
     }
 
     /// Sends a piece, in a frame of its own. If the first one is `Outgoing::plain`, nothing of the message
@@ -37,18 +64,109 @@ impl<O: Owner> Streaming<O> {
     ///
     /// As [`WebSocket::send`](crate::WebSocket::send).
     pub async fn finish(mut self) -> Result<(), Error> {
-        let empty = match self.kind {
-            Kind::Text => Message::Text(Utf8Bytes::default()),
-            Kind::Binary => Message::Binary(Default::default()),
-        };
-        self.send(empty.into(), true).await
+        let last = self.empty();
+        self.send(last, true).await
+    }
+
+    fn empty(&self) -> Outgoing {
+        match self.kind {
+            Kind::Text => Message::Text(Utf8Bytes::default()).into(),
+            Kind::Binary => Message::Binary(Default::default()).into(),
+        }
     }
 
     async fn send(&mut self, data: Outgoing, fin: bool) -> Result<(), Error> {
         if data.message().kind() != self.kind {
             return Err(SendError::KindChanged.into());
         }
-        self.owner.send_owned(Chunk { data, fin }).await
+        poll_fn(|cx| self.poll_gathered(cx)).await?;
+        let Self { owner, .. } = self;
+        let mut place = O::Place::default();
+        let mut chunk = Some(Chunk { data, fin });
+        let mut queued = None;
+        poll_fn(|cx| {
+            let count = match queued {
+                Some(count) => count,
+                None => {
+                    let count = ready!(owner.poll_queue(&mut place, cx, || chunk.take()))?;
+                    *queued.insert(count)
+                }
+            };
+            owner.poll_left(&mut place, cx, count)
+        })
+        .await
+    }
+
+    /// Queues what was gathered, of a text its whole characters.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let whole = match self.kind {
+            Kind::Binary => self.gathered.len(),
+            Kind::Text => match str::from_utf8(&self.gathered) {
+                Ok(text) => text.len(),
+                Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                Err(_) => return Poll::Ready(Err(SendError::NotUtf8.into())),
+            },
+        };
+        if whole == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_piece(cx, whole, false)
+    }
+
+    /// Queues the first `len` gathered bytes as a piece, and notes up to where a flush then goes.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        fin: bool,
+    ) -> Poll<Result<(), Error>> {
+        let (kind, gathered) = (self.kind, &mut self.gathered);
+        let chunk = || {
+            let remainder = gathered.split_off(len);
+            let piece = mem::replace(gathered, remainder);
+            let data = match kind {
+                Kind::Binary => Message::from(piece),
+                Kind::Text => Utf8Bytes::try_from(Bytes::from(piece)).ok()?.into(),
+            };
+            Some(Chunk {
+                data: data.into(),
+                fin,
+            })
+        };
+        self.count = Some(ready!(self.owner.poll_queue(&mut self.place, cx, chunk))?);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<O: Owner> WriteBytes for Streaming<O> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.gathered.len() >= MAX_WRITE {
+            ready!(self.poll_gathered(cx))?;
+        }
+        let piece = front(buf, MAX_WRITE.saturating_sub(self.gathered.len()));
+        self.gathered.extend_from_slice(piece);
+        Poll::Ready(Ok(piece.len()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_gathered(cx))?;
+        let Some(count) = self.count else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(self.owner.poll_left(&mut self.place, cx, count))?;
+        self.count = None;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_finished {
+            if self.kind == Kind::Text && str::from_utf8(&self.gathered).is_err() {
+                return Poll::Ready(Err(Error::from(SendError::NotUtf8).into()));
+            }
+            ready!(self.poll_piece(cx, self.gathered.len(), true))?;
+            self.is_finished = true;
+        }
+        self.poll_flush(cx)
     }
 }
 
@@ -58,15 +176,42 @@ impl<O: Owner> Drop for Streaming<O> {
     }
 }
 
+impl<O: Owner> fmt::Debug for Streaming<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming")
+            .field("kind", &self.kind)
+            .field("is_finished", &self.is_finished)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Where a [`Streaming`] message goes: a socket or its write half.
 pub trait Owner: sealed::Owner {}
 
 pub(crate) mod sealed {
-    use super::{Chunk, Error, Outgoing};
+    use super::{Chunk, Context, Error, Outgoing, Poll};
 
-    #[allow(async_fn_in_trait)]
     pub trait Owner {
-        async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error>;
+        /// What a call keeps while it waits.
+        type Place: Default;
+
+        /// Queues the chunk once there is room for it. Returns how many messages and chunks are queued then, as
+        /// [`poll_left`](Self::poll_left) counts.
+        fn poll_queue(
+            &mut self,
+            place: &mut Self::Place,
+            cx: &mut Context<'_>,
+            chunk: impl FnMut() -> Option<Chunk<Outgoing>>,
+        ) -> Poll<Result<u64, Error>>;
+
+        /// Waits until the first `count` messages and chunks have left.
+        fn poll_left(
+            &mut self,
+            place: &mut Self::Place,
+            cx: &mut Context<'_>,
+            count: u64,
+        ) -> Poll<Result<(), Error>>;
+
         fn release(&mut self);
     }
 }

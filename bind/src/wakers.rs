@@ -25,9 +25,7 @@ impl Key {
     /// The place of the read half.
     pub(crate) const READER: Self = Self(0);
     /// The places of a socket that is not split: one for each direction as a trait, one for its methods.
-    #[cfg(feature = "futures")]
     pub(crate) const STREAM: Self = Self(0);
-    #[cfg(feature = "futures")]
     pub(crate) const SINK: Self = Self(1);
     pub(crate) const METHOD: Self = Self(2);
 }

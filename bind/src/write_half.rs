@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::Arc,
-    task::{Poll, Waker, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -354,17 +354,55 @@ impl<S: Transport> fmt::Debug for WriteHalf<S> {
     }
 }
 
+/// The place of a guard among those who wait.
+pub struct Place<S: Transport>(Option<Waiter<S>>);
+
+impl<S: Transport> fmt::Debug for Place<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
+    }
+}
+
+impl<S: Transport> Default for Place<S> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
 impl<S: Transport> Owner for &WriteHalf<S> {}
 
 impl<S: Transport> sealed::Owner for &WriteHalf<S> {
-    async fn send_owned(&mut self, chunk: Chunk<Outgoing>) -> Result<(), Error> {
-        self.queue(
-            What::Passes,
-            chunk,
-            |tx, chunk| tx.send_chunk(chunk),
-            Wait::Left,
-        )
-        .await
+    type Place = Place<S>;
+
+    /// It takes no turn that it would have to give back if the guard is not polled again, and lets the turns of others
+    /// go first.
+    fn poll_queue(
+        &mut self,
+        place: &mut Self::Place,
+        cx: &mut Context<'_>,
+        mut chunk: impl FnMut() -> Option<Chunk<Outgoing>>,
+    ) -> Poll<Result<u64, Error>> {
+        let waiter = place.0.get_or_insert_with(|| Waiter::new(&self.shared));
+        waiter.poll(cx, Call::Sends, |output, cx| {
+            if output.has_turns() {
+                return Poll::Pending;
+            }
+            let queued = output.poll_queue(cx, |tx| {
+                chunk().map_or(Ok(()), |chunk| tx.send_chunk(chunk))
+            });
+            ready!(queued)?;
+            Poll::Ready(Ok(output.tx.accepted()))
+        })
+    }
+
+    fn poll_left(
+        &mut self,
+        place: &mut Self::Place,
+        cx: &mut Context<'_>,
+        count: u64,
+    ) -> Poll<Result<(), Error>> {
+        let waiter = place.0.get_or_insert_with(|| Waiter::new(&self.shared));
+        waiter.poll(cx, Call::Sends, |output, cx| output.poll_left(cx, count))
     }
 
     fn release(&mut self) {

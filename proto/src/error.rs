@@ -189,6 +189,8 @@ pub enum SendError {
     Unfinished,
     /// The chunk is not of the same kind as the message that it continues.
     KindChanged,
+    /// The bytes that were written to a text message are not UTF-8 (RFC 6455 §5.6).
+    NotUtf8,
     /// The chunk is not to be compressed, but the message that it continues is compressed.
     Compressed,
     /// The message is larger than [`Config::max_send_size`](crate::Config::max_send_size).
@@ -211,6 +213,7 @@ impl fmt::Display for SendError {
         f.write_str(match self {
             Self::Closed => "the connection is closed for sending",
             Self::Unfinished => "a streamed message is unfinished: send its last chunk first",
+            Self::NotUtf8 => "the bytes that were written to a text message are not UTF-8",
             Self::KindChanged => "text and binary chunks cannot be mixed in one message",
             Self::Compressed => {
                 "a plain chunk cannot continue a compressed message: send the first one plain, too"

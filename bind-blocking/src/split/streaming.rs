@@ -1,6 +1,11 @@
-use std::fmt;
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+};
 
-use bind::{Error, Transport, proto::Outgoing};
+use bind::{Error, Transport, WriteBytes, proto::Outgoing};
 
 use super::WriteHalf;
 use crate::run::Runner;
@@ -65,6 +70,21 @@ impl<'a, S: Transport> Streaming<'a, S> {
             Some(Inner::Socket(stream, runner)) => runner.run(stream.finish()),
             Some(Inner::Half(stream, half)) => half.run(stream.finish()),
             None => Ok(()),
+        }
+    }
+}
+
+impl<S: Transport> Streaming<'_, S> {
+    /// Writes bytes in this thread.
+    pub(crate) fn run_io<U>(
+        &mut self,
+        mut poll: impl FnMut(&mut dyn WriteBytes, &mut Context<'_>) -> Poll<io::Result<U>>,
+    ) -> io::Result<U> {
+        match &mut self.inner {
+            Some(Inner::Socket(stream, runner)) => runner.run(poll_fn(|cx| poll(stream, cx))),
+            Some(Inner::Half(stream, half)) => half.run(poll_fn(|cx| poll(stream, cx))),
+            // Only `finish` and `drop` take it, and nothing is called after them.
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 }

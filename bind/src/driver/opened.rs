@@ -69,6 +69,22 @@ impl<T: Timer> Input<T> {
     }
 }
 
+impl<T: Timer> Input<T> {
+    /// Waits for the first piece of the next message, which [`poll_into`](Self::poll_into) then copies.
+    pub(crate) fn poll_open<S: Transport>(
+        &mut self,
+        output: &mut impl Access<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Kind>, Error>> {
+        let chunk = ready!(self.poll_data(Pull::Chunks, output, cx))?;
+        Poll::Ready(Ok(chunk.map(|chunk| {
+            let kind = chunk.data.kind();
+            self.open(chunk);
+            kind
+        })))
+    }
+}
+
 impl<T> Input<T> {
     /// Copies the next piece of the message that `recv_into` has begun, if there is one without another chunk.
     fn copy_into(&mut self, buf: &mut [u8]) -> Option<Received> {

@@ -17,6 +17,11 @@ impl<S> Output<S> {
         !self.guarded && self.turns.is_none()
     }
 
+    /// Whether other calls wait for room.
+    pub(crate) const fn has_turns(&self) -> bool {
+        self.turns.is_some()
+    }
+
     pub(super) fn first_turn(&self) -> Option<Key> {
         self.turns.as_ref()?.0.first().copied()
     }

@@ -1,0 +1,109 @@
+//! The small programs among the examples, run as processes against a server: this test is each of them, if it is told so.
+
+use std::{env, error::Error, net::SocketAddr, process::Stdio, time::Duration};
+
+use bowline_tokio::{Config, accept_any};
+use tokio::{io, net::TcpListener, process::Command, time};
+
+#[path = "../examples/copy.rs"]
+mod copy;
+#[path = "../examples/dotnet_client.rs"]
+mod dotnet_client;
+#[path = "../examples/publisher.rs"]
+mod publisher;
+
+type Ended<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Says which program a process is.
+const PROGRAM: &str = "BOWLINE_EXAMPLE";
+
+fn main() -> Ended {
+    match env::var(PROGRAM).as_deref() {
+        Ok("copy") => return copy::main(),
+        Ok("dotnet_client") => return dotnet_client::main(),
+        Ok("publisher") => return publisher::main(),
+        _ => {}
+    }
+    let limit = Duration::from_secs(120);
+    tokio::runtime::Runtime::new()?.block_on(async {
+        time::timeout(limit, dotnet_client_counts_what_it_receives()).await??;
+        time::timeout(limit, a_publisher_answers_the_pings_of_its_server()).await??;
+        time::timeout(limit, a_gigabyte_is_copied_in_bounded_memory()).await??;
+        Ok(())
+    })
+}
+
+/// What a program prints. It fails if that does.
+async fn run(program: &str, arguments: Vec<&str>) -> Ended<String> {
+    let output = Command::new(env::current_exe()?)
+        .args(arguments)
+        .env(PROGRAM, program)
+        .stderr(Stdio::inherit())
+        .output()
+        .await?;
+    assert!(output.status.success(), "{program} failed");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+async fn listen() -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let url = format!("ws://{}/", listener.local_addr()?);
+    Ok((listener, url))
+}
+
+async fn dotnet_client_counts_what_it_receives() -> Ended {
+    let (listener, url) = listen().await?;
+    let server = async {
+        let (stream, _) = listener.accept().await?;
+        let mut socket = accept_any(stream, Config::default()).await?;
+        assert_eq!(socket.recv().await?, Some("Hello".into()));
+        socket.send("x".repeat(1800)).await?;
+        assert_eq!(socket.recv().await?, None);
+        let closed = socket.closed().ok_or("it is open")?;
+        assert_eq!((closed.code, &*closed.reason), (1000, "Closing"));
+        Ended::Ok(())
+    };
+    let (served, printed) = tokio::join!(server, run("dotnet_client", vec![&url]));
+    served?;
+    let lines = "count 1024, end of message false\ncount 776, end of message true\n";
+    assert_eq!(printed?, lines);
+    println!("dotnet_client_counts_what_it_receives ... ok");
+    Ok(())
+}
+
+/// The server gives up who does not answer its Pings, and none of them is sent while anything is heard of.
+async fn a_publisher_answers_the_pings_of_its_server() -> Ended {
+    let (listener, url) = listen().await?;
+    let server = async {
+        let (stream, _) = listener.accept().await?;
+        let mut socket = accept_any(stream, Config::default()).await?;
+        let mut lines = 0;
+        while let Some(message) = socket.recv().await? {
+            assert_eq!(message, format!("line {lines}").into());
+            lines += 1;
+            socket.ping(Default::default()).await?;
+        }
+        assert!(socket.closed().is_some_and(|closed| closed.is_normal()));
+        assert!(socket.latency().is_some(), "a Ping was answered");
+        Ended::Ok(lines)
+    };
+    let (lines, printed) = tokio::join!(server, run("publisher", vec![&url, "20"]));
+    printed?;
+    assert_eq!(lines?, 20);
+    println!("a_publisher_answers_the_pings_of_its_server ... ok");
+    Ok(())
+}
+
+async fn a_gigabyte_is_copied_in_bounded_memory() -> Ended {
+    let printed = run("copy", vec!["1000000000"]).await?;
+    let mut lines = printed.lines();
+    let first = "1000000000 bytes sent, 1000000000 bytes received";
+    assert_eq!(lines.next(), Some(first));
+    if cfg!(target_os = "linux") {
+        let line = lines.next().ok_or("no line about memory")?;
+        let kib = line.split_whitespace().nth(1).ok_or("no number")?;
+        assert!(kib.parse::<u64>()? < 32 << 10, "it held {line}");
+    }
+    println!("a_gigabyte_is_copied_in_bounded_memory ... ok");
+    Ok(())
+}

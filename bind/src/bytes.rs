@@ -1,0 +1,52 @@
+//! Bytes that are read and written without a runtime: a binding makes its runtime's traits of these.
+
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+/// Bytes that can be read.
+pub trait ReadBytes {
+    /// Reads into `buf`. Returns 0 at the end, and if `buf` is empty.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+}
+
+/// A place to write bytes to.
+pub trait WriteBytes {
+    /// Writes from the front of `buf`, and returns how many bytes that were.
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Waits until what was written before has left.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Ends what is written, and waits until that has left.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A write makes a message, or a piece of one, of at most this many bytes.
+pub(crate) const MAX_WRITE: usize = 64 << 10;
+
+/// The front of `buf`, at most `most` bytes of it.
+pub(crate) fn front(buf: &[u8], most: usize) -> &[u8] {
+    buf.get(..most).unwrap_or(buf)
+}
+
+impl<T: ReadBytes> ReadBytes for &mut T {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        T::poll_read(self, cx, buf)
+    }
+}
+
+impl<T: WriteBytes> WriteBytes for &mut T {
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        T::poll_write(self, cx, buf)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        T::poll_flush(self, cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        T::poll_shutdown(self, cx)
+    }
+}
