@@ -13,7 +13,7 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) fields: Vec<(String, Vec<u8>)>,
     /// What was read behind it.
-    pub(crate) rest: Vec<u8>,
+    pub(crate) leftover: Vec<u8>,
 }
 
 impl Request {
@@ -49,7 +49,7 @@ pub(crate) fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
                 fields: fields
                     .map(|field| (field.name.to_owned(), field.value.to_vec()))
                     .collect(),
-                rest: bytes[end..len].to_vec(),
+                leftover: bytes[end..len].to_vec(),
             });
         }
     }

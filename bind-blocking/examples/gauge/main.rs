@@ -79,7 +79,7 @@ fn serve(mut stream: TcpStream, gauge: &Gauge, config: &Arc<Config>) -> Result<(
     if let Some(negotiated) = socket {
         let socket = from_parts(
             stream,
-            &request.rest,
+            &request.leftover,
             negotiated,
             Role::Server,
             config.clone(),
