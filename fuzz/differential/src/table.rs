@@ -1,29 +1,30 @@
-//! Where others differ from us, and what the RFC says. Each row is needed by some input of the corpus.
+//! The differences between other libraries and Bowline, and what the RFC says. Each row is needed by
+//! some input of the corpus.
 
 use crate::{End, Mismatch, Peer};
 
-/// A way in which one of them differs.
+/// A difference of one library.
 #[derive(Debug)]
 pub struct Row {
-    /// Who.
+    /// The library that differs.
     pub peer: Peer,
-    /// How.
+    /// The difference.
     pub differs: Differs,
-    /// What RFC 6455 says of it, and what the peer does.
+    /// What RFC 6455 says about it, and what the library does.
     pub why: &'static str,
 }
 
-/// What is not the same.
+/// The kind of a difference.
 #[derive(Clone, Copy, Debug)]
 pub enum Differs {
-    /// It passes over what we fail, by our error's name in `ProtocolError`, or finds it later. What follows
-    /// is anything.
+    /// It accepts an error with this name in our `ProtocolError`, or finds it later. Its later results
+    /// may be anything.
     Passes(&'static str),
-    /// It fails, by a part of its error's text, what we take.
+    /// It fails, with this text in its error, where we do not.
     Refuses(&'static str),
-    /// It tells of another close code.
+    /// It reports another close code.
     Tells,
-    /// It tells of a Close without a code as of an end without a Close.
+    /// It reports a Close without a code as an end without a Close.
     Hides,
 }
 
@@ -51,7 +52,7 @@ const CODE: &str = "§7.4.1: codes that \"MUST NOT be set as a status code in a 
 const NEW: &str = "§7.4.2: codes 1000 to 2999 are \"defined in this protocol, its future revisions, and \
     extensions\": 1014 is registered, and not known to it";
 
-/// All of them.
+/// All rows.
 pub const ROWS: &[Row] = &[
     row(Fastwebsockets, Passes("ControlTooLong"), CONTROL),
     row(Fastwebsockets, Passes("Masked"), MASKED),
@@ -118,7 +119,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 impl Mismatch {
-    /// Why this is as it should be.
+    /// Returns the row that explains this difference, if there is one.
     pub fn row(&self) -> Option<&'static Row> {
         let (ours, theirs) = (&self.ours, &self.theirs);
         let has_more = theirs.messages.starts_with(&ours.messages);
