@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) struct CpuTime;
 
 impl CpuTime {
-    /// Makes a criterion that measures this for so many milliseconds and keeps the results in `dir`. The
+    /// Makes a criterion that measures this for `time` milliseconds and keeps the results in `dir`. The
     /// filter comes from the command line.
     pub(crate) fn criterion(
         dir: &Path,

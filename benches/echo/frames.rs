@@ -87,8 +87,8 @@ impl Reader {
 
     /// Returns the next `len` bytes, or those up to where the cycle begins a second time.
     pub(crate) fn next(&self, len: usize) -> (&[u8], &[u8]) {
-        let (before, behind) = self.cycle.bytes.split_at(self.at);
-        let one = &behind[..len.min(behind.len())];
+        let (before, after) = self.cycle.bytes.split_at(self.at);
+        let one = &after[..len.min(after.len())];
         (one, &before[..(len - one.len()).min(before.len())])
     }
 
@@ -217,12 +217,12 @@ impl Inflated {
     pub(crate) fn check(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut frames = std::mem::take(&mut self.frame);
         frames.extend_from_slice(bytes);
-        let (mut rest, mut ended) = (&frames[..], 0);
-        while let Some((payload, behind)) = split(rest) {
-            self.message(rest[0], payload)?;
-            (rest, ended) = (behind, ended + 1);
+        let (mut remainder, mut ended) = (&frames[..], 0);
+        while let Some((payload, after)) = split(remainder) {
+            self.message(remainder[0], payload)?;
+            (remainder, ended) = (after, ended + 1);
         }
-        self.frame = rest.to_vec();
+        self.frame = remainder.to_vec();
         Ok(ended)
     }
 
@@ -258,10 +258,12 @@ impl Inflated {
 /// Splits `bytes` into the payload of the first frame, which is small and unmasked, and what follows
 /// that frame.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = match *bytes {
-        [_, 126, high, low, ref rest @ ..] => (u16::from_be_bytes([high, low]).into(), rest),
-        [_, len @ ..126, ref rest @ ..] => (len.into(), rest),
+    let (len, remainder) = match *bytes {
+        [_, 126, high, low, ref remainder @ ..] => {
+            (u16::from_be_bytes([high, low]).into(), remainder)
+        }
+        [_, len @ ..126, ref remainder @ ..] => (len.into(), remainder),
         _ => return None,
     };
-    (rest.len() >= len).then(|| rest.split_at(len))
+    (remainder.len() >= len).then(|| remainder.split_at(len))
 }

@@ -23,7 +23,8 @@ pub(crate) fn all() -> Vec<Server> {
     let peer = |name, runtime, deflate, serve| {
         let mut server = Server::new(name, (runtime, Kind::Peer, deflate), serve);
         if name.starts_with("fastwebsockets") || name.starts_with("yawc") {
-            server.upgrade = Some("has it from hyper; here it begins behind a handshake by hand");
+            server.upgrade =
+                Some("it uses hyper for the handshake; here it begins after a handshake by hand");
         }
         server
     };

@@ -83,7 +83,7 @@ fn check(head: &str, compression: Option<Takeover>) -> io::Result<()> {
     }
     let agreed = head.contains("permessage-deflate");
     match compression {
-        None if agreed => wrong("compression nobody offered"),
+        None if agreed => wrong("compression that was not offered"),
         Some(_) if !agreed => wrong("no compression"),
         Some(true) if head.contains("no_context_takeover") => wrong("no takeover"),
         Some(false) if !head.contains("server_no_context_takeover") => wrong("takeover"),

@@ -71,7 +71,7 @@ impl BlockingTransport for Script {
             Step::Stops(time) => self.machine.pass(time),
             Step::Waits => {
                 let timeout = self.read_timeout.lock().unwrap();
-                self.machine.pass(timeout.expect("it waits for ever"));
+                self.machine.pass(timeout.expect("it waits forever"));
             }
         }
         Err(io::ErrorKind::Interrupted.into())

@@ -176,7 +176,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        assert!(self.vectored, "it told that it cannot");
+        assert!(self.vectored, "it has reported no vectored writes");
         let taken = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
         self.writes.lock().unwrap().push((taken, bufs.len()));
         Poll::Ready(Ok(taken))

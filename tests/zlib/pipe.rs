@@ -63,7 +63,7 @@ fn serve(mut conn: Connection, chunks: bool, cut: u32) -> Result<(), Box<dyn Err
         while !remainder.is_empty() {
             let step = remainder.len().min(1 + (random() % cut) as usize);
             let taken = conn.receive(&remainder[..step]);
-            remainder = &rest[taken..];
+            remainder = &remainder[taken..];
             while echo(&mut conn, chunks, &mut plain)? {
                 write(&mut conn, &mut output)?;
             }

@@ -149,7 +149,7 @@ impl Chat {
         let mut seat = Seat::new(&self.room, name);
         loop {
             select! {
-                // Output to the visitor goes first, so that nobody sends faster than they receive.
+                // Output to the visitor goes first, so that a visitor cannot send faster than they receive.
                 biased;
                 line = seat.next() => match line {
                     // Waits if too much is unsent, and fails if the visitor takes nothing of it for too

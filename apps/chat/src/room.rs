@@ -42,7 +42,7 @@ impl Room {
     }
 }
 
-/// The latest lines, as JSON. Their size is bounded, and nobody waits for a visitor who is so slow as to
+/// The latest lines, as JSON. Their size is bounded, and the room does not wait for a visitor who is so slow as to
 /// miss some.
 #[derive(Default)]
 struct Log {

@@ -36,21 +36,21 @@ const fn row(peer: Peer, differs: Differs, why: &'static str) -> Row {
 }
 
 const CONTROL: &str = "§5.5: control frames \"MUST have a payload length of 125 bytes or less\": \
-    we know with the second byte, it does when the whole length is there";
+    we notice at the second byte, it does after the whole length";
 const MASKED: &str =
     "§5.1: \"A client MUST close a connection if it detects a masked frame\": not checked";
 const UNMASKED: &str = "§5.1: \"The server MUST close the connection upon receiving a frame that is not \
     masked\": not checked";
 const LIMIT: &str =
-    "§10.4: limits are the implementation's: what is exactly the largest is too large for it";
+    "§10.4: limits are up to the implementation: it refuses a frame of exactly the limit";
 const LENGTH: &str =
     "§5.2: \"the minimal number of bytes MUST be used to encode the length\": not checked";
 const UTF8: &str = "§8.1: it \"MUST _Fail the WebSocket Connection_\": we do at the first byte that cannot \
-    be right, it does when the message is there";
+    be valid, it does after the whole message";
 const CODE: &str = "§7.4.1: codes that \"MUST NOT be set as a status code in a Close control frame\", and \
-    §7.4.2: \"not used\": told as 1002 instead of failed";
+    §7.4.2: \"not used\": reported as 1002 instead of as an error";
 const NEW: &str = "§7.4.2: codes 1000 to 2999 are \"defined in this protocol, its future revisions, and \
-    extensions\": 1014 is registered, and not known to it";
+    extensions\": 1014 is registered, and it does not know that";
 
 /// All rows.
 pub const ROWS: &[Row] = &[
@@ -72,7 +72,7 @@ pub const ROWS: &[Row] = &[
         Soketto,
         Passes("CloseBody"),
         "§5.5.1: \"If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer\": half a \
-        code is taken for none",
+        code is taken as none",
     ),
     row(Soketto, Passes("Length"), LENGTH),
     row(
@@ -84,7 +84,7 @@ pub const ROWS: &[Row] = &[
     row(
         Soketto,
         Passes("Interleaved"),
-        "§5.4: \"fragments of one message MUST NOT be interleaved\" with another: it has forgotten the first",
+        "§5.4: \"fragments of one message MUST NOT be interleaved\" with another: it forgets the first",
     ),
     row(Soketto, Passes("Utf8"), "§8.1: left to the application"),
     row(Soketto, Passes("CloseCode"), CODE),
