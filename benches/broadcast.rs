@@ -1,5 +1,5 @@
-//! One message to many connections, in memory: what each of them costs, and what one holds whose reader has
-//! stalled.
+//! One message to many connections, in memory: the time for each connection, and the memory held by one
+//! whose reader has stalled.
 
 use std::{
     error::Error,
@@ -32,18 +32,17 @@ mod json;
 mod peers;
 
 const CONNECTIONS: [usize; 2] = [1_000, 10_000];
-/// Of so many connections one has stalled; 0: none.
+/// One in this many connections has stalled; 0 means none.
 const STALLED: [usize; 2] = [0, 10];
 const SIZES: [(usize, &str); 2] = [(100, "100 B"), (4 << 10, "4 KiB")];
-/// Messages that a connection whose reader has stalled is sent.
+/// How many messages are sent to a connection whose reader has stalled.
 const BEHIND: usize = 1_000;
 
-/// Connections that can be sent a message at once.
+/// A set of connections that can all be sent one message.
 trait Broadcast {
     fn open(streams: Vec<Transport>) -> Self;
 
-    /// Prepares `text` and sends it to all, as far as the transports take it. Returns how many had no room
-    /// for it.
+    /// Prepares `text` and sends it to all connections. Returns how many had no room for it.
     fn send(&mut self, text: &str) -> usize;
 }
 
@@ -84,7 +83,7 @@ impl Broadcast for Ours {
     }
 }
 
-/// Takes all that is written, or nothing. Nothing ever comes from it.
+/// Takes everything that is written, or nothing if it is stalled. Reads never return anything.
 struct Transport {
     stalled: bool,
 }
@@ -197,7 +196,7 @@ fn speed<B: Broadcast>(criterion: &mut Criterion<CpuTime>, name: &str) {
     }
 }
 
-/// Connections of which `one_in` has stalled so long ago that there is no more room for it.
+/// Opens connections, of which one in `one_in` has been stalled for so long that it has no more room.
 fn open<B: Broadcast>(connections: usize, one_in: usize, text: &str) -> B {
     let stalled = |index: usize| one_in > 0 && index.is_multiple_of(one_in);
     let transport = |index| Transport {
@@ -215,7 +214,7 @@ fn id(size: usize, connections: usize, stalled: usize) -> String {
     format!("{size}-{connections}-{stalled}")
 }
 
-/// What a connection holds, in bytes, beyond what it did before its reader stalled.
+/// Returns by how many bytes a connection has grown since its reader stalled.
 fn behind<B: Broadcast>() -> i64 {
     let mut one = B::open(vec![Transport { stalled: true }]);
     let text = json(SIZES[0].0, 0);
@@ -230,7 +229,7 @@ fn behind<B: Broadcast>() -> i64 {
 fn main() -> Result<(), Box<dyn Error>> {
     let measured = Path::new(env!("CARGO_TARGET_TMPDIR")).join("criterion");
     let mut criterion = CpuTime::criterion(&measured, 300, 600, 20);
-    // Sockets of tokio have timers.
+    // Tokio's sockets need timers.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     for library in LIBRARIES {
@@ -244,10 +243,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let about = "One message to many connections";
     let mut report = Report::new("broadcast", about, VERSIONS);
     report.paragraph(
-        "Nanoseconds of CPU for each connection, in memory, the preparation of the message included: the \
-         transports take all at once, or, where one in ten has stalled, those nothing. Ours is \
-         `try_send(&Prepared)`, which leaves out who has no room; the others get a clone of the message each, \
-         and are polled once.",
+        "Nanoseconds of CPU time for each connection, in memory, including the preparation of the message. \
+         The transports take everything at once; where one in ten has stalled, the stalled ones take nothing. \
+         Ours is `try_send(&Prepared)`, which skips connections without room. The other libraries send a \
+         clone of the message on each connection, and are polled once.",
     );
     let mut table = Vec::new();
     let mut charts = Vec::new();
@@ -277,7 +276,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         report.chart(&format!("{what}: ns of CPU for each connection"), &bars)?;
     }
     report.paragraph(&format!(
-        "What a connection holds, in bytes, that was sent {BEHIND} messages of {} and whose reader took none.",
+        "Bytes held by a connection that was sent {BEHIND} messages of {} and whose reader took none.",
         SIZES[0].1,
     ));
     let behind = LIBRARIES

@@ -1,6 +1,6 @@
-//! The core without sockets: how long it takes from bytes to messages and back, from 16 B to 1 MiB, in both
-//! roles; and its parts: masking, UTF-8, the opening handshake. With the feature `peers` other libraries are
-//! beside it.
+//! The core without sockets: the time from bytes to messages and back, from 16 B to 1 MiB, in both
+//! roles, and the time of its parts: masking, UTF-8 and the opening handshake. The feature `peers`
+//! measures other libraries too.
 
 use std::{env, error::Error, fs, io, path::Path, process::Command};
 
@@ -29,12 +29,12 @@ mod parts;
 mod peers;
 mod wire;
 
-/// What is measured, and where it stands on the page.
+/// A measurement, and its place on the page.
 struct Cell {
     table: &'static str,
     row: &'static str,
     column: &'static str,
-    /// How many times `Work` does what the table tells of.
+    /// How many units, as named in the table, one run of `Work` performs.
     times: usize,
     prepare: Box<dyn Fn() -> Work>,
 }
@@ -42,7 +42,7 @@ struct Cell {
 type Work = Box<dyn FnMut()>;
 
 impl Cell {
-    /// A filter for the row.
+    /// Returns the filter for the row.
     fn filter(&self) -> String {
         format!("^{}/{}/", self.table, self.row)
     }
@@ -55,9 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         measure(&measured, &cells)?;
         return Ok(());
     }
-    // Nothing old is told as new.
+    // Old results must not be reported as new ones.
     let _ = fs::remove_dir_all(&measured);
-    // What was allocated before makes a difference: each row has a process of its own.
+    // Each row has a process of its own, because earlier allocations make a difference.
     let mut rows: Vec<String> = cells.iter().map(Cell::filter).collect();
     rows.dedup();
     for row in rows {
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn measure(measured: &Path, cells: &[Cell]) -> io::Result<()> {
     let mut criterion = CpuTime::criterion(measured, 100, 400, 20).nresamples(1_000);
-    // Some libraries look for a runtime; nothing here waits for it.
+    // Some libraries need a runtime, although nothing here waits.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
 
@@ -113,9 +113,9 @@ fn page(measured: &Path, cells: &[Cell]) -> Result<(), Box<dyn Error>> {
     }
     let mut report = Report::new("core", "The core, without sockets", &versions);
     report.paragraph(
-        "CPU time in ns, the median. Messages come from memory and go there. A read gives what was asked for, or \
-         what there is: 64 messages of 16 B or 1 KiB, 4 of 16 KiB, one of 1 MiB; or always one of 16 B. As many \
-         are sent before the transport is flushed, if the library can put that off. Text is ASCII.",
+        "Median CPU time in ns. Messages come from memory and go to memory. One read returns what was asked \
+         for, or what there is: 64 messages of 16 B or 1 KiB, 4 of 16 KiB, one of 1 MiB, or always one of 16 \
+         B. As many messages are sent between flushes, if the library can postpone a flush. Text is ASCII.",
     );
     let mut tables: Vec<&str> = cells.iter().map(|cell| cell.table).collect();
     tables.dedup();
@@ -159,9 +159,9 @@ fn page(measured: &Path, cells: &[Cell]) -> Result<(), Box<dyn Error>> {
         }
     }
     report.paragraph(
-        "By hand, each message gets memory of its own, and all that comes is known to be valid, in one frame each; \
-         unmasked and checked is by what bowline-proto does it with. What a runtime does to wake a task is in no figure: `bowline-tokio` \
-         and the other sockets are polled until they are done.",
+        "The rows by hand give each message memory of its own, and rely on valid input with one frame for \
+         each message; they unmask and check with the functions of bowline-proto. No number includes waking a \
+         task by a runtime: `bowline-tokio` and the other sockets are polled until they are done.",
     );
     for note in peers::NOTES {
         report.paragraph(note);

@@ -1,4 +1,4 @@
-//! Time that the thread itself took, so that what else runs on the machine counts little.
+//! CPU time of this thread, which other processes on the machine hardly affect.
 
 use std::{path::Path, time::Duration};
 
@@ -8,12 +8,12 @@ use criterion::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-/// CPU time of the thread, for criterion.
+/// The CPU time of the thread, as a measurement of criterion.
 pub(crate) struct CpuTime;
 
 impl CpuTime {
-    /// Criterion, which measures this for so many milliseconds and keeps the results in `dir`. Takes a
-    /// filter from the command line.
+    /// Makes a criterion that measures this for `time` milliseconds and keeps the results in `dir`. The
+    /// filter comes from the command line.
     pub(crate) fn criterion(
         dir: &Path,
         warm_up: u64,

@@ -1,5 +1,5 @@
-//! permessage-deflate: how fast messages are compressed and inflated, how small they get, and what a
-//! connection holds for it.
+//! permessage-deflate: the speed of compressing and inflating, the size of the results, and a
+//! connection's memory.
 
 use std::{error::Error, hint::black_box, path::Path};
 
@@ -19,7 +19,7 @@ mod cpu_time;
 mod json;
 
 const SIZES: [(usize, &str); 3] = [(100, "100 B"), (1 << 10, "1 KiB"), (16 << 10, "16 KiB")];
-/// Different messages of a size: no two are the same within a window.
+/// How many messages of each size there are. No two within a window are the same.
 const MESSAGES: usize = 512;
 const LEVELS: [u8; 2] = [1, 6];
 
@@ -57,9 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let about = "Compression: speed, size, memory";
     let mut report = Report::new("deflate", about, &["zlib-rs", "criterion"]);
     report.paragraph(
-        "JSON in messages of three sizes, no two the same. MB of content for each second of CPU time, without \
-         a transport: from `send` to the bytes to be written, and from the bytes read to the message. What is \
-         left is told of whole frames.",
+        "JSON in messages of three sizes, all different. MB of content for each second of CPU time, without a \
+         transport: from `send` to the bytes to write, and from the bytes read to the message. The compressed \
+         size counts whole frames.",
     );
     let (mut table, mut bars) = (Vec::new(), Vec::new());
     for (size, label, way, bytes) in rows {
@@ -82,15 +82,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     report.table(["message", "send, MB/s", "receive, MB/s", "left"], &table);
     report.chart("Compressed and sent, MB/s", &bars)?;
     report.paragraph(
-        "What each of 1,000 connections holds in KiB, itself and its `Config` included, after it has sent and \
-         received a message of 1 KiB. What a thread keeps in its pool is not counted.",
+        "KiB held by each of 1,000 connections, including the connection and its `Config`, after it has sent \
+         and received a message of 1 KiB. The pools of threads are not counted.",
     );
     report.table(["`Config::deflate`", "KiB"], &memory());
     report.finish()?;
     Ok(())
 }
 
-/// How messages are compressed; not at all at level 0.
+/// A way to compress messages; level 0 does not compress.
 #[derive(Clone, Copy)]
 struct Way {
     level: u8,
@@ -113,7 +113,7 @@ impl Way {
         connection(role, (self.level > 0).then_some(options))
     }
 
-    /// What is written for each message.
+    /// Returns the bytes written for each message.
     fn wire(self, messages: &[Message]) -> Vec<Vec<u8>> {
         let mut server = self.end(Role::Server);
         let write = |message: &Message| {
@@ -139,7 +139,7 @@ impl Way {
         });
     }
 
-    /// In a circle: what the first message refers to, it has itself.
+    /// The messages repeat in a circle, so the first one refers to nothing before itself.
     fn receive(self, criterion: &mut Criterion<CpuTime>, size: usize, wire: &[Vec<u8>]) {
         let mut client = self.end(Role::Client);
         let mut next = wire.iter().cycle();
@@ -190,7 +190,7 @@ fn read(conn: &mut Connection, mut wire: &[u8]) -> Message {
     }
 }
 
-/// What connections with several options hold between messages.
+/// Returns what connections with different options hold between messages.
 fn memory() -> Vec<[String; 2]> {
     let mut small = Deflate::default();
     (small.send.bits, small.memory_level) = (12, 5);
@@ -203,7 +203,7 @@ fn memory() -> Vec<[String; 2]> {
         ),
         ("`Deflate::low_memory()`", Some(Deflate::low_memory())),
     ];
-    // A thread each, for its pool is of the thread.
+    // Each has a thread of its own, because the pool belongs to the thread.
     all.map(|(what, options)| {
         let measured = std::thread::spawn(move || held(options)).join();
         let held = measured.expect("nothing fails") as f64 / 1000.0;
@@ -212,7 +212,7 @@ fn memory() -> Vec<[String; 2]> {
     .into()
 }
 
-/// Bytes that 1,000 connections hold.
+/// Returns the bytes that 1,000 connections hold.
 fn held(options: Option<Deflate>) -> i64 {
     let message = json(1 << 10, 0).into();
     let mut wire = Vec::new();
@@ -224,11 +224,11 @@ fn held(options: Option<Deflate>) -> i64 {
             black_box(bytes);
         });
         read(&mut server, &wire);
-        // As a driver does before it waits.
+        // A driver also does this before it waits.
         assert_eq!(server.poll_data(Pull::Messages), Ok(None));
         server
     };
-    // The pool is filled.
+    // This fills the pool.
     drop(open());
     let mut connections = Vec::new();
     measure(|| connections.extend((0..1000).map(|_| open()))).bytes_current

@@ -1,9 +1,9 @@
-//! Echo over loopback: what a server's CPU spends on a message, and a connection's memory; ours beside the
-//! floor and other libraries.
+//! Echo over loopback: a server's CPU time for each message, and the memory of a connection, for
+//! Bowline, the floor and other libraries.
 //!
-//! `cargo bench -p bowline-benches --bench echo -- WORD…` measures what has each word in the name of its row
-//! or server. The server has a process and a core of its own; this process is the generator, on the first
-//! core.
+//! `cargo bench -p bowline-benches --bench echo -- WORD…` measures every row and server whose names
+//! contain all of the words. The server is a process on a core of its own; this process generates the
+//! load on the first core.
 
 use std::{env, error::Error, io};
 
@@ -40,7 +40,7 @@ mod servers;
 #[path = "echo/upgrade.rs"]
 mod upgrade;
 
-/// Of each row, of each server: the samples, or why there are none.
+/// For each row and each server: the samples, or why there are none.
 type Measured = Vec<Vec<Result<Vec<Sample>, String>>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let server = servers.iter().find(|server| server.name == name);
         return Ok(serve(server.ok_or("no such server")?, compression)?);
     }
-    // It tells of the machine, so it comes before this process has one core only.
+    // This describes the machine, so it must run before this process is pinned to one core.
     let page = page::new();
     process::many_files()?;
     process::pin(0)?;
@@ -65,8 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         servers.iter().map(samples).collect()
     };
     let mut measured: Measured = ROWS.iter().map(none_yet).collect();
-    // A round of all before the next round: who disturbs the machine for a minute then spoils one round of many
-    // rows, which the median does not see, and not all rounds of one.
+    // Measures everything once before the next round. A disturbance of a minute then spoils one round of
+    // many rows, which the median ignores, and not all rounds of one row.
     let rounds = ROWS.iter().map(|row| row.measure.rounds()).max();
     for round in 0..rounds.unwrap_or_default() {
         eprintln!("round {}", round + 1);
@@ -115,7 +115,7 @@ fn serve(server: &Server, compression: &str) -> io::Result<()> {
     (server.serve)(process::listen()?, compression)
 }
 
-/// Why `row` says nothing about `server`.
+/// Returns why `row` cannot be measured on `server`.
 fn cannot(row: &Row, server: &Server) -> Option<&'static str> {
     match (row.measure.compression(), server.deflate) {
         (Some(_), Deflate::None) => return Some("no compression"),

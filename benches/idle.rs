@@ -1,5 +1,5 @@
-//! What an idle connection holds on tokio: its task, its socket's registration and its timer; beside it the
-//! floor, before and after an echo, and after a large message.
+//! The memory of an idle connection on tokio (its task, its socket's registration and its timer), and
+//! that of the floor, before an echo, after an echo, and after a large message.
 
 use std::{
     env,
@@ -27,7 +27,7 @@ use process::Process;
 
 #[path = "echo/bare.rs"]
 mod bare;
-// These have more than is needed here.
+// These modules contain more than is needed here.
 #[allow(dead_code)]
 #[path = "echo/frames.rs"]
 mod frames;
@@ -41,10 +41,11 @@ mod process;
 #[path = "echo/upgrade.rs"]
 mod upgrade;
 
-/// Connections that are measured, if the system allows so many, and those that were there before: what they hold counts for none.
+/// The number of connections to measure, if the system allows so many, and of those that are open before
+/// and are not counted.
 const MANY: usize = 10_000;
 const FEW: usize = 100;
-/// The small message and the large one.
+/// The sizes of the small and the large message.
 const SIZES: [usize; 2] = [16, 64 << 10];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -73,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(serve(*kind)?);
     }
     let mut report = Report::new("idle", "What an idle connection holds", &["tokio"]);
-    // The server is another process and has as many.
+    // The server is another process, with as many descriptors of its own.
     let many = MANY.min(process::many_files()?.saturating_sub(2 * FEW));
     process::pin(0)?;
     let mut rows = Vec::new();
@@ -98,10 +99,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     report.paragraph(&format!(
         "Bytes for each of {many} connections to one process with one thread: once they are open, after each \
-         has answered {} bytes, and after each has answered {} KiB, 50 at a time. Resident is what the \
-         process has grown by in the system's eyes, allocated what was asked of the allocator and not given \
-         back. {FEW} connections were there before, so that what all share is not counted. The floors know \
-         nothing of WebSockets, and lend one buffer to whoever reads.",
+         has answered {} bytes, and after each has answered {} KiB, 50 at a time. Resident is by how much the \
+         process has grown for the system; allocated is the memory that was allocated and not freed. {FEW} \
+         connections were open before, so that shared memory is not counted. The floors do not speak \
+         WebSocket, and lend one buffer for each read.",
         SIZES[0],
         SIZES[1] >> 10,
     ));
@@ -119,14 +120,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Bytes of a connection.
+/// The bytes that a connection holds.
 #[derive(Debug)]
 struct Held {
     resident: i64,
     allocated: i64,
 }
 
-/// Of the many: when they are open, and after a message of each size.
+/// Returns the bytes of a connection when they are open, and after a message of each size.
 fn held(name: &str, kind: Kind, many: usize) -> io::Result<Vec<Held>> {
     let process = Process::start(&[], &["serve", name])?;
     let mut control = TcpStream::connect(process.addr)?;
@@ -162,7 +163,7 @@ fn held(name: &str, kind: Kind, many: usize) -> io::Result<Vec<Held>> {
     Ok(all)
 }
 
-/// A message of `size` bytes on each of them, on 50 at a time.
+/// Sends a message of `size` bytes on each connection, on 50 at a time.
 fn echo(streams: Vec<TcpStream>, size: usize, kind: Kind) -> io::Result<Vec<TcpStream>> {
     let mut waiting = streams.into_iter();
     let mut done = Vec::with_capacity(waiting.len());
@@ -182,7 +183,7 @@ fn echo(streams: Vec<TcpStream>, size: usize, kind: Kind) -> io::Result<Vec<TcpS
     Ok(done)
 }
 
-/// The first connection asks, by a byte each time, what is allocated.
+/// Serves. Each byte on the first connection asks how much is allocated.
 fn serve(kind: Kind) -> io::Result<()> {
     let listener = process::listen()?;
     let (control, _) = listener.accept()?;
@@ -193,7 +194,7 @@ fn serve(kind: Kind) -> io::Result<()> {
     let mut allocated = 0;
     loop {
         let mut asked = Ok(0);
-        // All tasks run in here.
+        // All tasks run inside this call.
         let run = || asked = runtime.block_on(control.read_u8());
         allocated += measure(run).bytes_current;
         asked?;

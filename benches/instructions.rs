@@ -1,6 +1,6 @@
-//! Instructions for each message, counted by callgrind: they are the same on a busy machine, so that a
-//! change of a few per cent shows. Needs valgrind, and `cargo install gungraun-runner` of the version that
-//! `Cargo.lock` has of gungraun.
+//! Instructions for each message, counted by callgrind. They do not depend on the load of the machine,
+//! so a change of a few per cent shows. Needs valgrind, and `cargo install gungraun-runner` in the
+//! version of gungraun in `Cargo.lock`.
 
 use std::{collections::HashMap, env, error::Error, fs, path::Path, process::Command};
 
@@ -25,7 +25,7 @@ mod opening;
 mod wire;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Below the runner, and below valgrind, it is gungraun's.
+    // When it is run by the runner or under valgrind, gungraun takes over.
     if env::args().any(|arg| arg.starts_with("--home=") || arg == "--gungraun-run") {
         counted::run();
         return Ok(());
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is missing, if something is.
+/// Returns an error that names the missing tool.
 fn tools() -> Result<(), String> {
     let answer = |program: &str| {
         let output = Command::new(program).arg("--version").output();
@@ -71,11 +71,11 @@ fn page(home: &Path) -> Result<(), Box<dyn Error>> {
     let about = "Instructions for each message";
     let mut report = Report::new("instructions", about, &["gungraun", "tokio"]);
     report.paragraph(
-        "In user space. `64 × 16 B` are 64 messages that come in one read, or are queued before one write; \
-         1 MiB comes in reads of 128 KiB. The copy that stands for the read is counted. Of the handshake, what \
-         one takes; the request is a browser's. What a server receives is masked, and so is what a client sends. \
-         `before` is what the page in the last commit says: another compiler, or another valgrind, makes a \
-         difference as well.",
+        "Instructions in user space. `64 × 16 B` are 64 messages that come in one read, or are queued before \
+         one write; 1 MiB comes in reads of 128 KiB. The copy that takes the place of the read is counted. \
+         For the handshake, the number is for one handshake, with the request of a browser. Frames are masked \
+         if a server receives them or a client sends them. `before` is the number in the last committed page; \
+         another compiler or another valgrind also makes a difference.",
     );
     let mut rows = Vec::new();
     for (index, case) in cases().into_iter().enumerate() {
@@ -94,7 +94,7 @@ fn page(home: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the committed page says of each case.
+/// Returns the committed page's number for each case.
 fn before() -> HashMap<String, f64> {
     let page = committed("instructions");
     let row = |line: &str| {
@@ -104,7 +104,7 @@ fn before() -> HashMap<String, f64> {
     page.lines().filter_map(row).collect()
 }
 
-/// What was counted of the case at `index`.
+/// Returns the count of the case at `index`.
 fn count(home: &Path, index: usize) -> Result<u64, Box<dyn Error>> {
     let summary = home.join(format!(
         "bowline-benches/instructions/counted/messages/work.of_{index}/summary.json"
@@ -116,12 +116,12 @@ fn count(home: &Path, index: usize) -> Result<u64, Box<dyn Error>> {
         .ok_or("the runner's summary has another form")?)
 }
 
-/// What gungraun makes of it.
+/// The code that gungraun generates.
 #[allow(missing_docs, reason = "of what its macros make")]
 mod counted {
     use super::*;
 
-    /// A copy that the processor makes by itself (`rep movsb`) would count as an instruction for each byte.
+    /// The processor's own copy (`rep movsb`) would count as one instruction for each byte.
     const COPIES: &str = "glibc.cpu.x86_rep_movsb_threshold=0x7fffffffffff:\
                           glibc.cpu.x86_rep_stosb_threshold=0x7fffffffffff";
 
@@ -146,18 +146,18 @@ mod counted {
     }
 }
 
-/// Does the same so many times.
+/// Repeats the work this many times.
 type Work = Box<dyn FnMut(usize)>;
 
 struct Case {
     label: String,
     rounds: usize,
-    /// Messages in a round.
+    /// The number of messages in a round.
     batch: usize,
     prepare: Box<dyn Fn() -> Work>,
 }
 
-/// Work that has allocated what is allocated once.
+/// Work that has made its one-time allocations.
 struct Warm {
     work: Work,
     rounds: usize,

@@ -1,6 +1,6 @@
-//! Text as an API sends it, no two of it the same.
+//! Text such as an API sends, without repetitions.
 
-/// `size` bytes that follow from `seed`.
+/// Returns `size` bytes that depend on `seed`.
 pub(crate) fn json(size: usize, seed: u32) -> String {
     let mut state = seed.wrapping_mul(2_654_435_761);
     let mut below = |count: u32| {

@@ -1,4 +1,4 @@
-//! A transport that is memory: it has the same bytes again and again, and takes everything.
+//! A transport in memory: it returns the same bytes again and again, and takes everything.
 
 use std::{
     hint::black_box,
@@ -14,10 +14,10 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most that one read takes.
+/// The most bytes that one read returns.
 pub(crate) const READ: usize = 128 << 10;
 
-/// The transport. A read takes what is left of the bytes, or less if there is no room.
+/// The transport. A read returns the bytes that remain, or as many as there is room for.
 pub(crate) struct Memory {
     bytes: Bytes,
     at: usize,
@@ -25,7 +25,7 @@ pub(crate) struct Memory {
     written: Written,
 }
 
-/// How many bytes were written to a transport.
+/// Counts the bytes that were written to a transport.
 #[derive(Clone, Default)]
 pub(crate) struct Written(Arc<AtomicUsize>);
 
@@ -39,8 +39,8 @@ impl Memory {
         }
     }
 
-    /// The same, but it has nothing every time that all was read: like a socket whose peer waits for the
-    /// answers.
+    /// The same, but after all bytes were read, the next read finds nothing, as with a peer that waits
+    /// for answers.
     pub(crate) fn resting(self) -> Self {
         Self {
             rests: true,
@@ -52,7 +52,7 @@ impl Memory {
         self.written.clone()
     }
 
-    /// What one read of at most `room` bytes gives; `None` if there is nothing yet.
+    /// Returns the result of a read of at most `room` bytes; `None` if there is nothing yet.
     pub(crate) fn read(&mut self, room: usize) -> Option<&[u8]> {
         if self.at == self.bytes.len() {
             self.at = 0;

@@ -14,7 +14,7 @@ use crate::wire::config;
 pub(crate) const HOST: &str = "chat.example";
 pub(crate) const PATH: &str = "/chat?room=7";
 
-/// As a browser asks.
+/// A request as a browser sends it.
 pub(crate) const REQUEST: &[u8] = b"GET /chat?room=7 HTTP/1.1\r\n\
     Host: chat.example\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\

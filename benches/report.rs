@@ -1,4 +1,5 @@
-//! What a bench prints, and keeps in `results`: tables, and where they come from.
+//! The output of a bench, which is also kept in `results`: tables, with a description of the machine and
+//! versions.
 
 use std::{
     env,
@@ -14,12 +15,12 @@ pub struct Report {
     name: &'static str,
     text: String,
     charts: String,
-    /// Lines of them.
+    /// The lines of the charts.
     charted: usize,
 }
 
 impl Report {
-    /// The page of the bench `name`. Beside the compiler, the crates in `versions` are told of.
+    /// Starts the page of the bench `name`. It lists the compiler and the crates in `versions`.
     pub fn new(name: &'static str, about: &str, versions: &[&str]) -> Self {
         let mut used = first_line("rustc", &["--version"]);
         for name in versions {
@@ -59,11 +60,11 @@ impl Report {
         }
     }
 
-    /// Adds a chart below those that the page has: bars from 0 on. Labels are plain text.
+    /// Adds a chart below the earlier ones, with bars that begin at 0. Labels are plain text.
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
+    /// If the chart cannot be written.
     pub fn chart(&mut self, title: &str, bars: &[(String, f64)]) -> io::Result<()> {
         const ROW: usize = 22;
         let most = bars.iter().map(|(_, value)| *value).fold(0.0, f64::max);
@@ -99,11 +100,11 @@ impl Report {
         fs::write(self.path("svg")?, svg)
     }
 
-    /// Prints the page and keeps it.
+    /// Prints the page and writes it to its file.
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
+    /// If the page cannot be written.
     pub fn finish(self) -> io::Result<()> {
         println!("\n{}", self.text);
         fs::write(self.path("md")?, self.text)
@@ -116,8 +117,8 @@ impl Report {
     }
 }
 
-/// The median that criterion, which keeps its results in `dir`, has measured of `group/id`, in
-/// nanoseconds.
+/// Returns the median that criterion measured for `group/id`, in nanoseconds. Criterion keeps its
+/// results in `dir`.
 ///
 /// # Errors
 ///
@@ -129,13 +130,13 @@ pub fn median(dir: &Path, group: &str, id: &str) -> io::Result<f64> {
     median.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// The page of the bench `name` as it is in the last commit; empty if there is none.
+/// Returns the last committed page of the bench `name`; empty if there is none.
 pub fn committed(name: &str) -> String {
     let page = format!("HEAD:./results/{name}.md");
     output("git", &["-C", env!("CARGO_MANIFEST_DIR"), "show", &page])
 }
 
-/// The version of the crate `name` that `Cargo.lock` has.
+/// Returns the version of the crate `name` in `Cargo.lock`.
 pub fn version(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
@@ -143,7 +144,7 @@ pub fn version(name: &str) -> String {
     version.to_owned()
 }
 
-/// Whether all is to be measured: criterion takes a filter, and cargo runs benches as tests too.
+/// Whether to measure everything: criterion takes a filter, and cargo also runs benches as tests.
 pub fn is_whole() -> bool {
     env::args().skip(1).all(|arg| arg == "--bench")
 }
@@ -156,7 +157,7 @@ fn machine() -> String {
         .map(|rest| rest.trim_start_matches(['\t', ':', ' ']));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let system = first_line("uname", &["-sr"]);
-    // Others who use it make numbers worse, even those of CPU time.
+    // Other users of the machine make all numbers worse, even CPU time.
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
     let model = model.unwrap_or(env::consts::ARCH);
@@ -180,7 +181,7 @@ fn first_line(program: &str, args: &[&str]) -> String {
     output.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Empty if the program cannot be run.
+/// Returns an empty text if the program cannot be run.
 fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     let output = output.map(|output| output.stdout).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Echo by TLS over loopback: what a server's thread spends on a message, ours beside the same over tokio-rustls,
-//! and with the feature `peers` beside tokio-tungstenite.
+//! Echo with TLS over loopback: the CPU time of a server's thread for each message, beside the same over
+//! tokio-rustls, and with the feature `peers` beside tokio-tungstenite.
 //!
-//! `cargo bench -p bowline-benches --bench tls`. Each round measures every server with every size, so that a
-//! minute in which the machine is busy spoils a round and not a row.
+//! `cargo bench -p bowline-benches --bench tls`. Each round measures every server with every size, so
+//! that a busy minute of the machine spoils a round and not a row.
 
 use std::{
     error::Error,
@@ -24,7 +24,7 @@ use testing::{certificates::trusting, frames::Frame};
 use tokio_rustls::TlsAcceptor;
 
 const ROUNDS: usize = 15;
-/// Bytes of a message, and how many go to and fro in a round.
+/// The size of a message in bytes, and the number of messages in a round.
 const SIZES: [(usize, usize); 3] = [(16, 5000), (1 << 10, 5000), (64 << 10, 1000)];
 
 type Ended = Result<(), Box<dyn Error + Send + Sync>>;
@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     report.paragraph(
-        "CPU of the server's thread, in microseconds for each message that it sends back, one at a time: the median of 15 \
-         rounds, and the least. The client is rustls' own stream in another thread.",
+        "CPU time of the server's thread, in microseconds for each message that it sends back, one at a time: \
+         the median of 15 rounds, and the minimum. The client is rustls' own stream in another thread.",
     );
     let rows: Vec<Vec<String>> = servers
         .iter()
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(report.finish()?)
 }
 
-/// The CPU time that a server spends on `count` messages of so many bytes, after some that do not count.
+/// Returns the server's CPU time for `count` messages of a size, after some that are not counted.
 fn round(
     serve: Serve,
     server: &Arc<ServerConfig>,
@@ -81,7 +81,7 @@ fn round(
     let serving = thread::spawn(move || -> Result<Duration, Box<dyn Error + Send + Sync>> {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
-        // The handshake is a part of all, and small beside the messages.
+        // The handshake is included, but small beside the messages.
         let before = clock_gettime(ClockId::ThreadCPUTime);
         serve(stream, server)?;
         let after = clock_gettime(ClockId::ThreadCPUTime);
@@ -108,7 +108,7 @@ fn round(
         stream.write_all(&request)?;
         stream.read_exact(&mut answer)?;
     }
-    // A Close, and the answer.
+    // A Close, and the answer to it.
     stream.write_all(&[0x88, 0x80, 0, 0, 0, 0])?;
     let _ = stream.read(&mut answer);
     drop(stream);

@@ -1,4 +1,4 @@
-//! Frames made beforehand, and an end of the core that is driven as a driver does it, without a transport.
+//! Prepared frames, and an end of the core that is driven as a driver would, but without a transport.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use proto::{
 
 use crate::memory::{Memory, READ};
 
-/// A message of `size` bytes; text is ASCII.
+/// Returns a message of `size` bytes; text is ASCII.
 pub(crate) fn message(kind: Kind, size: usize) -> Message {
     let letters = (b'a'..=b'z').cycle().take(size);
     match kind {
@@ -21,8 +21,8 @@ pub(crate) fn message(kind: Kind, size: usize) -> Message {
     }
 }
 
-/// `count` frames, each with `message`, as they come in at a `role`: a server's are masked, no two with
-/// the same key.
+/// Returns `count` frames with `message`, as `role` receives them: for a server they are masked, each
+/// with another key.
 pub(crate) fn frames(role: Role, message: &Message, count: usize) -> Vec<u8> {
     let opcode = match message.kind() {
         Kind::Text => OpCode::Text,
@@ -50,7 +50,7 @@ pub(crate) fn frames(role: Role, message: &Message, count: usize) -> Vec<u8> {
     wire
 }
 
-/// What every end is set to: the defaults, and masking keys that cost nothing.
+/// The configuration of every end: the defaults, with masking keys that cost nothing.
 pub(crate) fn config() -> Arc<Config> {
     let keys: fn(&mut [u8]) -> Result<(), EntropyError> = |bytes| {
         bytes.fill(0x5A);
@@ -59,7 +59,7 @@ pub(crate) fn config() -> Arc<Config> {
     Arc::new(Config::new(keys))
 }
 
-/// Both halves of a connection, and the memory that a driver lends them.
+/// Both halves of a connection, and the memory that a driver would lend them.
 pub(crate) struct End {
     rx: Receiver,
     tx: Sender,
@@ -79,7 +79,7 @@ impl End {
         }
     }
 
-    /// Reads once, and calls `each` for every message that came.
+    /// Reads once, and calls `each` for every received message.
     pub(crate) fn read(&mut self, memory: &mut Memory, mut each: impl FnMut(&mut Self, Message)) {
         if self.rx.wants_loan() {
             self.rx.lend(self.input.take().expect("it was given back"));
@@ -103,7 +103,7 @@ impl End {
         self.tx.send(message).expect("it is open");
     }
 
-    /// Writes all that is queued.
+    /// Writes all queued output.
     pub(crate) fn write(&mut self, memory: &Memory) {
         loop {
             self.tx.lend(|| self.output.take());

@@ -10,14 +10,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def target_dir():
-    """The folder of cargo's output; whatever a suite installs or reports goes below it."""
+    """Returns the folder of cargo's output. Installations and reports of the suites go below it."""
     text = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"],
                           cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
     return json.loads(text)["target_directory"]
 
 
 def build(package, *names, features=""):
-    """Builds examples for release; gives the folder that holds them."""
+    """Builds examples for release; returns the folder that holds them."""
     command = ["cargo", "build", "--release", "-p", package, "--features", features]
     for name in names:
         command += ["--example", name]
@@ -26,15 +26,15 @@ def build(package, *names, features=""):
 
 
 def build_app(package):
-    """Builds an application for release; gives its program."""
+    """Builds an application for release; returns its program."""
     subprocess.run(["cargo", "build", "--release", "-p", package], cwd=ROOT, check=True)
     return os.path.join(target_dir(), "release", package)
 
 
 class Server:
-    """An example that serves; its first output line ends with the address it listens on.
+    """A running example server; its first output line ends with the address it listens on.
 
-    What it complains about goes to the file `log`.
+    Its error output goes to the file `log`.
     """
 
     def __init__(self, log, *command):
@@ -56,7 +56,7 @@ class Server:
         return self.process.poll() is None
 
     def stop(self):
-        """Ctrl-C, then, if that does not end it, kill. True if it ended by itself."""
+        """Sends Ctrl-C, and kills the process if that does not end it. Returns True if it ended by itself."""
         if self.alive():
             self.process.send_signal(signal.SIGINT)
         try:

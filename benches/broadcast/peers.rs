@@ -1,4 +1,4 @@
-//! Libraries that have nothing prepared: each connection is given a clone of the message, and frames it for
+//! Libraries without prepared messages: each connection gets a clone of the message and frames it by
 //! itself.
 
 use fastwebsockets::{Frame, Payload};
@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::{self, protocol};
 
 use crate::{Broadcast, Transport};
 
-/// Connections to which messages are given as to any `Sink`.
+/// Connections that take messages as any `Sink` does.
 pub(crate) struct Sinks<S>(Vec<S>);
 
 pub(crate) trait Open: Sink<Self::Message> + Unpin {
@@ -40,7 +40,7 @@ impl Open for tokio_tungstenite::WebSocketStream<Transport> {
     type Message = tungstenite::Message;
 
     fn open(stream: Transport) -> Self {
-        // By default what waits to be written has no bound.
+        // By default, queued output is unbounded.
         let config = protocol::WebSocketConfig::default().max_write_buffer_size(256 << 10);
         Self::from_raw_socket(stream, protocol::Role::Server, Some(config))
             .now_or_never()
@@ -89,7 +89,7 @@ impl Open for sockudo_ws::WebSocketStream<Transport> {
     }
 }
 
-/// Lends the content to each.
+/// Lends the content to each connection.
 pub(crate) struct FastWebSockets(Vec<fastwebsockets::WebSocket<Transport>>);
 
 impl Broadcast for FastWebSockets {

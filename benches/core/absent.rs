@@ -1,4 +1,4 @@
-//! Stands in for the peers without the feature.
+//! Takes the place of the peers without their feature.
 
 use crate::{
     codec::Codec,

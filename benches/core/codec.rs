@@ -1,4 +1,4 @@
-//! From bytes to messages, and back: the same for every library.
+//! From bytes to messages and back, the same for every library.
 
 use proto::{
     Kind::{Binary, Text},
@@ -20,22 +20,22 @@ pub(crate) struct Codec {
     pub(crate) encode: Option<fn(Role, &Message, Memory) -> Encode>,
 }
 
-/// The table that the page draws.
+/// The table from which the chart is drawn.
 pub(crate) const CHART: &str = "Decode text, server";
 
-/// What ours are to reach on the machine of the committed page, by `FLOWS`.
+/// Our goals on the machine of the committed page, in the order of `FLOWS`.
 pub(crate) const GOALS: [(&str, [&str; 5]); 2] = [
     (CHART, ["–", "25", "60", "480", "40000"]),
     ("Encode, server", ["–", "10", "–", "–", "–"]),
 ];
 
-/// Receives so many messages, and tells how many bytes they had.
+/// Receives this many messages, and returns their total length.
 pub(crate) type Decode = Box<dyn FnMut(usize) -> usize>;
 
-/// Sends the message so many times.
+/// Sends the message this many times.
 pub(crate) type Encode = Box<dyn FnMut(usize)>;
 
-/// How large messages are, and how many frames a read finds, or are sent before the transport is flushed.
+/// Message sizes, with the number of frames that one read returns, or that are sent between flushes.
 const FLOWS: [(&str, usize, usize); 5] = [
     ("16 B, one by one", 16, 1),
     ("16 B", 16, 64),
@@ -71,7 +71,7 @@ pub(crate) fn cells(codecs: &[Codec]) -> Vec<Cell> {
     cells
 }
 
-/// A cell for each of the flows, of which `work` is told the size and the batch.
+/// Returns a cell for each flow. `work` gets the size and the batch.
 fn row(
     table: &'static str,
     row: &'static str,
@@ -97,7 +97,7 @@ fn encode(
     let written = memory.written();
     let mut encode = new(role, &message, memory);
     encode(batch);
-    // What one end sends the other receives.
+    // The other role receives what this one sends.
     let other = if role == Server { Client } else { Server };
     assert_eq!(written.get(), frames(other, &message, batch).len());
     Box::new(move || encode(batch))

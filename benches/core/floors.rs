@@ -1,5 +1,5 @@
-//! What there is to do at least, if each message gets memory of its own: read its frame, copy the payload,
-//! unmask and check it, by our own means.
+//! The least possible work if each message gets memory of its own: read the frame, copy, unmask and
+//! check the payload, with our own functions.
 
 use std::hint::black_box;
 
@@ -48,11 +48,11 @@ fn decoded(role: Role, memory: Memory) -> Decode {
     })
 }
 
-/// The frames that a transport has. Every read but those within a payload begins and ends with a whole frame.
+/// The frames of a transport. Except within a payload, every read begins and ends with whole frames.
 struct Frames {
     role: Role,
     memory: Memory,
-    /// What was read and not taken is `start..end` of it.
+    /// The bytes that were read and not taken are `start..end`.
     buf: Vec<u8>,
     start: usize,
     end: usize,

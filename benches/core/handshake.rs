@@ -1,5 +1,5 @@
-//! The opening handshake: a server reads a request and answers; a client asks and reads the answer. A client
-//! whose key cannot be chosen cannot be given an answer made beforehand, and is left out.
+//! The opening handshake: a server reads a request and answers; a client asks and reads the answer.
+//! Clients that always choose a random key are left out, because their answer cannot be prepared.
 
 use std::hint::black_box;
 
@@ -12,7 +12,7 @@ use crate::{
     wire::config,
 };
 
-/// Who, as what, and how.
+/// The library, its role, and the function that prepares the work.
 pub(crate) type Handshake = (&'static str, &'static str, fn() -> Work);
 
 pub(crate) fn cells() -> Vec<Cell> {

@@ -1,4 +1,4 @@
-//! Ours: the core as a driver uses it, and the driver with it.
+//! Bowline: the core as a driver uses it, and the core with its driver.
 
 use std::{
     future::Future,
@@ -88,7 +88,7 @@ fn socket(role: Role, memory: Memory) -> bowline_tokio::WebSocket<bowline_tokio:
     bowline_tokio::from_parts(memory, &[], Negotiated::default(), role, config())
 }
 
-/// Runs `future`, which waits for nothing but its turn.
+/// Runs a future that is never blocked, though it may yield.
 pub(crate) fn finish<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let cx = &mut Context::from_waker(Waker::noop());

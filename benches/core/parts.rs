@@ -7,7 +7,7 @@ use proto::{Utf8Bytes, mask};
 
 use crate::{Cell, Work, peers};
 
-/// Who, and how.
+/// The name of an implementation, and its function.
 pub(crate) type Mask = (&'static str, fn(&mut [u8], [u8; 4]));
 pub(crate) type Check = (&'static str, fn(&Bytes) -> bool);
 
@@ -18,7 +18,7 @@ const SIZES: [(&str, usize); 4] = [
     ("1 MiB", 1 << 20),
 ];
 
-/// Does it so many times in a row, for once takes less than to look at the clock.
+/// How often the work is repeated, because one run takes less time than reading the clock.
 const TIMES: usize = 16;
 
 pub(crate) fn cells() -> Vec<Cell> {
@@ -41,7 +41,7 @@ pub(crate) fn cells() -> Vec<Cell> {
             prepare: Box::new(move || masked(apply, size)),
         }));
     }
-    // "Mixed" has characters of one to four bytes.
+    // "Mixed" text has characters of one to four bytes.
     for (table, pattern) in [("UTF-8, ASCII", "Zephyr, "), ("UTF-8, mixed", "aéあ😀 bö")] {
         let mut checks: Vec<Check> = vec![
             ("std", |bytes| std::str::from_utf8(bytes).is_ok()),
@@ -73,7 +73,7 @@ fn masked(apply: fn(&mut [u8], [u8; 4]), size: usize) -> Work {
 }
 
 fn checked(check: fn(&Bytes) -> bool, pattern: &str, size: usize) -> Work {
-    // Cut between characters, and filled up.
+    // The text is cut between characters and padded.
     let mut text = pattern.repeat(size / pattern.len());
     text.extend(std::iter::repeat_n(' ', size - text.len()));
     let bytes = Bytes::from(text);

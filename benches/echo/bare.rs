@@ -1,4 +1,4 @@
-//! The least that a connection of tokio can be: it sends back the bytes, and holds nothing while it waits.
+//! The least that a tokio connection can be: it echoes bytes, and holds no memory while it waits.
 
 use std::{
     cell::Cell,
@@ -13,11 +13,11 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Bytes read at once.
+/// The size of a read, in bytes.
 pub(crate) const READ: usize = 128 << 10;
 
-/// A connection that waits has a task and a `TcpStream`, and what `also` waits for; the buffer is lent to
-/// whoever reads.
+/// A waiting connection consists of a task and a `TcpStream`, and polls `also`. The read buffer is lent
+/// for each read.
 pub(crate) async fn echo(
     mut stream: TcpStream,
     mut also: impl FnMut(&mut Context<'_>),
@@ -51,7 +51,7 @@ pub(crate) fn read_lent(
     })
 }
 
-/// Who read gets the buffer along with what was read, and gives it [`back`].
+/// The reader gets the buffer with the bytes that it read, and returns it with [`back`].
 pub(crate) fn lend(
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
 ) -> Poll<io::Result<(Vec<u8>, usize)>> {

@@ -1,4 +1,4 @@
-//! What no library can go below: TCP alone on each runtime, and the least that is an echo of frames.
+//! The lower bounds: TCP alone on each runtime, and the least that echoes frames.
 
 use std::{
     cell::Cell,
@@ -56,9 +56,9 @@ pub(crate) fn blocking(listener: TcpListener, _: Option<Takeover>) -> io::Result
     })
 }
 
-/// Unmasks whole frames and sends them back, all that came in one read in one write. It checks nothing:
-/// no UTF-8, no opcode, no length, and knows neither fragments nor control frames. Between messages it holds
-/// no memory.
+/// Unmasks whole frames and sends back everything that came in one read with one write. It checks no
+/// UTF-8, opcode or length, knows neither fragments nor control frames, and holds no memory between
+/// messages.
 pub(crate) fn frames(listener: TcpListener, _: Option<Takeover>) -> io::Result<()> {
     on_tokio(listener, |mut stream| async move {
         upgrade(&mut stream, None).await?;
@@ -98,7 +98,7 @@ thread_local! {
     static OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The first frame, whose length is returned, into `output`; None if it is not whole.
+/// Copies the first frame into `output` and returns its length, or `None` if the frame is not whole.
 fn answer(input: &mut [u8], output: &mut Vec<u8>) -> Option<usize> {
     let (head, len) = match *input {
         [_, 0xFE, high, low, ..] => (4, u16::from_be_bytes([high, low]).into()),
@@ -125,7 +125,7 @@ fn answer(input: &mut [u8], output: &mut Vec<u8>) -> Option<usize> {
     Some(head + 4 + len)
 }
 
-/// The opening handshake, whose answer names these `extensions`.
+/// Runs the opening handshake, and answers with these `extensions`.
 pub(crate) async fn upgrade(stream: &mut TcpStream, extensions: Option<&str>) -> io::Result<()> {
     let mut head = Vec::with_capacity(1024);
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! Messages as frames, one after the other and again from the first, and what comes back for them.
+//! Messages as a repeating cycle of frames, and the frames expected in return.
 
 use std::{io, rc::Rc};
 
@@ -7,29 +7,29 @@ use testing::frames;
 
 use crate::json::json;
 
-/// What the connections of a row do.
+/// What each connection of a row does.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
-    /// Bytes of a message.
+    /// The size of a message in bytes.
     pub(crate) size: usize,
-    /// Messages of a connection that wait for their answers.
+    /// How many messages of a connection wait for their answers at a time.
     pub(crate) depth: usize,
     pub(crate) text: bool,
-    /// Messages are compressed, with context takeover in both directions or without.
+    /// How messages are compressed, with context takeover in both directions or without.
     pub(crate) compression: Option<Takeover>,
 }
 
 pub(crate) type Takeover = bool;
 
-/// Frames behind each other, sent again and again.
+/// A sequence of frames that is sent again and again.
 pub(crate) struct Cycle {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Cycle {
-    /// How many messages differ. Compressed ones are more than a window.
+    /// How many different messages there are. Compressed ones are longer than a window together.
     pub(crate) fn length(load: &Load) -> usize {
         match load.compression {
             Some(_) => (64 << 10) / load.size,
@@ -41,7 +41,7 @@ impl Cycle {
         self.ends.len()
     }
 
-    /// From the frame `first` on.
+    /// Starts at the frame `first`.
     pub(crate) fn reader(self: &Rc<Self>, first: usize) -> Reader {
         Reader {
             at: first.checked_sub(1).map_or(0, |before| self.ends[before]),
@@ -63,16 +63,17 @@ impl Cycle {
     }
 }
 
-/// A place in a cycle.
+/// A position in a cycle.
 pub(crate) struct Reader {
     cycle: Rc<Cycle>,
     at: usize,
-    /// The one that ends behind `at`.
+    /// The number of the frame that ends after `at`.
     frame: usize,
 }
 
 impl Reader {
-    /// Bytes of the `messages` frames behind the next `skipped` bytes, which end with a frame.
+    /// Returns the length of the `messages` frames after the next `skipped` bytes, which must end with a
+    /// frame.
     pub(crate) fn ahead(&self, skipped: usize, messages: usize) -> usize {
         let Cycle { bytes, ends } = &*self.cycle;
         let from = (self.at + skipped) % bytes.len();
@@ -84,14 +85,14 @@ impl Reader {
         frame / ends.len() * bytes.len() + end - from
     }
 
-    /// The next `len` bytes, or those up to where the cycle comes round a second time.
+    /// Returns the next `len` bytes, or those up to where the cycle begins a second time.
     pub(crate) fn next(&self, len: usize) -> (&[u8], &[u8]) {
-        let (before, behind) = self.cycle.bytes.split_at(self.at);
-        let one = &behind[..len.min(behind.len())];
+        let (before, after) = self.cycle.bytes.split_at(self.at);
+        let one = &after[..len.min(after.len())];
         (one, &before[..(len - one.len()).min(before.len())])
     }
 
-    /// Returns how many frames end there.
+    /// Returns how many frames end in these bytes.
     pub(crate) fn advance(&mut self, mut len: usize) -> usize {
         let Cycle { bytes, ends } = &*self.cycle;
         let mut ended = 0;
@@ -108,7 +109,7 @@ impl Reader {
         ended
     }
 
-    /// Advances by `bytes`, which must be those that come next.
+    /// Advances by `bytes`, after checking that they are the expected ones.
     pub(crate) fn check(&mut self, mut bytes: &[u8]) -> io::Result<usize> {
         let mut ended = 0;
         while !bytes.is_empty() {
@@ -124,17 +125,18 @@ impl Reader {
     }
 }
 
-/// The messages of a cycle, no two the same.
+/// The messages of a cycle, all different.
 pub(crate) fn messages(load: &Load) -> Rc<Vec<Vec<u8>>> {
     let message = |seed| match load.text {
         true => json(load.size, seed).into_bytes(),
-        // No text: it would not be valid as such.
+        // This is not valid UTF-8, so it cannot be mistaken for text.
         false => json(load.size, seed).bytes().map(|byte| !byte).collect(),
     };
     Rc::new((0..Cycle::length(load) as u32).map(message).collect())
 }
 
-/// What a client sends for them. Compressed, a cycle refers to nothing before itself, so it can be repeated.
+/// Returns the client's frames. A compressed cycle refers to nothing before itself, so it can be
+/// repeated.
 pub(crate) fn requests(load: &Load, messages: &[Vec<u8>]) -> Cycle {
     let mut cycle = Cycle::new();
     let mut deflater = Compress::new(Level::fast(), false);
@@ -154,7 +156,7 @@ pub(crate) fn requests(load: &Load, messages: &[Vec<u8>]) -> Cycle {
     cycle
 }
 
-/// What a server sends for them, uncompressed.
+/// Returns the server's uncompressed frames.
 pub(crate) fn answers(load: &Load, messages: &[Vec<u8>]) -> Cycle {
     let mut cycle = Cycle::new();
     for message in messages {
@@ -170,7 +172,7 @@ fn first(load: &Load) -> u8 {
     if load.text { 0x81 } else { 0x82 }
 }
 
-/// RFC 7692 §7.2.1: what is left when "0x00 0x00 0xff 0xff" is removed from the tail.
+/// RFC 7692 §7.2.1: the remainder after "0x00 0x00 0xff 0xff" is removed from the tail.
 fn deflate(deflater: &mut Compress, message: &[u8]) -> Vec<u8> {
     let mut payload = Vec::with_capacity(message.len() + 64);
     deflater
@@ -182,16 +184,16 @@ fn deflate(deflater: &mut Compress, message: &[u8]) -> Vec<u8> {
     payload
 }
 
-/// Frames whose messages were compressed by the server.
+/// Checks frames that the server has compressed.
 pub(crate) struct Inflated {
     first: u8,
-    /// Whether a message may refer to those before.
+    /// Whether a message may refer to earlier messages.
     takeover: bool,
     messages: Rc<Vec<Vec<u8>>>,
     next: usize,
-    /// None once they are trusted.
+    /// `None` once the frames are trusted.
     inflater: Option<Decompress>,
-    /// Bytes of the frame under way.
+    /// The received bytes of an incomplete frame.
     frame: Vec<u8>,
 }
 
@@ -215,12 +217,12 @@ impl Inflated {
     pub(crate) fn check(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut frames = std::mem::take(&mut self.frame);
         frames.extend_from_slice(bytes);
-        let (mut rest, mut ended) = (&frames[..], 0);
-        while let Some((payload, behind)) = split(rest) {
-            self.message(rest[0], payload)?;
-            (rest, ended) = (behind, ended + 1);
+        let (mut remainder, mut ended) = (&frames[..], 0);
+        while let Some((payload, after)) = split(remainder) {
+            self.message(remainder[0], payload)?;
+            (remainder, ended) = (after, ended + 1);
         }
-        self.frame = rest.to_vec();
+        self.frame = remainder.to_vec();
         Ok(ended)
     }
 
@@ -253,12 +255,15 @@ impl Inflated {
     }
 }
 
-/// The payload of the first frame, which is small and not masked, and what is behind it.
+/// Splits `bytes` into the payload of the first frame, which is small and unmasked, and what follows
+/// that frame.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = match *bytes {
-        [_, 126, high, low, ref rest @ ..] => (u16::from_be_bytes([high, low]).into(), rest),
-        [_, len @ ..126, ref rest @ ..] => (len.into(), rest),
+    let (len, remainder) = match *bytes {
+        [_, 126, high, low, ref remainder @ ..] => {
+            (u16::from_be_bytes([high, low]).into(), remainder)
+        }
+        [_, len @ ..126, ref remainder @ ..] => (len.into(), remainder),
         _ => return None,
     };
-    (rest.len() >= len).then(|| rest.split_at(len))
+    (remainder.len() >= len).then(|| remainder.split_at(len))
 }

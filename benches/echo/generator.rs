@@ -1,4 +1,4 @@
-//! The other end of every connection: it sends frames made beforehand and checks all that comes back.
+//! The peer of every connection: it sends prepared frames and checks everything that comes back.
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -19,7 +19,7 @@ use crate::{
     upgrade,
 };
 
-/// Connections whose answers never wait for this thread longer than for their turn.
+/// Connections that are served in turn; no answer waits for anything but its turn.
 pub(crate) struct Generator {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -28,14 +28,14 @@ pub(crate) struct Generator {
     buffer: Vec<u8>,
 }
 
-/// When nothing further is sent.
+/// The time or number at which nothing more is sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Enough {
     At(Instant),
     Messages(usize),
 }
 
-/// What came back.
+/// The answers that came back.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Answered {
     pub(crate) messages: usize,
@@ -43,8 +43,8 @@ pub(crate) struct Answered {
 }
 
 impl Generator {
-    /// Opens the connections of `load`. A server that is `raw` knows nothing of WebSockets: it sends back
-    /// the very bytes.
+    /// Opens the connections of `load`. A `raw` server does not speak WebSocket, and sends back the same
+    /// bytes.
     pub(crate) fn connect(addr: SocketAddr, load: &Load, raw: bool) -> io::Result<Self> {
         let streams = match raw {
             true => upgrade::connect(addr, load.connections)?,
@@ -53,7 +53,7 @@ impl Generator {
         Self::new(streams, load, raw)
     }
 
-    /// Over connections that are open.
+    /// Uses connections that are open already.
     pub(crate) fn new(streams: Vec<TcpStream>, load: &Load, raw: bool) -> io::Result<Self> {
         let messages = frames::messages(load);
         let requests = Rc::new(frames::requests(load, &messages));
@@ -68,7 +68,7 @@ impl Generator {
             let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
             let data = epoll::EventData::new_u64(index as u64);
             epoll::add(&epoll, &stream, data, flags)?;
-            // No two begin with the same message, where they may begin with any.
+            // Every connection begins with another message, unless it must begin with the first.
             let first = match load.compression.is_some() {
                 true => 0,
                 false => index % requests.frames(),
@@ -93,12 +93,12 @@ impl Generator {
         })
     }
 
-    /// Each connection sends `depth` messages and, when all are answered, as many again, until it is `enough`;
-    /// returns when all are answered.
+    /// On each connection, sends `depth` messages, waits until all are answered, and repeats this until
+    /// it is `enough`.
     ///
     /// # Errors
     ///
-    /// If an answer is not what was sent, or none comes.
+    /// If an answer is wrong or missing.
     pub(crate) fn run(&mut self, enough: Enough) -> io::Result<Answered> {
         let mut answered = Answered::default();
         let mut sent = 0;
@@ -131,7 +131,8 @@ impl Generator {
         Ok(answered)
     }
 
-    /// Compressed answers are counted from here on, and no longer inflated: that would hold up the server.
+    /// From here on, compressed answers are counted and no longer inflated, because inflating would
+    /// delay the server.
     pub(crate) fn trust(&mut self) {
         for connection in &mut self.connections {
             if let Answers::Inflated(answers) = &mut connection.answers {
@@ -140,7 +141,7 @@ impl Generator {
         }
     }
 
-    /// The connections, for another load.
+    /// Returns the connections, for another load.
     #[allow(dead_code)] // By the echo bench.
     pub(crate) fn into_streams(self) -> Vec<TcpStream> {
         let streams = self.connections.into_iter();
@@ -170,17 +171,17 @@ impl Generator {
 struct Connection {
     stream: TcpStream,
     requests: frames::Reader,
-    /// Bytes of requests that the socket had no room for.
+    /// Bytes of requests for which the socket had no room.
     unsent: usize,
     answers: Answers,
-    /// Messages that are not answered.
+    /// The number of unanswered messages.
     waiting: usize,
 }
 
 enum Answers {
-    /// Known to the byte.
+    /// The expected bytes are known.
     Same(frames::Reader),
-    /// Whatever inflates to what was sent.
+    /// The bytes must inflate to the message that was sent.
     Inflated(Box<Inflated>),
 }
 
@@ -206,7 +207,7 @@ impl Connection {
         Ok(())
     }
 
-    /// All there is to be read.
+    /// Reads everything that has arrived.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<Answered> {
         let mut arrived = Answered::default();
         loop {

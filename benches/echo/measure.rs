@@ -1,4 +1,4 @@
-//! How each kind of row is measured: one round of one server.
+//! Measures one round of one server, for each kind of row.
 
 use std::{
     env, fs, io,
@@ -16,27 +16,27 @@ use crate::{
     upgrade,
 };
 
-/// What a round measures.
+/// The result of a round.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) value: f64,
-    /// Bytes that the server sent for each message.
+    /// The bytes that the server sent for each message.
     pub(crate) bytes: f64,
 }
 
 /// How long messages are sent while CPU time is measured.
 const MEASURED: Duration = Duration::from_millis(150);
 
-/// Connections whose memory is compared with that of a few.
+/// How many connections' memory is compared with that of a few.
 const IDLE: usize = 2000;
-/// A deflate state is large.
+/// Fewer connections are compared with compression, because its state is large.
 const IDLE_DEFLATE: usize = 500;
 const FEW: usize = 100;
 
 impl Measure {
     /// # Errors
     ///
-    /// Why it cannot be measured.
+    /// If the server cannot be measured.
     pub(crate) fn round(self, server: &Server) -> io::Result<Sample> {
         let value = |value| Sample { value, bytes: 0.0 };
         match self {
@@ -83,7 +83,7 @@ fn upgrades(server: &Server) -> io::Result<f64> {
     drop(open(FEW)?);
     let before = process.cpu()?;
     drop(open(IDLE)?);
-    // The last of them are yet to be noticed.
+    // The server may not have noticed the last closes yet.
     sleep(Duration::from_millis(50));
     let used = process.cpu()? - before;
     Ok(used.as_secs_f64() * 1e6 / IDLE as f64)
@@ -138,7 +138,7 @@ fn switches(server: &Server, load: &Load) -> io::Result<f64> {
     Ok(switches as f64 * 1e3 / answered.messages as f64)
 }
 
-/// The difference between two runs, so that what a server does once falls out.
+/// Returns the difference between two runs, which leaves out what a server does only once.
 fn instructions(server: &Server, load: &Load) -> io::Result<f64> {
     let once = load.depth * load.connections;
     let short = once * (500 / once).max(10);
@@ -148,7 +148,7 @@ fn instructions(server: &Server, load: &Load) -> io::Result<f64> {
     Ok((more - less) / (long - short) as f64)
 }
 
-/// Of a server that got so many messages in its life.
+/// Measures a server that gets this many messages in its life.
 fn instructions_of(server: &Server, load: &Load, messages: usize) -> io::Result<u64> {
     let seen = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
     let output = format!("--callgrind-out-file={}", seen.display());
@@ -163,7 +163,7 @@ fn instructions_of(server: &Server, load: &Load, messages: usize) -> io::Result<
     total.ok_or_else(|| io::Error::other("callgrind counts nothing"))
 }
 
-/// So long a connection is used before anything is measured, and each message is sent at least once.
+/// How long a connection is used before anything is measured; each message is sent at least once.
 fn warm_up(generator: &mut Generator, load: &Load) -> io::Result<()> {
     const AT_LEAST: Duration = Duration::from_millis(30);
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Ours: the loop that a user writes, the same as in the examples `ours-*-echo`.
+//! Bowline, with the loop that a user would write, which is also that of the examples `ours-*-echo`.
 
 use std::{error::Error, io, net::TcpListener, sync::Arc};
 
@@ -25,7 +25,7 @@ pub(crate) fn tokio(listener: TcpListener, compression: Option<Takeover>) -> io:
     })
 }
 
-/// Both halves in one task, as an application has them that sends from elsewhere as well.
+/// Uses both halves in one task, like an application that also sends from elsewhere.
 pub(crate) fn tokio_split(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
     let config = Arc::new(with(Config::default(), compression));
     on_tokio(listener, move |stream| {

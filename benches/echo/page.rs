@@ -1,4 +1,4 @@
-//! What was measured, told: a line at a time, and the whole as a page.
+//! Reports the results, as one line each and as a page.
 
 use std::io;
 
@@ -30,7 +30,7 @@ const VERSIONS: &[&str] = &[
     "sockudo-ws",
 ];
 
-/// The middle one of the samples, by value.
+/// Returns the median of the samples.
 fn median(samples: &Result<Vec<Sample>, String>) -> Option<Sample> {
     let mut samples = samples.as_ref().ok()?.clone();
     samples.sort_by(|one, other| one.value.total_cmp(&other.value));
@@ -38,7 +38,7 @@ fn median(samples: &Result<Vec<Sample>, String>) -> Option<Sample> {
 }
 
 pub(crate) fn print(row: &Row, server: &Server, samples: &Result<Vec<Sample>, String>) {
-    let told = match samples {
+    let result = match samples {
         Err(reason) => format!("– ({reason})"),
         Ok(all) => {
             let all: Vec<_> = all.iter().map(|sample| number(sample.value)).collect();
@@ -51,10 +51,10 @@ pub(crate) fn print(row: &Row, server: &Server, samples: &Result<Vec<Sample>, St
             }
         }
     };
-    println!("{:<32} {:<28} {told}", row.name, server.name);
+    println!("{:<32} {:<28} {result}", row.name, server.name);
 }
 
-/// Three digits that count, or all before the point.
+/// Formats three significant digits, or all digits before the point.
 fn number(value: f64) -> String {
     match value {
         ..1.0 => format!("{value:.3}"),
@@ -75,17 +75,19 @@ pub(crate) fn new() -> Report {
 /// Writes the page and its chart.
 pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) -> io::Result<()> {
     report.paragraph(
-        "The server has a process and a core of its own, the generator another; each sends and checks whole \
-         messages. One thread serves all connections, but for blocking, where each has its own. \
-         `TCP_NODELAY` is set. Rows are connections x size of a message, and depth is how many messages a \
-         connection sends before it waits for all their answers. Median of five rounds, of three for \
-         compression and upgrades; in a round every row of every server has its turn, so that what disturbs the \
-         machine for a while spoils few rounds of many rows.",
+        "The server is a process on a core of its own, and the load generator is on another; both send whole \
+         messages, and the generator checks them. One thread serves all connections, except for blocking, \
+         where each connection has a thread. `TCP_NODELAY` is set. Rows are connections x message size, and \
+         depth is the number of messages that a connection sends before it waits for their answers. Values \
+         are the median of five rounds, or of three for compression and upgrades. Each round measures every \
+         row of every server, so that a temporary disturbance of the machine spoils few rounds of many rows.",
     );
     #[cfg(feature = "peers")]
     report.paragraph(crate::peers::NOTES);
     goals(&mut report, servers, measured);
-    report.paragraph("Microseconds of the server's CPU, the system's included, for each message.");
+    report.paragraph(
+        "Microseconds of the server's CPU time, including the system's, for each message.",
+    );
     table(
         &mut report,
         servers,
@@ -93,7 +95,8 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         |row| matches!(row.measure, Measure::Cpu(load) if load.compression.is_none()),
     );
     report.paragraph(
-        "Compressed: microseconds for each message of 512 B, and bytes of the frame that answers it.",
+        "With compression: microseconds for each message of 512 B, and the bytes of the frame that answers \
+         it.",
     );
     table(
         &mut report,
@@ -102,16 +105,16 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         |row| matches!(row.measure, Measure::Cpu(load) if load.compression.is_some()),
     );
     report.paragraph(
-        "Microseconds of the server's CPU for a connection that is accepted, upgraded (TCP only: a byte is \
-         sent back) and ended by its peer without a Close; resident bytes of one that has answered a message and waits, of 2,000 \
-         (compressed, of 500).",
+        "Microseconds of the server's CPU time for a connection that is accepted, upgraded (TCP only: a byte \
+         is sent back) and ended by its peer without a Close; and resident bytes of a connection that has \
+         answered a message and waits, of 2,000 connections (500 with compression).",
     );
     table(&mut report, servers, measured, |row| {
         matches!(row.measure, Measure::Upgrade | Measure::Idle(_))
     });
     report.paragraph(
-        "For each message: system calls, counted by perf, of 50 connections; instructions without those of \
-         the system, counted by callgrind as the difference of a long run and a short one.",
+        "For each message: system calls, counted by perf, with 50 connections; and instructions without those \
+         of the system, counted by callgrind as the difference between a long run and a short one.",
     );
     table(&mut report, servers, measured, |row| {
         matches!(
@@ -120,7 +123,10 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
         )
     });
     report.paragraph(
-        "For each thousand messages: how often a thread of the server makes room for another thread, or for          another process that wants its core. On smol async-io has a thread of its own, which looks at the sockets as well; with a loop of          its own the server's thread does it after every 8 tasks, and not only after 200 (see the crate docs of `bowline-smol`).",
+        "For each thousand messages: how often a thread of the server yields to another thread or to another \
+         process that wants its core. With smol, async-io has a thread of its own that also polls the \
+         sockets. With a loop of its own, the server's thread polls them after every 8 tasks instead of after \
+         200 (see the crate docs of `bowline-smol`).",
     );
     table(&mut report, servers, measured, |row| {
         matches!(row.measure, Measure::Switches(_))
@@ -147,7 +153,7 @@ pub(crate) fn keep(mut report: Report, servers: &[Server], measured: &Measured) 
     report.finish()
 }
 
-/// What we want of each row, what it is, and what the others need.
+/// A table of our rows: the goal, the result, and the results of the others.
 fn goals(report: &mut Report, servers: &[Server], measured: &Measured) {
     let mut table = Vec::new();
     for (row, samples) in ROWS.iter().zip(measured) {
@@ -188,8 +194,8 @@ fn goals(report: &mut Report, servers: &[Server], measured: &Measured) {
         }
     }
     report.paragraph(
-        "Ours and what we want it to be, in the units of the tables below; the floor is TCP alone on the same \
-         runtime, the best peer the one that needs least there.",
+        "Our results and goals, in the units of the tables below. The floor is TCP alone on the same runtime, \
+         and the best peer is the one with the lowest number.",
     );
     report.table(
         ["row", "goal", "ours", "reached", "floor", "best peer"],
@@ -197,7 +203,7 @@ fn goals(report: &mut Report, servers: &[Server], measured: &Measured) {
     );
 }
 
-/// A line for each server that has anything to tell of these rows.
+/// Adds a table with a line for each server that has a result in these rows.
 fn table(report: &mut Report, servers: &[Server], measured: &Measured, of: fn(&Row) -> bool) {
     let rows: Vec<_> = ROWS
         .iter()
@@ -229,7 +235,7 @@ fn cell(row: &Row, samples: &Result<Vec<Sample>, String>) -> String {
     }
 }
 
-/// Why there is nothing, where there is nothing.
+/// Adds the reasons for missing results.
 fn reasons(report: &mut Report, servers: &[Server], measured: &Measured) {
     let mut all: Vec<(&str, Vec<&str>, Vec<&str>)> = Vec::new();
     for (index, server) in servers.iter().enumerate() {
@@ -238,7 +244,7 @@ fn reasons(report: &mut Report, servers: &[Server], measured: &Measured) {
             let Err(reason) = &samples[index] else {
                 continue;
             };
-            match missing.iter_mut().find(|(told, _)| told == reason) {
+            match missing.iter_mut().find(|(known, _)| known == reason) {
                 Some((_, rows)) => rows.push(row.name),
                 None => missing.push((reason, vec![row.name])),
             }
@@ -246,7 +252,7 @@ fn reasons(report: &mut Report, servers: &[Server], measured: &Measured) {
         for (reason, rows) in missing {
             match all
                 .iter_mut()
-                .find(|(told, of, _)| *told == reason && *of == rows)
+                .find(|(known, of, _)| *known == reason && *of == rows)
             {
                 Some((_, _, servers)) => servers.push(server.name),
                 None => all.push((reason, rows, vec![server.name])),
@@ -258,7 +264,7 @@ fn reasons(report: &mut Report, servers: &[Server], measured: &Measured) {
     });
     let lines: Vec<_> = lines.collect();
     report.paragraph(&format!(
-        "What is missing, and why:\n\n{}",
+        "Missing results and their reasons:\n\n{}",
         lines.join("\n")
     ));
 }

@@ -1,5 +1,5 @@
-//! Other libraries, each in the loop that its documents show, and where it can queue several messages, in
-//! one that flushes when no more input is ready.
+//! Other libraries, each in the loop that its documentation shows. A library that can queue messages
+//! also runs in a loop that flushes when no more input is ready.
 
 use std::{error::Error, io, net::TcpListener};
 
@@ -23,7 +23,8 @@ pub(crate) fn all() -> Vec<Server> {
     let peer = |name, runtime, deflate, serve| {
         let mut server = Server::new(name, (runtime, Kind::Peer, deflate), serve);
         if name.starts_with("fastwebsockets") || name.starts_with("yawc") {
-            server.upgrade = Some("has it from hyper; here it begins behind a handshake by hand");
+            server.upgrade =
+                Some("it uses hyper for the handshake; here it begins after a handshake by hand");
         }
         server
     };
@@ -35,7 +36,7 @@ pub(crate) fn all() -> Vec<Server> {
         peer(tungstenite, Tokio, None, tokio_tungstenite::<1>),
         peer("fastwebsockets", Tokio, None, own::fastwebsockets),
         peer("tokio-websockets", Tokio, None, tokio_websockets::<EACH>),
-        // It writes what is queued whenever it is asked for a message.
+        // The library writes its queue whenever it is asked for a message.
         peer(websockets, Tokio, None, tokio_websockets::<256>),
         peer("soketto", Tokio, None, own::soketto_on_tokio::<false>),
         peer(
@@ -55,19 +56,20 @@ pub(crate) fn all() -> Vec<Server> {
     ]
 }
 
-/// What a reader of the page has to know.
+/// What a reader of the page should know about the peers.
 pub(crate) const NOTES: &str = "\
-    Peers run the loop of their documents, which flushes each message; batched, answers are queued and flushed \
-    when no more input is ready. fastwebsockets and wtx queue nothing, and a thread with tungstenite cannot ask \
-    whether it would wait, so they have one loop. All compress at level 1. yawc is told to check UTF-8. The \
-    compression of soketto is left out: it brings zlib in C, and to those as well that use zlib-rs.";
+    Peers run the loop of their documentation, which flushes each message. In batched rows, answers are queued \
+    and flushed when no more input is ready. fastwebsockets and wtx queue nothing, and a thread with \
+    tungstenite cannot ask whether a read would wait, so these have only one loop. All compress at level 1. \
+    yawc is told to check UTF-8. soketto is not measured with compression, because that would bring in zlib in \
+    C, and make crates that use zlib-rs use it too.";
 
 type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Each message is answered and flushed before the next.
+/// Answers and flushes each message before the next.
 const EACH: usize = 0;
 
-/// Takes up to `MOST` messages that are ready, or `EACH`, and answers them.
+/// Answers up to `MOST` ready messages at a time, or one by one if `MOST` is `EACH`.
 async fn echo<const MOST: usize, S, M, E>(mut socket: S, is_data: fn(&M) -> bool) -> Ended
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
@@ -146,7 +148,7 @@ fn tokio_websockets<const MOST: usize>(
 
 fn yawc<const MOST: usize>(listener: TcpListener, compression: Option<Takeover>) -> io::Result<()> {
     use yawc::{DeflateOptions, DeflatePool, Frame, OpCode, Options, Role, WebSocket};
-    // By default it checks no UTF-8, as RFC 6455 wants, and takes less than 1 MiB.
+    // By default it does not check UTF-8, as RFC 6455 requires, and takes no message of 1 MiB.
     let mut options = Options::default()
         .with_utf8()
         .with_limits(16 << 20, 32 << 20);

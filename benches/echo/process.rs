@@ -1,4 +1,4 @@
-//! A server in a process of its own, on a core of its own, and what it uses there.
+//! A server in a process on a core of its own, and its use of resources.
 
 use std::{
     env, fs,
@@ -15,17 +15,18 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-/// Ends with this value.
+/// The server ends when this is dropped.
 pub(crate) struct Process {
     child: Child,
-    /// Each byte asks for the CPU time, which comes in nanoseconds.
+    /// Each byte sent asks for the CPU time, which is returned in nanoseconds.
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     pub(crate) addr: SocketAddr,
 }
 
 impl Process {
-    /// This program again, as a server: `under` a program that runs others, or by itself if that is empty.
+    /// Starts this program again as a server, run by the program `under`, or directly if `under` is
+    /// empty.
     pub(crate) fn start(under: &[&str], args: &[&str]) -> io::Result<Self> {
         let this = env::current_exe()?;
         let mut command = match under {
@@ -62,7 +63,7 @@ impl Process {
         Ok(process)
     }
 
-    /// CPU time, the system's included, of all threads it has or had.
+    /// Returns the CPU time, including the system's, of all threads that it has had.
     pub(crate) fn cpu(&mut self) -> io::Result<Duration> {
         self.input.write_all(b"?")?;
         let mut nanos = [0; 8];
@@ -70,7 +71,7 @@ impl Process {
         Ok(Duration::from_nanos(u64::from_le_bytes(nanos)))
     }
 
-    /// Resident bytes.
+    /// Returns the resident bytes.
     pub(crate) fn resident(&self) -> io::Result<u64> {
         sleep(Duration::from_millis(50));
         let pages = fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
@@ -79,7 +80,7 @@ impl Process {
         Ok(pages * rustix::param::page_size() as u64)
     }
 
-    /// How often its threads made room for another, and were made to.
+    /// Returns how often its threads have yielded to another and how often they were preempted.
     pub(crate) fn switches(&self) -> io::Result<u64> {
         let mut switches = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -94,7 +95,7 @@ impl Process {
         Ok(switches)
     }
 
-    /// System calls while `work` is done, counted by `perf`.
+    /// Counts the system calls during `work`, with `perf`.
     pub(crate) fn system_calls(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
         let pid = self.child.id().to_string();
         let mut perf = Command::new("perf")
@@ -102,7 +103,7 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| cannot_run("perf", &error))?;
-        // It says nothing when it has begun.
+        // perf does not report when it has begun.
         sleep(Duration::from_millis(300));
         let done = work();
         kill_process(Pid::from_child(&perf), Signal::INT)?;
@@ -117,7 +118,7 @@ impl Process {
         count.ok_or_else(|| io::Error::other(format!("perf counts nothing: {counted}")))
     }
 
-    /// Ends it in an orderly way, for a program it runs under writes what it saw at the end.
+    /// Ends the process properly, because a program that runs it writes its results at the end.
     pub(crate) fn end(mut self) -> io::Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         self.child.wait().map(drop)
@@ -126,7 +127,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails only if it has ended.
+        // This fails only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -136,8 +137,8 @@ fn cannot_run(program: &str, error: &io::Error) -> io::Error {
     io::Error::other(format!("{program} cannot be run: {error}"))
 }
 
-/// In the server's process: it has the last core, says where it listens and what CPU time it uses, and ends
-/// with its parent.
+/// Runs in the server's process: uses the last core, reports the address and, when asked, the CPU time,
+/// and ends with its parent.
 pub(crate) fn listen() -> io::Result<TcpListener> {
     pin(usize::MAX)?;
     many_files()?;
@@ -150,7 +151,7 @@ pub(crate) fn listen() -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Until nobody asks any more.
+/// Answers until the other end closes.
 fn tell() -> io::Result<()> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     loop {
@@ -162,11 +163,11 @@ fn tell() -> io::Result<()> {
     }
 }
 
-/// This thread, and what it starts, has the one `core`, or the last there is.
+/// Pins this thread, and the threads that it starts, to the given core, or to the last one.
 pub(crate) fn pin(core: usize) -> io::Result<()> {
     let mut all = CpuSet::new();
     (0..CpuSet::MAX_CPU).for_each(|core| all.set(core));
-    // Whoever started it may be pinned, and that is inherited.
+    // The parent may be pinned, and a process inherits that.
     sched_setaffinity(None, &all)?;
     let cores = available_parallelism()?.get();
     let mut one = CpuSet::new();
@@ -174,7 +175,7 @@ pub(crate) fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &one)?)
 }
 
-/// This process has as many descriptors as the system allows it; returns how many that are.
+/// Raises the limit of descriptors as far as the system allows, and returns it.
 pub(crate) fn many_files() -> io::Result<usize> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let current = maximum;

@@ -1,27 +1,28 @@
-//! What is measured, and what we want it to be.
+//! The rows to measure, and our goals.
 
 use crate::frames::{Load, Takeover};
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) measure: Measure,
-    /// Ours, by name, and what it is to be at most.
+    /// Our servers by name, with the goal of each.
     pub(crate) goals: &'static [(&'static str, f64)],
 }
 
 #[derive(Clone, Copy)]
 pub(crate) enum Measure {
-    /// Microseconds of the server's CPU for a message, and bytes that it sends for it.
+    /// Microseconds of the server's CPU time for each message, and bytes sent for it.
     Cpu(Load),
-    /// Microseconds of the server's CPU for a connection that is accepted, upgraded and ended by its peer.
+    /// Microseconds of the server's CPU time for a connection that is accepted, upgraded and then ended
+    /// by its peer.
     Upgrade,
     /// Resident bytes of a connection that has answered a message and waits.
     Idle(Option<Takeover>),
-    /// System calls of the server for a message.
+    /// The server's system calls for each message.
     SystemCalls(Load),
-    /// How often a thread of the server makes room for another, in a thousand messages.
+    /// How often a thread of the server yields to another, for each thousand messages.
     Switches(Load),
-    /// Instructions of the server for a message, without those of the system.
+    /// The server's instructions for each message, without those of the system.
     Instructions(Load),
 }
 
@@ -164,7 +165,7 @@ impl Measure {
         }
     }
 
-    /// CPU time varies from round to round; the rest hardly does.
+    /// CPU time varies from round to round; the other results hardly do.
     pub(crate) fn rounds(self) -> usize {
         match self {
             Self::Cpu(load) if load.compression.is_none() => 5,

@@ -1,26 +1,26 @@
-//! The servers there are: the floor of each runtime, ours, and the peers.
+//! The servers: the floor of each runtime, Bowline, and the peers.
 
 use std::{future::Future, io, net::TcpListener, sync::Arc, thread};
 
 use crate::{floor, frames::Takeover, ours};
 
-/// What sends back what it receives.
+/// A server that echoes.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) runtime: Runtime,
     pub(crate) kind: Kind,
     pub(crate) deflate: Deflate,
-    /// Why its connections and upgrades say nothing about it.
+    /// Why its connections and upgrades are not measured, if they are not.
     pub(crate) upgrade: Option<&'static str>,
-    /// Serves until its process ends.
+    /// Serves until the process ends.
     pub(crate) serve: fn(TcpListener, Option<Takeover>) -> io::Result<()>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// TCP and nothing else: the bytes come back as they are.
+    /// TCP alone: the bytes are sent back unchanged.
     Raw,
-    /// Frames, and nothing that is not needed to send them back.
+    /// Frames, with only the work that sending them back requires.
     Least,
     Ours,
     Peer,
@@ -30,11 +30,11 @@ pub(crate) enum Kind {
 pub(crate) enum Runtime {
     Tokio,
     Smol,
-    /// A thread for each connection.
+    /// One thread for each connection.
     Blocking,
 }
 
-/// What it can do of RFC 7692.
+/// The support for RFC 7692.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Deflate {
     None,
@@ -60,7 +60,7 @@ impl Server {
     }
 }
 
-/// Floors and ours, and then the peers, if they are compiled.
+/// Returns the floors, Bowline, and the peers if they are compiled in.
 pub(crate) fn all() -> Vec<Server> {
     use {Deflate::*, Kind::*, Runtime::*};
     #[cfg_attr(not(feature = "peers"), allow(unused_mut))]
@@ -88,7 +88,7 @@ pub(crate) fn all() -> Vec<Server> {
     all
 }
 
-/// Each connection is a task of one thread.
+/// Each connection is a task on one thread.
 pub(crate) fn on_tokio<E, F>(listener: TcpListener, echo: E) -> io::Result<()>
 where
     E: Fn(tokio::net::TcpStream) -> F,
@@ -108,7 +108,8 @@ where
     })
 }
 
-/// Each connection is a task of one thread, which looks at the sockets when no task can go on, or after 200.
+/// Each connection is a task on one thread, which polls the sockets when no task can go on, or after 200
+/// tasks.
 pub(crate) fn on_smol<E, F>(listener: TcpListener, echo: E) -> io::Result<()>
 where
     E: Fn(smol::net::TcpStream) -> F,
@@ -118,7 +119,7 @@ where
     smol::block_on(executor.run(listen(listener, &executor, echo)))
 }
 
-/// The same, but that it looks at the sockets after a few tasks: the crate docs of `bowline-smol` tell why.
+/// The same, but polling the sockets after every few tasks: the crate docs of `bowline-smol` say why.
 pub(crate) fn on_smol_in_turns<E, F>(listener: TcpListener, echo: E) -> io::Result<()>
 where
     E: Fn(smol::net::TcpStream) -> F,
@@ -136,7 +137,7 @@ where
     smol::block_on(smol::future::or(listen(listener, &executor, echo), turns))
 }
 
-/// Tasks between two looks at the sockets.
+/// How many tasks run between two polls of the sockets.
 const TURN: usize = 8;
 
 async fn listen<E, F>(

@@ -1,4 +1,4 @@
-//! Connections to a server, and the client's side of the opening handshake: as little as a server accepts.
+//! Opens connections to a server, with the shortest client handshake that a server accepts.
 
 use std::{
     io::{self, Read, Write},
@@ -12,11 +12,11 @@ use crate::frames::Takeover;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// So many wait for the server at once.
+/// How many connections wait for the server at once.
 const WAVE: usize = 50;
 
-/// Opens `count` connections to a server that knows TCP only. Each sends back a byte, so that no more of them
-/// wait to be accepted than the server lets wait.
+/// Opens `count` connections to a server that speaks TCP only. Each sends a byte and waits for it, so
+/// that the server's queue of connections does not overflow.
 pub(crate) fn connect(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpStream>> {
     in_waves(addr, count, b"?", |stream| stream.read_exact(&mut [0]))
 }
@@ -42,7 +42,7 @@ fn in_waves(
     Ok(streams)
 }
 
-/// Opens `count` connections, upgraded.
+/// Opens and upgrades `count` connections.
 pub(crate) fn upgrade(
     addr: SocketAddr,
     count: usize,
@@ -83,7 +83,7 @@ fn check(head: &str, compression: Option<Takeover>) -> io::Result<()> {
     }
     let agreed = head.contains("permessage-deflate");
     match compression {
-        None if agreed => wrong("compression nobody offered"),
+        None if agreed => wrong("compression that was not offered"),
         Some(_) if !agreed => wrong("no compression"),
         Some(true) if head.contains("no_context_takeover") => wrong("no takeover"),
         Some(false) if !head.contains("server_no_context_takeover") => wrong("takeover"),

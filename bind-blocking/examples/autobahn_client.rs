@@ -30,7 +30,7 @@ fn echo(url: &str, config: &Arc<Config>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the server says in its first message, if it says anything.
+/// Returns the server's first message, or an empty text if there is none.
 fn ask(url: &str, config: &Arc<Config>) -> Result<String, Box<dyn Error>> {
     let (mut socket, _) = connect(Connect::new(url).config(config.clone()))?;
     let answer = socket.recv()?;

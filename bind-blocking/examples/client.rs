@@ -1,7 +1,7 @@
 //! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--insecure] [--deflate]`.
 //!
-//! Sends each line of its input as text and prints what arrives. Ends with the input, or when the
-//! server closes; succeeds only after a clean close. `--insecure` trusts any certificate.
+//! Sends each line of its input as text and prints what arrives. Ends when the input ends or the server
+//! closes, and succeeds only after a clean close. `--insecure` trusts any certificate.
 
 use std::{error::Error, io, thread};
 
@@ -23,7 +23,7 @@ fn main() {
             false
         }
     };
-    // The other thread may still wait for a line of input.
+    // The other thread may still be waiting for a line of input.
     std::process::exit(if clean { 0 } else { 1 });
 }
 
@@ -31,7 +31,7 @@ fn run() -> Result<Closed, Box<dyn Error>> {
     let (socket, _) = connect(arguments::parse()?)?;
     let (mut receiver, sender) = socket.split();
     thread::spawn(move || match send_lines(&sender) {
-        // What the server said before is still to come.
+        // The server has closed, but messages that it sent before are still to be read.
         Ok(()) | Err(bowline::Error::Send(SendError::Closed)) => {}
         Err(error) => {
             eprintln!("{error}");

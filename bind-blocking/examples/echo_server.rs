@@ -1,8 +1,7 @@
-//! Sends back what it receives:
-//! `echo_server ADDR [--tls CERT KEY] [--max-message BYTES] [--deflate] [--level 1-9]`.
+//! Echo server: `echo_server ADDR [--tls CERT KEY] [--max-message BYTES] [--deflate] [--level 1-9]`.
 //!
-//! The first line it prints ends with the address it listens on; port 0 picks a free one. CERT and KEY
-//! are PEM files.
+//! The first line that it prints ends with its address; port 0 picks a free one. CERT and KEY are PEM
+//! files.
 
 use std::{
     error::Error,
@@ -27,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Such as too many open files: others may go on, and close some.
+                // For example too many open files. Other connections may go on, and some will close.
                 eprintln!("accept: {error}");
                 thread::sleep(Duration::from_millis(100));
                 continue;
@@ -53,7 +52,7 @@ fn serve(
     stream.set_nodelay(true)?;
     let mut socket = accept_tls(stream, tls, config)?.open();
     while let Some(message) = socket.recv()? {
-        // What is queued leaves before `recv` waits, many messages at once.
+        // `recv` writes the queue before it waits, with many messages in one write.
         socket.feed(message)?;
     }
     Ok(())

@@ -1,10 +1,12 @@
-//! What threads hold that wait, each with its connection: `idle_threads [COUNT]`, by default 1,000 of them.
+//! Measures the memory of waiting threads, each with its connection: `idle_threads [COUNT]`, by default
+//! 1,000.
 //!
-//! Each case runs in a process of its own and is measured by the system (Linux only): bytes resident for
-//! each thread, above those of a thread that waits to read from a `TcpStream` and knows nothing of
-//! WebSockets. 10 of them receive at a time, and then wait for `BOWLINE_PAUSE` milliseconds, by default
-//! 100. With 0, many more receive at the same time, and what is measured is mostly what the allocator does
-//! not give back to the system: it may be used again, and `MALLOC_MMAP_THRESHOLD_=65536` ends it for glibc's.
+//! Each case runs in a process of its own and is measured by the system (Linux only). The result is the
+//! number of resident bytes per thread beyond those of a thread that waits to read from a plain
+//! `TcpStream`. 10 connections receive at a time, and then there is a pause of `BOWLINE_PAUSE`
+//! milliseconds, by default 100. With 0 many more receive at the same time, and the result is mostly
+//! memory that the allocator keeps for later use; for glibc's allocator, `MALLOC_MMAP_THRESHOLD_=65536`
+//! prevents that.
 
 use std::{
     env,
@@ -20,15 +22,16 @@ use std::{
 
 use bowline_blocking::{Config, accept_any};
 
-/// So many connections receive at the same time.
+/// How many connections receive at the same time.
 const WAVE: usize = 10;
 
-/// All threads wait by then, and have done so for a while.
+/// Long enough for all threads to have been waiting for a while.
 const SETTLED: Duration = Duration::from_secs(1);
 
 struct Case {
     name: &'static str,
-    /// Messages of so many bytes, which a thread keeps until it has received them all.
+    /// The number of messages, of `len` bytes each; a thread keeps them until it has received all of
+    /// them.
     messages: usize,
     len: usize,
     answers: bool,
@@ -95,7 +98,7 @@ fn in_a_process(count: usize, name: &str) -> Result<i64, Box<dyn Error + Send + 
     Ok(String::from_utf8(this.output()?.stdout)?.trim().parse()?)
 }
 
-/// What each thread makes the process grow by.
+/// Returns by how many bytes each thread makes the process grow.
 fn held(case: Option<&'static Case>, count: usize) -> Result<i64, Box<dyn Error + Send + Sync>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
@@ -143,7 +146,7 @@ fn held(case: Option<&'static Case>, count: usize) -> Result<i64, Box<dyn Error 
         }
         Ok(())
     };
-    // They count for none, for the allocator has from now on what those need that receive.
+    // These are not counted. They make the allocator keep the memory that the receiving threads need.
     open(10 * WAVE)?;
     thread::sleep(SETTLED);
     let before = resident()?;
@@ -229,7 +232,7 @@ fn read(stream: &mut TcpStream, len: usize) -> io::Result<()> {
     io::copy(&mut stream.take(len as u64), &mut io::sink()).map(drop)
 }
 
-/// Bytes of this process.
+/// Returns the resident bytes of this process.
 fn resident() -> Result<i64, Box<dyn Error + Send + Sync>> {
     let rollup = fs::read_to_string("/proc/self/status")?;
     let line = rollup.lines().find(|line| line.starts_with("VmRSS:"));

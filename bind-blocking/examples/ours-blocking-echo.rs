@@ -1,8 +1,8 @@
-//! Sends back what it receives, to be measured beside other libraries: `ours-blocking-echo PORT`.
+//! Echo server for measuring Bowline beside other libraries: `ours-blocking-echo PORT`.
 //!
 //! It listens on 127.0.0.1, answers on any path and takes messages up to 16 MiB. Each connection has a
-//! thread, whatever `THREADS` says. `DEFLATE=1` agrees to compression. `MODE` may be `simple` or `batch`;
-//! there is one loop for both.
+//! thread of its own, whatever `THREADS` says. `DEFLATE=1` enables compression. `MODE` may be `simple`
+//! or `batch`, which mean the same here.
 
 use std::{
     error::Error,
@@ -26,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (stream, _) = listener.accept()?;
         let config = arguments.config.clone();
         thread::Builder::new().spawn(move || {
-            // Generators leave without a Close: a line for each would be measured too.
+            // Load generators leave without a Close, and printing a line for each would distort the
+            // measurement.
             let _ = echo(stream, config);
         })?;
     }
@@ -35,8 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn echo(stream: TcpStream, config: Arc<Config>) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
     let mut socket = accept_any(stream, config)?;
-    // `feed` queues; what is queued leaves before `recv` waits, so the answers to all that came in one read
-    // go out in one write. `send` would write, and wait for the peer, once for each.
+    // `feed` only queues, and `recv` writes the queue before it waits, so the answers to everything that
+    // came in one read go out in one write. `send` would write, and wait for the peer, for each message.
     while let Some(message) = socket.recv()? {
         socket.feed(message)?;
     }

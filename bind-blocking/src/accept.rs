@@ -12,14 +12,14 @@ use bind::{
 
 use crate::{pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTransport};
 
-/// Reads the request of a client that has connected, to be accepted or refused.
+/// Reads the request of a client that has connected. The caller then accepts or refuses it.
 ///
 /// ```no_run
 /// # fn f(stream: std::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
 /// use bowline_blocking::{Config, Headers, Response, accept, };
 ///
-/// // Small messages leave at once; on a stream of your own that is yours to decide.
+/// // Small messages are sent at once. Set this yourself, because the stream is yours.
 /// stream.set_nodelay(true)?;
 /// let incoming = accept(stream, Config::default())?;
 /// if !incoming.origin_allowed(&["https://chat.example"]) {
@@ -31,13 +31,13 @@ use crate::{pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTranspo
 /// # Ok(()) }
 /// ```
 ///
-/// On failure it drops the transport, after the client was told what is wrong.
+/// On failure it tells the client what is wrong, and then drops the transport.
 ///
 /// # Errors
 ///
 /// [`HandshakeError::Request`] if the client's request is not a valid opening handshake;
-/// [`HandshakeError::TimedOut`] if it is not complete within
-/// [`handshake_timeout`](Config::handshake_timeout), however busily the client sends;
+/// [`HandshakeError::TimedOut`] if the request is not complete within
+/// [`handshake_timeout`](Config::handshake_timeout), even if the client keeps sending;
 /// [`HandshakeError::Lost`] if the transport fails.
 pub fn accept<S: BlockingTransport>(
     stream: S,
@@ -50,13 +50,12 @@ pub fn accept<S: BlockingTransport>(
     Ok(Incoming { inner, runner })
 }
 
-/// Runs the handshake of TLS with a client that has connected, if there is a configuration for it, and reads
-/// the client's request as [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) is the deadline of
-/// both together.
+/// Runs the TLS handshake with a client that has connected, if `tls` is given, and reads the client's
+/// request as [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) bounds both together.
 ///
 /// # Errors
 ///
-/// As [`accept`]. [`HandshakeError::Lost`] if TLS fails, of which the client was told.
+/// As [`accept`]. [`HandshakeError::Lost`] if TLS fails; the client has then received a TLS alert.
 #[cfg(feature = "tls")]
 pub fn accept_tls<S: BlockingTransport>(
     stream: S,
@@ -70,7 +69,7 @@ pub fn accept_tls<S: BlockingTransport>(
     Ok(Incoming { inner, runner })
 }
 
-/// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
+/// Opens the connection for any client, from any page and for any path, without a subprotocol.
 ///
 /// # Errors
 ///
@@ -82,11 +81,11 @@ pub fn accept_any<S: BlockingTransport>(
     Ok(accept(stream, config)?.open())
 }
 
-/// A WebSocket whose opening handshake somebody else has done: as a server with [`respond`], or as a
-/// client.
+/// Makes a WebSocket of a connection whose opening handshake is done: as a server with [`respond`], or
+/// as a client.
 ///
-/// `leftover` is what was read behind the handshake, at most 64 KiB; of more, the rest is lost and
-/// the connection with it.
+/// `leftover` is what was read after the handshake, at most 64 KiB. If there is more, the remainder is
+/// lost and the connection fails.
 ///
 /// [`respond`]: crate::respond
 pub fn from_parts<S: BlockingTransport>(
@@ -103,9 +102,10 @@ pub fn from_parts<S: BlockingTransport>(
     WebSocket::new(inner, runner)
 }
 
-/// A valid request, to be accepted or refused, however long that takes.
+/// A valid request, to be accepted or refused, after as long a time as that takes.
 ///
-/// Meanwhile nothing is read or written, and no deadline runs. Dropped, the client gets no answer.
+/// Meanwhile nothing is read or written, and no deadline runs. If it is dropped, the client gets no
+/// answer.
 #[must_use = "the client waits for an answer"]
 pub struct Incoming<S: Transport> {
     inner: bind::Incoming<S>,
@@ -113,36 +113,37 @@ pub struct Incoming<S: Transport> {
 }
 
 impl<S: Transport> Incoming<S> {
-    /// What the client asks for: its target, origin, subprotocols and header fields.
+    /// Returns the client's request: its target, origin, subprotocols and header fields.
     pub fn request(&self) -> &Request {
         self.inner.request()
     }
 
-    /// Whether the page that asks is from one of `origins`; see
+    /// Whether the page that asks is from one of `origins`; refuse the request with 403 if not. See
     /// [`handshake::Incoming::origin_allowed`](bind::proto::handshake::Incoming::origin_allowed).
-    /// Refuse it with 403 if not.
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
         self.inner.origin_allowed(origins)
     }
 
-    /// The first of the client's offers that is in `supported`; give it to [`accept`](Self::accept).
+    /// Returns the first of the client's offers that is in `supported`; pass it to
+    /// [`accept`](Self::accept).
     pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&str> {
         self.inner.pick_subprotocol(supported)
     }
 
-    /// The transport.
+    /// Returns the transport.
     pub fn get_ref(&self) -> &S {
         self.inner.get_ref()
     }
 
-    /// Opens the connection. `extra` are more fields for the 101, such as cookies.
+    /// Opens the connection. `extra` holds more fields for the 101 response, such as cookies.
     ///
-    /// When it returns the 101 has left, or the transport is lost, which the socket will tell.
+    /// When this returns, the 101 has been written or the transport is lost, which the socket will
+    /// report.
     ///
     /// # Errors
     ///
-    /// [`NotAccepted`] gives the request back, if the client did not offer `subprotocol`, or if a
-    /// field is the handshake's own.
+    /// [`NotAccepted`] returns the request if the client did not offer `subprotocol`, or if a field in
+    /// `extra` belongs to the handshake itself.
     pub fn accept(
         self,
         subprotocol: Option<&str>,
@@ -159,19 +160,19 @@ impl<S: Transport> Incoming<S> {
         }
     }
 
-    /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
-    /// which cannot fail.
+    /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol or extra fields. It
+    /// cannot fail.
     pub fn open(self) -> WebSocket<S> {
         let inner = self.runner.run(self.inner.open());
         WebSocket::new(inner, self.runner)
     }
 
-    /// Answers with `response` instead, and ends the transport once the client has ended its
-    /// direction, so that no reset overtakes the answer; waits for that no longer than
-    /// [`close_timeout`](Config::close_timeout).
+    /// Answers with `response` instead. Then waits for at most [`close_timeout`](Config::close_timeout)
+    /// until the client has ended its direction, so that no reset overtakes the answer, and ends the
+    /// transport.
     ///
-    /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
-    /// status below 200 or above 599 cannot refuse; it is sent as 500.
+    /// `Connection`, `Content-Length` and `Transfer-Encoding` are set as the response requires. A status
+    /// below 200 or above 599 cannot refuse, and is sent as 500.
     pub fn refuse(self, response: Response) {
         self.runner.run(self.inner.refuse(response));
     }
@@ -183,9 +184,9 @@ impl<S: Transport> fmt::Debug for Incoming<S> {
     }
 }
 
-/// The connection was not opened, and nothing was sent: the caller's side.
+/// An error of the caller: the connection was not opened, and nothing was sent.
 pub struct NotAccepted<S: Transport> {
-    /// Why.
+    /// The reason.
     pub error: AnswerError,
     /// The request, which still waits for an answer.
     pub incoming: Box<Incoming<S>>,

@@ -11,16 +11,16 @@ use bind::{Timer, proto::Instant};
 
 use crate::sync::{AtomicBool, Thread, thread, thread_local};
 
-/// The time by which a [`BlockingTransport`](crate::Transport) waits: that of the system, or a test's.
+/// The clock by which a [`BlockingTransport`](crate::Transport) waits: the system's, or that of a test.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<dyn Time>>);
 
-/// A time of its own, for tests that are not to wait.
+/// A source of time for tests that must not wait for real.
 pub trait Time: Debug + Send + Sync {
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> Instant;
 
-    /// As [`thread::park_timeout`], until a time.
+    /// As [`thread::park_timeout`], with a point in time instead of a duration.
     fn park(&self, until: Option<Instant>);
 
     /// As [`Thread::unpark`].
@@ -30,12 +30,12 @@ pub trait Time: Debug + Send + Sync {
 static EPOCH: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
 
 impl Clock {
-    /// A clock that shows `time`.
+    /// Makes a clock that shows `time`.
     pub fn new(time: Arc<dyn Time>) -> Self {
         Self(Some(time))
     }
 
-    /// Waits to be unparked; now and then for no reason.
+    /// Waits until unparked or until `until`. May return early for no reason.
     pub(crate) fn park(&self, until: Option<Instant>) {
         match (&self.0, until) {
             (Some(time), until) => time.park(until),
@@ -46,7 +46,7 @@ impl Clock {
         }
     }
 
-    /// What wakes this thread.
+    /// Returns the signal that wakes this thread.
     pub(crate) fn signal(&self) -> Arc<Signal> {
         thread_local! {
             static SYSTEM: OnceCell<Arc<Signal>> = const { OnceCell::new() };
@@ -73,8 +73,8 @@ impl Timer for Clock {
         }
     }
 
-    /// A deadline has come once the transport was asked after it. The process may have been stopped, or the
-    /// thread away, for longer than the deadline.
+    /// A deadline is judged only if the transport was asked after it. If the process was stopped for
+    /// longer than the deadline, input that meets the deadline may have arrived meanwhile.
     fn poll_until(&mut self, _: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let mut come = Poll::Pending;
         Wants::note(|wants| {
@@ -120,26 +120,26 @@ impl Wake for Signal {
     }
 }
 
-/// What a call that is pending waits for, besides being woken.
+/// What a pending call waits for, besides being woken.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wants {
-    /// The first of the deadlines.
+    /// The earliest deadline.
     pub(crate) until: Option<Instant>,
-    /// Something to read.
+    /// Whether it waits for input.
     pub(crate) read: bool,
-    /// When the thread last began to read and write what was to be done.
+    /// When the thread last asked the transport for input and room for output.
     asked: Option<Instant>,
-    /// The thread that polls allows one read to wait.
+    /// How long one read of the poll may block, if it may.
     may_wait: Option<MayWait>,
-    /// A future is polled.
+    /// Whether this thread is polling a future.
     polling: bool,
 }
 
-/// How long something may wait; `None` for ever.
+/// The longest time that something may wait; `None` is without bound.
 pub(crate) type MayWait = Option<Duration>;
 
 thread_local! {
-    /// Of this thread, which polls one future at a time.
+    /// Per thread, because a thread polls one future at a time.
     static WANTS: Cell<Wants> = const {
         Cell::new(Wants { until: None, read: false, asked: None, may_wait: None, polling: false })
     };
@@ -154,19 +154,20 @@ impl Wants {
         });
     }
 
-    /// Whether this read, the first that asks, may wait.
+    /// Takes the permission to block: the first read of a poll that asks for it gets it.
     pub(crate) fn may_wait() -> Option<MayWait> {
         let mut may_wait = None;
         Self::note(|wants| may_wait = wants.may_wait.take());
         may_wait
     }
 
-    /// Whether this thread polls a future.
+    /// Whether this thread is polling a future.
     pub(crate) fn is_polling() -> bool {
         WANTS.with(|cell| cell.get().polling)
     }
 
-    /// Polls `future`, and returns what it wants then. Its first read may wait as `may_wait` says.
+    /// Polls `future`, and returns what it waits for if it is pending. Its first read may block as
+    /// `may_wait` says.
     pub(crate) fn poll<F: Future>(
         future: Pin<&mut F>,
         waker: &Waker,

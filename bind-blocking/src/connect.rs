@@ -15,7 +15,7 @@ use bind::{
 
 use crate::{clock::Clock, pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTransport};
 
-/// Connects to a URL, or as a [`Connect`] says.
+/// Connects to a URL, or as a [`Connect`] specifies.
 ///
 /// ```no_run
 /// # fn f() -> Result<(), bowline_blocking::ConnectError> {
@@ -28,11 +28,11 @@ use crate::{clock::Clock, pipe::Io, run::Runner, socket::WebSocket, transport::B
 /// # Ok(()) }
 /// ```
 ///
-/// The addresses of a name are tried one after the other. One that does not answer gets an equal share of
-/// the time that is left, so that the others are tried as well.
+/// The addresses of a name are tried one after the other. Each gets an equal share of the remaining
+/// time, so that one that does not answer leaves time for the others.
 ///
-/// The name is looked up in a thread of its own, because nothing can interrupt that; after the deadline
-/// nobody waits for it any more.
+/// The name is looked up in a thread of its own, because a lookup cannot be interrupted. After the
+/// deadline the call no longer waits for it.
 ///
 /// # Errors
 ///
@@ -47,8 +47,8 @@ pub fn connect(
     Ok((WebSocket::new(inner, threads.0), response))
 }
 
-/// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
-/// is TLS, if the URL is `wss://…`, and the opening handshake.
+/// Connects over a transport that the caller provides, such as one through a proxy. Only TLS, if the URL
+/// is `wss://…`, and the opening handshake are done here.
 ///
 /// # Errors
 ///
@@ -63,13 +63,13 @@ pub fn connect_over<S: BlockingTransport>(
     Ok((WebSocket::new(inner, threads.0), response))
 }
 
-/// A socket over TLS or not, as the URL has asked, and what the server has answered.
+/// A socket, over TLS if the URL asked for it, and the server's response.
 type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
 
-/// The transport of a client: TCP, by TLS if the URL has asked for it.
+/// The transport of a client: TCP, with TLS if the URL asked for it.
 pub type ClientStream = MaybeTls<Io<TcpStream>>;
 
-/// Threads that block, and sockets of the system.
+/// A runtime of blocking threads and the system's sockets.
 #[derive(Debug)]
 pub struct Threads(Runner);
 
@@ -89,14 +89,14 @@ impl Network for Threads {
         self.0.clock().clone()
     }
 
-    /// It is done in a thread of its own, for nothing can interrupt it.
+    /// Runs the lookup in a thread of its own, because it cannot be interrupted.
     fn resolve(&self, host: String, port: u16) -> Resolving {
         Resolving(in_thread(move || {
             (host, port).to_socket_addrs().map(Iterator::collect)
         }))
     }
 
-    /// It blocks.
+    /// Connects, and blocks meanwhile.
     fn connect(
         &self,
         addr: SocketAddr,
@@ -129,7 +129,7 @@ impl Future for Resolving {
 }
 
 impl Runtime for Threads {
-    /// A task is a thread. One that cannot be begun is dropped.
+    /// Runs a task in a thread of its own. If no thread can be started, the task is dropped.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
         let clock = self.0.clock().clone();
         let _ = thread::Builder::new().spawn(move || Runner::new(clock).run(task));
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Finds these addresses whatever the name is.
+    /// A network that finds these addresses for any name.
     struct Named<'a>(&'a Threads, Vec<SocketAddr>);
 
     impl Network for Named<'_> {
@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// The first address answers nothing: as many connections wait there as may.
+    /// The first address never answers, because its listener's queue is full.
     #[test]
     fn an_address_that_does_not_answer_leaves_time_for_the_others() {
         use socket2::{Domain, Socket, Type};
@@ -192,7 +192,7 @@ mod tests {
         let threads = Threads::default();
         let network = Named(&threads, vec![first, second]);
         let connected = threads.0.run(bind::connect(&network, to));
-        // It was reached, and left.
+        // The second address was reached; it then dropped the connection.
         assert!(matches!(connected, Err(ConnectError::Handshake(_))));
         leaves.join().unwrap();
     }

@@ -2,11 +2,11 @@ use std::fmt;
 
 use bind::{Error, proto::Message};
 
-/// Why [`recv_timeout`](crate::WebSocket::recv_timeout) and [`try_recv`](crate::WebSocket::try_recv) return no
-/// message.
+/// The reason for which [`recv_timeout`](crate::WebSocket::recv_timeout) and
+/// [`try_recv`](crate::WebSocket::try_recv) return no message.
 #[derive(Debug)]
 pub enum TryRecvError {
-    /// No message has come in time. The connection goes on.
+    /// No message came in time. The connection goes on.
     Empty,
     /// The connection has ended; see [`WebSocket::recv`](crate::WebSocket::recv).
     Failed(Error),

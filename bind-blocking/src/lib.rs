@@ -24,7 +24,7 @@
 //!     let (stream, _) = listener.accept()?;
 //!     let config = config.clone();
 //!     thread::spawn(move || {
-//!         // Small messages leave at once.
+//!         // Small messages are sent at once.
 //!         stream.set_nodelay(true)?;
 //!         let mut socket = bowline_blocking::accept_any(stream, config)?;
 //!         while let Some(message) = socket.recv()? {
@@ -36,34 +36,35 @@
 //! # }
 //! ```
 //!
-//! Beyond these: [`Connect`] for fields, credentials and TLS of a client; [`accept`] to look at a
-//! request before it is answered; [`from_parts`] and [`respond`] below an HTTP server;
-//! [`WebSocket::split`] to send and receive in different threads; [`accept_tls`] for a server by TLS;
+//! See also: [`Connect`] for a client's header fields, credentials and TLS; [`accept`] to look at a
+//! request before it is answered; [`from_parts`] and [`respond`] to run beneath an HTTP server;
+//! [`WebSocket::split`] to send and receive in different threads; [`accept_tls`] for a server with TLS;
 //! [`Config`] for limits and deadlines; [`BlockingTransport`] for a transport of your own.
 //!
 //! # Rules
 //!
 //! * **Keep receiving.** `recv` answers Pings, keeps the connection alive and completes the closing
-//!   handshake. An application that only sends splits the socket, and calls [`drain`](ReadHalf::drain) in a
-//!   thread of its own.
-//! * **No call waits without a bound**: each ends with one of the deadlines of [`Config`], unless you
-//!   turn that off.
-//! * **The socket's timeouts are ours** once it was given away: `set_read_timeout` is how a call looks at
-//!   the time.
-//! * **Answer by `feed`** in a loop of `recv`: what is queued leaves before `recv` waits, so the answers to
-//!   all that came in one read go out in one write. `send` writes, and waits, once for each.
+//!   handshake. An application that only sends should split the socket and call
+//!   [`drain`](ReadHalf::drain) in a thread of its own.
+//! * **Every call is bounded**: it ends with one of the deadlines of [`Config`], unless you turn that
+//!   deadline off.
+//! * **The socket's timeouts are ours** once you have passed it in: each call sets the read timeout to
+//!   keep its deadlines.
+//! * **Answer with `feed`** in a loop of `recv`. `feed` only queues, and `recv` writes the queue before
+//!   it waits, so the answers to everything that came in one read go out in one write. `send` writes and
+//!   waits for each message.
 //! * **`recv` returns `Ok(None)`** after a Close, one `Err` after any other end, and `Ok(None)` from
-//!   then on. `closed()` tells how it ended.
-//! * A socket that is dropped ends without a Close; [`close`](WebSocket::close) it.
+//!   then on. `closed()` says how the connection ended.
+//! * A socket that is dropped ends without a Close; call [`close`](WebSocket::close) first.
 //!
 //! # Features
 //!
 //! | feature | |
 //! |---|---|
 //! | `tls` (default) | `wss://` and `accept_tls`, by rustls |
-//! | `ring` (default), `aws-lc` | the cryptography for it, if the application has not installed one for the process; of both, ring |
-//! | `platform` (default) | the root certificates of the platform, to check servers by |
-//! | `webpki` | Mozilla's root certificates, compiled in: with `platform`, if that has none |
+//! | `ring` (default), `aws-lc` | the cryptography for TLS, if the application has not installed its own for the process; with both, ring |
+//! | `platform` (default) | the platform's root certificates, by which servers are checked |
+//! | `webpki` | Mozilla's root certificates, compiled in; with `platform`, used if the platform has none |
 //! | `idna` | international host names in URLs, such as `ws://münchen.example` |
 //! | `deflate` | permessage-deflate (RFC 7692): [`Config::deflate`](proto::Config), `Outgoing::plain` |
 //! | `http` | conversions from and to the types of the `http` crate |

@@ -7,11 +7,13 @@ use bind::{
 
 use crate::{run::Runner, split::WriteHalf};
 
-/// The sending direction of a socket, for a thread that writes for many: it has no type parameter, and no method
-/// of it waits, if the transport has a [`try_write`](crate::BlockingTransport::try_write).
+/// The sending direction of a socket, for a thread that writes to many sockets: it has no type
+/// parameter, and none of its methods waits, if the transport implements
+/// [`try_write`](crate::BlockingTransport::try_write).
 ///
-/// The thread registers a waker, offers messages, and calls [`write`](Self::write); once that is ready all has left.
-/// It is a half, so the transport goes with it and the others.
+/// The thread registers a waker, offers messages, and calls [`write`](Self::write), which is ready once
+/// everything has been written. An outlet counts as a half: the transport ends when the last half is
+/// dropped.
 #[derive(Debug)]
 pub struct Outlet {
     inner: bind::Outlet,
@@ -19,7 +21,7 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// A way to queue messages of the same socket from elsewhere.
+    /// Returns a handle that queues messages of the same socket from elsewhere.
     pub fn handle(&self) -> Handle {
         self.inner.handle()
     }
@@ -45,10 +47,11 @@ impl Outlet {
         self.inner.offer_all(messages)
     }
 
-    /// Writes what the transport takes now. Ready when nothing waits, or nothing will ever be written any more.
+    /// Writes what the transport takes now. Returns `Ready` when nothing is queued, or when nothing will
+    /// ever be written any more.
     ///
-    /// Nothing wakes the waker when the transport, which took nothing, has room again: that is to be found out by
-    /// the system, or by another try.
+    /// Nothing calls the waker when a full transport has room again: ask the operating system for that,
+    /// or try again later.
     pub fn write(&self) -> Poll<()> {
         loop {
             let polled = self.inner.write();
@@ -63,34 +66,35 @@ impl Outlet {
         }
     }
 
-    /// Bytes that wait to be written.
+    /// Returns how many bytes wait to be written.
     pub fn queued_bytes(&self) -> usize {
         let unwritten = self.runner.unwritten();
         self.inner.queued_bytes().saturating_add(unwritten)
     }
 
-    /// Wakes `waker`, once, when a write may go on, or when the connection has ended. To be called before
+    /// Wakes `waker` once, when a write may go on or the connection has ended. Call this before
     /// [`write`](Self::write), and again after each wake.
     pub fn register(&self, waker: &Waker) {
         self.inner.register(waker);
     }
 
-    /// When the peer is to have taken something of what waits; see [`bind::Outlet::deadline`].
+    /// Returns the time by which the peer must have taken some of the queued bytes; see
+    /// [`bind::Outlet::deadline`].
     pub fn deadline(&self) -> Option<Instant> {
         self.inner.deadline()
     }
 
-    /// Tells the time; see [`bind::Outlet::handle_timeout`].
+    /// Passes the current time; see [`bind::Outlet::handle_timeout`].
     pub fn handle_timeout(&self, now: Instant) {
         self.inner.handle_timeout(now);
     }
 
-    /// Queues a Close after the messages queued before. Closing again does nothing.
+    /// Queues a Close after all queued messages. Closing again does nothing.
     pub fn close(&self, frame: impl IntoClose) {
         self.inner.close(frame);
     }
 
-    /// How the connection ended, as far as that is known; see
+    /// Returns how the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.inner.closed()
@@ -101,7 +105,8 @@ impl<S> WriteHalf<S>
 where
     S: Transport<Clock: Send + Sync> + Send + 'static,
 {
-    /// The sending direction for a thread that writes for many sockets. Other clones of the half stay.
+    /// Turns this half into an outlet, for a thread that writes to many sockets. Other clones of the
+    /// half stay.
     pub fn into_outlet(self) -> Outlet {
         Outlet {
             inner: self.inner.into_outlet(),

@@ -21,31 +21,34 @@ use crate::{
     writing::Writing,
 };
 
-/// How long a write blocks before the thread looks around, and a read when there is something to
-/// write as well.
+/// How long a write blocks before the thread looks around. A read blocks as long if there is something
+/// to write as well.
 const SLICE: Duration = Duration::from_millis(8);
 
-/// A transport, and what is on its way to and from it.
+/// A transport, with the bytes on their way to and from it.
 ///
-/// The driver takes from `reading` and puts into `writing`, and does not block. Threads that wait do the
-/// rest, outside of all locks. A socket that was not split has no lock: its driver reads and writes by itself.
+/// The driver takes from `reading` and puts into `writing`, and does not block. The threads that wait do
+/// the reading and writing, outside of all locks. The driver of a socket that was not split reads and
+/// writes by itself.
 pub(crate) struct Pipe<S: ?Sized> {
     clock: Clock,
     reading: Reading,
     writing: Writing,
-    /// Several threads use it.
+    /// Whether several threads use it.
     shared: AtomicBool,
-    /// The driver has dropped its end.
+    /// Whether the driver has dropped its end.
     dropped: AtomicBool,
-    /// No read half exists: writers read what has come before they send.
+    /// Whether the read half is gone: writers then read what has arrived before they send.
     reader_gone: AtomicBool,
-    /// How long one that reads may be unaware of what another does.
+    /// The longest time for which a read blocks if several threads share the socket, so that the reader
+    /// notices what the others have done, such as a close.
     look: Option<Duration>,
     transport: S,
 }
 
 impl<S: BlockingTransport> Pipe<S> {
-    /// A transport whose writes cannot time out is as good as lost.
+    /// Fails the connection if the write timeout cannot be set, because writes could then block without
+    /// bound.
     pub(crate) fn new(transport: S, config: &Config) -> Self {
         let pipe = Self {
             clock: transport.clock(),
@@ -66,9 +69,10 @@ impl<S: BlockingTransport> Pipe<S> {
 }
 
 impl<S: BlockingTransport + ?Sized> Pipe<S> {
-    /// Waits to be woken until a time, but not for long before what the thread keeps was given back.
+    /// Waits until woken or until `until`. A wait that becomes long releases the thread's memory first.
     fn park(&self, signal: &Signal, until: Option<Instant>, now: Instant) {
-        // A thread that reads in slices of time wakes all that are here after each.
+        // On a quiet connection the memory is released at once: a thread that reads in slices of time
+        // wakes all threads that wait here after each slice, so none would ever wait for `PATIENCE`.
         if !self.reading.is_quiet() {
             let soon = now.checked_add(PATIENCE);
             let soon = [soon, until].into_iter().flatten().min();
@@ -81,9 +85,9 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         self.clock.park(until);
     }
 
-    /// Does one thing of those that are to be done before the call can go on, or waits until another
-    /// thread has. If that is a read, and there is no other thread, the driver is to do it: the value says
-    /// for how long it may wait.
+    /// Takes one step that the call waits for, by itself or by waiting for another thread. If the step
+    /// is a read and no other thread uses the socket, the driver is to read: the value says how long it
+    /// may block.
     pub(crate) fn wait(
         &self,
         signal: &Arc<Signal>,
@@ -106,12 +110,13 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
                 self.writing
                     .park(may_read, || self.park(signal, wants.until, now));
             }
-            // A thread that waits for output is to be there when the one that writes leaves.
+            // Another thread is writing. This one waits for output, so it must soon be ready to take
+            // over.
             (true, false) if part != Part::Receives && !self.writing.is_empty() => {
                 self.writing.stand_by(|| self.read(Some(SLICE)));
             }
             (true, false) if self.is_shared() => {
-                let time = [left(wants.until, now), self.look];
+                let time = [remaining(wants.until, now), self.look];
                 let read = || self.read(time.into_iter().flatten().min());
                 if turns.is_on_duty {
                     self.writing.off_duty(read);
@@ -119,11 +124,12 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
                     read();
                 }
             }
-            // The driver's memory is not to be held for long.
+            // This wait may be long, and a read by the driver would hold the driver's memory for all of
+            // it.
             (true, false) if self.reading.is_quiet() => {
-                self.read(left(wants.until, now));
+                self.read(remaining(wants.until, now));
             }
-            (true, false) => return Some(left(wants.until, now)),
+            (true, false) => return Some(remaining(wants.until, now)),
             (false, true) => self.writing.stand_by(|| {
                 let goes_on = || !signal.is_set() && !may_read() && !self.is_late(wants);
                 let mut patience = Patience::default();
@@ -131,7 +137,7 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
                     patience.waited(SLICE);
                 }
             }),
-            // Both, for a peer may read nothing before it is read from.
+            // Alternates, because a peer may not read until its own output is read.
             (true, true) => self.writing.stand_by(|| {
                 let goes_on = || {
                     let both = may_read() && self.writing.is_free();
@@ -146,12 +152,12 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         None
     }
 
-    /// Whether the first deadline has passed.
+    /// Returns whether the first deadline has passed.
     fn is_late(&self, wants: Wants) -> bool {
         wants.until.is_some_and(|until| until <= self.clock.now())
     }
 
-    /// A deadline has passed: the transport is asked once more, without waiting, before that is judged.
+    /// Asks the transport once more, without waiting, before a deadline that has passed is judged.
     fn ask(&self, reads: bool) {
         if self.writing.is_free() {
             self.write();
@@ -161,38 +167,40 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         }
     }
 
-    /// A thread is in a call that receives: until the value is dropped, threads that send leave reading to
-    /// it.
+    /// Records that this thread is in a call that receives. Until the value is dropped, threads that
+    /// send leave reading to it.
     pub(crate) fn receive(&self) -> Receiving<'_> {
         self.reading.receive()
     }
 
-    /// Whether something was written, or there is nothing to write. Blocks for a slice of time.
+    /// Writes, for at most a slice of time. Returns whether something was written or there was nothing
+    /// to write.
     pub(crate) fn write(&self) -> bool {
         self.writing.write(&self.transport)
     }
 
-    /// As [`write`](Self::write), and does not block.
+    /// As [`write`](Self::write), without blocking.
     pub(crate) fn try_write(&self) {
         self.writing.try_write(&self.transport);
     }
 
-    /// How much the driver has put out that was not written, in bytes.
+    /// Returns how many bytes of the driver's output have not been written.
     pub(crate) fn unwritten(&self) -> usize {
         self.writing.len()
     }
 
-    /// Leaves what there is to write to others; whether there are none.
+    /// Leaves the unwritten bytes to a thread that waits to write them. Returns whether there are bytes
+    /// but no such thread.
     pub(crate) fn hand_over(&self) -> bool {
         self.writing.hand_over()
     }
 
-    /// From now on several threads use it.
+    /// Prepares for use by several threads.
     pub(crate) fn share(&self) {
         self.shared.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the transport, if the driver has dropped its end in a poll. Returns whether it has.
+    /// Ends the transport if the driver has dropped its end in a poll. Returns whether it has.
     pub(crate) fn end_if_dropped(&self) -> bool {
         let dropped = self.dropped.load(Ordering::Relaxed);
         if dropped && self.dropped.swap(false, Ordering::Relaxed) {
@@ -202,7 +210,8 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
     }
 
     fn end(&self) {
-        // TLS says that it ends. That waits for two slices of time at most: a signal may cut one of them short.
+        // The end of TLS may still have to be written. That takes two slices of time at most, because a
+        // signal may cut one of them short.
         for _ in 0..2 {
             if self.writing.is_ending() {
                 self.write();
@@ -212,13 +221,13 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         let _ = self.transport.shutdown(Shutdown::Both);
     }
 
-    /// From now on one thread uses it, and the read half is not gone.
+    /// Prepares for use by one thread that also receives.
     pub(crate) fn unshare(&self) {
         self.shared.store(false, Ordering::Relaxed);
         self.reader_gone.store(false, Ordering::Relaxed);
     }
 
-    /// The read half is gone.
+    /// Records that the read half is gone.
     pub(crate) fn reader_gone(&self) {
         self.reader_gone.store(true, Ordering::Relaxed);
     }
@@ -232,7 +241,7 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
     }
 }
 
-/// How long a thread has waited in vain, and kept what it has for the next time.
+/// How long a thread has waited in vain while it kept its memory for the next read.
 #[derive(Default)]
 struct Patience(Duration);
 
@@ -245,12 +254,12 @@ impl Patience {
     }
 }
 
-/// The time until a deadline.
-fn left(until: Option<Instant>, now: Instant) -> Option<Duration> {
+/// Returns the time from `now` until a deadline.
+fn remaining(until: Option<Instant>, now: Instant) -> Option<Duration> {
     until.map(|until| until.saturating_duration_since(now))
 }
 
-/// A thread is in a call that writes what others leave to it. It looks after that when it leaves the call.
+/// Marks a thread as one that writes what others leave to it, until its call returns.
 pub(crate) struct Duty(Arc<Pipe<dyn BlockingTransport>>);
 
 impl Duty {
@@ -266,17 +275,17 @@ impl Drop for Duty {
     }
 }
 
-/// Whose turn it is when there is something to read and something to write.
+/// Alternates between reading and writing when there is something to read and something to write.
 pub(crate) struct Turns {
     part: Part,
-    /// Other threads leave to this one what is to be written.
+    /// Whether other threads leave their output to this one.
     pub(crate) is_on_duty: bool,
     reads: bool,
     taken: u8,
 }
 
 impl Turns {
-    /// So often at most in a row.
+    /// The most steps of one kind in a row.
     const MAX: u8 = 16;
 
     pub(crate) const fn new(part: Part) -> Self {
@@ -288,7 +297,7 @@ impl Turns {
         }
     }
 
-    /// Reads or writes. Returns whether something came of it.
+    /// Reads or writes. Returns whether that had a result.
     fn take(&mut self, read: impl FnOnce() -> bool, write: impl FnOnce() -> bool) -> bool {
         let moved = if self.reads { read() } else { write() };
         self.taken += 1;
@@ -299,7 +308,7 @@ impl Turns {
     }
 }
 
-/// A blocking transport as a socket uses it. Dropped, it ends the transport.
+/// A blocking transport as a socket uses it. Dropping it ends the transport.
 pub struct Io<S: BlockingTransport>(pub(crate) Arc<Pipe<S>>);
 
 impl<S: BlockingTransport> Deref for Io<S> {
@@ -322,7 +331,7 @@ impl<S: BlockingTransport> Transport for Io<S> {
         if pipe.reader_gone.load(Ordering::Relaxed) {
             pipe.reading.look(&pipe.transport, &pipe.clock);
         }
-        // The peer may wait for what is to be written.
+        // The read must not block while there are bytes to write: the peer may be waiting for them.
         let may_wait = Wants::may_wait().filter(|_| !pipe.writing.is_free());
         pipe.reading.poll_read(&pipe.transport, buf, may_wait)
     }
@@ -358,7 +367,7 @@ impl<S: BlockingTransport> Transport for Io<S> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Not again where it would block: reading may be what helps.
+        // After a write that timed out, reading may be what makes the peer read again.
         if !self.0.is_shared() && self.0.writing.flows() {
             self.0.write();
         }
@@ -375,7 +384,8 @@ impl<S: BlockingTransport> Transport for Io<S> {
     }
 }
 
-/// A thread that drops it in a poll may hold the lock of the socket, and ends the transport after the poll.
+/// Ends the transport. In a poll the thread may hold the socket's lock, so the transport is then ended
+/// after the poll.
 impl<S: BlockingTransport> Drop for Io<S> {
     fn drop(&mut self) {
         if Wants::is_polling() && Arc::strong_count(&self.0) > 1 {
@@ -398,7 +408,7 @@ mod tests {
 
     use super::*;
 
-    /// Has always something to read, and takes nothing unless it is told to.
+    /// Always has input, and takes output only if the flag is set.
     struct Stuck(AtomicBool);
 
     impl BlockingTransport for Stuck {

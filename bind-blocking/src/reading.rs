@@ -17,75 +17,75 @@ use crate::{
     transport::{BlockingTransport, timed_out},
 };
 
-/// The most that is read at a time in bytes, once a read has filled less.
+/// The size of a read buffer in bytes, after a read has filled the smaller one.
 const ROOM: usize = 128 << 10;
-/// And before that.
+/// The size of a read buffer until then.
 const FIRST: usize = 8 << 10;
-/// So many bytes are read at a time, into the stack, by a thread that gave back what it kept.
+/// The size of the buffer on the stack, which a thread uses that has released its read buffer.
 const LITTLE: usize = 1 << 10;
 
-/// A thread that has waited for so long in vain gives back what it keeps to be used again, and waits on. A
-/// power of two, so that the transport is not told anew for each message of a busy connection.
+/// How long a thread waits in vain before it releases its memory and waits on. The value is a power of
+/// two, so that [`rounded`] does not change it and the transport's timeout stays the same on a busy
+/// connection.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(64);
 
 thread_local! {
-    /// What a thread reads into, kept while it has nothing to say.
+    /// The read buffer of this thread, while it holds no input.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// The least size of it.
+    /// The least size of that buffer.
     static SIZE: Cell<usize> = const { Cell::new(FIRST) };
 }
 
-/// This thread is about to wait for long: what it keeps to be used again is given back. There may be as many
-/// threads as peers.
+/// Releases this thread's memory before a long wait, because there may be as many threads as peers.
 pub(crate) fn release_thread_memory() {
     BUFFER.take();
     SIZE.set(FIRST);
     bind::internal::release_thread_memory();
 }
 
-/// What is on its way from a transport. One thread at a time has the right to read.
+/// The bytes on their way from a transport. One thread at a time has the right to read.
 #[derive(Default)]
 pub(crate) struct Reading {
     state: Mutex<State>,
-    /// For how long reads have waited since something came, in milliseconds.
+    /// How long reads have waited since the last input, in milliseconds.
     quiet: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    /// Received bytes are `start..end`.
+    /// The received bytes are `start..end`.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// There will be nothing more, perhaps for a reason.
+    /// Whether there will be no more input. `error` then holds the reason, if there is one.
     ended: bool,
     error: Option<io::Error>,
-    /// A thread reads.
+    /// Whether a thread is reading.
     busy: bool,
     /// How many threads are in a call that receives.
     receiving: usize,
-    /// Threads that wait for the right to read.
+    /// The threads that wait for the right to read.
     waiting: Vec<Arc<Signal>>,
-    /// When a thread that sends last read what had come.
+    /// When a thread that sends last read what had arrived.
     looked: Option<Instant>,
-    /// What the transport was told last.
+    /// The read timeout that the transport was last given.
     timeout: Option<Option<Duration>>,
 }
 
-/// The part that a thread takes in reading while its call waits.
+/// How a thread takes part in reading while its call waits.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Part {
-    /// It waits for input, or is the only thread.
+    /// The thread waits for input, or is the only one.
     Receives,
-    /// It waits for the end, and reads though another thread may be in a call that receives.
+    /// The thread waits for the end, and reads even if another thread is in a call that receives.
     Closes,
-    /// It waits for output, and leaves reading to a thread that is in a call that receives.
+    /// The thread waits for output, and leaves reading to a thread that is in a call that receives.
     Sends,
 }
 
 impl Reading {
-    /// For the driver: what was read, or the end. What is not there is read straight into `buf` if that may
-    /// wait.
+    /// For the driver: returns bytes that were read, or the end. If there are none and `may_wait` allows
+    /// it, reads straight into `buf`.
     pub(crate) fn poll_read(
         &self,
         transport: &(impl BlockingTransport + ?Sized),
@@ -118,12 +118,12 @@ impl Reading {
         Poll::Pending
     }
 
-    /// Whether a thread that takes this part in reading may read now.
+    /// Returns whether a thread that takes this part may read now.
     pub(crate) fn is_free(&self, part: Part) -> bool {
         self.state().is_free(part)
     }
 
-    /// As [`is_free`](Self::is_free); if not, `signal` is woken when that may have changed.
+    /// As [`is_free`](Self::is_free). If not, `signal` is woken when that may have changed.
     pub(crate) fn is_free_or_wakes(&self, part: Part, signal: &Arc<Signal>) -> bool {
         let mut state = self.state();
         let free = state.is_free(part);
@@ -133,19 +133,21 @@ impl Reading {
         free
     }
 
-    /// A thread is in a call that receives.
+    /// Records that this thread is in a call that receives.
     pub(crate) fn receive(&self) -> Receiving<'_> {
         self.state().receiving += 1;
         Receiving(self)
     }
 
-    /// Whether nothing has come for so long that a thread that waits on is to keep little.
+    /// Returns whether there has been no input for so long that a waiting thread should keep little
+    /// memory.
     pub(crate) fn is_quiet(&self) -> bool {
         u128::from(self.quiet.load(Relaxed)) >= PATIENCE.as_millis()
     }
 
-    /// Reads once; blocks for `time`, or for ever, but not for long before what the thread keeps was given
-    /// back. Returns whether something came, the end included.
+    /// Reads once and blocks for `time`, or without bound. A wait that becomes long is cut short, so
+    /// that the next one begins with the thread's memory released. Returns whether anything was read,
+    /// the end included.
     pub(crate) fn read(
         &self,
         transport: &(impl BlockingTransport + ?Sized),
@@ -154,16 +156,17 @@ impl Reading {
         self.read_by(|buf| self.read_into(transport, time, buf))
     }
 
-    /// Reads what is there, and does not wait.
+    /// Reads what is there, without waiting.
     pub(crate) fn read_now(&self, transport: &(impl BlockingTransport + ?Sized)) -> bool {
         self.read_by(|buf| {
-            // It may be by a timeout.
+            // The transport may have to set a read timeout for this.
             self.state().timeout = None;
             result(transport.read_now(buf), buf.len())
         })
     }
 
-    /// As [`read_now`](Self::read_now), once in a while: it costs a thread that sends several system calls.
+    /// As [`read_now`](Self::read_now), but only every few milliseconds, because it costs a thread that
+    /// sends several system calls.
     pub(crate) fn look(&self, transport: &(impl BlockingTransport + ?Sized), clock: &Clock) {
         const PERIOD: Duration = Duration::from_millis(8);
         let now = clock.now();
@@ -180,7 +183,7 @@ impl Reading {
     fn read_by(&self, read: impl FnOnce(&mut [u8]) -> ReadResult) -> bool {
         let mut state = self.state();
         if !state.bytes.is_empty() || state.ended {
-            // The driver takes first what another thread has read.
+            // The driver must first take what another thread has read.
             return true;
         }
         if mem::replace(&mut state.busy, true) {
@@ -195,7 +198,7 @@ impl Reading {
         };
         let mut state = self.state();
         state.busy = false;
-        // A thread that found the right to read taken may be the one that goes on.
+        // One of the threads that wait for the right to read may go on now.
         let waiting = mem::take(&mut state.waiting);
         let came = read.is_some();
         match read {
@@ -213,8 +216,8 @@ impl Reading {
         came
     }
 
-    /// What one read gives that waits for `time`, or for ever, but not for long before it is quiet; `None` if
-    /// nothing came.
+    /// Reads once and waits for `time`, or without bound, but for no longer than [`PATIENCE`] unless it
+    /// is quiet. Returns `None` if nothing was read.
     fn read_into(
         &self,
         transport: &(impl BlockingTransport + ?Sized),
@@ -227,15 +230,15 @@ impl Reading {
             Some(time.map_or(PATIENCE, |time| time.min(PATIENCE)))
         };
         let timeout = time.map(rounded);
-        let told = self.state().timeout.replace(timeout);
-        let set = if told == Some(timeout) {
+        let last = self.state().timeout.replace(timeout);
+        let set = if last == Some(timeout) {
             Ok(())
         } else {
             transport.set_read_timeout(timeout)
         };
         let room = buf.len();
         let read = result(set.and_then(|()| transport.read(buf)), room);
-        // Nobody else has the right to read.
+        // This cannot race, because only the thread that has the right to read gets here.
         let quiet = match (&read, timeout) {
             (Some(_), _) => 0,
             (None, timeout) => {
@@ -248,7 +251,7 @@ impl Reading {
         read
     }
 
-    /// There will be nothing to read.
+    /// Ends the input with `error`.
     pub(crate) fn fail(&self, error: io::Error) {
         self.state().fail(error);
     }
@@ -269,7 +272,8 @@ impl State {
     }
 }
 
-/// A thread is in a call that receives. Dropped, others may have to read instead.
+/// Marks a thread as being in a call that receives. When it is dropped, other threads may have to read
+/// instead.
 pub(crate) struct Receiving<'a>(&'a Reading);
 
 impl Drop for Receiving<'_> {
@@ -284,14 +288,14 @@ impl Drop for Receiving<'_> {
 
 type ReadResult = Option<io::Result<usize>>;
 
-/// Keeps what was read into for the next read of this thread, unless it is too small.
+/// Keeps the buffer for the next read of this thread, unless it is too small.
 fn keep(buffer: Vec<u8>) {
     if buffer.len() >= SIZE.get() {
         BUFFER.set(buffer);
     }
 }
 
-/// A read into memory of this thread, and that memory.
+/// Reads into this thread's buffer, and returns it with the result.
 fn read_much(read: impl FnOnce(&mut [u8]) -> ReadResult) -> (ReadResult, Vec<u8>) {
     let mut buffer = BUFFER.take();
     let size = SIZE.get();
@@ -300,13 +304,13 @@ fn read_much(read: impl FnOnce(&mut [u8]) -> ReadResult) -> (ReadResult, Vec<u8>
     }
     let read = read(&mut buffer);
     if matches!(read, Some(Ok(len)) if len == buffer.len()) {
-        // There may be more.
+        // The buffer was full, so there may be more.
         SIZE.set(ROOM);
     }
     (read, buffer)
 }
 
-/// A read into the stack, of which a thread has some anyway, and what came.
+/// Reads into the stack, which needs no more memory, and returns the result with a copy of the bytes.
 #[inline(never)]
 fn read_little(read: impl FnOnce(&mut [u8]) -> ReadResult) -> (ReadResult, Vec<u8>) {
     let mut little = [0; LITTLE];
@@ -318,7 +322,7 @@ fn read_little(read: impl FnOnce(&mut [u8]) -> ReadResult) -> (ReadResult, Vec<u
     (read, came)
 }
 
-/// What a read has come to, in a buffer of `room` bytes; `None` if nothing came in time.
+/// Turns the result of a read into a buffer of `room` bytes into `None` if it timed out.
 fn result(read: io::Result<usize>, room: usize) -> ReadResult {
     match read {
         Err(error) if timed_out(&error) => None,
@@ -326,8 +330,8 @@ fn result(read: io::Result<usize>, room: usize) -> ReadResult {
     }
 }
 
-/// A power of two of milliseconds, no longer than `time` if that is one at least: so the transport is
-/// not told anew for each read that the deadline has come nearer.
+/// Rounds down to a power of two of milliseconds, at least one, so that the transport's timeout need not
+/// be set again for each read while a deadline comes nearer.
 fn rounded(time: Duration) -> Duration {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
     Duration::from_millis(1 << millis.ilog2().min(40))

@@ -6,12 +6,13 @@ use crate::{
 };
 
 impl<S: Transport> ReadHalf<S> {
-    /// The socket that was split, with the events that calls of the write half have kept for `recv`.
+    /// Returns the socket that was split. It keeps the events that calls of the write half have stored
+    /// for `recv`.
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`] gives both halves back, if they are of different sockets, or if the write half is still
-    /// in use elsewhere, as a clone.
+    /// [`ReuniteError`] returns both halves if they belong to different sockets, or if clones of the
+    /// write half still exist.
     pub fn reunite(
         self,
         write: WriteHalf<S>,

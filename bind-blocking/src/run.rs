@@ -14,13 +14,13 @@ use crate::{
     transport::BlockingTransport,
 };
 
-/// Waits in this thread for what the driver does.
+/// Runs the driver's futures in the calling thread.
 ///
-/// The driver's futures do not block. When one is pending, its thread reads, writes or waits for
-/// another thread, and polls it again.
+/// These futures do not block. While one is pending, its thread reads, writes or waits for another
+/// thread, and then polls it again.
 #[derive(Clone, Debug)]
 pub(crate) struct Runner {
-    /// The transport: gone when the driver has dropped its end and nobody waits for it.
+    /// The transport; gone once the driver has dropped its end and no thread waits for it.
     pipe: OnceLock<Weak<Pipe<dyn BlockingTransport>>>,
     clock: Clock,
 }
@@ -33,7 +33,7 @@ impl Runner {
         }
     }
 
-    /// Runs what is to come over `transport`.
+    /// Prepares to run calls over `transport`.
     pub(crate) fn over<S: BlockingTransport>(&self, transport: S, config: &Config) -> Io<S> {
         let pipe = Arc::new(Pipe::new(transport, config));
         let erased: Arc<Pipe<dyn BlockingTransport>> = pipe.clone();
@@ -45,14 +45,14 @@ impl Runner {
         &self.clock
     }
 
-    /// Runs `future` to its end. What is owed to the peer then is written, unless that blocks.
+    /// Runs `future` to its end. Then writes what is owed to the peer, unless that blocks.
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
         self.run_as(Part::Receives, false, future)
     }
 
-    /// What `future` comes to, or `None` if it comes to nothing within `timeout`; one that is too long to be added to
-    /// the time never passes. Once it has passed the transport is looked at again, so a timeout of zero waits for
-    /// nothing and still finds what has come.
+    /// Runs `future` for at most `timeout`, and returns `None` if it is still pending then. A timeout
+    /// too long to be added to the time never passes. After the timeout the transport is asked once
+    /// more, so that even a timeout of zero finds what has arrived.
     pub(crate) fn within<F: Future>(
         &self,
         timeout: Duration,
@@ -79,19 +79,19 @@ impl Runner {
         self.run_as(Part::Sends, true, future)
     }
 
-    /// As [`send`](Self::send), to write what no other thread will.
-    pub(crate) fn write_rest<F: Future>(&self, future: F) -> F::Output {
+    /// As [`send`](Self::send), to write what no other thread will write.
+    pub(crate) fn write_remaining<F: Future>(&self, future: F) -> F::Output {
         self.run_as(Part::Sends, false, future)
     }
 
-    /// Where the thread `is_on_duty`, others may leave to it what is to be written, once the call waits.
+    /// If `is_on_duty`, other threads may leave their output to this one while the call waits.
     fn run_as<F: Future>(&self, part: Part, is_on_duty: bool, future: F) -> F::Output {
         let mut future = pin!(future);
         let signal = self.clock.signal();
         let waker = Waker::from(signal.clone());
         let mut turns = Turns::new(part);
         let (mut may_wait, mut asked) = (None, None);
-        // Held meanwhile, so that the transport is not ended in a poll, under a lock.
+        // Holding the pipe keeps a poll, which may hold a lock, from ending the transport.
         let mut pipe = self.pipe();
         let mut duty = None;
         loop {
@@ -117,8 +117,8 @@ impl Runner {
         }
     }
 
-    /// Writes what the driver has put out, unless another thread does, for as long as that does not block.
-    /// Leaves the rest to other threads. Returns whether there are none.
+    /// Leaves the driver's output to a thread that waits to write, or writes it if there is none, for at
+    /// most a slice of time. Returns whether bytes remain that no thread will write.
     pub(crate) fn write(&self) -> bool {
         self.pipe().is_some_and(|pipe| {
             pipe.hand_over() && {
@@ -128,38 +128,38 @@ impl Runner {
         })
     }
 
-    /// Writes what the driver has put out, unless another thread does, and does not block.
+    /// Writes the driver's output without blocking, unless another thread is writing.
     pub(crate) fn try_write(&self) {
         if let Some(pipe) = self.pipe() {
             pipe.try_write();
         }
     }
 
-    /// How much the driver has put out that was not written, in bytes.
+    /// Returns how many bytes of the driver's output have not been written.
     pub(crate) fn unwritten(&self) -> usize {
         self.pipe().map_or(0, |pipe| pipe.unwritten())
     }
 
-    /// Whether something was put out which nobody else will write.
-    pub(crate) fn is_left(&self) -> bool {
+    /// Returns whether the driver's output holds something that only this thread will write.
+    pub(crate) fn must_write(&self) -> bool {
         self.pipe().is_some_and(|pipe| pipe.hand_over())
     }
 
-    /// From now on several threads use it.
+    /// Prepares for use by several threads.
     pub(crate) fn share(&self) {
         if let Some(pipe) = self.pipe() {
             pipe.share();
         }
     }
 
-    /// From now on one thread uses it, and the read half is not gone.
+    /// Prepares for use by one thread that also receives.
     pub(crate) fn unshare(&self) {
         if let Some(pipe) = self.pipe() {
             pipe.unshare();
         }
     }
 
-    /// The read half is gone.
+    /// Records that the read half is gone.
     pub(crate) fn reader_gone(&self) {
         if let Some(pipe) = self.pipe() {
             pipe.reader_gone();

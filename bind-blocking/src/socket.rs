@@ -16,14 +16,15 @@ use crate::{
 /// A WebSocket over a blocking transport.
 ///
 /// **Keep receiving.** [`recv`](Self::recv) also answers Pings, sends keep-alive Pings, judges deadlines
-/// and completes the closing handshake; nothing does while no thread is in a call.
+/// and completes the closing handshake. None of this happens while no thread is in a call.
 ///
-/// Each call waits no longer than the deadlines of [`Config`](crate::Config) allow; `recv` waits for as
-/// long as the peer answers the keep-alive Pings, and for ever if those are turned off.
+/// Every call is bounded by the deadlines of [`Config`](crate::Config). `recv` waits for as long as the
+/// peer answers the keep-alive Pings, or without bound if those are turned off.
 ///
-/// Dropped, the socket ends the transport without a Close; [`close`](Self::close) it to part in peace.
+/// Dropping the socket ends the transport without a Close; call [`close`](Self::close) to end the
+/// connection properly.
 ///
-/// What every call returns after every end is in the table of [`bind::WebSocket`].
+/// The table of [`bind::WebSocket`] lists what each call returns after each kind of end.
 pub struct WebSocket<S: Transport> {
     pub(crate) inner: bind::WebSocket<S>,
     pub(crate) runner: Runner,
@@ -34,15 +35,15 @@ impl<S: Transport> WebSocket<S> {
         Self { inner, runner }
     }
 
-    /// The next message; `None` once the connection has closed, and ever after.
+    /// Returns the next message, or `None` once the connection has closed.
     ///
-    /// A message that [`recv_chunk`](Self::recv_chunk) began is skipped. What is queued is written
-    /// before this waits.
+    /// A message that was begun with [`recv_chunk`](Self::recv_chunk) is skipped. Queued output is
+    /// written before this waits.
     ///
     /// # Errors
     ///
-    /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
-    /// [`Error::Protocol`] comes after the peer was told.
+    /// If the connection ends without a Close, returns one error, and `None` from then on. Before an
+    /// [`Error::Protocol`] is returned, the peer is told with a Close.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         if let Some(message) = internal::recv_small(&mut self.inner) {
             return Ok(Some(message));
@@ -50,21 +51,21 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.recv())
     }
 
-    /// The next message, if it comes within `timeout`.
+    /// Returns the next message if it comes within `timeout`.
     ///
-    /// A thread that also does something of its own at times, such as to send a heartbeat, waits with this.
-    /// Whatever the time, what has come is read, and Pings are answered.
+    /// This is for a thread that also does other work now and then, such as sending a heartbeat. Even
+    /// with a short timeout it reads what has arrived and answers Pings.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if no message has come, otherwise as [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`] if no message came in time, otherwise as [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, TryRecvError> {
         let received = self.runner.within(timeout, self.inner.recv());
         TryRecvError::of(self.runner.run(received))
     }
 
-    /// The next message, if it has come: [`recv_timeout`](Self::recv_timeout) without waiting. It looks at the
-    /// transport, which takes milliseconds at the most.
+    /// Returns the next message if it has arrived: [`recv_timeout`](Self::recv_timeout) with a timeout
+    /// of zero. Asking the transport takes a few milliseconds at most.
     ///
     /// # Errors
     ///
@@ -73,8 +74,8 @@ impl<S: Transport> WebSocket<S> {
         self.recv_timeout(Duration::ZERO)
     }
 
-    /// Like [`recv`](Self::recv), and tells of Pings, Pongs and the Close too. All are answered
-    /// already.
+    /// As [`recv`](Self::recv), but also returns Pings, Pongs and the Close. All of them have been
+    /// answered already.
     ///
     /// # Errors
     ///
@@ -83,11 +84,12 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.recv_event())
     }
 
-    /// The next piece of a message, as soon as it is there; text is cut between characters only.
+    /// Returns the next piece of a message, as soon as it has arrived. Text is only cut between
+    /// characters.
     ///
-    /// Memory is bounded by one read, whatever the size of the message, which
-    /// [`max_stream_size`](crate::Config::max_stream_size) bounds. Of a message that `recv` began,
-    /// first comes all that was gathered.
+    /// Memory is bounded by one read, whatever the size of the message.
+    /// [`max_stream_size`](crate::Config::max_stream_size) bounds that size. If `recv` has begun the
+    /// message, the first piece is all that it has gathered.
     ///
     /// # Errors
     ///
@@ -96,12 +98,12 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.recv_chunk())
     }
 
-    /// Copies the next piece of a message into `buf`, and returns how many bytes that are, the kind of the message,
-    /// and whether they are its last. `None` once the connection has closed.
+    /// Copies the next piece of a message into `buf`. Returns the number of bytes, the kind of the
+    /// message, and whether they are its last bytes; or `None` once the connection has closed.
     ///
-    /// The next call returns what does not fit into `buf`. A piece may end inside of a character. A message that was
-    /// begun with this method is only read by it: the other methods skip the rest of that message. With an empty
-    /// `buf` this copies nothing, and waits until a piece is there.
+    /// The next call returns what does not fit into `buf`. A piece may end inside a character. If a
+    /// message is begun with this method, only this method returns it: the others skip the remainder.
+    /// With an empty `buf` this copies nothing, and waits until there is a piece.
     ///
     /// # Errors
     ///
@@ -112,8 +114,8 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).
     ///
-    /// While it waits for the peer to take output, it also receives, and keeps one event for the next
-    /// `recv`.
+    /// While it waits for the peer to take output, it also receives, and keeps at most one event for the
+    /// next `recv`.
     ///
     /// # Errors
     ///
@@ -124,8 +126,8 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.send(message))
     }
 
-    /// Sends a piece of a message, which ends with the piece that has `fin`; see
-    /// [`stream`](Self::stream) for the same with a guard.
+    /// Sends a piece of a message. The piece with `fin` is the last one. [`stream`](Self::stream) does
+    /// the same with a guard.
     ///
     /// # Errors
     ///
@@ -134,22 +136,22 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.send_chunk(chunk))
     }
 
-    /// Begins a message of unknown length. The guard owns the outgoing message until it is finished;
-    /// dropped before that, it fails the connection with 1011.
+    /// Begins a message of unknown length. The returned guard owns the outgoing message until it is
+    /// finished. Dropping the guard before that fails the connection with 1011.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`](crate::SendError::Closed) if the connection closes,
-    /// [`SendError::Unfinished`](crate::SendError::Unfinished) if a message of
-    /// [`send_chunk`](Self::send_chunk) is.
+    /// [`SendError::Closed`](crate::SendError::Closed) if the connection is closing,
+    /// [`SendError::Unfinished`](crate::SendError::Unfinished) if a message begun with
+    /// [`send_chunk`](Self::send_chunk) is unfinished.
     pub fn stream(&mut self, kind: Kind) -> Result<Streaming<'_, S>, Error> {
         let stream = self.runner.run(self.inner.stream(kind))?;
         Ok(Streaming::of_socket(stream, &self.runner))
     }
 
-    /// Queues a message, and waits only if [`send_high_water`](crate::Config::send_high_water) bytes
-    /// wait already. It is written by the next call that waits: to answer in a loop of [`recv`](Self::recv)
-    /// this is the one to use, for the answers to all that came in one read leave in one write.
+    /// Queues a message, and waits only if [`send_high_water`](crate::Config::send_high_water) bytes are
+    /// queued already. The next call that waits writes it. Use this to answer in a loop of
+    /// [`recv`](Self::recv): the answers to everything that came in one read then go out in one write.
     ///
     /// # Errors
     ///
@@ -167,22 +169,22 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] gives the message back.
+    /// [`TrySendError::Full`] returns the message.
     pub fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         self.inner.try_send(message)
     }
 
-    /// Writes and flushes what was queued before this call.
+    /// Writes and flushes everything that was queued before this call.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), if a message that was queued will never be sent.
+    /// As [`send`](Self::send), if a queued message will never be sent.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.runner.run(self.inner.flush())
     }
 
-    /// Sends a Ping. Not needed to keep the connection alive:
-    /// [`keep_alive`](crate::Config::keep_alive) does.
+    /// Sends a Ping. The connection does not need this to stay alive, because of
+    /// [`keep_alive`](crate::Config::keep_alive).
     ///
     /// # Errors
     ///
@@ -191,7 +193,7 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.ping(payload))
     }
 
-    /// Sends an unsolicited Pong (RFC 6455 §5.5.3); Pings are answered without it.
+    /// Sends an unsolicited Pong (RFC 6455 §5.5.3). Pings are answered without this.
     ///
     /// # Errors
     ///
@@ -200,21 +202,21 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.pong(payload))
     }
 
-    /// Runs the whole closing handshake (RFC 6455 §7.1.2), behind the messages queued before, and
-    /// ends the transport. What the peer still sends is discarded; to receive it, use
-    /// [`finish`](Self::finish).
+    /// Runs the whole closing handshake (RFC 6455 §7.1.2) after the messages queued before, and ends the
+    /// transport. Messages that the peer still sends are discarded; use [`finish`](Self::finish) to
+    /// receive them.
     ///
-    /// Takes [`close_timeout`](crate::Config::close_timeout) at the most. Closing again, or after the
-    /// peer, is fine.
+    /// Takes [`close_timeout`](crate::Config::close_timeout) at most. It may be called again, and after
+    /// the peer has closed.
     ///
     /// # Errors
     ///
-    /// Those of [`recv`](Self::recv), unless that has reported them.
+    /// Those of [`recv`](Self::recv), unless it has returned them already.
     pub fn close(&mut self, frame: impl IntoClose) -> Result<(), Error> {
         self.runner.run(self.inner.close(frame))
     }
 
-    /// Sends a Close and goes on receiving: call [`recv`](Self::recv) until it returns `None`.
+    /// Sends a Close. Then call [`recv`](Self::recv) until it returns `None`.
     ///
     /// # Errors
     ///
@@ -228,39 +230,39 @@ impl<S: Transport> WebSocket<S> {
         self.inner.abort();
     }
 
-    /// How the connection ended, as far as that is known: from when a call has received the peer's Close, or
-    /// has met another end. `clean` is not known before our Close has left.
+    /// Returns how the connection ended, once a call has received the peer's Close or has met another
+    /// end. `clean` is final only once our Close has been sent.
     pub fn closed(&self) -> Option<&Closed> {
         self.inner.closed()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the stage of the connection's life.
     pub fn state(&self) -> State {
         self.inner.state()
     }
 
-    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    /// Returns the subprotocol that was agreed on, if any (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.inner.subprotocol()
     }
 
-    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    /// Returns the time from the sending of the last Ping to its Pong; `None` before the first Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
     }
 
-    /// What has passed over the connection since it opened.
+    /// Returns counts of what has passed over the connection since it opened.
     pub fn stats(&self) -> Stats {
         self.inner.stats()
     }
 
-    /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing
-    /// to it would break the connection; so may changing its timeouts.
+    /// Returns the transport, or `None` once the connection has ended, which drops the transport.
+    /// Reading from it, writing to it or changing its timeouts would break the connection.
     pub fn get_ref(&self) -> Option<&S> {
         self.inner.get_ref()
     }
 
-    /// The two directions, to be used by two threads, or more: the write half is `Clone`.
+    /// Splits the socket into its two directions, for two or more threads: the write half is `Clone`.
     pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
         self.runner.share();
         let (read, write) = self.inner.split();
@@ -270,7 +272,7 @@ impl<S: Transport> WebSocket<S> {
         )
     }
 
-    /// The peer's address.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///

@@ -17,20 +17,21 @@ pub use streaming::Streaming;
 
 /// The receiving direction of a [`WebSocket`](crate::WebSocket).
 ///
-/// **Keep receiving**: [`recv`](Self::recv) also answers Pings, keeps time and completes the closing
-/// handshake. An application that wants no messages calls [`drain`](Self::drain) in a thread of its own.
+/// **Keep receiving.** [`recv`](Self::recv) also answers Pings, keeps time and completes the closing
+/// handshake. An application that wants no messages should call [`drain`](Self::drain) in a thread of
+/// its own.
 ///
-/// While no thread is in a call of this half, only the calls of the write half do anything: while one of
-/// them waits for output it receives, and keeps one event for the next `recv`;
-/// [`close`](WriteHalf::close) receives until the end. Between calls no Ping is answered and no deadline is
-/// judged. The same holds once this half is dropped; then each call of the write half first reads what has
-/// come, answers it and discards it, every 8 ms at the most.
+/// While no thread is in a call of this half, only calls of the write half receive: one that waits for
+/// output receives, and keeps at most one event for the next `recv`; [`close`](WriteHalf::close)
+/// receives until the end. Between calls no Ping is answered and no deadline is judged. The same holds
+/// once this half is dropped, except that each call of the write half then first reads, answers and
+/// discards what has arrived, once every 8 ms at most.
 pub struct ReadHalf<S: Transport> {
     pub(crate) inner: bind::ReadHalf<S>,
     pub(crate) runner: Reader,
 }
 
-/// Dropped, it tells the write half that it is to read.
+/// Makes the write half read once the read half is dropped.
 pub(crate) struct Reader(Runner);
 
 impl Deref for Reader {
@@ -53,27 +54,28 @@ impl<S: Transport> ReadHalf<S> {
         Self { inner, runner }
     }
 
-    /// The next message; see [`WebSocket::recv`](crate::WebSocket::recv).
+    /// Returns the next message; see [`WebSocket::recv`](crate::WebSocket::recv).
     ///
     /// # Errors
     ///
-    /// Exactly one, if the connection ends in another way than by a Close; then `None`.
+    /// If the connection ends without a Close, returns one error, and `None` from then on.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.runner.receive(self.inner.recv())
     }
 
-    /// The next message, if it comes within `timeout`; see
+    /// Returns the next message if it comes within `timeout`; see
     /// [`WebSocket::recv_timeout`](crate::WebSocket::recv_timeout).
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if no message has come, otherwise as [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`] if no message came in time, otherwise as [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, TryRecvError> {
         let received = self.runner.within(timeout, self.inner.recv());
         TryRecvError::of(self.runner.receive(received))
     }
 
-    /// The next message, if it has come; see [`WebSocket::try_recv`](crate::WebSocket::try_recv).
+    /// Returns the next message if it has arrived; see
+    /// [`WebSocket::try_recv`](crate::WebSocket::try_recv).
     ///
     /// # Errors
     ///
@@ -82,7 +84,7 @@ impl<S: Transport> ReadHalf<S> {
         self.recv_timeout(Duration::ZERO)
     }
 
-    /// The next message, Ping, Pong or Close; see
+    /// Returns the next message, Ping, Pong or Close; see
     /// [`WebSocket::recv_event`](crate::WebSocket::recv_event).
     ///
     /// # Errors
@@ -92,7 +94,7 @@ impl<S: Transport> ReadHalf<S> {
         self.runner.receive(self.inner.recv_event())
     }
 
-    /// The next piece of a message; see [`WebSocket::recv_chunk`](crate::WebSocket::recv_chunk).
+    /// Returns the next piece of a message; see [`WebSocket::recv_chunk`](crate::WebSocket::recv_chunk).
     ///
     /// # Errors
     ///
@@ -111,7 +113,7 @@ impl<S: Transport> ReadHalf<S> {
         self.runner.receive(self.inner.recv_into(buf))
     }
 
-    /// Receives until the end and discards all messages, for an application that only sends: Pings are
+    /// Receives until the end and discards all messages, for an application that only sends. Pings are
     /// answered, deadlines are judged, and the write half learns at once when the connection has ended.
     ///
     /// # Errors
@@ -122,33 +124,34 @@ impl<S: Transport> ReadHalf<S> {
         Ok(())
     }
 
-    /// How the connection ended, as far as that is known; see
+    /// Returns how the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.inner.closed()
     }
 
-    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    /// Returns the time from the sending of the last Ping to its Pong; `None` before the first Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
     }
 
-    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    /// Returns counts of what has passed over the connection since it opened. A call that is receiving
+    /// adds its counts when it returns.
     pub fn stats(&self) -> Stats {
         self.inner.stats()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the stage of the connection's life.
     pub fn state(&self) -> State {
         self.inner.state()
     }
 
-    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    /// Returns the subprotocol that was agreed on, if any (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.inner.subprotocol()
     }
 
-    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    /// Returns the peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
     pub fn peer_addr(&self) -> io::Result<SocketAddr>
     where
         S: 'static,
@@ -164,14 +167,15 @@ impl<S: Transport> fmt::Debug for ReadHalf<S> {
 }
 
 /// The sending direction of a [`WebSocket`](crate::WebSocket). Clones send over the same connection,
-/// from as many threads as you like.
+/// from any number of threads.
 ///
-/// One thread at a time writes, and writes what the others have queued as well. The last one dropped
-/// ends nothing: the read half goes on.
+/// One thread at a time writes, and also writes what the others have queued. Dropping the last clone
+/// does not end the connection: the read half goes on.
 ///
-/// **The read half has to be received from.** While it is not, Pings are answered and the end of the
-/// connection is noticed only during calls of this half that wait; once it is dropped, at the beginning of
-/// each call. An application that wants no messages calls [`ReadHalf::drain`] in a thread of its own.
+/// **Keep receiving with the read half.** While no thread does, Pings are answered and the end of the
+/// connection is noticed only during calls of this half that wait. Once the read half is dropped, that
+/// happens at the beginning of each call. An application that wants no messages should call
+/// [`ReadHalf::drain`] in a thread of its own.
 pub struct WriteHalf<S: Transport> {
     pub(crate) inner: bind::WriteHalf<S>,
     pub(crate) runner: Runner,
@@ -192,8 +196,8 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output
-    /// for [`write_timeout`](crate::Config::write_timeout), whether or not somebody receives.
+    /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output for
+    /// [`write_timeout`](crate::Config::write_timeout), whether or not a thread receives.
     pub fn send(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.run(self.inner.send(message))
     }
@@ -208,43 +212,43 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     /// Begins a message of unknown length; see [`WebSocket::stream`](crate::WebSocket::stream). Waits
-    /// for the end of another; meanwhile all other data waits for the end of this one.
+    /// until any other streamed message has ended. All other data then waits until this one has ended.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`](crate::SendError::Closed) if the connection closes.
+    /// [`SendError::Closed`](crate::SendError::Closed) if the connection is closing.
     pub fn stream(&self, kind: Kind) -> Result<Streaming<'_, S>, Error> {
         let stream = self.run(self.inner.stream(kind))?;
         Ok(Streaming::of_half(stream, self))
     }
 
-    /// Queues a message; see [`WebSocket::feed`](crate::WebSocket::feed). Writes it too, unless another
-    /// thread is writing: one that is blocked in `recv` cannot.
+    /// Queues a message; see [`WebSocket::feed`](crate::WebSocket::feed). Also writes it, unless another
+    /// thread is writing, because a thread that is blocked in `recv` cannot.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     pub fn feed(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.runner.send(self.inner.feed(message))?;
-        self.write_rest();
+        self.write_remaining();
         Ok(())
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes within
-    /// milliseconds. The rest is left to the next call of any half.
+    /// milliseconds. The next call of either half writes the remainder.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] gives the message back.
+    /// [`TrySendError::Full`] returns the message.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         self.runner.send(async { self.inner.try_send(message) })
     }
 
-    /// Writes and flushes what was queued before this call.
+    /// Writes and flushes everything that was queued before this call.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), if a message that was queued will never be sent.
+    /// As [`send`](Self::send), if a queued message will never be sent.
     pub fn flush(&self) -> Result<(), Error> {
         self.run(self.inner.flush())
     }
@@ -267,8 +271,8 @@ impl<S: Transport> WriteHalf<S> {
         self.run(self.inner.pong(payload))
     }
 
-    /// A way to queue messages of this socket from anywhere. They are written by a thread in [`drive`](Self::drive),
-    /// or by the next call of a half.
+    /// Returns a handle that queues messages of this socket from anywhere. A thread in
+    /// [`drive`](Self::drive) writes them, or the next call of a half.
     pub fn handle(&self) -> Handle
     where
         S: Transport<Clock: Send + Sync> + Send + 'static,
@@ -276,37 +280,37 @@ impl<S: Transport> WriteHalf<S> {
         self.inner.handle()
     }
 
-    /// Writes what [handles](Self::handle) queue, as soon as they do, until no more can be queued: in a thread of its
-    /// own.
+    /// Writes what [handles](Self::handle) queue, as soon as they do, until no more can be queued. Call
+    /// it in a thread of its own.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if the peer takes no output; [`Error::Lost`] or [`Error::Protocol`] if the connection
-    /// ended so.
+    /// [`Error::TimedOut`] if the peer takes no output; [`Error::Lost`] or [`Error::Protocol`] if that
+    /// ended the connection.
     pub fn drive(&self) -> Result<(), Error> {
         self.run(self.inner.drive())
     }
 
-    /// Runs the whole closing handshake, and ends the transport, within
-    /// [`close_timeout`](crate::Config::close_timeout), whether or not a thread receives; one that is
-    /// blocked in `recv` returns.
+    /// Runs the whole closing handshake and ends the transport, within
+    /// [`close_timeout`](crate::Config::close_timeout), whether or not a thread receives. A thread that
+    /// is blocked in `recv` returns.
     ///
-    /// The messages that the peer still sends are kept for the read half, up to the one that passes 64 KiB,
-    /// or 128 of them. The rest is discarded, and then `recv` returns what was kept and `None`. To lose
-    /// nothing, use [`finish`](Self::finish) and receive until `None`.
+    /// Messages that the peer still sends are kept for the read half, up to the one that passes 64 KiB,
+    /// or 128 messages. Later ones are discarded. `recv` then returns the kept messages and `None`. To
+    /// lose nothing, use [`finish`](Self::finish) and receive until `None`.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if the
-    /// connection ended so.
+    /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if that
+    /// ended the connection.
     pub fn close(&self, frame: impl IntoClose) -> Result<(), Error> {
         let closed = self.runner.close(self.inner.close(frame));
-        self.write_left();
+        self.write_if_needed();
         closed
     }
 
-    /// Sends a Close; the read half goes on to receive until `None`. If the peer does not answer, it
-    /// notices that after [`close_timeout`](crate::Config::close_timeout) to twice as much.
+    /// Sends a Close. The read half goes on receiving until `None`. If the peer does not answer, the
+    /// read half notices that after one to two times [`close_timeout`](crate::Config::close_timeout).
     ///
     /// # Errors
     ///
@@ -320,24 +324,23 @@ impl<S: Transport> WriteHalf<S> {
         self.runner.send(async { self.inner.abort() });
     }
 
-    /// How the connection ended, as far as that is known; see
-    /// [`WebSocket::closed`](crate::WebSocket::closed). It is known once a call of either half has met the
-    /// end.
+    /// Returns how the connection ended, once a call of either half has met the end; see
+    /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.inner.closed()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the stage of the connection's life.
     pub fn state(&self) -> State {
         self.inner.state()
     }
 
-    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    /// Returns the subprotocol that was agreed on, if any (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.inner.subprotocol()
     }
 
-    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    /// Returns the peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
     pub fn peer_addr(&self) -> io::Result<SocketAddr>
     where
         S: 'static,
@@ -345,39 +348,41 @@ impl<S: Transport> WriteHalf<S> {
         self.inner.peer_addr()
     }
 
-    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    /// Returns the time from the sending of the last Ping to its Pong; `None` before the first Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.latency()
     }
 
-    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    /// Returns counts of what has passed over the connection since it opened. A call that is receiving
+    /// adds its counts when it returns.
     pub fn stats(&self) -> Stats {
         self.inner.stats()
     }
 
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
         let output = self.runner.send(future);
-        self.write_left();
+        self.write_if_needed();
         output
     }
 
-    fn write_left(&self) {
-        if self.runner.is_left() {
-            self.write_rest();
+    fn write_if_needed(&self) {
+        if self.runner.must_write() {
+            self.write_remaining();
         }
     }
 
-    /// Writes what there is, until another thread does: one that is blocked in `recv` cannot.
-    pub(crate) fn write_rest(&self) {
+    /// Writes until nothing remains or another thread takes over. A thread that is blocked in `recv`
+    /// cannot write.
+    pub(crate) fn write_remaining(&self) {
         loop {
             let mut flush = pin!(internal::flush_all(&self.inner));
-            self.runner.write_rest(poll_fn(|cx| {
-                // The call that queued it reports what became of it.
-                let done = flush.as_mut().poll(cx).is_ready() || !self.runner.is_left();
+            self.runner.write_remaining(poll_fn(|cx| {
+                // An error is returned by the call that queued the message.
+                let done = flush.as_mut().poll(cx).is_ready() || !self.runner.must_write();
                 if done { Poll::Ready(()) } else { Poll::Pending }
             }));
-            // The reader may have put an answer here, and left it to this thread, during the last try.
-            if !self.runner.is_left() {
+            // During the last try the reader may have queued an answer and left it to this thread.
+            if !self.runner.must_write() {
                 return;
             }
         }

@@ -1,4 +1,5 @@
-//! Locks and threads: those of std, or in tests those whose every use another thread may come before.
+//! Locks and threads: those of std, or in tests those of shuttle, which tries other orders of threads at
+//! each use.
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::{

@@ -7,60 +7,62 @@ use std::{
 
 use crate::clock::Clock;
 
-/// A blocking transport: read and written through a shared reference, and no longer than it was told.
+/// A blocking transport. It is read and written through a shared reference, and no call waits longer
+/// than the timeout that was set.
 ///
-/// One thread may read while another writes; there are never two that read, or two that write. A call
-/// that took too long fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
+/// One thread may read while another writes, but no two threads read at the same time, or write at the
+/// same time. A call that took too long fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
 /// [`TimedOut`](io::ErrorKind::TimedOut).
 pub trait BlockingTransport: Send + Sync + 'static {
-    /// Reads what is there, or waits for it; zero bytes mean the end.
+    /// Reads what is there, or waits for input. Zero bytes mean the end.
     fn read(&self, buf: &mut [u8]) -> io::Result<usize>;
 
-    /// Reads what is there, and does not wait; [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing.
-    /// Unless it is implemented, this waits for a millisecond. It may change the read timeout.
+    /// Reads what is there, without waiting; [`WouldBlock`](io::ErrorKind::WouldBlock) if there is
+    /// nothing. The default implementation waits for a millisecond. May change the read timeout.
     fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.set_read_timeout(Some(Duration::from_millis(1)))?;
         self.read(buf)
     }
 
-    /// Writes from the front of `bytes`, which are some.
+    /// Writes from the front of `bytes`, which is not empty.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Writes what there is room for, from the front of `bytes`, which are some, and does not wait;
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none. Unless it is implemented, this waits as
-    /// [`write`](Self::write) does.
+    /// Writes from the front of `bytes`, which is not empty, as much as there is room for, without
+    /// waiting; [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room. The default
+    /// implementation waits as [`write`](Self::write) does.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.write(bytes)
     }
 
-    /// As [`write`](Self::write), from the front of several pieces, of which some are not empty. Left
-    /// as it is, from the first of those.
+    /// As [`write`](Self::write), from the front of several pieces, of which at least one is not empty.
+    /// The default implementation writes from the first of those.
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let first = pieces.iter().find(|piece| !piece.is_empty());
         self.write(first.map_or(&[], |piece| piece))
     }
 
-    /// Passes on what the transport holds back.
+    /// Passes on bytes that the transport holds back.
     fn flush(&self) -> io::Result<()> {
         Ok(())
     }
 
-    /// How long a read may wait; `None` for ever.
+    /// Sets the longest time that a read may wait; `None` is without bound.
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// How long a write may wait. Called before the first read and the first write; a socket of the system
-    /// that does not block is made to.
+    /// Sets the longest time that a write may wait. It is called before the first read and write; for a
+    /// non-blocking socket of the system it also makes the socket blocking.
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Ends one direction or both. [`Shutdown::Both`] wakes whoever is blocked in a read or write.
+    /// Ends one direction or both. [`Shutdown::Both`] wakes any thread that is blocked in a read or
+    /// write.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
-    /// The clock by which it waits. Tests bring their own.
+    /// Returns the clock by which the transport waits. Tests provide their own.
     fn clock(&self) -> Clock {
         Clock::default()
     }
 
-    /// The peer's address.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///
@@ -78,8 +80,8 @@ macro_rules! socket {
                 io::Read::read(&mut &*self, buf)
             }
 
-            /// A write of another thread that begins meanwhile fails with `WouldBlock`, which is as good as
-            /// one that took too long.
+            /// If another thread begins a write meanwhile, that write fails with `WouldBlock`, which
+            /// counts as a timeout.
             fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
                 self.set_nonblocking(true)?;
                 let read = io::Read::read(&mut &*self, buf);
@@ -92,8 +94,8 @@ macro_rules! socket {
                 io::Write::write(&mut &*self, bytes)
             }
 
-            /// A read of another thread that begins meanwhile fails with `WouldBlock`, which is as good as
-            /// one that took too long.
+            /// If another thread begins a read meanwhile, that read fails with `WouldBlock`, which
+            /// counts as a timeout.
             fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
                 self.set_nonblocking(true)?;
                 let written = io::Write::write(&mut &*self, bytes);
@@ -111,8 +113,8 @@ macro_rules! socket {
             }
 
             fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-                // One that does not block would not wait at all. Some systems hand it out from a listener
-                // that does not block.
+                // A non-blocking socket would not wait at all. On some systems a socket inherits that
+                // mode from its listener.
                 self.set_nonblocking(false)?;
                 Self::set_write_timeout(self, timeout)
             }
@@ -180,7 +182,7 @@ impl<S: BlockingTransport + ?Sized> BlockingTransport for Arc<S> {
     }
 }
 
-/// Whether a call took no longer than it might, and there is nothing else to say about it.
+/// Whether the error means only that the call may be tried again: it timed out or was interrupted.
 pub(crate) fn timed_out(error: &io::Error) -> bool {
     matches!(
         error.kind(),

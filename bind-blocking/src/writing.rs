@@ -10,33 +10,33 @@ use crate::{
     transport::{BlockingTransport, timed_out},
 };
 
-/// The most that waits to be written, in bytes.
+/// The most bytes that wait to be written.
 const ROOM: usize = 64 << 10;
 
-/// What is on its way to a transport. One thread at a time has the right to write, and writes whatever
-/// others have put here.
+/// The bytes on their way to a transport. One thread at a time has the right to write, and also writes
+/// what the others have put here.
 #[derive(Default)]
 pub(crate) struct Writing(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     bytes: Vec<u8>,
-    /// What the transport has taken may not have left.
+    /// Whether the transport may hold back bytes that it has taken.
     unflushed: bool,
     end: End,
     failed: bool,
     error: Option<io::Error>,
-    /// Somebody writes.
+    /// Whether a thread is writing.
     busy: bool,
-    /// The transport took nothing the last time.
+    /// Whether the transport took nothing the last time.
     stuck: bool,
-    /// How many threads will write what is left here.
+    /// How many threads will write the bytes that remain here.
     parked: usize,
-    /// Wakes one of them.
+    /// Wakes one of these threads.
     waker: Option<Waker>,
 }
 
-/// Our direction of the transport.
+/// The state of our direction of the transport.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum End {
     #[default]
@@ -46,7 +46,7 @@ enum End {
 }
 
 impl Writing {
-    /// For the driver: takes what there is room for.
+    /// For the driver: takes as many bytes as there is room for.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         state.check()?;
@@ -58,8 +58,8 @@ impl Writing {
         Poll::Ready(Ok(len))
     }
 
-    /// For the driver of a socket that no other thread has: writes without a copy, if nothing is before
-    /// it and the transport takes something. Blocks as [`write`](Self::write) does.
+    /// For the driver of a socket that is not split: writes without a copy. Returns `None` if other
+    /// bytes have to go first, or if the transport took nothing. Blocks as [`write`](Self::write) does.
     pub(crate) fn write_at_once(
         &self,
         transport: &(impl BlockingTransport + ?Sized),
@@ -86,7 +86,7 @@ impl Writing {
         Some(written)
     }
 
-    /// For the driver: whether all that it put here has left.
+    /// For the driver: waits until everything that it put here has been written and flushed.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         state.check()?;
@@ -96,7 +96,7 @@ impl Writing {
         state.pending(cx)
     }
 
-    /// Our direction is to end, behind what is here.
+    /// Ends our direction once the bytes here are written.
     pub(crate) fn end(&self) {
         let mut state = self.state();
         if state.end == End::Open {
@@ -104,7 +104,7 @@ impl Writing {
         }
     }
 
-    /// For the driver: whether our direction has ended, or is lost.
+    /// For the driver: waits until our direction has ended or failed.
     pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if state.failed || state.end == End::Done {
@@ -113,33 +113,33 @@ impl Writing {
         state.pending(cx)
     }
 
-    /// Whether our direction is still to end.
+    /// Returns whether our direction is still to end.
     pub(crate) fn is_ending(&self) -> bool {
         self.state().end == End::Wanted
     }
 
-    /// Whether the transport took something the last time.
+    /// Returns whether the transport took something the last time.
     pub(crate) fn flows(&self) -> bool {
         !self.state().stuck
     }
 
-    /// Whether there is something to write which nobody writes.
+    /// Returns whether there is something to write that no thread is writing.
     pub(crate) fn is_free(&self) -> bool {
         self.state().is_free()
     }
 
-    /// Whether something was written, or there is nothing to write. Blocks for as long as the transport
-    /// lets a write wait.
+    /// Writes, and blocks for as long as the transport lets a write wait. Returns whether something was
+    /// written or there was nothing to write.
     pub(crate) fn write(&self, transport: &(impl BlockingTransport + ?Sized)) -> bool {
         self.write_by(transport, |bytes| transport.write(bytes))
     }
 
-    /// As [`write`](Self::write), and does not block, if the transport can write so.
+    /// As [`write`](Self::write), without blocking if the transport can do that.
     pub(crate) fn try_write(&self, transport: &(impl BlockingTransport + ?Sized)) -> bool {
         self.write_by(transport, |bytes| transport.try_write(bytes))
     }
 
-    /// How much waits here, in bytes.
+    /// Returns how many bytes wait here.
     pub(crate) fn len(&self) -> usize {
         self.state().bytes.len()
     }
@@ -166,7 +166,7 @@ impl Writing {
         state.unflushed |= written > 0;
         bytes.drain(..written);
         if !bytes.is_empty() {
-            // Before what was put here meanwhile.
+            // These go before the bytes that were put here during the write.
             bytes.append(&mut state.bytes);
             state.bytes = bytes;
         }
@@ -184,14 +184,14 @@ impl Writing {
             }
             Err(error) => state.fail(Some(error)),
         }
-        // Who waits may wait for just this, and whoever wrote may not ask the driver again.
+        // The driver may be waiting for exactly this, and the writing thread need not poll it again.
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         true
     }
 
-    /// Waits by `park`, as long as others have the right to do what there is to do.
+    /// Waits with `park`, unless there is something that this thread may do.
     pub(crate) fn park(&self, may_go_on: impl FnOnce() -> bool, park: impl FnOnce()) {
         let state = self.state();
         if state.is_free() || may_go_on() {
@@ -201,7 +201,8 @@ impl Writing {
         self.stand_by(park);
     }
 
-    /// Meanwhile this thread counts as one that will write what others leave here.
+    /// Runs `meanwhile` with this thread counted as one that will write the bytes that others leave
+    /// here.
     pub(crate) fn stand_by<U>(&self, meanwhile: impl FnOnce() -> U) -> U {
         self.enter();
         let value = meanwhile();
@@ -209,7 +210,7 @@ impl Writing {
         value
     }
 
-    /// Meanwhile this thread, which counts as one that will write, cannot.
+    /// Runs `meanwhile` without counting this thread as one that will write.
     pub(crate) fn off_duty<U>(&self, meanwhile: impl FnOnce() -> U) -> U {
         self.leave();
         let value = meanwhile();
@@ -225,14 +226,14 @@ impl Writing {
         self.state().parked -= 1;
     }
 
-    /// Whether nothing is to be written, and no thread writes.
+    /// Returns whether there is nothing to write and no thread is writing.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.state();
         !state.has_bytes() && !state.busy
     }
 
-    /// A thread that writes no longer leaves what is here to those who wait, who are woken for it.
-    /// Whether there are none, so that nobody will write the bytes that are left.
+    /// Leaves the unwritten bytes to a thread that waits to write, and wakes it. Returns whether there
+    /// are bytes but no such thread.
     pub(crate) fn hand_over(&self) -> bool {
         let mut state = self.state();
         if !state.is_free() || state.parked == 0 {
@@ -244,7 +245,7 @@ impl Writing {
         false
     }
 
-    /// Nothing will be written.
+    /// Records that nothing more will be written.
     pub(crate) fn fail(&self, error: io::Error) {
         self.state().fail(Some(error));
     }
@@ -283,7 +284,8 @@ impl State {
     }
 }
 
-/// How much of `bytes` the transport took by `write`, and whether it has passed all of it on.
+/// Writes and flushes. Returns how many of `bytes` the transport took, and whether it has passed all of
+/// them on.
 fn write_all(
     transport: &(impl BlockingTransport + ?Sized),
     write: impl Fn(&[u8]) -> io::Result<usize>,
@@ -291,12 +293,12 @@ fn write_all(
     end: End,
 ) -> (usize, io::Result<()>) {
     let mut written = 0;
-    while let Some(rest) = bytes.get(written..)
-        && !rest.is_empty()
+    while let Some(remainder) = bytes.get(written..)
+        && !remainder.is_empty()
     {
-        match write(rest) {
+        match write(remainder) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            Ok(len) => written += len.min(rest.len()),
+            Ok(len) => written += len.min(remainder.len()),
             Err(error) => return (written, Err(error)),
         }
     }
@@ -319,12 +321,13 @@ mod tests {
 
     use super::*;
 
-    /// Takes three bytes, then none in time; others put more here meanwhile.
+    /// Takes three bytes every other time, and times out in between. More bytes are queued during its
+    /// first write.
     struct Slow {
         writing: Arc<Writing>,
         taken: Mutex<Vec<u8>>,
         writes: AtomicUsize,
-        /// How often a flush is still to time out.
+        /// How many more flushes time out.
         stuck: AtomicUsize,
     }
 
@@ -376,7 +379,7 @@ mod tests {
         writing.poll_write(&mut Context::from_waker(Waker::noop()), bytes)
     }
 
-    fn has_left(writing: &Writing) -> bool {
+    fn is_written(writing: &Writing) -> bool {
         let cx = &mut Context::from_waker(Waker::noop());
         writing.poll_flush(cx).is_ready()
     }
@@ -394,13 +397,13 @@ mod tests {
         assert!(writing.is_free());
         writing.end();
         let mut steps = 0;
-        while !has_left(&writing) {
+        while !is_written(&writing) {
             writing.write(&transport);
             steps += 1;
             assert!(steps < 100);
         }
         assert_eq!(*transport.taken.lock().unwrap(), b"something and more");
-        // Flushed, which took three times.
+        // The flush succeeded at the third try.
         assert_eq!(transport.stuck.load(Ordering::Relaxed), 0);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(writing.poll_end(cx).is_ready());

@@ -1,4 +1,4 @@
-//! Deadlines, although nobody polls; in a time of their own.
+//! Deadlines are kept although nothing polls. The tests have a clock of their own.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -8,10 +8,10 @@ use bowline_blocking::{
 use testing::threads::{World, config, pair, socket};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How late a call may be: it looks at the time between slices of waiting.
+/// How late a call may be, because it looks at the time only between slices of waiting.
 const LATE: Duration = Duration::from_millis(50);
 
-/// Which deadline ended `call`, and after how long.
+/// Returns which deadline ended `call`, and after how long.
 fn timed_out<T: Debug>(
     world: &World,
     call: impl FnOnce() -> Result<T, Error>,
@@ -36,7 +36,7 @@ fn an_idle_connection_is_kept_alive() {
     });
     let stop = world.clone();
     let received = world.spawn(move || {
-        // Its own Pings are answered as well, or it would not last.
+        // The server also answers the client's Pings, or the connection would end.
         while let Some(event) = client.recv_event().unwrap() {
             if stop.now() > 4600 * SECOND {
                 client.close(None).unwrap();
@@ -62,7 +62,7 @@ fn a_peer_that_vanished_is_noticed_by_ping_and_pong() {
             timed_out(&world, || client.recv())
         };
         assert_eq!(deadline, Deadline::Pong);
-        // The Ping goes out after one to two periods of silence.
+        // The Ping is sent after one to two periods of silence.
         assert!(
             (40 * SECOND..60 * SECOND + LATE).contains(&after),
             "{after:?}"
@@ -96,7 +96,7 @@ fn a_peer_that_reads_nothing_is_cut_by_a_writer() {
             (20 * SECOND..20 * SECOND + LATE).contains(&after),
             "{after:?}"
         );
-        // Who is blocked in a read is set free.
+        // A thread that is blocked in a read is released.
         assert!(receiving.join().is_none_or(|received| received.is_err()));
     }
 }
@@ -153,7 +153,7 @@ fn a_write_half_that_closes_frees_the_reader() {
     assert!(!closed.unwrap().clean);
 }
 
-/// The first of the deadlines that it waits for.
+/// Of the deadlines that apply, the earliest one ends the call.
 #[test]
 fn a_close_that_cannot_leave_ends() {
     let world = World::default();
@@ -177,7 +177,7 @@ fn a_reader_notices_that_the_other_half_has_closed() {
         let (mut receiver, sender) = client.split();
         let inside = world.clone();
         let receiving = world.spawn(move || timed_out(&inside, || receiver.recv()));
-        // It is blocked in a read by then.
+        // The thread is blocked in a read by then.
         world.sleep(SECOND);
         sender.finish(None).unwrap();
         let (deadline, after) = receiving.join();
@@ -203,11 +203,11 @@ fn without_deadlines_a_call_waits_for_ever() {
     let mut server = socket(b, Role::Server, &config);
     server.send("at last").unwrap();
     assert_eq!(receiving.join(), Some(Message::from("at last")));
-    // For as long as the thread keeps what it has, and then for ever.
+    // The first read lasts as long as the thread keeps its memory, and the second has no timeout.
     assert_eq!(calls.lock().unwrap().reads, 2);
 }
 
-/// Little is read at first by a thread that has waited for long.
+/// A thread that has waited for long reads only a little at first.
 #[test]
 fn what_comes_after_long_is_received_whole_and_at_once() {
     for splits in [false, true] {
@@ -255,7 +255,7 @@ fn a_request_that_drips_is_not_waited_for() {
                 break;
             }
         }
-        // It reads what is wrong, and leaves.
+        // The client reads the error response and closes.
         let mut answer = [0; 4096];
         client.set_read_timeout(Some(SECOND)).unwrap();
         client.read(&mut answer)

@@ -9,7 +9,7 @@ use std::{
 
 use bowline_blocking::{ConnectError, connect};
 
-/// A server that reads what a client asks and answers with `answer`, once.
+/// Runs a server that reads one request and answers with `answer`.
 fn answering(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();

@@ -11,7 +11,7 @@ fn what_a_handle_queues_is_written_by_a_thread_that_drives() {
     let (client, mut server) = pair(&world, 4096, config());
     let (mut reader, writer) = client.split();
     let handle = writer.handle();
-    // One thread is blocked in a read, and does not write what others queue.
+    // This thread is blocked in a read, so it does not write what others queue.
     let reading = world.spawn(move || reader.recv());
     let driving = world.spawn(move || writer.drive());
     let began = world.now();
@@ -28,7 +28,7 @@ fn what_a_handle_queues_is_written_by_a_thread_that_drives() {
     assert!(handle.closed().unwrap().clean);
 }
 
-/// A peer that reads nothing does not hold up who queues.
+/// A peer that reads nothing does not delay a thread that queues.
 #[test]
 fn a_handle_never_blocks() {
     let world = World::default();
@@ -52,7 +52,7 @@ fn a_handle_never_blocks() {
     driving.join();
 }
 
-/// One thread may write for many, for no peer holds it up.
+/// One thread may write for many sockets, because no peer can delay it.
 #[test]
 fn an_outlet_never_blocks_and_goes_on_when_there_is_room() {
     let world = World::default();

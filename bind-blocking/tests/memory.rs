@@ -1,11 +1,10 @@
-//! What a thread keeps on the heap that waits for a long time, whatever a peer has sent to it before.
+//! How much heap memory a thread keeps that has waited for a long time, whatever its peer has sent
+//! before.
 //!
-//! ```sh
-//! cargo test -p bowline-blocking --all-features --test memory -- --nocapture
-//! ```
+//! ```sh cargo test -p bowline-blocking --all-features --test memory -- --nocapture ```
 //!
-//! What is resident besides, the stack and what the allocator does not give back, is measured by the example
-//! `idle_threads`.
+//! The example `idle_threads` measures resident memory, which also has the stack and what the allocator
+//! keeps.
 
 use std::{
     alloc::System,
@@ -25,12 +24,13 @@ use testing::frames::Frame;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Threads of each case.
+/// The number of threads in each case.
 const COUNT: usize = 20;
-/// For each of them, its socket included.
+/// The most bytes that each of them may hold, including its socket.
 const BOUND: i64 = 8 << 10;
 
-/// Messages of so many bytes, which are received before the first of them is dropped.
+/// The name, the number of messages and their length. All messages are received before the first is
+/// dropped.
 const CASES: [(&str, usize, usize); 6] = [
     ("nothing", 0, 0),
     ("100 bytes", 1, 100),
@@ -40,7 +40,7 @@ const CASES: [(&str, usize, usize); 6] = [
     ("2 x 255 KB, read late", 2, 255_000),
 ];
 
-/// A thread that receives.
+/// What a thread has received, and what it does then.
 struct Case {
     messages: usize,
     len: usize,
@@ -49,15 +49,15 @@ struct Case {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Does {
-    /// It receives more.
+    /// It waits in `recv` of the socket.
     Receives,
-    /// It receives more by a read half.
+    /// It waits in `recv` of a read half.
     Splits,
-    /// It sends, and another thread has the right to write.
+    /// It waits in `send` while another thread has the right to write.
     Sends,
 }
 
-/// One test, for the allocator counts for the whole process.
+/// This is one test, because the allocator counts for the whole process.
 #[test]
 fn a_thread_that_waits_for_long_keeps_8_kib_at_the_most() {
     let mut over = Vec::new();
@@ -68,7 +68,7 @@ fn a_thread_that_waits_for_long_keeps_8_kib_at_the_most() {
                 len,
                 does,
             };
-            // What all threads share is there from then on.
+            // The first thread allocates everything that all threads share.
             held(&case, 1, i64::MAX);
             let held = held(&case, COUNT, BOUND);
             println!("{does:?}, after {name}: {held}");
@@ -80,8 +80,8 @@ fn a_thread_that_waits_for_long_keeps_8_kib_at_the_most() {
     assert!(over.is_empty(), "{over:?}");
 }
 
-/// Bytes on the heap for each of `count` threads, when they have waited for long: until they are no more than
-/// `bound`, or five seconds.
+/// Returns the heap bytes for each of `count` threads that have waited for long. Waits up to five
+/// seconds until they are no more than `bound`.
 fn held(case: &Case, count: usize, bound: i64) -> i64 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -129,7 +129,8 @@ fn held(case: &Case, count: usize, bound: i64) -> i64 {
     while each() > bound && began.elapsed() < Duration::from_secs(5) {
         thread::sleep(Duration::from_millis(20));
     }
-    // They still wait. One that writes wakes them now and then, and then they need some for a moment.
+    // The thread that writes wakes the others now and then, and they then need a little memory for a
+    // moment.
     let mut least = each();
     for _ in 0..10 {
         thread::sleep(Duration::from_millis(10));
@@ -142,7 +143,8 @@ fn held(case: &Case, count: usize, bound: i64) -> i64 {
     least
 }
 
-/// A sender of a socket whose peer reads nothing, and a thread that writes to it and has the right to.
+/// Returns a write half whose peer reads nothing, while another thread writes to it and keeps the right
+/// to write.
 fn stuck(
     listener: &TcpListener,
     addr: SocketAddr,

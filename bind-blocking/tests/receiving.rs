@@ -1,4 +1,4 @@
-//! Receiving with a bound, and into memory of the application's own.
+//! Receiving for a limited time, and into the application's own memory.
 
 use std::time::Duration;
 
@@ -63,13 +63,13 @@ fn a_receive_that_does_not_wait_returns_what_has_come() {
     assert_eq!(client.try_recv().unwrap(), None);
 }
 
-/// Pings are answered and deadlines judged by calls that are shorter than those.
+/// Calls shorter than the deadlines still answer Pings and judge the deadlines.
 #[test]
 fn short_receives_keep_a_connection_alive() {
     let world = World::default();
     let (mut client, mut server) = pair(&world, 4096, config());
     let serving = world.spawn(move || server.recv());
-    // Longer than keep_alive and pong_timeout together.
+    // These calls last longer than keep_alive and pong_timeout together.
     for _ in 0..120 {
         assert!(matches!(
             client.recv_timeout(SECOND),

@@ -1,8 +1,8 @@
-//! The halves of a socket in threads, in any order that their locks allow.
+//! The halves of a socket in several threads, in any order that their locks allow.
 //!
-//! Built with `--cfg shuttle`, the locks of both crates and of this world are shuttle's, which lets another
-//! thread go on wherever one takes or leaves a lock, and runs each test in many orders. When every thread is
-//! blocked the clock jumps to the next deadline: a wake-up that is lost is seen by the time that has passed.
+//! With `--cfg shuttle`, both crates and this world use shuttle's locks. Shuttle may switch threads
+//! wherever one takes or releases a lock, and runs each test in many orders. When every thread is
+//! blocked, the clock jumps to the next deadline, so a lost wake-up shows as time that has passed.
 //!
 //! ```sh
 //! RUSTFLAGS='--cfg shuttle' cargo test -p bowline-blocking --test schedules --target-dir target/shuttle
@@ -22,19 +22,19 @@ use shuttle::{
 };
 use testing::threads::{End, Fault, Handle, World, config, socket};
 
-/// Runs `test` in many orders, the same each time: chosen at random, and such that one overtakes another
-/// seldom.
+/// Runs `test` in many orders, the same ones in each run: half are random, and half let one thread
+/// overtake another only rarely.
 fn schedules(test: fn(&World)) {
     let count = env::var("SCHEDULES").map_or(600, |count| count.parse().unwrap());
     let test = move || {
         let world = World::default();
         let before = world.now();
         test(&world);
-        // Slices of time in which somebody tried again, but no deadline.
+        // A few slices of time may pass while a thread tries again, but no deadline.
         let took = world.now() - before;
         assert!(
             took < Duration::from_secs(1),
-            "somebody was not woken: {took:?}"
+            "a thread was not woken: {took:?}"
         );
     };
     let seed = env::var("SEED").map_or(0, |seed| seed.parse().unwrap());
@@ -49,7 +49,7 @@ fn sockets(world: &World, capacity: usize) -> (WebSocket<Io<End>>, WebSocket<Io<
     config.send_high_water = 20;
     let config = Arc::new(config);
     let (a, b) = world.pipe(capacity);
-    // A read or write that has no time may come at any moment.
+    // A read or write may time out at any moment.
     for end in [&a, &b] {
         let number = thread_rng().gen_range(1..40);
         end.calls.lock().unwrap().fault = Some((number, Fault::Late));
@@ -70,7 +70,7 @@ fn echo(world: &World, mut socket: WebSocket<Io<End>>) -> Handle<Vec<Message>> {
         let mut received = Vec::new();
         while let Ok(Some(message)) = socket.recv() {
             received.push(message.clone());
-            // Closed meanwhile: the rest of that is seen by receiving.
+            // If the connection has closed meanwhile, the next `recv` reports it.
             let _ = socket.feed(message);
         }
         received
@@ -96,7 +96,7 @@ fn sending(world: &World, writer: &WriteHalf<Io<End>>, number: u8) -> Handle<()>
     })
 }
 
-/// Sends a few messages, but none behind the end.
+/// Sends a few messages, and stops if the connection ends.
 fn sends_to_the_end(writer: &WriteHalf<Io<End>>, number: u8) {
     (0..4).all(|count| writer.send(message(number, count)).is_ok());
 }
@@ -105,7 +105,7 @@ fn bye() -> CloseFrame {
     CloseCode::NORMAL.into()
 }
 
-/// What came of each of these writers is what `sent` says, in its order.
+/// Checks that each of these writers has sent the messages `sent`, in that order.
 fn check(received: &[Message], writers: &[u8], sent: &[u8]) {
     for writer in writers {
         let of_writer = received
@@ -144,7 +144,7 @@ fn three_writers_and_no_reader() {
         });
         let (reader, writer) = client.split();
         let writing = [1, 2, 3].map(|number| sending(world, &writer, number));
-        // While they wait.
+        // Drops the read half while they wait.
         drop(reader);
         writing.into_iter().for_each(Handle::join);
         writer.close(bye()).unwrap();
@@ -152,7 +152,7 @@ fn three_writers_and_no_reader() {
     });
 }
 
-/// Who leaves has left nothing to be written that nobody else will write.
+/// A thread that returns leaves nothing that no other thread will write.
 #[test]
 fn feeds_and_a_reader_that_is_blocked() {
     schedules(|world| {
@@ -180,7 +180,7 @@ fn feeds_and_a_reader_that_is_blocked() {
     });
 }
 
-/// What the reader owes is written, though it is blocked and the one who writes for it leaves.
+/// The reader's Pongs are written although it is blocked and the thread that writes for it returns.
 #[test]
 fn feeds_and_pings() {
     schedules(|world| {
@@ -214,7 +214,7 @@ fn feeds_and_pings() {
     });
 }
 
-/// A guard owns the outgoing message; the others go on when it is finished.
+/// The guard owns the outgoing message, and the other writers go on when it is finished.
 #[test]
 fn a_stream_and_two_writers() {
     schedules(|world| {
@@ -229,7 +229,7 @@ fn a_stream_and_two_writers() {
                 stream.write(vec![3, 0]).unwrap();
                 stream.write(vec![7; 9]).unwrap();
                 stream.finish().unwrap();
-                // Of this one nothing was sent.
+                // This message is dropped before anything of it is sent.
                 drop(writer.stream(Kind::Binary).unwrap());
             })
         };
@@ -245,7 +245,7 @@ fn a_stream_and_two_writers() {
     });
 }
 
-/// Its Close is written by whoever can, and the reader learns of the end.
+/// Any thread that can writes the Close, and the reader learns of the end.
 #[test]
 fn a_stream_that_is_dropped() {
     schedules(|world| {
@@ -266,7 +266,7 @@ fn a_stream_that_is_dropped() {
     });
 }
 
-/// Whoever waits when the connection ends learns of it.
+/// Every thread that waits when the connection ends learns of the end.
 #[test]
 fn a_close_and_an_abort_free_all_who_wait() {
     fn ended(world: &World, abort: bool) {

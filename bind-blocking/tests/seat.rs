@@ -1,4 +1,4 @@
-//! Threads that close, or send without a read half, while another thread receives or does not.
+//! One thread closes, or sends without a read half, while another one does or does not receive.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use bowline_blocking::{
 use testing::threads::{End, World, config, pair, socket};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How late a call may be: it looks at what others do between slices of waiting.
+/// How late a call may be, because it looks at what others do only between slices of waiting.
 const LATE: Duration = Duration::from_millis(50);
 
 fn normal() -> Option<CloseFrame> {
@@ -26,7 +26,8 @@ fn texts(count: usize) -> Vec<Message> {
     (0..count).map(|it| it.to_string().into()).collect()
 }
 
-/// Both halves of a client, and a server in a thread that sends `messages` and receives until the end.
+/// Returns both halves of a client. A server in another thread sends `messages` and then receives until
+/// the end.
 fn served(world: &World, messages: Vec<Message>) -> (ReadHalf<Io<End>>, WriteHalf<Io<End>>) {
     let (client, mut server) = pair(world, 64 << 10, patient());
     world.spawn(move || {
@@ -84,7 +85,8 @@ fn close_while_the_reader_is_blocked_or_asleep() {
     }
 }
 
-/// The reader is blocked in `recv` when the close begins, takes one late message and does not come back.
+/// The reader is blocked in `recv` when the close begins. It takes one late message and does not call
+/// again.
 #[test]
 fn close_when_the_reader_takes_one_message_and_leaves() {
     let world = World::default();
@@ -189,7 +191,7 @@ fn halves_become_one_socket_again() {
     for message in texts(3).drain(1..) {
         assert_eq!(client.recv().unwrap(), Some(message));
     }
-    // It reads by itself again, and is not one whose reader is gone.
+    // The reader reads by itself again, although its half was dropped before.
     let (mut reader, writer) = client.split();
     writer.send("from a half again").unwrap();
     writer.finish(normal()).unwrap();

@@ -1,4 +1,4 @@
-//! Over sockets of the system.
+//! Tests over sockets of the system.
 
 use std::{
     io,
@@ -57,7 +57,7 @@ fn a_name_that_does_not_exist() {
 
 #[test]
 fn one_deadline_is_for_all_of_it() {
-    // Takes connections, and says nothing.
+    // The listener takes connections and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     for scheme in ["ws", "wss"] {
@@ -92,7 +92,7 @@ fn a_unix_stream_is_a_transport() {
     serving.join().unwrap();
 }
 
-/// Counts what it is asked to read.
+/// Counts the reads.
 struct Counted<S>(S, AtomicUsize);
 
 impl<S: BlockingTransport> BlockingTransport for Counted<S> {
@@ -118,14 +118,14 @@ impl<S: BlockingTransport> BlockingTransport for Counted<S> {
     }
 }
 
-/// Two sockets over streams that do not block. Each waits for the other for a while, and reads no more often
-/// than something may have come.
+/// Runs two sockets over non-blocking streams. Each waits for the other for a while, and reads only when
+/// something may have arrived.
 fn wait_without_spinning<S: BlockingTransport>(near: S, far: S) {
     const WHILE: Duration = Duration::from_millis(200);
     let [near, far] = [near, far].map(|end| Arc::new(Counted(end, AtomicUsize::new(0))));
     let reads = [near.clone(), far.clone()];
     let serving = thread::spawn(move || {
-        // The client waits in its handshake.
+        // Meanwhile the client waits in its handshake.
         thread::sleep(WHILE);
         let mut socket = accept_any(far, Config::default()).unwrap();
         let message = socket.recv().unwrap().unwrap();
@@ -144,7 +144,7 @@ fn wait_without_spinning<S: BlockingTransport>(near: S, far: S) {
     }
 }
 
-/// On macOS and Windows a listener that does not block hands out such streams.
+/// On macOS and Windows a non-blocking listener returns such streams.
 #[test]
 fn a_stream_that_does_not_block_is_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -169,7 +169,7 @@ fn a_unix_stream_that_does_not_block_is_waited_for() {
 fn a_large_message_is_read_straight_into_its_memory() {
     use std::{ops::Range, os::unix::net::UnixStream, sync::Mutex};
 
-    /// Remembers where the last read was to put its bytes.
+    /// Remembers the memory into which the last read was to put its bytes.
     struct Seen(UnixStream, Mutex<Range<usize>>);
 
     impl BlockingTransport for Seen {
@@ -221,7 +221,7 @@ fn a_large_message_is_read_straight_into_its_memory() {
     assert!(sending.join().unwrap().is_err());
 }
 
-/// A thread for each client, which is the caller's, and a file for each socket: nothing more.
+/// Each client needs one thread, which is the caller's, and each socket one file descriptor.
 #[cfg(target_os = "linux")]
 #[test]
 fn idle_clients_cost_their_threads_and_nothing_more() {
@@ -231,7 +231,7 @@ fn idle_clients_cost_their_threads_and_nothing_more() {
             .unwrap()
             .count()
     };
-    // In a process of its own, for other tests have threads too.
+    // This runs in a process of its own, because other tests have threads too.
     if std::env::var_os("IDLE_CLIENTS").is_none() {
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
@@ -264,7 +264,7 @@ fn idle_clients_cost_their_threads_and_nothing_more() {
         .collect();
     all_wait.wait();
     assert_eq!(count("task"), threads + CLIENTS);
-    // Each socket and its peer.
+    // There is one socket for each client and one for its peer.
     assert_eq!(count("fd"), files + 2 * CLIENTS);
     drop(peers);
     for client in clients {

@@ -1,4 +1,5 @@
-//! The process is stopped for longer than a deadline: the transport is asked before that is judged.
+//! If the process is stopped for longer than a deadline, the transport is asked before the deadline is
+//! judged.
 
 use std::{
     collections::VecDeque,
@@ -38,18 +39,18 @@ impl Time for Machine {
     fn unpark(&self, _: &std::thread::Thread) {}
 }
 
-/// What the next call of the transport comes to.
+/// The result of a call of the transport.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// It takes or gives this many bytes.
+    /// The call takes or returns this many bytes.
     Moves(usize),
-    /// The process is stopped in the middle of it, for this long.
+    /// The process is stopped for this long during the call.
     Stops(Duration),
-    /// It waits for as long as it may.
+    /// The call times out.
     Waits,
 }
 
-/// A transport whose calls go by a script, and then wait, or take everything.
+/// A transport whose calls follow a script. After its end, reads wait and writes take everything.
 struct Script {
     machine: Arc<Machine>,
     reads: Mutex<VecDeque<Step>>,
@@ -70,7 +71,7 @@ impl BlockingTransport for Script {
             Step::Stops(time) => self.machine.pass(time),
             Step::Waits => {
                 let timeout = self.read_timeout.lock().unwrap();
-                self.machine.pass(timeout.expect("it waits for ever"));
+                self.machine.pass(timeout.expect("it waits forever"));
             }
         }
         Err(io::ErrorKind::Interrupted.into())
@@ -126,7 +127,7 @@ fn client(script: &Arc<Script>, change: impl FnOnce(&mut Config)) -> WebSocket<I
     )
 }
 
-/// By the time it goes on, the peer has read everything.
+/// When the process goes on, the peer has read everything.
 #[test]
 fn a_send_asks_before_the_write_deadline_is_judged() {
     for split in [false, true] {
@@ -150,7 +151,7 @@ fn a_send_asks_before_the_write_deadline_is_judged() {
     }
 }
 
-/// A peer that takes nothing is still cut, and not later.
+/// A peer that takes nothing is still cut off, and no later than otherwise.
 #[test]
 fn a_send_to_a_peer_that_takes_nothing_is_cut_all_the_same() {
     let writes = vec![Step::Waits; 10_000];
@@ -170,7 +171,7 @@ impl Script {
     }
 }
 
-/// What came meanwhile is a sign of life, or the end of what was waited for.
+/// Input that arrived meanwhile is a sign of life, or exactly what the call waited for.
 #[test]
 fn a_recv_asks_before_a_deadline_of_receiving_is_judged() {
     let text = [0x81, 2, b'h', b'i'];
@@ -185,7 +186,7 @@ fn a_recv_asks_before_a_deadline_of_receiving_is_judged() {
             if first > 0 {
                 reads.push(Step::Moves(first));
             }
-            // The keep-alive Ping leaves after 20 s of silence.
+            // The keep-alive Ping is sent after 20 s of silence.
             reads.extend(if name == "pong_timeout" {
                 vec![Step::Waits; 4]
             } else {

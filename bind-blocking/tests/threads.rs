@@ -1,4 +1,4 @@
-//! Several threads on one socket, and one thread that sends while its peer does.
+//! Several threads on one socket, and one thread that sends while its peer sends too.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ fn both_ends_send_before_they_receive() {
         assert!(received == Message::from(payload(1 << 20, 1)));
         client.close(None).unwrap();
         other.join();
-        // Which thread is first decides on some turns of waiting; one for each read would be 36 s.
+        // The number of waits depends on which thread is first. Waiting once per read would take 36 s.
         assert!(
             world.now() - began < 10 * SECOND,
             "{:?}",
@@ -95,7 +95,7 @@ fn many_writers_of_one_socket() {
             world.spawn(move || {
                 for number in 0..EACH {
                     let text = format!("{writer} {number} {}", "x".repeat(number * 37 % 5000));
-                    // Some leave it to others to write.
+                    // Some messages are left to other threads to write.
                     match number % 3 {
                         0 => sender.feed(text).unwrap(),
                         1 => sender.send(text).unwrap(),
@@ -115,7 +115,7 @@ fn many_writers_of_one_socket() {
     let receiving = world.spawn(move || {
         let mut next = [0; WRITERS];
         while let Some(message) = server.recv().unwrap() {
-            // Slow enough for a write to be left in the middle.
+            // This is slow enough for a write to be interrupted in the middle.
             slowly.sleep(SECOND / 50);
             let Message::Text(text) = message else {
                 panic!("not text");
@@ -137,7 +137,7 @@ fn many_writers_of_one_socket() {
     assert_eq!(reading.join().unwrap(), None);
 }
 
-/// The reader is blocked, and cannot write it.
+/// The reader is blocked, so it cannot write the message.
 #[test]
 fn what_is_fed_leaves_while_the_reader_waits() {
     let world = World::default();
@@ -171,7 +171,7 @@ fn a_message_that_a_thread_leaves_is_written_by_the_one_that_writes() {
         world.spawn(move || sender.send(vec![1; 50_000]).unwrap())
     };
     world.sleep(SECOND);
-    // It blocks: this does not wait for the end of it.
+    // This would block if it waited for the end of the other write.
     let before = world.now();
     sender.feed(vec![2; 3000]).unwrap();
     assert_eq!(world.now(), before);
@@ -179,7 +179,7 @@ fn a_message_that_a_thread_leaves_is_written_by_the_one_that_writes() {
     while taken < 8 + 50_000 {
         taken += b.read(&mut [0; 1000]).unwrap();
     }
-    // The first is gone by now, and its thread goes on with the other.
+    // The first message is written by now, and its thread goes on with the second.
     world.sleep(SECOND);
     while taken < 8 + 50_000 + 8 + 3000 {
         taken += b.read(&mut [0; 1000]).unwrap();
@@ -197,7 +197,7 @@ fn a_flush_waits_for_what_another_thread_is_writing() {
         let sender = sender.clone();
         world.spawn(move || sender.send(vec![1; 5000]).unwrap())
     };
-    // In the middle of its first write.
+    // The other thread is now in its first write.
     world.sleep(SECOND / 250);
     let inside = world.clone();
     let flushing = world.spawn(move || {
@@ -214,7 +214,7 @@ fn a_flush_waits_for_what_another_thread_is_writing() {
     assert!(flushing.join() >= before);
 }
 
-/// The one who writes is the reader, and goes when a message comes: a writer who waits goes on.
+/// The reader writes, and returns when a message comes. A waiting writer then goes on.
 #[test]
 fn a_reader_hands_over_what_it_could_not_write() {
     let world = World::default();
@@ -229,7 +229,7 @@ fn a_reader_hands_over_what_it_could_not_write() {
     for part in ping.chunks(100) {
         b.write(part).unwrap();
     }
-    // In the middle of its second try to write the rest of the Pong.
+    // The reader is now in its second try to write the remainder of the Pong.
     let step = SECOND / 1000;
     world.sleep(10 * step);
     let inside = world.clone();
@@ -249,7 +249,7 @@ fn a_reader_hands_over_what_it_could_not_write() {
         taken += b.read(&mut [0; 200]).unwrap();
     }
     assert!(writing.join() - before < SECOND / 10);
-    // Nobody waits now: what does not leave at once is not left to anybody.
+    // No thread waits now, so this one has to write everything by itself.
     let inside = world.clone();
     let feeding = world.spawn(move || {
         sender.feed(vec![1; 300]).unwrap();
@@ -270,12 +270,12 @@ fn a_direction_is_ended_once() {
     let (a, b) = world.pipe(4096);
     let calls = a.calls.clone();
     let mut client = socket(a, Role::Client, &Arc::new(config()));
-    // Not a frame. The peer stays, until the deadline.
+    // This is not a frame. The peer does not close, so the deadline ends the connection.
     b.write(&[0xFF, 0xFF]).unwrap();
     let before = world.now();
     assert!(matches!(client.recv(), Err(Error::Protocol(_))));
     assert!(world.now() - before >= 5 * SECOND);
-    // Ours, and in the end both.
+    // First our direction was shut down, and at the end both.
     assert_eq!(calls.lock().unwrap().shutdowns, 2);
 }
 
@@ -297,12 +297,12 @@ fn try_send_does_not_wait() {
         }
         assert!(count < 100);
     }
-    // High water, and what is on its way.
+    // The high-water mark, and the bytes on their way.
     assert!(count >= 6, "{count}");
     assert!(world.now() - before < SECOND);
 }
 
-/// A Pong that is owed does not wait for the next call.
+/// A Pong is sent before the call returns, not by the next call.
 #[test]
 fn an_answer_has_left_when_a_call_returns() {
     for split in [false, true] {
@@ -310,7 +310,7 @@ fn an_answer_has_left_when_a_call_returns() {
         let (a, b) = world.pipe(4096);
         let config = Arc::new(config());
         let client = socket(a, Role::Client, &config);
-        // A Ping and a message, both in one read.
+        // A Ping and a message arrive in one read.
         b.write(&[0x89, 1, b'p', 0x81, 2, b'h', b'i']).unwrap();
         let received = if split {
             let (mut receiver, _sender) = client.split();
@@ -330,7 +330,7 @@ fn an_answer_has_left_when_a_call_returns() {
     }
 }
 
-/// Each, not only the last, as long as the transport takes them.
+/// Every Ping is answered, not only the last one, as long as the transport takes the Pongs.
 #[test]
 fn pings_that_come_together_are_all_answered() {
     let world = World::default();
@@ -355,7 +355,7 @@ fn a_stream_that_is_dropped_fails_the_connection() {
         if split {
             let (mut receiver, sender) = client.split();
             let reading = world.spawn(move || receiver.recv());
-            // The reader is blocked.
+            // The reader is blocked by then.
             world.sleep(SECOND);
             let before = world.now();
             let mut stream = sender.stream(Kind::Text).unwrap();
@@ -377,7 +377,7 @@ fn a_stream_that_is_dropped_fails_the_connection() {
     }
 }
 
-/// Its Close leaves, though the transport takes nothing at the first try and the reader is blocked.
+/// The Close is sent although the transport takes nothing at the first try and the reader is blocked.
 #[test]
 fn a_stream_that_is_dropped_tries_again() {
     let world = World::default();
@@ -428,13 +428,13 @@ fn without_a_read_half_writers_go_on_and_close() {
     let (receiver, sender) = client.split();
     drop(receiver);
     let receiving = world.spawn(move || {
-        // What nobody reads does not hold up the end.
+        // A message that is not received does not delay the end.
         server.send(vec![1; 20_000]).unwrap();
         let received = server.recv().unwrap();
         (received, server.recv().unwrap())
     });
     sender.send("still").unwrap();
-    // Two at once: one of them reads.
+    // Two threads close at once, and one of them reads.
     let other = {
         let sender = sender.clone();
         world.spawn(move || sender.close(None))
@@ -474,7 +474,7 @@ fn a_socket_that_is_dropped_ends_its_transport() {
     }
 }
 
-/// Nobody would wait on it with a bound.
+/// If the timeouts of a transport cannot be set, no call could be bounded.
 #[test]
 fn a_transport_that_cannot_time_out_is_lost() {
     let world = World::default();
@@ -489,7 +489,7 @@ fn a_transport_that_cannot_time_out_is_lost() {
     assert_eq!(client.recv().unwrap(), None);
 }
 
-/// Each call of the transport fails, one after the other, in all ways.
+/// Each call of the transport fails in turn, with each fault.
 #[test]
 fn whatever_fails_the_truth_is_cut_off_and_not_changed() {
     const MESSAGES: usize = 6;
@@ -510,7 +510,7 @@ fn whatever_fails_the_truth_is_cut_off_and_not_changed() {
                 let config = Arc::new(config());
                 let mut client = socket(a, Role::Client, &config);
                 let server = socket(b, Role::Server, &config);
-                // The timeouts that a socket begins with are not part of it.
+                // The calls that set the first timeouts are not counted.
                 let before = calls.lock().unwrap().all;
                 calls.lock().unwrap().fault = Some((before + number, fault));
                 let began = world.now();
@@ -576,7 +576,7 @@ fn whatever_fails_the_truth_is_cut_off_and_not_changed() {
                     Fault::Short
                         | Fault::Error(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
                 );
-                // One that stops for a moment loses nothing, and leaves nothing for later.
+                // A fault that only interrupts loses nothing and delays nothing.
                 if harmless && calls.lock().unwrap().moved_bytes {
                     assert_eq!((ends, echoed.len()), (0, MESSAGES), "{case}");
                     assert!(world.now() - began < 2 * SECOND, "{case}");

@@ -1,4 +1,4 @@
-//! TLS between threads that have a time of their own.
+//! TLS between threads, with a clock of their own.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -62,11 +62,11 @@ fn two_split_ends_send_at_once() {
     closing.join().unwrap();
     received.join();
     assert!(from_client.closed().unwrap().clean);
-    // Nothing was left for a later call.
+    // No bytes were left for a later call.
     assert!(world.now() - began < SECOND);
 }
 
-/// Byte for byte, so that each read gets something.
+/// Copies byte by byte, so that each read returns something.
 fn drip(world: &World, from: &End, to: &End) {
     from.set_read_timeout(Some(SECOND)).unwrap();
     let mut byte = [0];
@@ -82,7 +82,7 @@ fn drip(world: &World, from: &End, to: &End) {
 
 #[test]
 fn a_tls_handshake_that_drips_is_not_waited_for() {
-    // One of the two has a deadline; the other sees it leave.
+    // One of the two has a deadline, and the other one sees it close.
     for client_waits in [false, true] {
         let world = World::default();
         let (server_config, client_config) = trusting(&["a.test"]);
@@ -155,7 +155,7 @@ fn a_peer_that_leaves_during_the_tls_handshake_is_an_error() {
     assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
 }
 
-/// Who ends without `close_notify` may have been cut off by somebody else.
+/// Without `close_notify`, a third party may have cut off the end.
 #[test]
 fn an_end_without_close_notify_is_a_loss() {
     let world = World::default();
@@ -176,7 +176,7 @@ fn an_end_without_close_notify_is_a_loss() {
     );
 }
 
-/// Each call of the transport fails, one after the other.
+/// Each call of the transport fails in turn.
 #[test]
 fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
     let (server_config, client_config) = trusting(&["a.test"]);
@@ -235,7 +235,7 @@ fn whatever_fails_below_tls_the_truth_is_cut_off_and_not_changed() {
             if ended_well {
                 assert_eq!(received.len(), 4, "{case}");
             }
-            // One that stops for a moment loses nothing, and leaves nothing for later.
+            // A fault that only interrupts loses nothing and delays nothing.
             let lasting = [Fault::Error(io::ErrorKind::ConnectionReset), Fault::Zero];
             if !lasting.contains(&fault) && calls.lock().unwrap().moved_bytes {
                 assert_eq!((ended_well, echoed.len()), (true, 4), "{case}");

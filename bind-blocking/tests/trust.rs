@@ -1,12 +1,15 @@
-//! A client without a configuration for TLS chooses its root certificates and its provider of cryptography by itself.
+//! A client without a TLS configuration chooses its root certificates and its cryptography provider by
+//! itself.
 //!
-//! Both are found out once in a process, and by its environment, so each test runs in a process of its own.
+//! It chooses both once per process, depending on the environment, so each test runs in a process of its
+//! own.
 
 use std::{env, fs, path::PathBuf, process::Command};
 
 use bowline_blocking::{ConnectError, connect};
 
-/// Runs `body`, which is all of the test `name`, in a process whose platform has its roots in a file.
+/// Runs `body`, which is all of the test `name`, in a process in which a file holds the platform's root
+/// certificates.
 fn alone(name: &str, body: impl FnOnce(PathBuf)) {
     const ROOTS: &str = "SSL_CERT_FILE";
     if env::var_os("BOWLINE_ALONE").is_some() {
@@ -26,7 +29,7 @@ fn alone(name: &str, body: impl FnOnce(PathBuf)) {
     assert!(said.contains("1 passed"), "{said}");
 }
 
-/// How a client fails that nothing is served to.
+/// Returns the error of a client that no server answers.
 fn failure() -> ConnectError {
     connect("wss://127.0.0.1:1/").err().unwrap()
 }
@@ -77,7 +80,7 @@ mod with_a_provider {
         (url, served)
     }
 
-    /// How a client fares with a server whose certificate is its own root, and is written by `publish`.
+    /// Connects to a server whose certificate is its own root, which `publish` writes down.
     fn met(publish: impl FnOnce(String)) -> Result<(), ConnectError> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         publish(made.cert.pem());
@@ -155,13 +158,13 @@ mod with_a_provider {
             "with_a_provider::roots_that_cannot_be_read_are_not_replaced",
             |roots| {
                 assert_no_roots(failure(), roots.to_str().unwrap());
-                // It is looked for again.
+                // The client looks for the root certificates again.
                 met(|pem| fs::write(roots, pem).unwrap()).unwrap();
             },
         );
     }
 
-    /// The key exchanges that a client offers, which tell its provider.
+    /// Returns the key exchanges that a client offers, which reveal its provider.
     fn offered(to: impl FnOnce(String) -> Connect) -> Vec<NamedGroup> {
         let (url, served) = serve(|mut stream| {
             let mut acceptor = Acceptor::default();
@@ -173,13 +176,13 @@ mod with_a_provider {
             }
         });
         let error = connect(to(url)).err().unwrap();
-        // It was there.
-        let left = matches!(error, ConnectError::Io(_) | ConnectError::Tls(_));
-        assert!(left, "{error:?}");
+        // The client was connected when the server closed.
+        let was_connected = matches!(error, ConnectError::Io(_) | ConnectError::Tls(_));
+        assert!(was_connected, "{error:?}");
         served.join().unwrap()
     }
 
-    /// The provider, if it could do only one key exchange.
+    /// Returns the default provider, reduced to one key exchange.
     fn doing(group: &'static dyn SupportedKxGroup) -> CryptoProvider {
         CryptoProvider {
             kx_groups: vec![group],
@@ -202,7 +205,7 @@ mod with_a_provider {
             for _ in 0..2 {
                 assert_eq!(offered(Connect::new), built_in);
             }
-            // A provider that is installed is used from now on.
+            // Once a provider is installed, it is used.
             doing(provider::kx_group::SECP384R1)
                 .install_default()
                 .unwrap();

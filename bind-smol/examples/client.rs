@@ -1,7 +1,7 @@
 //! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--insecure] [--deflate]`.
 //!
-//! Sends each line of its input as text and prints what arrives. Ends with the input, or when the
-//! server closes; succeeds only after a clean close. `--insecure` trusts any certificate.
+//! Sends each line of its input as text and prints what arrives. Ends when the input ends or the server
+//! closes, and succeeds only after a clean close. `--insecure` trusts any certificate.
 
 use std::{
     error::Error,
@@ -30,7 +30,7 @@ fn main() {
             false
         }
     };
-    // A thread may still wait for a line of input.
+    // A thread may still be waiting for a line of input, and returning from `main` would wait for it.
     std::process::exit(if clean { 0 } else { 1 });
 }
 
@@ -51,7 +51,7 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
             }
             Next::Line(lines.next().await)
         };
-        // The one that is not first loses nothing.
+        // The future that is dropped loses no message or line.
         match message.race(line).await {
             Next::Message(message) => match message? {
                 Some(Message::Text(text)) => println!("{text}"),
@@ -59,7 +59,7 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
                 None => break,
             },
             Next::Line(Some(line)) => match socket.send(line?).await {
-                // What the server said before is still to come.
+                // The server has closed, but messages that it sent before are still to be read.
                 Err(bowline::Error::Send(SendError::Closed)) => open = false,
                 sent => sent?,
             },

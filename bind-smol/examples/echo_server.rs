@@ -1,8 +1,7 @@
-//! Sends back what it receives:
-//! `echo_server ADDR [--tls CERT KEY] [--max-message BYTES] [--deflate] [--level 1-9]`.
+//! Echo server: `echo_server ADDR [--tls CERT KEY] [--max-message BYTES] [--deflate] [--level 1-9]`.
 //!
-//! The first line it prints ends with the address it listens on; port 0 picks a free one. CERT and KEY
-//! are PEM files. `SMOL_THREADS` says how many threads serve, one by default.
+//! The first line that it prints ends with its address; port 0 picks a free one. CERT and KEY are PEM
+//! files. `SMOL_THREADS` sets the number of threads, one by default.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -28,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Such as too many open files: others may go on, and close some.
+                    // For example too many open files. Other connections may go on, and some will close.
                     eprintln!("accept: {error}");
                     Timer::after(Duration::from_millis(100)).await;
                     continue;
@@ -49,7 +48,7 @@ async fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, config: Arc<Co
     stream.set_nodelay(true)?;
     let mut socket = accept_tls(stream, tls, config).await?.open().await;
     while let Some(message) = socket.recv().await? {
-        // What is queued leaves before `recv` waits, many messages at once.
+        // `recv` writes the queue before it waits, with many messages in one write.
         socket.feed(message).await?;
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! Sends back what it receives, to be measured beside other libraries: `ours-smol-echo PORT`.
+//! Echo server for measuring Bowline beside other libraries: `ours-smol-echo PORT`.
 //!
-//! It listens on 127.0.0.1, answers on any path and takes messages up to 16 MiB. `THREADS` says how many
-//! threads serve, one by default. `DEFLATE=1` agrees to compression. `MODE` may be `simple` or `batch`;
-//! there is one loop for both.
+//! It listens on 127.0.0.1, answers on any path and takes messages up to 16 MiB. `THREADS` sets the
+//! number of threads, one by default. `DEFLATE=1` enables compression. `MODE` may be `simple` or
+//! `batch`, which mean the same here.
 
 use std::{error::Error, sync::Arc, thread};
 
@@ -32,7 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("listening on {}", listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;
-            // Generators leave without a Close: a line for each would be measured too.
+            // Load generators leave without a Close, and printing a line for each would distort the
+            // measurement.
             let served = executor.spawn(echo(stream, arguments.config.clone()));
             served.detach();
         }
@@ -40,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     block_on(listen.or(turns(&executor)))
 }
 
-/// Runs tasks, and looks at the sockets after every few of them; the crate docs tell why.
+/// Runs tasks, and polls the sockets after every few of them; the crate's docs say why.
 async fn turns<T>(executor: &Executor<'_>) -> T {
     loop {
         for _ in 0..8 {
@@ -53,8 +54,8 @@ async fn turns<T>(executor: &Executor<'_>) -> T {
 async fn echo(stream: TcpStream, config: Arc<Config>) -> Ended {
     stream.set_nodelay(true)?;
     let mut socket = accept_any(stream, config).await?;
-    // `feed` queues; what is queued leaves before `recv` waits, so the answers to all that came in one read
-    // go out in one write. `send` would write, and wait for the peer, once for each.
+    // `feed` only queues, and `recv` writes the queue before it waits, so the answers to everything that
+    // came in one read go out in one write. `send` would write, and wait for the peer, for each message.
     while let Some(message) = socket.recv().await? {
         socket.feed(message).await?;
     }

@@ -18,7 +18,7 @@ pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     bind::accept(Io(stream), config)
 }
 
-/// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
+/// Opens the connection for any client, from any page and for any path, without a subprotocol.
 ///
 /// # Errors
 ///
@@ -30,13 +30,12 @@ pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
     bind::accept_any(Io(stream), config)
 }
 
-/// Runs the handshake of TLS with a client that has connected, if there is a configuration for it, and reads
-/// the client's request as [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) is the deadline of
-/// both together.
+/// Runs the TLS handshake with a client that has connected, if `tls` is given, and reads the client's
+/// request as [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) bounds both together.
 ///
 /// # Errors
 ///
-/// As [`accept`]. [`HandshakeError::Lost`] if TLS fails, of which the client was told.
+/// As [`accept`]. [`HandshakeError::Lost`] if TLS fails; the client has then received a TLS alert.
 #[cfg(feature = "tls")]
 pub fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,

@@ -51,8 +51,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
         Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
     }
 
-    /// Futures-io cannot tell. Sockets and TLS take several pieces; a transport that takes the first
-    /// only is written to once more for a large message.
+    /// Futures-io does not say. Sockets and TLS take several pieces; a transport that takes only the
+    /// first one costs one more write for a large message.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -66,12 +66,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
         Pin::new(&mut self.0).poll_close(cx)
     }
 
-    /// Futures-io does not promise it, and the TCP streams of async-io and async-std do not do it.
+    /// Futures-io does not promise a half-close, and the TCP streams of async-io and async-std do not
+    /// perform it.
     fn half_closes(&self) -> bool {
         false
     }
 
-    /// A TCP stream knows its peer.
+    /// Asks the stream if it is a TCP stream; no other type is known to have a peer's address.
     fn peer_addr(&self) -> io::Result<SocketAddr>
     where
         Self: 'static,
@@ -84,15 +85,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
     }
 }
 
-/// Where this clock begins.
+/// The epoch of this clock.
 static EPOCH: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
 
-/// The clock of async-io, which smol runs on.
+/// The clock of async-io, which is also smol's.
 #[derive(Debug)]
 pub struct Clock {
-    /// Made when something is first waited for.
+    /// The timer, made at the first wait.
     timer: Option<async_io::Timer>,
-    /// What `timer` waits for.
+    /// The deadline for which `timer` is set.
     armed: Option<Instant>,
 }
 
@@ -104,7 +105,7 @@ impl Clock {
         }
     }
 
-    /// The timer, set to `deadline`.
+    /// Returns the timer, set to `deadline`.
     fn timer(&mut self, deadline: Instant) -> &mut async_io::Timer {
         let timer = self.timer.get_or_insert_with(async_io::Timer::never);
         if self.armed != Some(deadline) {
@@ -115,7 +116,7 @@ impl Clock {
     }
 }
 
-/// A clone waits for a deadline of its own.
+/// A clone waits for its own deadline.
 impl Clone for Clock {
     fn clone(&self) -> Self {
         Self::new()
@@ -129,9 +130,9 @@ impl Timer for Clock {
 
     #[inline]
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        // Registers with the reactor only if the deadline or the waker is another.
+        // Registers with the reactor only if the deadline or the waker has changed.
         ready!(Pin::new(self.timer(deadline)).poll(cx));
-        // The timer has forgotten it.
+        // A timer that has fired must be set again.
         self.armed = None;
         Poll::Ready(())
     }

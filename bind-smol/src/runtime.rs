@@ -11,12 +11,13 @@ use crate::io::{Clock, Io};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// smol, with an executor of the caller's if tasks are to be run.
+/// The smol runtime, with an executor of the caller's if tasks are to be run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Smol<E = ()>(E);
 
 impl<E: Fn(Boxed<()>)> Smol<E> {
-    /// `spawn` runs a task on an executor, for example `move |task| executor.spawn(task).detach()`.
+    /// Makes a runtime that runs tasks with `spawn`, for example `move |task|
+    /// executor.spawn(task).detach()`.
     pub const fn new(spawn: E) -> Self {
         Self(spawn)
     }
@@ -64,10 +65,10 @@ pub async fn connect(
     bind::connect(&Smol(()), to).await
 }
 
-/// Connects over a transport that the caller brings, such as one through a proxy: what is left to do
-/// is TLS, if the URL is `wss://…`, and the opening handshake.
+/// Connects over a transport that the caller provides, such as one through a proxy. Only TLS, if the URL
+/// is `wss://…`, and the opening handshake are done here.
 ///
-/// All state is in the future: dropped, it drops the transport.
+/// All state is in the future, so dropping it drops the transport.
 ///
 /// # Errors
 ///
@@ -79,8 +80,8 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     bind::connect_over(&Smol(()), |_| Io(stream), to).await
 }
 
-/// A socket over TLS or not, as the URL has asked, and what the server has answered.
+/// A socket, over TLS if the URL asked for it, and the server's response.
 type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
 
-/// The transport of a client: TCP, by TLS if the URL has asked for it.
+/// The transport of a client: TCP, with TLS if the URL asked for it.
 pub type ClientStream = MaybeTls<Io<TcpStream>>;

@@ -1,4 +1,4 @@
-//! Executors that end before their sockets do, and none at all.
+//! Executors that end before their sockets do, and sockets without any executor.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -11,8 +11,8 @@ use smol::{
     net::{TcpListener, TcpStream},
 };
 
-/// A client whose executor has ended, as its thread has, after it waited there and so set a timer, and its
-/// server.
+/// Returns a server and a client whose executor and thread have ended. The client has waited there, so
+/// it has set a timer.
 fn ended(config: Config) -> (WebSocket<ClientStream>, WebSocket<Io<TcpStream>>) {
     let work = async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -64,7 +64,7 @@ fn the_deadlines_of_a_socket_outlive_its_executor() {
     let mut config = Config::default();
     config.keep_alive = Some(Duration::from_millis(20));
     config.pong_timeout = Some(Duration::from_millis(20));
-    // Nobody answers its Pings.
+    // The server does not answer the client's Pings.
     let (mut client, _server) = ended(config);
     match smol::block_on(client.recv()) {
         Err(Error::TimedOut(Deadline::Pong)) => {}

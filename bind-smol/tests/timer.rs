@@ -13,7 +13,7 @@ use smol::future::FutureExt;
 const HOUR: Duration = Duration::from_secs(3600);
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// Ends a test that would wait for an hour.
+/// Ends a test that would otherwise wait for an hour.
 async fn guarded<T>(test: impl Future<Output = T>) -> T {
     let hang = async {
         async_io::Timer::after(Duration::from_secs(60)).await;
@@ -26,7 +26,7 @@ fn after(clock: &Clock, wait: Duration) -> Instant {
     clock.now().checked_add(wait).unwrap()
 }
 
-/// Whether `deadline` has passed, asked by a task that waits for it.
+/// Returns whether `deadline` has passed, as seen by a task that waits for it.
 async fn has_passed(clock: &mut Clock, deadline: Instant) -> bool {
     poll_fn(|cx| Poll::Ready(clock.poll_until(cx, deadline).is_ready())).await
 }
@@ -41,12 +41,12 @@ fn a_clock_waits_for_the_deadline_it_was_given_last() {
             let near = after(&clock, MOMENT);
             poll_fn(|cx| clock.poll_until(cx, near)).await;
             assert!(clock.now() >= near);
-            // It has passed for ever.
+            // The deadline stays passed.
             poll_fn(|cx| clock.poll_until(cx, near)).await;
         }
         let near = after(&clock, MOMENT);
         let _ = has_passed(&mut clock, near).await;
-        // A clone waits for its own.
+        // A clone waits for its own deadline.
         let mut clone = clock.clone();
         assert!(!has_passed(&mut clock, far).await);
         poll_fn(|cx| clone.poll_until(cx, near)).await;

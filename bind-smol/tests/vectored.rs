@@ -1,4 +1,4 @@
-//! Futures-io does not tell whether a transport takes several pieces in one write.
+//! Futures-io does not say whether a transport takes several pieces in one write.
 
 use std::{
     io::{self, IoSlice},
@@ -10,10 +10,10 @@ use std::{
 use bowline_smol::{Config, Message, Negotiated, Role, from_parts};
 use smol::io::{AsyncRead, AsyncWrite};
 
-/// What a transport was given: each write's bytes.
+/// The bytes of each write.
 type Writes = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Takes several pieces, or, as those do that have no vectored writes, the first.
+/// Takes all pieces of a write, or only the first, as a transport does that has no vectored writes.
 struct Recorder {
     several: bool,
     writes: Writes,
@@ -61,7 +61,7 @@ impl AsyncWrite for Recorder {
     }
 }
 
-/// What a server writes that sends `message`.
+/// Returns the writes of a server that sends `message`.
 fn writes(several: bool, message: Message) -> Vec<Vec<u8>> {
     let writes = Writes::default();
     let recorder = Recorder {
@@ -80,7 +80,7 @@ fn a_large_message_is_one_write_where_the_transport_takes_several_pieces() {
     // RFC 6455 §5.2: final, binary, unmasked, 16 bits of length.
     let frame = [&[0x82, 126, 0x27, 0x10], &payload[..]].concat();
     assert_eq!(writes(true, payload.clone().into()), [frame]);
-    // Else it is whole all the same.
+    // A transport without vectored writes gets two writes, and the message is still complete.
     let header = vec![0x82, 126, 0x27, 0x10];
     assert_eq!(writes(false, payload.clone().into()), [header, payload]);
 }

@@ -1,7 +1,7 @@
 //! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--insecure] [--deflate]`.
 //!
-//! Sends each line of its input as text and prints what arrives. Ends with the input, or when the
-//! server closes; succeeds only after a clean close. `--insecure` trusts any certificate.
+//! Sends each line of its input as text and prints what arrives. Ends when the input ends or the server
+//! closes, and succeeds only after a clean close. `--insecure` trusts any certificate.
 
 use std::error::Error;
 
@@ -23,7 +23,7 @@ async fn main() {
             false
         }
     };
-    // A thread may still wait for a line of input; returning would wait for it.
+    // A thread may still be waiting for a line of input, and returning from `main` would wait for it.
     std::process::exit(if clean { 0 } else { 1 });
 }
 
@@ -40,7 +40,7 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
             },
             line = lines.next_line(), if open => match line? {
                 Some(line) => match socket.send(line).await {
-                    // What the server said before is still to come.
+                    // The server has closed, but messages that it sent before are still to be read.
                     Err(bowline::Error::Send(SendError::Closed)) => open = false,
                     sent => sent?,
                 },

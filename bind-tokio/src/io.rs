@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
-    /// A TCP stream knows its peer.
+    /// Asks the stream if it is a TCP stream; no other type is known to have a peer's address.
     fn peer_addr(&self) -> io::Result<SocketAddr>
     where
         Self: 'static,
@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
     }
 }
 
-/// Where this clock begins: before any runtime whose clock was stopped by a test.
+/// The epoch of this clock. It lies before any runtime whose clock a test has paused.
 static EPOCH: LazyLock<time::Instant> = LazyLock::new(|| {
     let now = std::time::Instant::now();
     now.checked_sub(Duration::from_secs(24 * 60 * 60))
@@ -90,12 +90,12 @@ static EPOCH: LazyLock<time::Instant> = LazyLock::new(|| {
         .into()
 });
 
-/// The clock of tokio, which tests may stop (`tokio::time::pause`).
+/// Tokio's clock, which tests may pause (`tokio::time::pause`).
 #[derive(Debug)]
 pub struct Clock {
-    /// Made when something is first waited for.
+    /// The timer, made at the first wait.
     sleep: Option<Pin<Box<Sleep>>>,
-    /// What `sleep` waits for, and for whom.
+    /// The deadline for which `sleep` is set; `waker` is the one that it wakes.
     armed: Option<Instant>,
     waker: Waker,
 }
@@ -124,15 +124,17 @@ impl Clock {
             if deadline <= time::Instant::now() {
                 return Poll::Ready(());
             }
-            // Its runtime has ended, and to poll it would panic. The one that polls us has timers as well.
+            // The timer's runtime has ended, and polling the timer would panic. The current runtime has
+            // timers as well.
             sleep.set(time::sleep_until(deadline));
         }
-        // Out of its budget of work, a task would not be registered, and the next call would not know.
+        // If the task had used up its budget, a poll would not register the waker, and the next call
+        // would not notice.
         pin!(tokio::task::unconstrained(sleep)).poll(cx)
     }
 }
 
-/// A clone waits for a deadline of its own.
+/// A clone waits for its own deadline.
 impl Clone for Clock {
     fn clone(&self) -> Self {
         Self::new()

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::io::{Clock, Io};
 
-/// The runtime of tokio that the caller is in.
+/// The tokio runtime that the caller is in.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio;
 
@@ -60,7 +60,7 @@ impl Runtime for Tokio {
     }
 }
 
-/// Fails outside of a runtime, where nothing can be waited for: tokio would panic.
+/// Returns an error outside of a runtime, where tokio would panic.
 pub(crate) fn in_runtime() -> io::Result<()> {
     Handle::try_current().map(drop).map_err(io::Error::other)
 }
@@ -80,8 +80,8 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     bind::connect_over(&Tokio, |_| Io(stream), to).await
 }
 
-/// A socket over TLS or not, as the URL has asked, and what the server has answered.
+/// A socket, over TLS if the URL asked for it, and the server's response.
 type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
 
-/// The transport of a client: TCP, by TLS if the URL has asked for it.
+/// The transport of a client: TCP, with TLS if the URL asked for it.
 pub type ClientStream = MaybeTls<Io<TcpStream>>;

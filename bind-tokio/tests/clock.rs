@@ -1,4 +1,4 @@
-//! Deadlines to the second, by a clock of tokio that is stopped.
+//! Deadlines to the second, with tokio's clock paused.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ async fn a_client_that_drips_gets_no_more_time() {
     }
     assert_eq!(&answer, b"HTTP/1.1 408");
     assert_eq!(begun.elapsed().as_secs(), 10, "handshake_timeout");
-    // It neither reads on nor goes: the end comes after close_timeout all the same.
+    // The peer neither reads on nor closes, and the connection still ends after close_timeout.
     let error = served.await.unwrap().unwrap_err();
     assert_eq!(error, HandshakeError::TimedOut);
     assert_eq!(begun.elapsed().as_secs(), 15, "close_timeout");
@@ -47,7 +47,7 @@ async fn a_client_that_never_speaks_is_let_go() {
 #[tokio::test(start_paused = true)]
 async fn one_deadline_is_for_all_of_it() {
     let begun = Instant::now;
-    // A server that says nothing, in TLS or out of it.
+    // A server that never answers, with and without TLS.
     for url in ["ws://h/", "wss://h/"] {
         let (near, far) = duplex(1 << 16);
         let start = begun();
@@ -56,7 +56,7 @@ async fn one_deadline_is_for_all_of_it() {
         assert_eq!(start.elapsed().as_secs(), 10, "{url}");
         drop(far);
     }
-    // One that drips.
+    // A server that sends byte by byte.
     let (near, mut far) = duplex(1 << 16);
     let start = begun();
     let drip = async {
@@ -68,7 +68,7 @@ async fn one_deadline_is_for_all_of_it() {
     let (connected, ()) = tokio::join!(connect_over(near, "ws://h/"), drip);
     assert!(matches!(connected, Err(ConnectError::TimedOut)));
     assert_eq!(start.elapsed().as_secs(), 10);
-    // The option.
+    // A timeout of the caller's choice.
     let mut config = Config::default();
     config.handshake_timeout = Some(Duration::from_secs(3));
     let (near, _far) = duplex(1 << 16);

@@ -1,4 +1,4 @@
-//! A socket below an HTTP server.
+//! A socket beneath an HTTP server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-/// One port for HTTP and sockets, by hyper.
+/// With hyper, one port serves HTTP and WebSocket.
 #[tokio::test]
 async fn hyper_hosts_a_socket() {
     let hosting = timeout(Duration::from_secs(60), talk());
@@ -34,7 +34,7 @@ async fn talk() {
     socket.close(None).await.unwrap();
     assert!(socket.closed().unwrap().clean);
 
-    // What is no upgrade is answered, and the connection goes on.
+    // A request that is no upgrade is answered, and the connection goes on.
     let url = serve().await;
     let mut stream = TcpStream::connect(&url[5..url.len() - 1]).await.unwrap();
     for _ in 0..2 {
@@ -50,7 +50,7 @@ async fn talk() {
         stream.read_exact(&mut vec![0; len]).await.unwrap();
     }
 
-    // hyper speaks HTTP/1.0 too, in which nothing can be upgraded.
+    // hyper also accepts HTTP/1.0, which has no upgrade.
     const FIELDS: &str = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
     for (version, origin, answer) in [
@@ -67,7 +67,7 @@ async fn talk() {
     }
 }
 
-/// The `ws://` URL of an HTTP server for one connection.
+/// Starts an HTTP server for one connection and returns its `ws://` URL.
 async fn serve() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -133,7 +133,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// The value of a field in a head.
+/// Returns the value of a field in a head.
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut fields = head.lines().filter_map(|line| line.split_once(": "));
     let field = fields.find(|(key, _)| key.eq_ignore_ascii_case(name));

@@ -1,4 +1,4 @@
-//! Runtimes that lack something, or have ended.
+//! Runtimes that lack something, and runtimes that have ended.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// What `future` comes to, outside of a runtime; it does not have to wait.
+/// Returns the output of `future` outside of a runtime, where it must not wait.
 fn outside<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -110,7 +110,8 @@ fn tokio_does_not_tell_whether_there_is_io() {
     let _ = runtime.block_on(connect("ws://127.0.0.1:1/"));
 }
 
-/// A client whose runtime has ended after it waited there, and so set a timer, and its server.
+/// Returns a server and a client whose runtime has ended. The client has waited there, so it has set a
+/// timer.
 fn ended() -> (WebSocket<ClientStream>, WebSocket<Io<TcpStream>>) {
     let first = runtime();
     let (mut client, server) = first.block_on(async {
@@ -150,12 +151,12 @@ fn a_socket_whose_runtime_has_ended_is_lost() {
     is_lost(second.block_on(client.close(None)));
     let (mut reader, _writer) = ended().0.split();
     is_lost(second.block_on(reader.recv()));
-    // Nobody has to wait for that.
+    // The same call fails even without a runtime, because it does not have to wait.
     let (mut client, _server) = ended();
     is_lost(outside(client.recv()));
 }
 
-/// A client over `near` that waits in a runtime of its own, which then ends.
+/// Returns a client over `near` that has waited in a runtime of its own, which then ended.
 fn waited_elsewhere(near: DuplexStream, config: Config) -> WebSocket<Io<DuplexStream>> {
     let config = Arc::new(config);
     let negotiated = Negotiated::default();
@@ -171,14 +172,14 @@ fn the_deadlines_of_a_socket_go_along_to_another_runtime() {
         .start_paused(true)
         .build()
         .unwrap();
-    // The deadline is the same in both.
+    // The deadline is the same in both runtimes.
     let (near, _far) = duplex(1 << 16);
     let mut client = waited_elsewhere(near, Config::default());
     match second.block_on(client.recv()) {
         Err(Error::TimedOut(Deadline::Pong)) => {}
         other => panic!("{other:?}"),
     }
-    // It is another one.
+    // The deadline is a different one in the second runtime.
     let (near, _far) = duplex(1 << 16);
     let mut client = waited_elsewhere(near, Config::default());
     match second.block_on(client.close(None)) {

@@ -1,4 +1,4 @@
-//! The clock of a socket, by a clock of tokio that is stopped.
+//! The clock of a socket, with tokio's clock paused.
 
 use std::{
     future::{Future, poll_fn},
@@ -23,7 +23,7 @@ async fn a_clock_waits_for_the_deadline_it_was_given_last() {
         assert!(clock.now() >= after(secs));
         assert!(clock.now() < after(5), "{secs}");
     }
-    // A clone waits for its own.
+    // A clone waits for its own deadline.
     let mut clone = clock.clone();
     let (first, second) = (after(7), after(6));
     tokio::join!(
@@ -41,7 +41,7 @@ async fn a_task_that_has_worked_a_lot_is_woken_all_the_same() {
     let mut worked = false;
     let waiting = poll_fn(|cx| {
         if !worked {
-            // Until the task has used up what it may do in one turn.
+            // Uses up the task's budget for one turn.
             while pin!(work.acquire()).poll(cx).is_ready() {}
             worked = true;
         }

@@ -1,4 +1,4 @@
-//! Transports that are no sockets, or behave as no socket does.
+//! Transports that are not sockets, or that behave as no socket does.
 
 use std::{
     future::{Future, poll_fn},
@@ -21,13 +21,13 @@ use tokio::{
     time::timeout,
 };
 
-/// Runs what must not hang.
+/// Runs a test that must not hang.
 async fn guarded<F: Future>(test: F) -> F::Output {
     let ended = timeout(Duration::from_secs(60), test);
     ended.await.expect("the test hangs")
 }
 
-/// A client and a server whose opening handshake is done.
+/// Returns a client and a server whose opening handshake is done.
 fn open<N, F>(near: N, far: F) -> (WebSocket<Io<N>>, WebSocket<Io<F>>)
 where
     N: AsyncRead + AsyncWrite + Unpin,
@@ -40,7 +40,7 @@ where
     )
 }
 
-/// Its descriptor and its timer belong to a runtime that is gone.
+/// The descriptor and the timer belong to a runtime that has ended.
 #[test]
 fn a_socket_is_dropped_behind_its_runtime() {
     for split in [false, true] {
@@ -71,7 +71,7 @@ fn a_socket_is_dropped_behind_its_runtime() {
     }
 }
 
-/// Neither receives before it has sent, and no buffer between them holds a message.
+/// Both send before they receive, and the buffer between them is smaller than a message.
 #[tokio::test]
 async fn two_that_send_before_they_receive_do_not_wait_for_each_other() {
     async fn run<S: Transport>(mut socket: WebSocket<S>) {
@@ -84,7 +84,7 @@ async fn two_that_send_before_they_receive_do_not_wait_for_each_other() {
     guarded(async { tokio::join!(run(near), run(far)) }).await;
 }
 
-/// Its bytes come before a deadline, but put none off.
+/// The client's bytes keep arriving before the deadline, but do not postpone it.
 #[tokio::test]
 async fn a_client_that_never_stops_is_let_go() {
     let mut config = Config::default();
@@ -97,7 +97,7 @@ async fn a_client_that_never_stops_is_let_go() {
     );
 }
 
-/// Always has more to read.
+/// A transport that always has more to read.
 struct Endless {
     reads: u32,
 }
@@ -142,11 +142,11 @@ async fn a_busy_client_leaves_turns_to_others() {
     assert!(polled.is_pending());
 }
 
-/// Counts writes, and tells or tells not that it takes several pieces at once.
+/// Counts writes, and reports `vectored` as whether it takes several pieces at once.
 struct Counted<S> {
     stream: S,
     vectored: bool,
-    /// The length of each write, and of how many pieces it was.
+    /// The length of each write, and its number of pieces.
     writes: Arc<Mutex<Vec<(usize, usize)>>>,
 }
 
@@ -176,7 +176,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        assert!(self.vectored, "it told that it cannot");
+        assert!(self.vectored, "it has reported no vectored writes");
         let taken = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
         self.writes.lock().unwrap().push((taken, bufs.len()));
         Poll::Ready(Ok(taken))
@@ -219,7 +219,7 @@ async fn a_header_is_never_written_alone() {
             }
             assert_eq!(client.recv().await.unwrap().unwrap().len(), len);
         }
-        // Many at once leave at once.
+        // Many messages are sent in one write.
         writes.lock().unwrap().clear();
         for _ in 0..100 {
             server.feed("a short message").await.unwrap();

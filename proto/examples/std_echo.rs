@@ -1,4 +1,4 @@
-//! An echo server: the core on `std::net`, one thread for each connection, no runtime.
+//! An echo server: the core on `std::net`, with a thread for each connection and no runtime.
 //!
 //! `cargo run -p bowline-proto --example std_echo -- 127.0.0.1:9001`
 
@@ -11,8 +11,8 @@ use bowline_proto::{
 };
 use bytes::Buf;
 
-/// Writes what there is, or else reads until the next deadline and tells the time. A macro, for the
-/// handshake and the connection are two types with the same verbs.
+/// Writes the output, or else reads until the next deadline, and passes the time. This is a macro,
+/// because the handshake and the connection are two types with the same methods.
 macro_rules! turn {
     ($core:expr, $socket:expr, $now:expr) => {{
         let deadline = $core.poll_timeout();
@@ -42,21 +42,21 @@ macro_rules! turn {
 fn serve(mut socket: TcpStream, config: Arc<Config>) -> Result<Option<Closed>, Box<dyn Error>> {
     let start = time::Instant::now();
     let now = || Instant::from_epoch(start.elapsed());
-    // The socket keeps the write deadline: a write fails if nothing leaves for so long.
+    // The socket keeps the write deadline: a write fails if nothing is taken for this long.
     socket.set_write_timeout(config.write_timeout)?;
     socket.set_nodelay(true)?;
     let mut server = Server::new(config);
     let mut connection = loop {
         match server.poll() {
             Ok(Some(incoming)) => break incoming.open(),
-            // A request that is not valid is answered, too.
+            // An invalid request is answered, too.
             _ if server.exchange().is_done() => return Ok(None),
             _ => turn!(server.exchange(), socket, now),
         }
     };
     while connection.state() != State::Closed {
-        // Pings and the Close are answered without help. Nothing is read before all events are polled
-        // and all output is written: a peer that does not read fills no memory.
+        // The core answers Pings and the Close by itself. Nothing is read before all events are polled
+        // and all output is written, so a peer that does not read cannot fill the memory.
         if let Ok(Some(Event::Data(chunk))) = connection.poll_data(Pull::Messages) {
             connection.send(chunk.data)?;
         }

@@ -2,7 +2,7 @@
 
 usage: driver.py server URL OUTDIR CASES AGENT   tests the echo server at URL
        driver.py client PORT OUTDIR CASES        tests the client that connects to PORT
-       driver.py plan CASES                      prints the cases that are meant, one a line
+       driver.py plan CASES                      prints the chosen cases, one per line
 
 CASES is a comma-separated list of case patterns; a leading '-' excludes. OUTDIR exists and is empty.
 Exit status: 0 all planned cases ran, 2 bad input, 3 not all ran, 4 error inside the suite.
@@ -16,7 +16,7 @@ import traceback
 
 TIME_LIMIT = 1800           # seconds for the whole run
 IDLE_LIMIT = 120            # seconds without a new connection from the tested client
-MAX_NEVER_OPEN = 5          # stop after so many cases in a row without an opening handshake
+MAX_NEVER_OPEN = 5          # stop after this many cases in a row without an opening handshake
 HANDSHAKE_NEVER = "The WebSocket opening handshake was never completed!"
 
 
@@ -26,7 +26,7 @@ def die(text):
 
 
 def matches(pattern, case):
-    """'6.*' and '*' cover everything below; '12.*.3' has one number in the place of '*'."""
+    """'6.*' and '*' match everything below; in '12.*.3' the '*' stands for one number."""
     p, c = pattern.split("."), case.split(".")
     if p[-1] == "*":
         return len(c) >= len(p) and all(x in ("*", y) for x, y in zip(p[:-1], c))
@@ -54,7 +54,7 @@ def plan(text):
 
 
 class Run:
-    """One run of the suite: stops it, and notices what the suite would keep to itself."""
+    """Watches and stops one run of the suite, and reports errors that the suite would hide."""
 
     def __init__(self, ids):
         self.ids = ids
@@ -77,13 +77,13 @@ class Run:
         self.stop("error inside the suite")
 
     def observe(self, event):
-        """Twisted would only log an exception inside the suite."""
+        """Reports an exception inside the suite, which Twisted would only log."""
         failure = event.get("log_failure")
         if failure is not None:
             self.error(failure.getTraceback())
 
     def guard(self, cls):
-        """The WebSocket library of the suite would swallow an exception in a callback."""
+        """Reports an exception in a callback, which the suite's WebSocket library would swallow."""
         def wrap(name, method):
             def guarded(proto, *args, **kwargs):
                 try:
@@ -97,7 +97,7 @@ class Run:
             wrap(name, getattr(cls, name))
 
     def watch(self, factory):
-        """Hooks into the factory: notices the reports, counts cases, gives up on a dead peer."""
+        """Hooks into the factory to notice the reports, count cases and give up on a dead peer."""
         self.factory = factory
         create, log_case = factory.createReports, factory.logCase
 
@@ -106,7 +106,7 @@ class Run:
             self.reported = True
 
         def log_one(result):
-            if self.reason:         # cut off by our own stop: says nothing about the peer
+            if self.reason:         # we cut this case off ourselves, so it says nothing about the peer
                 return
             log_case(result)
             if result["resultClose"] == HANDSHAKE_NEVER:
@@ -175,7 +175,7 @@ def test_client(run, spec, port):
 
         def connection_lost(reason):
             lost(reason)
-            if run.reported:        # the reports were asked for on this connection
+            if run.reported:        # this connection asked for the reports
                 run.stop()
 
         proto.connectionLost = connection_lost

@@ -1,4 +1,4 @@
-//! What has to hold whatever goes wrong.
+//! The rules that must hold whatever goes wrong.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use bind::proto::{Initiator, Message};
 
 use crate::{games::Game, play::Seen};
 
-/// What may differ from a game in which nothing went wrong.
+/// The differences that are allowed from a game in which nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Tolerance {
     None,
-    /// One message may not have been sent.
+    /// One message may be missing.
     OneMessage,
-    /// One message may lack a piece, and the connection may have failed for it.
+    /// One message may lack a piece, and the connection may have failed because of it.
     OnePiece,
-    /// The end may have come at any time.
+    /// The connection may have ended at any time.
     Any,
 }
 
@@ -33,7 +33,8 @@ impl Game {
             let came: usize = counts.iter().sum();
             missed += truth.iter().map(Vec::len).sum::<usize>() - came;
             end_is_one(seen);
-            // Who learns that the peer has closed has all that the peer was told had been sent.
+            // An end that knows of the peer's clean Close has received everything that the peer's calls
+            // reported as sent.
             if let Some(closed) = &seen.closed
                 && closed.clean
                 && closed.initiator == Initiator::Peer
@@ -42,7 +43,10 @@ impl Game {
                 && tolerance != Tolerance::OnePiece
             {
                 let sent: usize = peer.sent.iter().sum();
-                assert!(came + may_miss >= sent, "{came} of {sent}, and a clean end");
+                assert!(
+                    came + may_miss >= sent,
+                    "{came} of {sent} came, and the end is clean"
+                );
             }
         }
         if let Some(took) = self.took {
@@ -59,7 +63,7 @@ impl Game {
         }
     }
 
-    /// Nobody has noticed anything.
+    /// Checks that the fault had no effect.
     fn is_like(&self, untouched: &Self) {
         for (seen, before) in self.seen.iter().zip(&untouched.seen) {
             assert_eq!(seen.opened, before.opened);
@@ -76,8 +80,9 @@ impl Game {
     }
 }
 
-/// How many messages of each writer came; they are the first ones, as they were, but for those that
-/// `may_miss`, and for one that `may_lack` a piece.
+/// Returns how many messages of each writer arrived. They must be the first ones, unchanged and in
+/// order, except that `may_miss` of them may be missing, and that one may lack a piece if `may_lack` is
+/// set.
 fn prefix(seen: &Seen, truth: &[Vec<Message>], may_miss: usize, mut may_lack: bool) -> Vec<usize> {
     let mut next = vec![0; truth.len()];
     let mut missed = vec![0; truth.len()];
@@ -96,7 +101,7 @@ fn prefix(seen: &Seen, truth: &[Vec<Message>], may_miss: usize, mut may_lack: bo
             writers.find(is_it).map(|writer| (writer, 0))
         });
         let Some((writer, skip)) = found else {
-            panic!("{message:?} is not what was sent next, behind {next:?}");
+            panic!("{message:?} is not the next message, after {next:?}");
         };
         next[writer] += skip + 1;
         missed[writer] += skip;
@@ -106,15 +111,15 @@ fn prefix(seen: &Seen, truth: &[Vec<Message>], may_miss: usize, mut may_lack: bo
         let next = all.get(*next).map_or(&[][..], |message| message.as_bytes());
         next.starts_with(&seen.part)
     });
-    let left = seen.part.iter().all(|byte| *byte == b'?');
-    assert!(begun || left, "the part of a message is not one");
+    let abandoned = seen.part.iter().all(|byte| *byte == b'?');
+    assert!(begun || abandoned, "the partial message is not part of one");
     next.iter()
         .zip(&missed)
         .map(|(next, missed)| next - missed)
         .collect()
 }
 
-/// Whether `part` is `whole` without something at one place.
+/// Whether `part` is `whole` without one contiguous piece.
 fn lacks_a_piece(part: &Message, whole: &Message) -> bool {
     let (part, whole) = (part.as_bytes(), whole.as_bytes());
     let differ = |(a, b): (&u8, &u8)| a != b;
@@ -125,7 +130,7 @@ fn lacks_a_piece(part: &Message, whole: &Message) -> bool {
     part.len() < whole.len() && front + back >= part.len()
 }
 
-/// One end, that is told once.
+/// Checks that the end is reported only once.
 fn end_is_one(seen: &Seen) {
     assert!(seen.errors <= 1, "{} errors", seen.errors);
     let Some(closed) = &seen.closed else {

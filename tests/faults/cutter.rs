@@ -1,4 +1,4 @@
-//! A socket whose futures are dropped while they wait, and its calls repeated.
+//! A socket whose pending futures are dropped and whose calls are then repeated.
 
 use std::{
     future::{Future, poll_fn},
@@ -17,20 +17,20 @@ use bind::{
 
 use crate::binding::{ReadHalf, Socket, WriteHalf};
 
-/// What was dropped, by what its documentation promises then.
+/// What may be lost with a dropped future, as its documentation promises.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Cut {
     /// A handshake: the connection is gone.
     Opening,
-    /// Nothing was lost, and nothing done by halves: the call is repeated.
+    /// Nothing is lost or half done, so the call is repeated.
     Nothing,
-    /// A message that was either not queued, or will be written whole.
+    /// A message, which either was not queued or will be written completely.
     Message,
-    /// A piece of a message, or the guard of one.
+    /// A piece of a message, or the guard of a message.
     Piece,
 }
 
-/// Which future of one end is dropped.
+/// Chooses which future of one end is dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cutter(Arc<Mutex<State>>);
 
@@ -45,9 +45,9 @@ struct State {
 pub(crate) enum Which {
     #[default]
     None,
-    /// The one that waits for the time of this number, from 1; at once.
+    /// The future that waits for this time, counted from 1, as soon as it waits.
     Wait(usize),
-    /// Every one that loses nothing, each time that it is woken.
+    /// Every future that loses nothing, each time it is woken.
     Every,
 }
 
@@ -59,12 +59,12 @@ impl Cutter {
         })))
     }
 
-    /// What was dropped.
+    /// Returns what was dropped.
     pub(crate) fn cut(&self) -> Option<Cut> {
         self.state().cut
     }
 
-    /// What `future` comes to, unless it is dropped.
+    /// Returns the output of `future`, unless the future is dropped.
     pub(crate) async fn run<F: Future>(&self, cut: Cut, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut waited = false;
@@ -110,7 +110,7 @@ impl<S> Cutting<S> {
     }
 }
 
-/// The calls that can be repeated as they are.
+/// For calls that can be repeated unchanged.
 macro_rules! repeated {
     ($self:ident, $call:expr) => {
         loop {
@@ -121,7 +121,7 @@ macro_rules! repeated {
     };
 }
 
-/// The calls of which nobody knows whether they were queued: what was is written by the next one.
+/// For calls that may or may not have queued something. The next call writes what was queued.
 macro_rules! written {
     ($self:ident, $cut:expr, $call:expr) => {
         match $self.cutter.run($cut, $call).await {

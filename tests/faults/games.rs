@@ -1,4 +1,4 @@
-//! Which games are played: every scenario, with one thing after the other going wrong.
+//! The games: every scenario, with one fault after the other.
 
 use std::{env, fmt, thread, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     script::Scenario,
 };
 
-/// The first, the second and every further call of a transport fails, until there is no further one.
+/// Fails the first call of a transport, then the second, and so on, until the game has no further call.
 ///
-/// By TLS at one end only, which changes from scenario to scenario and from fault to fault; at both with
-/// `BOWLINE_FAULTS=all`.
+/// With TLS, only one end's transport fails, which differs by scenario and fault; `BOWLINE_FAULTS=all`
+/// lets both fail.
 pub(crate) fn every_call_fails<B: Bench>(fault: Fault, tls: bool) {
     let all = !tls || env::var("BOWLINE_FAULTS").is_ok_and(|which| which == "all");
     let mut games = Vec::new();
@@ -53,8 +53,8 @@ async fn every_call_of_one<B: Bench>(
     }
 }
 
-/// Every future is dropped each time that it waits, and its call repeated: first the future that waits
-/// first, and then the next one, until there is none; and then all that lose nothing by it.
+/// Drops each future while it waits, and repeats its call: first the future that waits first, then the
+/// next one, until no further one waits; and at last every future that loses nothing by it.
 pub(crate) fn every_future_is_dropped<B: Bench>(tls: bool) {
     let games = SCENARIOS.iter().flat_map(|scenario| {
         let sides = [Side::Client, Side::Server];
@@ -85,14 +85,14 @@ async fn every_future_of_one<B: Bench>(scenario: &'static Scenario, side: Side, 
     }
 }
 
-/// Whose transport fails, or whose futures are dropped.
+/// The end whose transport fails, or whose futures are dropped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Side {
     Client,
     Server,
 }
 
-/// A scenario, played once.
+/// One run of a scenario.
 pub(crate) struct Game {
     pub(crate) scenario: &'static Scenario,
     pub(crate) seen: [Seen; 2],
@@ -127,7 +127,7 @@ async fn one<B: Bench>(
     let seen = bench.play(play(bench.clone(), scenario, ends)).await;
     assert!(
         plans.iter().all(|plan| !plan.lives()),
-        "a transport was left"
+        "a transport was never dropped"
     );
     Game {
         scenario,
@@ -139,7 +139,7 @@ async fn one<B: Bench>(
     }
 }
 
-/// Says what was played when a check fails.
+/// Prints which game was played if a check fails.
 struct Case(String);
 
 impl Drop for Case {

@@ -1,6 +1,6 @@
-//! Faults: every scenario, with every call of a transport failing in every way, on every binding, plain
-//! and by TLS; and every future dropped whenever it waits. Whatever fails, what came is the beginning of
-//! what was sent, the end is one and told once, nothing is left behind, and nobody waits for ever.
+//! Faults: every scenario on every binding, with and without TLS, in which every call of a transport
+//! fails in every way, and every future is dropped while it waits. Whatever fails, the messages received
+//! are the first of those sent, the end is reported once, nothing leaks, and no call waits forever.
 
 use std::{
     panic,
@@ -21,7 +21,7 @@ mod play;
 mod scenarios;
 mod script;
 
-/// A test for each way to fail, for each binding.
+/// Makes a test for each fault and each binding.
 macro_rules! for_each_fault {
     ($($test:ident $fault:ident,)*) => {
         faults!(tokio Tokio false $($test $fault)*);
@@ -56,7 +56,7 @@ for_each_fault! {
     no_byte Zero,
 }
 
-/// A test for each binding that has futures.
+/// Makes a test for each binding that has futures.
 mod every_future_is_dropped {
     use crate::{
         bench::{Smol, Tokio},
@@ -85,9 +85,9 @@ mod every_future_is_dropped {
     }
 }
 
-/// Runs the test, which must not hang, on a thread with room for what is not optimised.
+/// Runs a test that must not hang, on a thread whose stack is large enough for unoptimised code.
 fn run(test: fn()) {
-    /// Long enough for any machine.
+    /// Long enough on any machine.
     const HANG: Duration = Duration::from_secs(300);
     let (ending, ended) = mpsc::channel::<()>();
     let guarded = move || {

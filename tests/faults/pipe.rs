@@ -1,4 +1,4 @@
-//! A transport in memory for those who do not block, of tokio and of futures-io, that fails as planned.
+//! A non-blocking transport in memory, for tokio and futures-io, that fails as planned.
 
 use std::{
     collections::VecDeque,
@@ -29,16 +29,16 @@ struct Link {
 struct Lane {
     bytes: VecDeque<u8>,
     capacity: usize,
-    /// Nothing more will be written.
+    /// Whether nothing more will be written.
     ended: bool,
-    /// Nothing more will be read.
+    /// Whether nothing more will be read.
     deaf: bool,
     reset: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
-/// A client's end and a server's, and `capacity` bytes between them each way.
+/// Returns a client's end and a server's, with room for `capacity` bytes in each direction.
 pub(crate) fn pipe(capacity: usize, near: Plan, far: Plan) -> (End, End) {
     let lane = || {
         Arc::new(Mutex::new(Lane {
@@ -111,7 +111,7 @@ impl Link {
         self.outgoing.lock().unwrap()
     }
 
-    /// What the peer sees when this end is gone.
+    /// Ends both directions, as the peer sees it when this end is gone.
     fn end(&self) {
         self.outgoing().change(|lane| lane.ended = true);
         self.incoming().change(|lane| lane.deaf = true);
@@ -128,7 +128,7 @@ impl Link {
 }
 
 impl End {
-    /// Does what the plan says; `go` does what there is to do, with no more than so many bytes.
+    /// Does what the plan says. `go` performs the call, with at most the given number of bytes.
     fn call(
         &self,
         call: Call,

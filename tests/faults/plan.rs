@@ -1,26 +1,26 @@
-//! What is to go wrong with one end of a connection, and when.
+//! Plans what is to go wrong with one end of a connection, and when.
 
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// How a call of the transport fails.
+/// The way in which a call of the transport fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
-    /// It fails, once.
+    /// The call fails, once.
     Error,
-    /// From now on there is nothing at the other end.
+    /// The other end is gone from now on.
     Eof,
-    /// From now on the connection is reset, and what was under way is lost.
+    /// The connection is reset from now on, and bytes on their way are lost.
     Reset,
-    /// It is interrupted by a signal.
+    /// The call is interrupted by a signal.
     Interrupted,
-    /// It cannot go on yet; for who blocks, its time is over.
+    /// The call cannot go on yet. A call that blocks times out.
     Pending,
-    /// It moves one byte, whatever there is.
+    /// The call moves only one byte.
     Short,
-    /// It moves no byte.
+    /// The call moves no bytes.
     Zero,
 }
 
@@ -33,36 +33,37 @@ pub(crate) enum Call {
     SetTimeout,
 }
 
-/// What a call of the transport is to do.
+/// The instruction for a call of the transport.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
-    /// What it does, with no more than so many bytes.
+    /// Performs the call, with at most this many bytes.
     Go(usize),
     Nothing,
     Later,
     Fail(io::ErrorKind),
-    /// What it does when there is no longer anything behind it.
+    /// Behaves as if there were no longer anything behind the transport.
     Dead(Fault),
 }
 
-/// Shared by a transport and the test.
+/// A plan, shared by a transport and the test.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     fault: Option<(usize, Fault)>,
-    /// The calls that count are made.
+    /// Whether calls are counted.
     armed: bool,
     calls: usize,
     hit: Option<Call>,
     dead: Option<Fault>,
-    /// The transport has not been dropped.
+    /// Whether the transport has not been dropped yet.
     lives: bool,
 }
 
 impl Plan {
-    /// Call `number`, from 1, fails so; of the opening handshake, or of what comes behind it.
+    /// Plans that a call fails. The number counts from 1, from the start or from the end of the opening
+    /// handshake.
     pub(crate) fn new(fault: Option<(usize, Fault)>, from_start: bool) -> Self {
         Self(Arc::new(Mutex::new(State {
             fault,
@@ -71,12 +72,12 @@ impl Plan {
         })))
     }
 
-    /// The opening handshake is done.
+    /// Records that the opening handshake is done.
     pub(crate) fn arm(&self) {
         self.state().armed = true;
     }
 
-    /// What it hit.
+    /// Returns which call the fault hit.
     pub(crate) fn hit(&self) -> Option<Call> {
         self.state().hit
     }
@@ -107,7 +108,7 @@ impl Plan {
         let moves = matches!(call, Call::Read | Call::Write);
         match fault {
             Fault::Error => Verdict::Fail(io::ErrorKind::Other),
-            // Nobody waits to be told what time it may take.
+            // Setting a timeout does not wait, so it cannot be interrupted.
             Fault::Interrupted | Fault::Pending if call == Call::SetTimeout => {
                 Verdict::Go(usize::MAX)
             }
@@ -128,7 +129,7 @@ impl Plan {
     }
 }
 
-/// What a call comes to when nothing is left behind the transport.
+/// Returns the result of a call after the other side of the transport is gone.
 pub(crate) fn dead(fault: Fault, call: Call) -> io::Result<usize> {
     match (fault, call) {
         (_, Call::Shutdown | Call::SetTimeout) => Ok(0),

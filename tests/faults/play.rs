@@ -1,4 +1,4 @@
-//! Does what a scenario says, and tells what came of it.
+//! Plays a scenario, and records what each end has seen.
 
 use std::sync::Arc;
 
@@ -18,32 +18,32 @@ use crate::{
     script::{Act, Answer, PIECES, Scenario, Script},
 };
 
-/// What happens to one end.
+/// The trouble that is planned for one end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Troubled {
     pub(crate) plan: Plan,
     pub(crate) cutter: Cutter,
 }
 
-/// What one end has seen.
+/// What one end has seen of a game.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) opened: bool,
     pub(crate) received: Vec<Message>,
-    /// Of a message in chunks that was not all there.
+    /// The received part of an incomplete message in chunks.
     pub(crate) part: Vec<u8>,
-    /// How many messages of each writer were taken.
+    /// How many messages of each writer were accepted by the calls that send.
     pub(crate) sent: Vec<usize>,
     /// How many calls that receive have failed.
     pub(crate) errors: usize,
     pub(crate) closed: Option<Closed>,
-    /// It closed or ended the connection on purpose.
+    /// Whether this end closed or ended the connection on purpose.
     pub(crate) ended: bool,
-    /// What failed first.
+    /// The first failure.
     pub(crate) failed: Option<String>,
 }
 
-/// How it goes on behind an act.
+/// How the script goes on after an act.
 #[derive(PartialEq)]
 enum Then {
     On,
@@ -52,7 +52,7 @@ enum Then {
     Gone,
 }
 
-/// What client and server have seen.
+/// Plays a scenario, and returns what client and server have seen.
 pub(crate) async fn play<B: Bench>(
     bench: B,
     scenario: &'static Scenario,
@@ -61,7 +61,7 @@ pub(crate) async fn play<B: Bench>(
     let (mut near, mut far) = (Config::default(), Config::default());
     (scenario.configure)(&mut near, &mut far, B::UNIT);
     let [client, server] = ends;
-    // TLS alone is some thousand bytes.
+    // TLS alone takes some thousand bytes.
     let least = if bench.url().starts_with("wss") {
         600
     } else {
@@ -163,7 +163,7 @@ async fn run<B: Bench>(
     }
 }
 
-/// What a socket and a write half both do.
+/// The acts that a socket and a write half have in common.
 macro_rules! send {
     ($seen:ident, $socket:ident, $bench:ident, $act:expr, $writer:expr) => {{
         let number = $seen.sent[$writer];
@@ -221,7 +221,7 @@ macro_rules! send {
                 $socket.abort();
                 Ok(())
             }
-            act => panic!("{act:?} is not an act of one who sends"),
+            act => panic!("{act:?} cannot be done by a write half"),
         };
         match done {
             Ok(()) => {
@@ -236,7 +236,7 @@ macro_rules! send {
     }};
 }
 
-/// What a socket and a read half both do.
+/// The acts that a socket and a read half have in common.
 macro_rules! receive {
     ($seen:ident, $socket:ident, $act:expr) => {
         match $act {
@@ -295,21 +295,24 @@ macro_rules! receive {
                     end => break over(&mut $seen, end),
                 }
             },
-            act => panic!("{act:?} is not an act of one who receives"),
+            act => panic!("{act:?} cannot be done by a read half"),
         }
     };
 }
 
-/// Receives to the end, which is one, and stays.
+/// Receives to the end, which must be reported once and remain.
 macro_rules! drain {
     ($seen:ident, $socket:ident) => {
         while let Then::On = receive!($seen, $socket, Act::Recv(1)) {}
         for _ in 0..2 {
             let again = $socket.recv().await;
-            assert!(matches!(again, Ok(None)), "behind the end: {again:?}");
+            assert!(matches!(again, Ok(None)), "after the end: {again:?}");
         }
         $seen.closed = $socket.closed();
-        assert!($seen.closed.is_some(), "it has ended, and cannot tell how");
+        assert!(
+            $seen.closed.is_some(),
+            "it has ended, and `closed` says nothing"
+        );
     };
 }
 
@@ -444,13 +447,13 @@ fn over<T>(seen: &mut Seen, end: Result<Option<T>, Error>) -> Then {
     Then::Over
 }
 
-/// The pieces of a message, and an empty one that ends it.
+/// Returns the pieces of a message, and an empty piece that ends it.
 fn chunks(message: &Message, lens: &'static [usize]) -> impl Iterator<Item = Chunk> {
     let mut text = String::from_utf8(message.as_bytes().to_vec()).unwrap();
     let mut pieces: Vec<Chunk> = Vec::new();
     for len in lens {
-        let rest = text.split_off(*len);
-        let data = std::mem::replace(&mut text, rest).into();
+        let remainder = text.split_off(*len);
+        let data = std::mem::replace(&mut text, remainder).into();
         pieces.push(Chunk { data, fin: false });
     }
     let data = text.into();

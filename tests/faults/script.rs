@@ -1,4 +1,4 @@
-//! What two ends may do with each other, as data: `play` does it on each binding.
+//! The acts of two ends, as data. `play` performs them on each binding.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use bind::proto::{Config, Kind, Message};
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// How many bytes fit between the ends, each way.
+    /// How many bytes fit between the ends, in each direction.
     pub(crate) capacity: usize,
-    /// Changes the client's configuration and the server's; what takes time takes this unit of it.
+    /// Changes the configurations of the client and the server. Times are given in this unit.
     pub(crate) configure: fn(&mut Config, &mut Config, Duration),
-    /// What the client offers to speak.
+    /// The subprotocols that the client offers.
     pub(crate) offers: &'static [&'static str],
     pub(crate) answer: Answer,
-    /// The calls of the opening handshake fail, not those behind it.
+    /// Whether the calls of the opening handshake fail, instead of later ones.
     pub(crate) opening: bool,
-    /// Not everything arrives, even if nothing fails.
+    /// Whether some messages may not arrive even if nothing fails.
     pub(crate) lossy: bool,
     pub(crate) client: Script,
     pub(crate) server: Script,
 }
 
-/// What the server does with the request.
+/// The server's answer to the request.
 #[derive(Clone, Copy)]
 pub(crate) enum Answer {
     Open,
     Speaks(&'static str),
-    /// What cannot be answered first, then as it should be.
+    /// An impossible answer first, and then a correct one.
     Corrects(&'static str),
     Refuses(u16, &'static str),
     Drops,
@@ -35,7 +35,7 @@ pub(crate) enum Answer {
 #[derive(Clone, Copy)]
 pub(crate) enum Script {
     Whole(&'static [Act]),
-    /// The halves at work at once, and clones of the sending one.
+    /// The two halves, used at the same time, with clones of the write half.
     Split(&'static [Act], &'static [&'static [Act]]),
 }
 
@@ -44,32 +44,32 @@ pub(crate) enum Act {
     Send(Body),
     Feed(Body),
     TrySend(Body),
-    /// Kept out of compression.
+    /// Sends a message uncompressed.
     Plain(Body),
     Prepared(Body),
-    /// In pieces, by `send_chunk`.
+    /// Sends a message in pieces, with `send_chunk`.
     Chunks(&'static [usize]),
-    /// In pieces, by `stream`.
+    /// Sends a message in pieces, with `stream`.
     Stream(&'static [usize]),
-    /// Pieces of one by `stream` that is dropped.
+    /// Sends pieces with `stream`, and drops the guard.
     Leave(&'static [usize]),
-    /// The first piece of one, by `send_chunk`.
+    /// Sends the first piece of a message with `send_chunk`.
     Begin(usize),
     Flush,
     Ping,
     Pong,
-    /// So many messages.
+    /// Receives this many messages.
     Recv(usize),
-    /// So many messages, by `recv_chunk`.
+    /// Receives this many messages with `recv_chunk`.
     Chunked(usize),
-    /// Events until a Ping, a Pong, or a Close.
+    /// Receives events until a Ping, a Pong or a Close.
     UntilPing,
     UntilPong,
     UntilClose,
-    /// So many units of time.
+    /// Sleeps for this many units of time.
     Sleep(u32),
     Close,
-    /// Without a code.
+    /// Closes without a code.
     CloseBare,
     Finish,
     Abort,
@@ -83,7 +83,7 @@ pub(crate) enum Body {
 }
 
 impl Body {
-    /// The message of this number of a writer.
+    /// Returns the message that a writer sends with this number.
     pub(crate) fn message(self, writer: usize, number: usize) -> Message {
         match self {
             Self::Text(len) => {
@@ -107,7 +107,7 @@ impl Body {
 }
 
 impl Act {
-    /// What the peer will receive of it.
+    /// Returns what the peer receives of this act.
     pub(crate) fn body(self) -> Option<Body> {
         match self {
             Self::Send(body)
@@ -122,7 +122,7 @@ impl Act {
 }
 
 impl Script {
-    /// The messages that each writer sends.
+    /// Returns the messages that each writer sends.
     pub(crate) fn messages(self) -> Vec<Vec<Message>> {
         let writers = match &self {
             Self::Whole(acts) => std::slice::from_ref(acts),

@@ -2,9 +2,11 @@
 //
 // usage: node chat.js PROGRAM SCREENSHOT
 //
-// The page's side of the contract is its element ids: #name and #join (or ?name=X joins at once), #text
-// and #send, #messages (of which one's own are `.own`, and what nobody said `.notice`), #online, #status (`open`,
-// `closed 1001 clean`), #waiting around #buffered, #leave; and `window.socket`. Prints `pass NAME` or `FAIL NAME: why` for every check, and `end` after the last.
+// It relies on these element ids of the page: #name and #join (or ?name=X to join at once), #text and #send,
+// #messages (the visitor's own have the class `own`, and notices by the page `notice`), #online, #status (`open`,
+// `closed 1001 clean`), #waiting around #buffered, #leave; and on `window.socket`.
+//
+// Prints `pass NAME` or `FAIL NAME: why` for every check, and `end` after the last.
 'use strict';
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
@@ -16,16 +18,16 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { chromium } = require('playwright-core');
 
 const [program, screenshot] = process.argv.slice(2);
-const WAIT = 20_000; // milliseconds until something that should show counts as missing
+const WAIT = 20_000; // milliseconds after which something that should appear counts as missing
 const MIB = 1 << 20;
 const PART = 64 * 1024; // characters of one message of the flood
-const FILLER = crypto.randomBytes(PART).toString('base64').slice(16, PART); // does not get smaller
+const FILLER = crypto.randomBytes(PART).toString('base64').slice(16, PART); // random, so compression does not shrink it
 const PARTS = (16 * MIB) / PART;
-const ROUND = 16; // messages sent before the readers have to have them all: they read, so they keep up
+const ROUND = 16; // messages that are sent before all readers must have received them, so that no reader falls behind
 // The chat's Deflate::low_memory, and what Chromium offers.
 const AGREED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12';
-const STOP = 2000; // milliseconds that the server promises to need for its end
-const SLACK = 1000; // and what a busy machine may add
+const STOP = 2000; // milliseconds within which the server promises to end
+const SLACK = 1000; // milliseconds that a busy machine may need in addition
 
 async function check(name, run) {
   try {
@@ -55,7 +57,7 @@ async function startServer(port) {
   }
 }
 
-// One tab. Each has a browser context of its own, so that one that is stuck holds up no other.
+// Opens a tab in a browser context of its own, so that a stuck tab does not delay the others.
 async function tab(browser, url, strangers, errors) {
   const context = await browser.newContext({ viewport: { width: 960, height: 720 } });
   const page = await context.newPage();
@@ -86,11 +88,11 @@ async function say(page, line) {
 const hears = (page, line) =>
   page.waitForFunction((l) => [...document.querySelectorAll('#messages > *')].some((m) => m.textContent.includes(l)), line);
 
-// What is in the list and was said, and whether it is shown as one's own.
+// Returns the messages in the list, and whether each is shown as the visitor's own.
 const said = (page) => page.evaluate(() => [...document.querySelectorAll('#messages > :not(.notice)')]
   .map((m) => [m.querySelector('span').textContent, m.classList.contains('own')]));
 
-// Notes in `window.parts` which parts of a flood arrive, whole, in the order in which they do.
+// Records in `window.parts` which parts of a flood arrive completely, in order of arrival.
 const listen = (page) => page.evaluate((filler) => {
   window.socket.addEventListener('message', ({ data }) => {
     const found = typeof data === 'string' && /part (\d+) /.exec(data);
@@ -98,7 +100,7 @@ const listen = (page) => page.evaluate((filler) => {
   });
 }, FILLER);
 
-// Sends up to 16 MiB, round by round until `full()`; all `readers` must get every part.
+// Sends up to 16 MiB, in rounds until `full()`; all `readers` must receive every part.
 async function flood(sender, readers, full = () => false) {
   for (const reader of readers) await reader.evaluate(() => { window.parts = []; });
   let sent = 0;
@@ -124,7 +126,7 @@ async function getStuck(page) {
   return alert;
 }
 
-// Octets on the way from `port` that nobody has read: unsent at the server, unread at the browser.
+// Returns the number of bytes from `port` that were not read: unsent at the server or unread at the browser.
 function unread(port) {
   const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   let octets = 0;
@@ -254,7 +256,7 @@ async function main() {
       await ada.waitForSelector('#waiting', { state: 'hidden' });
     });
     await check('it is shown while something waits', async () => {
-      // Of the page's own socket, which then tells the truth again.
+      // This is the page's own socket, whose value is real again afterwards.
       await ada.evaluate(() => Object.defineProperty(window.socket, 'bufferedAmount', { value: 5, configurable: true }));
       await ada.waitForSelector('#waiting', { state: 'visible' });
       assert.match(await text(ada, '#waiting'), /^5 bytes wait/);
@@ -279,7 +281,7 @@ async function main() {
       let before = -1;
       await flood(ada, [ada, bob], () => {
         const now = unread(port);
-        const full = now > PART && now === before; // a round more, and the sockets hold no more
+        const full = now > PART && now === before; // one more round went by, and the sockets took no more
         before = now;
         return full;
       });

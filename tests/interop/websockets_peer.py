@@ -36,7 +36,7 @@ async def check(name, coroutine):
     try:
         await asyncio.wait_for(coroutine, LIMIT)
         print("pass %s" % name, flush=True)
-    except Exception as e:  # whatever it is, it is this check that failed
+    except Exception as e:  # any error means that this check failed
         print("FAIL %s: %s: %s" % (name, type(e).__name__, e), flush=True)
 
 
@@ -118,7 +118,7 @@ async def client(url, cert):
 
 
 class Seen:
-    """What the server saw of one connection."""
+    """The server's record of one connection."""
 
     def __init__(self):
         self.ws = None
@@ -135,11 +135,11 @@ class Ours:
         self.tls = tls
 
     async def run(self, behave, lines=(), options=(), insecure=True, **server_options):
-        """Gives what the server saw, the client's output and its exit status.
+        """Returns the server's record, the client's output and its exit status.
 
-        The client's input ends when as many lines came out as went in. (It could end at once, but
-        websockets drops an answer that its handler has not yet sent when the Close arrives.) Without
-        lines the input stays open, and the server is to end the connection.
+        The client's input ends once the client has printed as many lines as it was given. (It could end at
+        once, but websockets drops an answer that its handler has not yet sent when the Close arrives.)
+        Without lines the input stays open, and the server must end the connection.
         """
         seen = Seen()
 

@@ -40,7 +40,7 @@ async function check(name, run) {
   }
 }
 
-// The next `count` messages, text as string and binary as Buffer.
+// Returns the next `count` messages, text as string and binary as Buffer.
 function receive(ws, count) {
   return new Promise((resolve, reject) => {
     const messages = [];
@@ -157,8 +157,8 @@ async function client(url, cert) {
 
 // ---- server of our client
 
-// Runs the client example against a server that does `behave(ws, request)` with its connection.
-// Gives the client's output and exit status, and the close code that the server got.
+// Runs the client example against a server that calls `behave(ws, request)` with its connection.
+// Returns the client's output and exit status, and the close code that the server received.
 async function run(program, tls, behave, { stdin, args = [], insecure = true, ...options } = {}) {
   const web = tls ? https.createServer({ cert: tls.cert, key: tls.key }) : http.createServer();
   const server = new WebSocketServer({ server: web, perMessageDeflate: DEFLATE, ...options });
@@ -182,7 +182,7 @@ async function run(program, tls, behave, { stdin, args = [], insecure = true, ..
   child.stdout.on('data', (chunk) => chunks.push(chunk));
   child.stderr.on('data', (chunk) => chunks.push(chunk));
   child.stdin.on('error', () => {});
-  if (stdin !== undefined) child.stdin.end(stdin); // else it stays open: the server is to end it
+  if (stdin !== undefined) child.stdin.end(stdin); // otherwise it stays open, and the server must end the connection
   const [status, signal] = await once(child, 'close');
   clearTimeout(hung);
   if (connected) await over;

@@ -1,6 +1,6 @@
-/// The names that come first after `crate::` in the paths of `text`, and so the modules that it imports from.
-/// Comments and the tests at the end of a file do not count; a `super::super` that leaves the module is one of
-/// the crate.
+/// Returns the first name after `crate::` of each path in `text`: the modules that it imports from.
+/// Comments and the tests at the end of a file are ignored. A `super::super` that leaves the module
+/// counts as a path from the crate.
 pub(crate) fn imported(text: &str) -> Vec<String> {
     let code = code(text);
     let mut found = Vec::new();
@@ -18,7 +18,7 @@ pub(crate) fn imported(text: &str) -> Vec<String> {
     found
 }
 
-/// The code of each file, without comments and without what follows `#[cfg(test)]` on a module.
+/// Returns the code of each file, without comments and without modules under `#[cfg(test)]`.
 fn code(text: &str) -> String {
     let mut code = String::new();
     let mut in_tests = false;
@@ -31,7 +31,7 @@ fn code(text: &str) -> String {
             code.push_str(line);
             code.push('\n');
         }
-        // Such a module ends where a line begins with its brace.
+        // Such a module ends at the next line that begins with a brace.
         if in_tests && line.starts_with('}') {
             in_tests = false;
         }
@@ -39,7 +39,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The first name of `path`, or of each of its parts in braces.
+/// Returns the first name of `path`, or of each of its parts in braces.
 fn names(path: &str, found: &mut Vec<String>) {
     let path = path.trim_start();
     let Some(list) = path.strip_prefix('{') else {

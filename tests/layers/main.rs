@@ -14,7 +14,7 @@ struct Crate {
     order: Vec<String>,
 }
 
-/// Each crate's row of the table in `text`: its folder, and its modules.
+/// Returns each crate's row of the table in `text`: its folder and its modules.
 fn crates(text: &str) -> Vec<Crate> {
     let rows = text
         .lines()
@@ -33,7 +33,7 @@ fn crates(text: &str) -> Vec<Crate> {
         .collect()
 }
 
-/// The text of each module below `dir`, its submodules included.
+/// Returns the text of each module in `dir`, including its submodules.
 fn modules(dir: &Path) -> BTreeMap<String, String> {
     let mut modules = BTreeMap::<String, String>::new();
     let mut dirs = vec![dir.to_owned()];
@@ -56,7 +56,8 @@ fn modules(dir: &Path) -> BTreeMap<String, String> {
     modules
 }
 
-/// Each import against the order, and each module that the order does not have, or that is not there.
+/// Returns each import that breaks the order, and each name that is only in the order or only in the
+/// folder.
 fn faults(modules: &BTreeMap<String, String>, order: &[String]) -> Vec<String> {
     let place = |name: &str| order.iter().position(|other| other == name);
     let mut faults = Vec::new();
@@ -97,7 +98,7 @@ fn every_module_imports_from_those_before_it() {
     }
 }
 
-/// A crate of these modules, in this order.
+/// Makes a crate with these modules, in this order.
 fn faults_of(modules: &[(&str, &str)]) -> Vec<String> {
     let order: Vec<_> = modules.iter().map(|(name, _)| (*name).to_owned()).collect();
     let texts = modules
@@ -122,10 +123,10 @@ fn a_planted_circle_is_found() {
         faults_of(&[circle, error]),
         ["`time` imports from `error`, which comes after it"]
     );
-    // By a path in an expression, too.
+    // An import by a path in an expression.
     let circle = ("time", "fn now() -> u8 { crate::error::kind() }");
     assert_eq!(faults_of(&[circle, error]).len(), 1);
-    // From a module below.
+    // An import by a submodule.
     let circle = ("time", "use super::super::error::Error;");
     assert_eq!(faults_of(&[circle, error]).len(), 1);
 }
@@ -151,7 +152,7 @@ fn a_module_that_the_order_does_not_have_is_found() {
     );
 }
 
-/// Comments, and what is compiled for tests only, may name what they like.
+/// Comments and code compiled only for tests may name any module.
 #[test]
 fn what_is_said_in_comments_and_tests_does_not_count() {
     let text = "/// See [`Error`](crate::error::Error).\npub struct Time; // crate::error\n\

@@ -1,7 +1,7 @@
-//! Thousands of sockets at once, on each binding, and nothing left of them.
+//! Opens thousands of sockets at once on each binding, and checks that they leave nothing behind.
 //!
-//! `BOWLINE_SOCKETS=20000 cargo test -p bowline-tests --test scale` opens more, as far as the system lets a
-//! process.
+//! `BOWLINE_SOCKETS=20000 cargo test -p bowline-tests --test scale` opens more, as far as the system
+//! allows.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -23,7 +23,7 @@ mod binding;
 
 use binding::{Blocking, Plain, Smol, Socket, Tls, Tokio, Wire, async_std::AsyncStd};
 
-/// One test, for each process has one set of descriptors and threads.
+/// This is one test, because all tests of a process share its descriptors and threads.
 #[test]
 fn nothing_is_left_of_thousands_of_sockets() {
     let sockets = env::var("BOWLINE_SOCKETS").map_or(2000, |sockets| sockets.parse().unwrap());
@@ -33,7 +33,7 @@ fn nothing_is_left_of_thousands_of_sockets() {
     round_trip::<Plain<Tokio>>("tokio", sockets / 2);
     round_trip::<Plain<Smol>>("smol", sockets / 2);
     round_trip::<Plain<Blocking>>("blocking", sockets / 2);
-    // Handshakes of TLS take longer.
+    // TLS handshakes take longer.
     round_trip::<Plain<AsyncStd>>("async_std", sockets / 20);
     round_trip::<Tls<Tokio>>("tokio_tls", sockets / 20);
     round_trip::<Tls<Smol>>("smol_tls", sockets / 20);
@@ -41,27 +41,28 @@ fn nothing_is_left_of_thousands_of_sockets() {
     round_trip::<Tls<Blocking>>("blocking_tls", sockets / 20);
 }
 
-/// Opens so many connections, uses them while all are open, and ends them, each in its way.
+/// Opens this many connections, uses them while all are open, and ends them in different ways.
 fn round_trip<W: Wire>(name: &str, count: usize) {
-    /// Milliseconds, enough for any machine.
+    /// In milliseconds; long enough on any machine.
     const SETTLE: usize = 20_000;
-    // What the first connection starts stays: a runtime's reactor.
+    // The first connection starts what stays, such as a runtime's reactor.
     on_a_runtime(connections::<W>(4));
-    let before = Left::now();
+    let before = Held::now();
     on_a_runtime(connections::<W>(count));
-    // Threads that have ended leave the list a moment later, and so does what a reactor has just used.
+    // Ended threads disappear from the list a moment later, as do descriptors that a reactor has just
+    // used.
     for _ in 0..SETTLE {
-        if Left::now().fits(&before) {
+        if Held::now().fits(&before) {
             break;
         }
         thread::sleep(Duration::from_millis(1));
     }
-    let left = Left::now();
-    assert!(left.fits(&before), "{name}: {left:?}, before {before:?}");
+    let held = Held::now();
+    assert!(held.fits(&before), "{name}: {held:?}, before {before:?}");
 }
 
 async fn connections<W: Wire>(count: usize) {
-    // Most of them wait for their turn, and nobody receives meanwhile.
+    // Most of the tasks wait for their turn, and nothing is received meanwhile.
     let mut config = Config::default();
     config.keep_alive = None;
     config.handshake_timeout = None;
@@ -112,22 +113,22 @@ async fn accept<W: Wire>(listener: Arc<TcpListener>, config: Arc<Config>) -> W::
     W::accept(stream, server, config).await.unwrap()
 }
 
-/// With threads of its own, which end with it.
+/// Runs in a runtime of its own, whose threads end with it.
 fn on_a_runtime(test: impl Future<Output = ()>) {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(test);
 }
 
-/// What a process has.
+/// The number of descriptors and threads that this process holds.
 #[derive(Debug)]
-struct Left {
+struct Held {
     descriptors: usize,
     threads: usize,
 }
 
-impl Left {
-    /// A reactor may keep a few of the first connections for a while, so it may even be less.
+impl Held {
+    /// A reactor may keep a few of the first connections for a while, so there may even be fewer later.
     const fn fits(&self, before: &Self) -> bool {
         self.descriptors <= before.descriptors && self.threads <= before.threads
     }

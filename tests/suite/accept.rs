@@ -1,4 +1,4 @@
-//! What a server does with those who connect.
+//! How a server treats connecting clients.
 
 use std::{error::Error as StdError, time::Duration};
 
@@ -44,7 +44,7 @@ async fn an_accepted_client_is_answered_before_anything_else_is_done<B: Binding>
         cookie.push("Set-Cookie", "id=1").unwrap();
         let socket = incoming.accept(None, cookie).await.unwrap();
         assert!(B::client_addr(&socket).unwrap().ip().is_loopback());
-        // Nobody polls the socket until the client has seen the answer.
+        // Nothing polls the socket until the client has seen the answer.
         socket
     })
     .await;
@@ -96,7 +96,7 @@ async fn a_refused_client_gets_the_whole_answer<B: Binding>() {
     assert!(error.to_string().contains("401"), "{error}");
 }
 
-/// Its bytes come before a deadline, but put none off.
+/// The client's bytes keep arriving before the deadline, but do not postpone it.
 async fn a_client_that_never_stops_is_let_go<B: Binding>() {
     let (url, served) = serve(async |stream| {
         let config = with(|config| config.close_timeout = Some(Duration::from_millis(50)));
@@ -157,7 +157,7 @@ async fn a_subprotocol_is_picked_of_those_offered<B: Binding>() {
         let incoming = B::accept(stream, &defaults()).await.unwrap();
         let picked = incoming.pick_subprotocol(&["v3", "v2"]).map(str::to_owned);
         assert_eq!(picked.as_deref(), Some("v2"));
-        // What was not offered is not taken, and the request is not lost.
+        // A subprotocol that was not offered is refused, and the request is returned.
         let failed = incoming.accept(Some("v3"), Headers::new()).await;
         let (error, incoming) = B::Incoming::again(failed.err().unwrap());
         assert_eq!(error, AnswerError::NotOffered);
@@ -221,7 +221,7 @@ async fn a_hosted_upgrade_goes_on_where_the_host_stopped_reading<B: Binding>() {
 
 async fn what_is_left_over_is_never_cut_silently<B: Binding>() {
     let (_client, server) = tcp().await;
-    // One frame that is larger than what can be handed over.
+    // One frame that is larger than the largest `leftover`.
     let mut leftover = b"\x82\xff\0\0\0\0\0\x02\0\0\0\0\0\0".to_vec();
     leftover.resize(leftover.len() + (2 << 16), 7);
     let server = server.into_std().unwrap();

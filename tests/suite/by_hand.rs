@@ -1,4 +1,4 @@
-//! Peers that a test plays by hand, byte by byte. A deadline that does not come lets its test hang.
+//! Peers that a test plays by hand, byte by byte. If a deadline never passes, the test hangs.
 
 use std::{
     io::ErrorKind,
@@ -41,7 +41,7 @@ for_each_binding! {
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(80));
 
-/// A transport that is closed with input unread is reset, and the reset may eat the answer.
+/// A transport that is closed with unread input is reset, and the reset may destroy the answer.
 async fn a_refusal_outlives_what_the_client_still_sends<B: Binding>() {
     let (url, served) = serve(async |stream| {
         let incoming = B::accept(stream, &defaults()).await.unwrap();
@@ -53,11 +53,11 @@ async fn a_refusal_outlives_what_the_client_still_sends<B: Binding>() {
     let mut answer = vec![0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, b"HTTP/1.1 403");
-    // It speaks on, as one does who does not wait for the answer.
+    // This client goes on sending without waiting for the answer.
     stream.write_all(&vec![0; 1 << 20]).await.unwrap();
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).await.unwrap();
-    assert!(rest.ends_with("no\n"), "{rest}");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("no\n"), "{answer}");
     assert!(!served.is_finished(), "it waits for our end");
     drop(stream);
     served.await.unwrap();
@@ -117,7 +117,7 @@ async fn a_client_that_drips_gets_no_more_time<B: Binding>() {
     .await;
     let (mut reader, mut writer) = dial(&url).await.into_split();
     writer.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
-    // It neither reads on nor goes.
+    // The client neither reads nor closes.
     let dripping = spawn(async move {
         while writer.write_all(b"x").await.is_ok() {
             sleep(Duration::from_millis(5)).await;
@@ -135,7 +135,7 @@ async fn a_message_that_takes_too_long_fails_the_connection<B: Binding>() {
     let (mut near, far) = tcp().await;
     let far = far.into_std().unwrap();
     let mut server = B::from_parts(far, &[], Negotiated::default(), Role::Server, &config);
-    // A message's first frame, and no other.
+    // The first frame of a message, and no other.
     near.write_all(b"\x01\x85\0\0\0\0Hello").await.unwrap();
     let served = spawn(async move {
         let failed = server.recv().await;
@@ -152,8 +152,8 @@ async fn a_message_that_takes_too_long_fails_the_connection<B: Binding>() {
     served.await.unwrap();
 }
 
-/// RFC 6455 §7.1.1: a server "MUST close the TCP connection" first, and waits for no deadline to do so,
-/// whichever half is writing when the Close comes.
+/// RFC 6455 §7.1.1: a server "MUST close the TCP connection" first, and waits for no deadline, whichever
+/// half is writing when the Close comes.
 async fn a_server_ends_the_transport_behind_its_answer<B: Binding>() {
     for _ in 0..10 {
         let (near, far) = tcp().await;
@@ -165,7 +165,7 @@ async fn a_server_ends_the_transport_behind_its_answer<B: Binding>() {
             let write = write.clone();
             spawn(async move {
                 while write.send("more").await.is_ok() {
-                    // To the reader, too, if there are fewer threads than tasks.
+                    // If there are fewer threads than tasks, the reader needs a turn too.
                     yield_now().await;
                 }
             })
@@ -185,9 +185,9 @@ async fn a_server_ends_the_transport_behind_its_answer<B: Binding>() {
     }
 }
 
-/// RFC 6455 §7.1.1: a client "SHOULD wait for the server to close the connection", and not for ever.
-/// Both Closes have gone, so that is no failure of anybody.
-/// RFC 6455 §7.1.1, with no deadline that could do it instead.
+/// RFC 6455 §7.1.1: a client "SHOULD wait for the server to close the connection", but not forever. Both
+/// Closes have been sent, so this is no failure. The deadlines are so long that none can end the
+/// connection instead.
 async fn a_client_that_leaves_the_transport_open_is_not_waited_for<B: Binding>() {
     for split in [false, true] {
         let (mut near, far) = tcp().await;
@@ -209,7 +209,7 @@ async fn a_client_that_leaves_the_transport_open_is_not_waited_for<B: Binding>()
     }
 }
 
-/// It is the transport that is lost, whichever call meets that first.
+/// Whichever call meets the reset first, it reports that the transport is lost.
 async fn a_reset_is_not_the_callers_fault<B: Binding>() {
     for split in [false, true] {
         for sends in [false, true] {
@@ -248,7 +248,7 @@ async fn a_reset_is_not_the_callers_fault<B: Binding>() {
     }
 }
 
-/// How long that takes is printed: the kernel takes a little now and then, which is no progress.
+/// Prints how long this takes: now and then the kernel takes a few bytes, which counts as progress.
 async fn a_peer_that_is_stopped_is_cut<B: Binding>() {
     let (near, far) = tcp().await;
     let config = with(|config| {
@@ -348,8 +348,8 @@ async fn what_opts_out_of_compression_is_plain_on_the_wire<B: Binding>() {
     ];
     let expected = expected.concat();
     assert_eq!(wire[..expected.len()], expected);
-    // RSV1, and nothing to refer to: the words once.
-    let rest = &wire[expected.len()..];
-    assert_eq!(rest[0], 0x41);
-    assert!((24..60).contains(&rest[1]), "{rest:?}");
+    // RSV1 is set and there is nothing to refer back to: the words themselves.
+    let remainder = &wire[expected.len()..];
+    assert_eq!(remainder[0], 0x41);
+    assert!((24..60).contains(&remainder[1]), "{remainder:?}");
 }

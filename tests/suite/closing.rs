@@ -51,7 +51,7 @@ async fn either_side_closes<W: Wire>() {
             closing.close(bye()).await.unwrap();
             assert_eq!(closing.state(), State::Closed);
             assert_eq!(closing.recv().await.unwrap(), None);
-            // Closing again is fine.
+            // Closing again does no harm.
             closing.close(None).await.unwrap();
             closing.closed().unwrap()
         };
@@ -146,7 +146,7 @@ async fn a_write_half_closes_in_the_loop_of_the_other_half<W: Wire>() {
     run(server, client).await;
 }
 
-/// The peer pings until it has its Pongs, and closes; all the while this end only sends.
+/// The peer pings until it has its Pongs, and then closes. Meanwhile this end only sends.
 async fn a_write_half_alone_answers_and_learns_of_the_end<W: Wire>() {
     async fn run(sending: impl Socket, mut pinging: impl Socket) {
         let (read, write) = sending.split();
@@ -177,14 +177,14 @@ async fn a_write_half_alone_answers_and_learns_of_the_end<W: Wire>() {
     run(server, client).await;
 }
 
-/// More than the system keeps for them, in one task each.
+/// Each end sends more than the system buffers, from one task.
 async fn two_split_ends_send_before_they_receive<W: Wire>() {
     const LEN: usize = 16 << 20;
     async fn run(socket: impl Socket) {
         let (mut read, write) = socket.split();
         write.send(vec![7; LEN]).await.unwrap();
         assert_eq!(read.recv().await.unwrap().unwrap().len(), LEN);
-        // A Close of one would end what the other still sends.
+        // A Close here would cut off what the other end still sends.
         write.send("done").await.unwrap();
         assert_eq!(read.recv().await.unwrap(), Some("done".into()));
     }
@@ -265,7 +265,7 @@ async fn nothing_is_sent_behind_a_close<W: Wire>() {
     assert_eq!(served.await.unwrap().code, Closed::NO_STATUS);
 }
 
-/// The one error of a peer that is gone, and then nothing more.
+/// Checks that a lost peer is reported as one error, and as nothing more.
 async fn check_lost(mut socket: impl Socket) {
     let lost = socket.recv().await;
     assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
@@ -294,7 +294,7 @@ async fn an_abort_frees_the_half_that_receives<W: Wire>() {
     let (client, server) = pair::<W, W>(&defaults(), &defaults()).await;
     let (mut read, write) = client.split();
     let receiving = spawn(async move {
-        // Somebody has to be there to be freed.
+        // A reader must be waiting so that it can be released.
         assert!(read.recv().await.unwrap().is_some());
         read.recv().await.unwrap()
     });

@@ -32,7 +32,7 @@ async fn compressed_messages_cross_both_ways<W: Wire>() {
             for message in messages {
                 client.send(message.clone()).await.unwrap();
                 assert!(client.recv().await.unwrap().as_ref() == Some(&message));
-                // Kept out of it.
+                // This message is not compressed.
                 client.send(Outgoing::plain(message.clone())).await.unwrap();
                 assert!(client.recv().await.unwrap() == Some(message));
             }

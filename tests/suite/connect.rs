@@ -1,4 +1,4 @@
-//! What a client asks for, and what stops it.
+//! A client's request, and the errors that prevent it.
 
 use std::{io::ErrorKind, time::Duration};
 
@@ -36,7 +36,7 @@ for_each_binding! {
     a_server_that_says_nothing_is_given_up,
 }
 
-/// The head that a client sends which is given what `to` makes of the server's authority.
+/// Returns the request head of a client. `to` gets the server's authority.
 async fn head_of<B: Binding>(to: impl FnOnce(String) -> Connect) -> String {
     let (listener, authority) = listen().await;
     let connecting = spawn(B::connect(to(authority)));
@@ -47,11 +47,11 @@ async fn head_of<B: Binding>(to: impl FnOnce(String) -> Connect) -> String {
     head
 }
 
-/// How connecting fails, and nothing reaches the server.
+/// Returns the error of connecting, and checks that the server received nothing.
 async fn refused<B: Binding>(to: impl FnOnce(String) -> Connect) -> ConnectError {
     let (listener, authority) = listen().await;
     let error = B::connect(to(authority)).await.err().unwrap();
-    // Were there a connection, it would be accepted before this one.
+    // A connection by the client would be accepted before this one.
     let probe = TcpStream::connect(listener.local_addr().unwrap());
     let probe = probe.await.unwrap();
     let (_, peer) = listener.accept().await.unwrap();
@@ -102,7 +102,7 @@ async fn every_option_reaches_the_server<B: Binding>() {
 }
 
 async fn credentials_are_sent_as_rfc_7617_says<B: Binding>() {
-    // The example of §2.
+    // The example of RFC 7617 §2.
     let basic = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     let given =
         head_of::<B>(|at| Connect::new(format!("ws://{at}")).basic("Aladdin", "open sesame"));
@@ -112,7 +112,7 @@ async fn credentials_are_sent_as_rfc_7617_says<B: Binding>() {
     assert!(!field(&in_url, "Host").unwrap().contains('@'), "{in_url}");
     let user_only = head_of::<B>(|at| Connect::new(format!("ws://u@{at}/"))).await;
     assert_eq!(field(&user_only, "Authorization"), Some("Basic dTo="));
-    // What is given counts more than the URL.
+    // Credentials that the caller sets take precedence over those in the URL.
     let both = head_of::<B>(|at| Connect::new(format!("ws://u:p@{at}/")).bearer("x")).await;
     assert_eq!(field(&both, "Authorization"), Some("Bearer x"));
     let shown = format!("{:?}", Connect::new("ws://u:hidden@h/").bearer("hidden"));
@@ -172,7 +172,7 @@ async fn a_transport_of_the_callers_is_connected_over<B: Binding>() {
 
 async fn nothing_can_be_injected_anywhere<B: Binding>() {
     for bad in ["\r", "\n", "\r\nX: y", "\0", " ", "\t", "\x7f", "\u{b}"] {
-        // The URL: nothing is dropped for its author, and nothing but a space is escaped.
+        // In a URL no character is dropped, and only a space is escaped.
         for (before, after, escapes) in [
             ("ws://a", ".test/", false),
             ("ws://{}/p", "", false),
@@ -294,7 +294,7 @@ async fn nobody_there<B: Binding>() {
         matches!(&error, ConnectError::Io(error) if error.kind() == ErrorKind::ConnectionRefused),
         "{error:?}"
     );
-    // RFC 6761 §6.4: a name that never resolves.
+    // RFC 6761 §6.4: this name never resolves.
     let error = B::connect("ws://name.invalid/").await.err().unwrap();
     assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
 }
@@ -321,10 +321,10 @@ async fn a_wrong_answer_is_an_error<B: Binding>() {
         let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                       Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         stream.write_all(answer.as_bytes()).await.unwrap();
-        // The client has nothing more to say to such a server.
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest).await;
-        rest
+        // The client must send nothing more to such a server.
+        let mut remainder = Vec::new();
+        let _ = stream.read_to_end(&mut remainder).await;
+        remainder
     })
     .await;
     let error = B::connect(url).await.err().unwrap();

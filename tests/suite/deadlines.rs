@@ -1,5 +1,5 @@
-//! Deadlines, by the clock of each binding. None of these tests tells how long something takes: a
-//! deadline that does not come lets its test hang.
+//! Deadlines, by the clock of each binding. These tests do not measure how long something takes. If a
+//! deadline never passes, the test hangs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ for_each_wire! {
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(80));
 
-/// The one error of a deadline, and then nothing more.
+/// Checks that a deadline is reported as one error, and then as `None`.
 async fn check_timed_out(socket: &mut impl Socket, deadline: Deadline) {
     let failed = socket.recv().await;
     assert!(
@@ -52,7 +52,7 @@ fn keep_alive() -> Arc<Config> {
     })
 }
 
-/// A socket that nobody polls does not answer, as one whose machine is gone.
+/// A socket that is never polled does not answer, like one on a machine that has crashed.
 async fn a_peer_that_vanished_is_noticed<W: Wire>() {
     let (mut client, server) = pair::<W, W>(&keep_alive(), &defaults()).await;
     check_timed_out(&mut client, Deadline::Pong).await;
@@ -94,7 +94,7 @@ fn impatient() -> Arc<Config> {
     with(|config| config.write_timeout = SHORT)
 }
 
-/// More than the buffers of any system take, in messages of 1 MiB.
+/// This many messages of 1 MiB are more than the buffers of any system take.
 const MANY: usize = 128;
 
 async fn a_peer_that_stops_reading_is_cut<W: Wire>() {
@@ -190,7 +190,7 @@ async fn a_close_of_a_write_half_without_an_answer_ends_both_halves<W: Wire>() {
         "{closed:?}"
     );
     receiving.await.unwrap();
-    // Without a reader.
+    // Nothing receives.
     let (client, _server) = pair::<W, W>(&brief(), &defaults()).await;
     let (_read, write) = client.split();
     let closed = write.close(None).await;
@@ -209,8 +209,11 @@ async fn a_peer_that_sends_nothing_is_told_to_go<W: Wire>() {
         (received, server.closed().unwrap())
     });
     assert_eq!(client.recv().await.unwrap(), None);
-    let told = client.closed().unwrap();
-    assert_eq!((told.code, told.clean), (CloseCode::GOING_AWAY.get(), true));
+    let closed = client.closed().unwrap();
+    assert_eq!(
+        (closed.code, closed.clean),
+        (CloseCode::GOING_AWAY.get(), true)
+    );
     let (received, closed) = served.await.unwrap();
     assert!(
         matches!(received, Err(Error::TimedOut(Deadline::Idle))),

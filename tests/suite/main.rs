@@ -1,10 +1,10 @@
-//! What every binding has to do, over real sockets: each test is written once and run for each
-//! binding, plain and by TLS where that may make a difference.
+//! The behaviour that all bindings have in common, over real sockets. Each test is written once and runs
+//! for each binding, with and without TLS where that may make a difference.
 
 mod binding;
 mod support;
 
-/// The tests of a list, for one binding or two: each becomes `chapter::name::test`.
+/// Makes the tests of a list for one binding, or for two: each becomes `chapter::name::test`.
 macro_rules! tests {
     ($name:ident $bindings:tt $($test:ident)*) => {
         mod $name {
@@ -24,7 +24,7 @@ macro_rules! test {
     };
 }
 
-/// The tests of a list, for each binding.
+/// Makes the tests of a list for each binding.
 macro_rules! for_each_binding {
     ($($test:ident,)*) => {
         tests!(tokio [Tokio] $($test)*);
@@ -33,7 +33,7 @@ macro_rules! for_each_binding {
     };
 }
 
-/// The tests of a list, for each binding, and the streams of async-std.
+/// Makes the tests of a list for each binding and for the streams of async-std.
 macro_rules! for_each_stream {
     ($($test:ident,)*) => {
         for_each_binding!($($test,)*);
@@ -41,7 +41,7 @@ macro_rules! for_each_stream {
     };
 }
 
-/// The tests of a list, for each binding that has futures, and the streams of async-std.
+/// Makes the tests of a list for each binding with futures and for the streams of async-std.
 macro_rules! for_each_driven {
     ($($test:ident,)*) => {
         tests!(tokio [Tokio] $($test)*);
@@ -50,7 +50,7 @@ macro_rules! for_each_driven {
     };
 }
 
-/// The tests of a list, for each binding, and the streams of async-std, plain and by TLS.
+/// Makes the tests of a list for each binding and for the streams of async-std, with and without TLS.
 macro_rules! for_each_wire {
     ($($test:ident,)*) => {
         tests!(tokio [Plain<Tokio>] $($test)*);
@@ -64,7 +64,7 @@ macro_rules! for_each_wire {
     };
 }
 
-/// The tests of a list, for each binding's client with each binding's server.
+/// Makes the tests of a list for each binding's client with each binding's server.
 macro_rules! for_each_two {
     ($($test:ident,)*) => {
         tests!(tokio_to_tokio [Plain<Tokio>, Plain<Tokio>] $($test)*);

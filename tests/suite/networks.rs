@@ -1,4 +1,4 @@
-//! How bindings reach a server, and run tasks.
+//! How bindings connect to a server and run tasks.
 
 use std::{
     future::{Ready, ready},
@@ -36,14 +36,14 @@ fn what_connects_may_move_between_threads_and_so_may_its_sockets() {
     moves::<bowline_blocking::WriteHalf<bowline_blocking::ClientStream>>();
 }
 
-/// Runs a task, whose end has to be seen from here.
+/// Checks that a task runs in another thread.
 fn spawns(runtime: &impl Runtime) {
     let (ended, ends) = mpsc::channel();
-    let elsewhere = std::thread::current().id();
+    let here = std::thread::current().id();
     runtime.spawn(Box::pin(async move {
         ended.send(std::thread::current().id()).unwrap();
     }));
-    assert_ne!(ends.recv().unwrap(), elsewhere);
+    assert_ne!(ends.recv().unwrap(), here);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_task_is_a_thread_where_calls_block() {
     spawns(&Threads::default());
 }
 
-/// Finds these addresses whatever the name is.
+/// A network that finds these addresses for any name.
 struct Named<N>(N, Vec<net::SocketAddr>);
 
 impl<N: Network> Network for Named<N> {
@@ -98,8 +98,8 @@ impl<N: Network> Network for Named<N> {
     }
 }
 
-/// An address that answers nothing: as many connections wait there as may. What it returns first keeps it
-/// so.
+/// Returns an address that never answers, because its listener's queue is full for as long as the first
+/// value lives.
 #[cfg(target_os = "linux")]
 fn black_hole() -> (impl Sized, net::SocketAddr) {
     use socket2::{Domain, Socket, Type};
@@ -114,8 +114,8 @@ fn black_hole() -> (impl Sized, net::SocketAddr) {
     ((listener, waiting), addr)
 }
 
-/// Connects by `network` to a black hole and to a server that leaves, which is found in the second half of the
-/// time.
+/// Connects with `network` to a black hole and to a server that closes at once. The second one is found
+/// in the second half of the time.
 #[cfg(target_os = "linux")]
 async fn reaches_the_second(network: impl Network) -> ConnectError {
     let (_hole, first) = black_hole();
@@ -134,11 +134,11 @@ async fn reaches_the_second(network: impl Network) -> ConnectError {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_that_does_not_answer_leaves_time_for_the_others() {
-    let left =
+    let was_reached =
         |error: ConnectError| assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    left(runtime.unwrap().block_on(reaches_the_second(Tokio)));
-    left(smol::block_on(reaches_the_second(Smol::<()>::default())));
+    was_reached(runtime.unwrap().block_on(reaches_the_second(Tokio)));
+    was_reached(smol::block_on(reaches_the_second(Smol::<()>::default())));
 }

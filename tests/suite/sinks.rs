@@ -39,7 +39,7 @@ fn numbers(count: usize) -> impl Iterator<Item = Message> {
 
 async fn a_socket_is_both<D: Driven>() {
     let (mut client, server) = pair::<D>().await;
-    // An echo, as those who like combinators write it.
+    // An echo server with combinators.
     let served = spawn(async move {
         let (sink, stream) = StreamExt::split(server);
         stream.forward(sink).await
@@ -68,9 +68,9 @@ async fn halves_are_one_each<D: Driven>() {
     echo.await.unwrap().unwrap();
 }
 
-/// Feeds until there is no room; nobody reads, so it stops.
+/// Feeds until there is no room, which must happen because nothing is read.
 async fn fill(mut sink: impl Sink<Message, Error = Error> + Unpin) {
-    // More than the buffers of any system take.
+    // This is more than the buffers of any system take.
     for _ in 0..10_000 {
         let ready = poll_fn(|cx| Poll::Ready(sink.poll_ready_unpin(cx))).await;
         match ready {
@@ -120,16 +120,16 @@ async fn sinks_share_a_connection_with_guards<D: Driven>() {
     let (client, mut server) = pair::<D>().await;
     let (_read, write) = client.split();
     let mut sink = write.clone();
-    // Ready before the guard takes the outgoing message.
+    // The sink is ready before the guard takes the outgoing message.
     poll_fn(|cx| sink.poll_ready_unpin(cx)).await.unwrap();
     let mut message = write.stream(Kind::Text).await.unwrap();
     message.write("one ").await.unwrap();
     sink.start_send_unpin(Message::from("two")).unwrap();
     message.write("message").await.unwrap();
-    let rest = async {
+    let others = async {
         message.finish().await.unwrap();
     };
-    let (flushed, ()) = ::tokio::join!(SinkExt::<Message>::flush(&mut sink), rest);
+    let (flushed, ()) = ::tokio::join!(SinkExt::<Message>::flush(&mut sink), others);
     flushed.unwrap();
     assert_eq!(
         server.recv().await.unwrap(),

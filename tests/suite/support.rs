@@ -1,4 +1,4 @@
-//! How a test is run, and the ends that it needs.
+//! Runs tests, and provides the ends that they need.
 
 use std::{
     future::Future,
@@ -29,12 +29,12 @@ pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade:
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-/// Runs a test, which must not hang.
+/// Runs a test that must not hang.
 ///
-/// Its runtime has several threads: what blocks one of them does not keep the others. Tasks of a test
-/// that wait for each other are spawned, for one of them may block.
+/// The runtime has several threads, so one that blocks does not stop the others. Tasks of a test that
+/// wait for each other are spawned, because one of them may block its thread.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
-    /// Long enough for any machine.
+    /// Long enough on any machine.
     const HANG: Duration = Duration::from_secs(60);
     let (ending, ended) = mpsc::channel::<()>();
     let running = thread::spawn(move || {
@@ -42,7 +42,7 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'sta
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build().unwrap();
         let ran = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(test())));
-        // A test that failed may have left a thread blocked.
+        // A failed test may leave a blocked thread behind.
         runtime.shutdown_background();
         ran.unwrap_or_else(|failed| panic::resume_unwind(failed));
     });
@@ -54,7 +54,7 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'sta
         .unwrap_or_else(|failed| panic::resume_unwind(failed));
 }
 
-/// What both come to, each in a task of its own.
+/// Runs two futures, each in a task of its own.
 pub(crate) async fn both<A, B>(a: A, b: B) -> (A::Output, B::Output)
 where
     A: Future<Output: Send> + Send + 'static,
@@ -64,28 +64,28 @@ where
     (a.await.unwrap(), b.await.unwrap())
 }
 
-/// A listener, and the authority of its URL.
+/// Returns a listener, and the authority of its URL.
 pub(crate) async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
     (listener, authority)
 }
 
-/// The next connection.
+/// Accepts the next connection.
 pub(crate) async fn accepted(listener: &TcpListener) -> TcpStream {
     let (stream, _) = listener.accept().await.unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
 
-/// Serves one connection; gives the `ws://` URL and what `serve` makes of it.
+/// Serves one connection with `serve`. Returns its `ws://` URL and the result.
 pub(crate) async fn serve<F: Future<Output: Send> + Send + 'static>(
     serve: impl FnOnce(net::TcpStream) -> F + Send + 'static,
 ) -> (String, JoinHandle<F::Output>) {
     serve_raw(|stream| serve(stream.into_std().unwrap())).await
 }
 
-/// As [`serve`], for a server of the test's own.
+/// As [`serve`], for a server that the test plays by hand.
 pub(crate) async fn serve_raw<F: Future<Output: Send> + Send + 'static>(
     serve: impl FnOnce(TcpStream) -> F + Send + 'static,
 ) -> (String, JoinHandle<F::Output>) {
@@ -94,7 +94,7 @@ pub(crate) async fn serve_raw<F: Future<Output: Send> + Send + 'static>(
     (format!("ws://{authority}/"), served)
 }
 
-/// A client of the test's own.
+/// Connects a client that the test plays by hand.
 pub(crate) async fn dial(url: &str) -> TcpStream {
     let authority = url.trim_start_matches("ws://").trim_end_matches('/');
     let stream = TcpStream::connect(authority).await.unwrap();
@@ -102,14 +102,14 @@ pub(crate) async fn dial(url: &str) -> TcpStream {
     stream
 }
 
-/// Both ends of a connection.
+/// Returns both ends of a connection.
 pub(crate) async fn tcp() -> (TcpStream, TcpStream) {
     let (listener, authority) = listen().await;
     let near = dial(&authority).await;
     (near, accepted(&listener).await)
 }
 
-/// A client and a server, of one binding or two, that are connected.
+/// Returns a connected client and server, of one binding or two.
 pub(crate) async fn pair<C: Wire, S: Wire>(
     near: &Arc<Config>,
     far: &Arc<Config>,
@@ -133,7 +133,7 @@ pub(crate) async fn echo(mut socket: impl Socket) {
     }
 }
 
-/// A server that echoes on one connection.
+/// Starts a server that echoes on one connection.
 pub(crate) async fn echo_server<B: Binding>(config: Arc<Config>) -> String {
     let (url, _) = serve(async move |stream| {
         echo(B::accept_any(stream, &config).await.unwrap()).await;
@@ -142,19 +142,19 @@ pub(crate) async fn echo_server<B: Binding>(config: Arc<Config>) -> String {
     url
 }
 
-/// The defaults.
+/// Returns the default configuration.
 pub(crate) fn defaults() -> Arc<Config> {
     Arc::new(Config::default())
 }
 
-/// The defaults, changed.
+/// Returns the default configuration with changes.
 pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Arc<Config> {
     let mut config = Config::default();
     change(&mut config);
     Arc::new(config)
 }
 
-/// The defaults, but for messages of any size.
+/// Returns the default configuration, for messages of any size.
 pub(crate) fn roomy() -> Arc<Config> {
     with(|config| config.max_message_size = 1 << 30)
 }
@@ -168,7 +168,7 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// The value of a field in a head.
+/// Returns the value of a field in a head.
 pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines()
         .filter_map(|line| line.split_once(": "))

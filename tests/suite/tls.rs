@@ -1,4 +1,4 @@
-//! `wss://`: who is trusted, what is offered, and how messages become records.
+//! `wss://`: which certificates are trusted, what is offered, and how messages become records.
 
 use std::{
     sync::{Arc, Mutex},
@@ -34,7 +34,7 @@ for_each_binding! {
     a_client_says_that_it_ends_when_it_is_refused,
 }
 
-/// Serves one connection by TLS; gives a `wss://` URL, and what HTTP was received, if any.
+/// Serves one connection with TLS. Returns a `wss://` URL, and the HTTP that was received, if any.
 async fn probe(server: ServerConfig) -> (String, JoinHandle<Vec<u8>>) {
     let acceptor = TlsAcceptor::from(Arc::new(server));
     let (url, served) = serve_raw(async move |stream| {
@@ -49,7 +49,7 @@ async fn probe(server: ServerConfig) -> (String, JoinHandle<Vec<u8>>) {
     (format!("wss://localhost:{port}/"), served)
 }
 
-/// How a connection fails, before anything of HTTP was sent.
+/// Returns the error of a connection, and checks that no HTTP was sent.
 async fn failure<B: Binding>(server: ServerConfig, client: Option<ClientConfig>) -> rustls::Error {
     let (url, served) = probe(server).await;
     let mut to = Connect::new(url);
@@ -112,7 +112,7 @@ async fn only_a_good_certificate_is_trusted<B: Binding>() {
         failure::<B>(stranger.server(&["localhost"]), Some(trusting.clone())).await,
         |why| matches!(why, UnknownIssuer),
     );
-    // By default the roots of the platform are trusted, and ours is none of them.
+    // By default the platform's root certificates are trusted, and ours is not one of them.
     is(
         failure::<B>(stranger.server(&["localhost"]), None).await,
         |why| matches!(why, UnknownIssuer),
@@ -137,7 +137,8 @@ async fn an_address_is_a_name_too<B: Binding>() {
     assert!(B::server_addr(&socket).unwrap().ip().is_loopback());
 }
 
-/// A label of a name has at most 63 bytes (RFC 1035 §2.3.4).
+/// A label of a name has at most 63 bytes (RFC 1035 §2.3.4), so no certificate can be valid for this
+/// name.
 async fn a_name_that_no_certificate_can_be_for_is_the_callers_fault<B: Binding>() {
     let url = format!("wss://{}.test/", "a".repeat(64));
     let error = B::connect(url).await.err().unwrap();
@@ -175,7 +176,7 @@ async fn only_http_1_1_is_offered<B: Binding>() {
         assert_eq!(offered, [b"http/1.1"]);
         assert_eq!(hello.client_hello().server_name(), Some("localhost"));
 
-        // A server that would rather speak HTTP/2.
+        // This server prefers HTTP/2.
         let mut server = ours.server(&["localhost"]);
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let stream = hello.into_stream(Arc::new(server)).await.unwrap();
@@ -185,7 +186,8 @@ async fn only_http_1_1_is_offered<B: Binding>() {
     }
 }
 
-/// Between a client and a server; keeps what each has written. Gives the authority to connect to.
+/// Starts a relay between a client and a server that records what each has written. Returns the
+/// authority to connect to.
 async fn tap(server: String) -> (String, [Arc<Mutex<Vec<u8>>>; 2]) {
     let (listener, authority) = listen().await;
     let written = <[Arc<Mutex<Vec<u8>>>; 2]>::default();
@@ -214,12 +216,12 @@ async fn pass_on(
     }
 }
 
-/// The types of the TLS records in `bytes` (RFC 8446 §5.1).
+/// Returns the types of the TLS records in `bytes` (RFC 8446 §5.1).
 fn records(mut bytes: &[u8]) -> Vec<u8> {
     let mut types = Vec::new();
-    while let [kind, _, _, high, low, rest @ ..] = bytes {
+    while let [kind, _, _, high, low, remainder @ ..] = bytes {
         types.push(*kind);
-        bytes = &rest[usize::from(u16::from_be_bytes([*high, *low]))..];
+        bytes = &remainder[usize::from(u16::from_be_bytes([*high, *low]))..];
     }
     assert!(bytes.is_empty());
     types
@@ -234,7 +236,7 @@ async fn a_small_message_is_one_record<B: Binding>() {
     let to = Connect::new(format!("wss://{authority}/"));
     let (mut client, _) = B::connect(to.tls(client).config(roomy())).await.unwrap();
     let mut server = accepting.await.unwrap();
-    // Behind these, nothing of the handshakes is under way.
+    // After these messages, nothing of the TLS handshakes is outstanding.
     client.send("").await.unwrap();
     server.send("").await.unwrap();
     server.recv().await.unwrap();
@@ -258,7 +260,7 @@ async fn a_small_message_is_one_record<B: Binding>() {
             }
         }
     }
-    // Many at once are not one each.
+    // Many messages must not take one record each.
     from_client.lock().unwrap().clear();
     for _ in 0..100 {
         client.feed("a short message").await.unwrap();
@@ -270,8 +272,8 @@ async fn a_small_message_is_one_record<B: Binding>() {
     assert_eq!(records(&from_client.lock().unwrap()), [APPLICATION_DATA]);
 }
 
-/// A server by hand: it answers the request with `answer`, then the Close if one comes, and leaves the transport
-/// open. Returns whether TLS was ended in order (RFC 8446 §6.1).
+/// Starts a server by hand. It answers the request with `answer` and a Close with a Close, and leaves
+/// the transport open. Returns whether TLS was ended properly (RFC 8446 §6.1).
 async fn left_open(answer: fn(&str) -> String) -> (String, ClientConfig, JoinHandle<bool>) {
     let ours = Authority::new("ours");
     let acceptor = TlsAcceptor::from(Arc::new(ours.server(&["localhost"])));

@@ -1,4 +1,4 @@
-//! Much traffic, both ways at once.
+//! Heavy traffic in both directions at once.
 
 use ::tokio::spawn;
 use bind::{
@@ -58,7 +58,7 @@ async fn messages_of_every_size_cross_both_ways<W: Wire>() {
     assert!(near.clean && far.clean);
 }
 
-/// In messages of 1 MiB, while both receive.
+/// Each end sends messages of 1 MiB while it receives.
 async fn split_both_ends_send_64_mib<W: Wire>() {
     const COUNT: u8 = 64;
     async fn run(socket: impl Socket) {
@@ -75,7 +75,7 @@ async fn split_both_ends_send_64_mib<W: Wire>() {
             assert_eq!(payload.len(), 1 << 20);
             assert_eq!((payload[0], payload[(1 << 20) - 1]), (i, i));
         }
-        // A Close of one would end what the other still sends.
+        // A Close here would cut off what the other end still sends.
         let write = sending.await.unwrap();
         write.finish(None).await.unwrap();
         assert_eq!(read.recv().await.unwrap(), None);
@@ -85,7 +85,7 @@ async fn split_both_ends_send_64_mib<W: Wire>() {
     both(run(client), run(server)).await;
 }
 
-/// Neither receives before it has sent; of the larger one, no system's buffers hold all.
+/// Both send before they receive. The larger message does not fit into any system's buffers.
 async fn unsplit_both_ends_send_1_mib_and_then_receive<W: Wire>() {
     async fn run(mut socket: impl Socket) {
         for len in [1 << 20, 8 << 20] {
@@ -108,7 +108,7 @@ async fn many_writers_share_a_connection<W: Wire>() {
         spawn(async move {
             for i in 0..COUNT {
                 let message = format!("{writer} {i}");
-                // In turn: waits until it has left, or for room only.
+                // By turns, this waits until the message is written, or only until there is room.
                 if i % 2 == 0 {
                     write.send(message).await.unwrap();
                 } else {
@@ -141,10 +141,10 @@ async fn many_writers_share_a_connection<W: Wire>() {
     assert_eq!(served.await.unwrap(), [COUNT; WRITERS]);
 }
 
-/// A message as a whole would be larger than `max_message_size`.
+/// The whole message is larger than `max_message_size`.
 async fn pieces_of_a_message_are_received_as_they_come<W: Wire>() {
     const PIECES: usize = 5;
-    /// Whether there is more.
+    /// Appends a chunk, and returns whether there is more.
     fn gather(gathered: &mut Vec<u8>, chunk: Option<Chunk>) -> bool {
         let chunk = chunk.unwrap();
         gathered.extend_from_slice(chunk.data.as_bytes());
@@ -180,7 +180,7 @@ async fn pieces_of_a_message_are_received_as_they_come<W: Wire>() {
     both(near, far).await;
 }
 
-/// In chunks by the defaults; whole, if messages may be so large. No other limit has to be raised.
+/// By default the frame can be received in chunks, and as a whole if only `max_message_size` is raised.
 async fn a_frame_of_4_mib_is_bounded_by_the_limit_of_who_pulls<W: Wire>() {
     let message = Message::from(vec![7; 4 << 20]);
     let larger = with(|config| config.max_message_size = 8 << 20);
@@ -207,7 +207,7 @@ async fn a_frame_of_4_mib_is_bounded_by_the_limit_of_who_pulls<W: Wire>() {
 }
 
 async fn what_has_no_room_is_given_back<W: Wire>() {
-    /// More than the buffers of any system take.
+    /// This is more than the buffers of any system take.
     const MANY: usize = 2000;
     let (mut client, server) = pair::<W, W>(&defaults(), &defaults()).await;
     let message = Message::from(vec![7; 64 << 10]);

@@ -1,4 +1,4 @@
-"""A gibibyte that comes as a mebibyte."""
+"""A message of a gibibyte that is compressed to a mebibyte."""
 import os
 import re
 import socket
@@ -10,7 +10,7 @@ from peer import BINARY, CLOSE, FIN, RSV1, TEXT, frame, frames
 INFLATED = 1 << 30
 MAX_MESSAGE = 1 << 20
 FRAME = 32 << 10
-GROWTH = 4 << 20            # octets that the peak of resident memory may not grow by
+GROWTH = 4 << 20            # bound in octets for the growth of peak resident memory
 LIMIT = 30                  # seconds that the server may stay silent
 REQUEST = (b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -28,7 +28,7 @@ def throw(program):
                     for at in starts)
     server = examples.Server(os.devnull, program, "127.0.0.1:0", "--deflate", "--max-message", str(MAX_MESSAGE))
     try:
-        # What the first connection costs does not count.
+        # The memory that the first connection needs does not count.
         exchange(server.port, frame(FIN | TEXT, b"hi", True) + frame(FIN | CLOSE, b"", True))
         before = peak(server.process.pid)
         answer = exchange(server.port, wire)
@@ -53,7 +53,7 @@ def compressed():
 
 
 def exchange(port, wire):
-    """Opens a connection, sends `wire`, of which the server may not want all; gives its frames."""
+    """Opens a connection and sends `wire`, which the server may not read to the end; returns its frames."""
     with socket.create_connection(("127.0.0.1", port), LIMIT) as stream:
         stream.sendall(REQUEST)
         head = b""
@@ -72,6 +72,6 @@ def exchange(port, wire):
 
 
 def peak(pid):
-    """The most resident memory that the process ever had, in octets."""
+    """Returns the peak resident memory of the process, in octets."""
     with open("/proc/%d/status" % pid) as status:
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) << 10

@@ -1,4 +1,4 @@
-"""A peer that compresses and inflates by Python's zlib, and speaks frames by hand (RFC 6455 §5.2, RFC 7692)."""
+"""A peer that compresses and inflates with Python's zlib, and handles frames by hand (RFC 6455 §5.2, RFC 7692)."""
 import zlib
 
 FIN, RSV1 = 0x80, 0x40
@@ -8,7 +8,7 @@ KEY = b"\x37\xfa\x21\x3d"
 
 
 def masked(payload, key):
-    """`payload` XOR `key`, over and over."""
+    """Returns `payload` XOR `key`, with the key repeated."""
     size = len(payload)
     keys = (key * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")).to_bytes(size, "big")
@@ -27,7 +27,7 @@ def frame(first, payload, mask):
 
 
 def frames(wire, mask):
-    """First octet and payload of each frame in `wire`, which must be masked or not as `mask` says."""
+    """Yields first octet and payload of each frame in `wire`. All frames must be masked if `mask`, else none."""
     at = 0
     while at < len(wire):
         first, size = wire[at], wire[at + 1] & 0x7F
@@ -82,7 +82,7 @@ class Deflater:
 
 
 class Inflater:
-    """Inflates messages within a window of `bits`, and no further back."""
+    """Inflates messages with a window of `bits`, which no reference may exceed."""
 
     def __init__(self, bits, takeover):
         self.bits = bits
@@ -90,7 +90,7 @@ class Inflater:
         self.state = None
 
     def message(self, data, step):
-        """`step` octets at a time, so that zlib can refer to nothing but the window; 0 is all at once."""
+        """Inflates `step` octets at a time, so that zlib can refer only to the window; 0 means all at once."""
         if self.state is None:
             self.state = zlib.decompressobj(-self.bits)
         state = self.state
@@ -98,7 +98,7 @@ class Inflater:
         while step and (state.unconsumed_tail or len(parts[-1]) == step):
             parts.append(state.decompress(state.unconsumed_tail, step))
         if state.eof or state.unused_data or state.unconsumed_tail:
-            raise AssertionError("there is more behind the last block")
+            raise AssertionError("there is more after the last block")
         if not self.takeover:
             self.state = None
         return b"".join(parts)

@@ -1,11 +1,12 @@
-//! One end of a connection with compression on standard input and output, without an opening handshake:
-//! it sends back what it receives. `run` beside it is the other end.
+//! One end of a connection with compression on standard input and output, without an opening handshake.
+//! It sends back what it receives. The Python script `run` plays the other end.
 //!
 //! usage: zlib_pipe ROLE BITS TAKEOVER LEVEL MEMORY_LEVEL FRAME PULL CUT
 //!
-//! ROLE is `client` or `server`; TAKEOVER has `s` if we send with context takeover, and `r` if we receive
-//! with it; FRAME is `send_frame_size`, or 0; PULL is `whole` or `chunks`, which go back as they come. The
-//! input is parsed in pieces of up to CUT bytes. What begins with a `P` is sent plain.
+//! ROLE is `client` or `server`. TAKEOVER contains `s` if this end sends with context takeover, and `r`
+//! if it receives with it. FRAME is `send_frame_size`, or 0. PULL is `whole` or `chunks`; chunks are
+//! sent back as they arrive. The input is parsed in pieces of up to CUT bytes. A message that begins
+//! with `P` is sent uncompressed.
 
 use std::{
     env,
@@ -51,18 +52,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     serve(conn, pull == "chunks", cut.parse()?)
 }
 
-/// Sends back what comes in, until that ends.
+/// Sends back what arrives, until the input ends.
 fn serve(mut conn: Connection, chunks: bool, cut: u32) -> Result<(), Box<dyn Error>> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut buffer = [0; 64 << 10];
     let mut plain = None;
     loop {
         let len = input.read(&mut buffer)?;
-        let mut rest = &buffer[..len];
-        while !rest.is_empty() {
-            let step = rest.len().min(1 + (random() % cut) as usize);
-            let taken = conn.receive(&rest[..step]);
-            rest = &rest[taken..];
+        let mut remainder = &buffer[..len];
+        while !remainder.is_empty() {
+            let step = remainder.len().min(1 + (random() % cut) as usize);
+            let taken = conn.receive(&remainder[..step]);
+            remainder = &remainder[taken..];
             while echo(&mut conn, chunks, &mut plain)? {
                 write(&mut conn, &mut output)?;
             }
@@ -74,8 +75,8 @@ fn serve(mut conn: Connection, chunks: bool, cut: u32) -> Result<(), Box<dyn Err
     }
 }
 
-/// Whether something was there to send back, or to pass over. Of a message in chunks the first decides
-/// whether it is `plain`.
+/// Returns whether there was something to send back or to skip. The first chunk of a message decides
+/// whether the message is `plain`.
 fn echo(
     conn: &mut Connection,
     chunks: bool,
@@ -107,7 +108,7 @@ fn write(conn: &mut Connection, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Not random at all, so that a run is like the last.
+/// Uses no real randomness, so that every run is the same.
 fn random() -> u32 {
     static STATE: AtomicU32 = AtomicU32::new(1);
     let state = STATE.load(Ordering::Relaxed);

@@ -7,12 +7,12 @@ import zlib
 
 from peer import (BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, Deflater, Inflater, frame, frames)
 
-MESSAGES = 2000             # of one stream
+MESSAGES = 2000             # in one stream
 LIMIT = 120                 # seconds that a stream may take before it counts as hung
 WINDOWS = range(9, 16)
 MEMORY_LEVELS = range(1, 10)
-TAKEOVER = ["", "s", "r", "sr"]     # of what we send, of what we receive
-LEVELS = [1, 6, 9, 2]               # ours
+TAKEOVER = ["", "s", "r", "sr"]     # `s` for what we send, `r` for what we receive
+LEVELS = [1, 6, 9, 2]               # our levels
 PEER_LEVELS = [6, 0, 1, 9]
 STRATEGIES = [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED]
 WAYS = ["sync"] * 6 + ["full", "partial", "block", "final", "tail left on", "once", "once", "once"]
@@ -24,7 +24,7 @@ Options = collections.namedtuple("Options", "role bits takeover level memory fra
 
 
 def checks(program):
-    """One for each window: every memory level and kind of takeover within it, and all else drawn."""
+    """Yields a check for each window, with every memory level and kind of takeover, and all else at random."""
     for bits in WINDOWS:
         chance = random.Random(bits)
         plan = []
@@ -46,13 +46,13 @@ def window(program, plan):
         except Exception as e:
             raise AssertionError("%s: %s: %s" % (options, type(e).__name__, e)) from e
     if total["compressed"] < total["messages"] // 3 or not total["plain"]:
-        raise AssertionError("not what was to be tested: %s" % dict(total))
+        raise AssertionError("the streams did not cover what they should: %s" % dict(total))
     return "%d streams, %d messages there and back, of which we compressed %d" % (
         len(plan), total["messages"], total["compressed"])
 
 
 def contents(chance):
-    """Messages of all kinds, and whether each is text. One that begins with P comes back plain."""
+    """Yields messages of all kinds, and whether each is text. One that begins with P must come back plain."""
     noise = chance.randbytes(1 << 17)
     before = b"first"
     for _ in range(MESSAGES):
@@ -90,7 +90,7 @@ def json(chance, size):
 def stream(program, options, messages):
     chance = random.Random(str(options))
     deflater = Deflater(options.bits, "r" in options.takeover, options.peer_level, options.memory, options.strategy)
-    masks = options.role == "server"        # what goes there
+    masks = options.role == "server"        # frames to a server are masked
     wire, pings = [], 0
     for content, text in messages:
         first, data = TEXT if text else BINARY, content
@@ -116,7 +116,7 @@ def stream(program, options, messages):
 
 
 def judge(options, chance, wire, messages, pings):
-    """Whether `wire` has all that was sent, in order, and the answer to the Close behind it; counts."""
+    """Checks that `wire` has all messages in order and then the answer to the Close; returns counts."""
     inflater = Inflater(options.bits, "s" in options.takeover)
     count = collections.Counter(messages=len(messages))
     expected = iter(messages)
@@ -124,7 +124,7 @@ def judge(options, chance, wire, messages, pings):
     for first, payload in frames(wire, options.role == "client"):
         fin, opcode = first & FIN, first & 0x0F
         if closed is not None:
-            raise AssertionError("a frame behind the Close")
+            raise AssertionError("a frame after the Close")
         if opcode == CLOSE:
             closed = payload
             continue
@@ -147,10 +147,10 @@ def judge(options, chance, wire, messages, pings):
         if data != content or begin & 0x0F != (TEXT if text else BINARY):
             raise AssertionError("message %d of %d octets came back as %d others" % (number, len(content), len(data)))
         if begin & RSV1 and content[:1] == b"P":
-            raise AssertionError("message %d was to be plain" % number)
+            raise AssertionError("message %d should be plain" % number)
     if next(expected, None) is not None or closed != b"\x03\xe8":
         raise AssertionError("not all came back, the Close was %s" % closed)
-    # Of Pings that come together the last is answered.
+    # Of several Pings that arrive together, only the last must be answered.
     if not (pings == 0 or 0 < pongs <= pings):
         raise AssertionError("%d Pongs for %d Pings" % (pongs, pings))
     return count

@@ -1,4 +1,4 @@
-//! Prints the public items of a crate, from the JSON that rustdoc has written of it: `bowline-api FILE`.
+//! Prints the public items of a crate, from rustdoc's JSON: `bowline-api FILE`.
 
 use std::{env, error::Error};
 

@@ -1,4 +1,4 @@
-//! Who is let in: what the requests of a browser ask for, and how they are answered.
+//! Decides which visitors to admit, and answers the requests of a browser.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,24 +11,24 @@ use hyper::{
     http,
 };
 
-/// Who asks for a socket.
+/// A visitor who asks for a socket.
 pub(crate) struct Visitor {
     pub(crate) name: String,
     pub(crate) negotiated: Negotiated,
 }
 
-/// What a visitor may do.
+/// Returns the limits of a visitor's socket.
 pub(crate) fn config() -> Arc<Config> {
     let mut config = Config::default();
     config.max_message_size = 128 << 10;
     config.write_timeout = Some(Duration::from_secs(10));
     config.close_timeout = Some(Duration::from_secs(1));
-    // What is said is compressed once for all, so no visitor has a state of their own.
+    // Each message is compressed once for everybody, so no visitor has a compression state.
     config.deflate = Some(Deflate::low_memory());
     Arc::new(config)
 }
 
-/// Lets a visitor in, or says what to answer instead.
+/// Admits a visitor, or returns the response to refuse with.
 pub(crate) fn admit(
     request: &Request<Incoming>,
     config: &Config,
@@ -56,7 +56,7 @@ pub(crate) fn admit(
     Ok((Visitor { name, negotiated }, switching))
 }
 
-/// In hyper's words.
+/// Converts a response to hyper's type.
 pub(crate) fn to_http(answer: Response) -> http::Result<hyper::Response<Full<Bytes>>> {
     let mut response = hyper::Response::builder().status(answer.status);
     for (name, value) in answer.headers.iter() {
@@ -72,15 +72,15 @@ fn page() -> Response {
     page
 }
 
-/// Where our page is from. A browser lets any page connect, with all that it knows of its user, and tells
-/// where the page is from (RFC 6455 §10.2).
+/// Returns the origins of our own page. A browser lets any page connect here with the user's cookies,
+/// and says which site the page is from (RFC 6455 §10.2).
 fn our_origins(request: &Request<Incoming>) -> [String; 2] {
     let host = request.headers().get(HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
     ["http", "https"].map(|scheme| format!("{scheme}://{host}"))
 }
 
-/// The name that the request asks for: 1 to 32 characters, none of which controls anything.
+/// Returns the name in the request: 1 to 32 characters, without control characters.
 fn name(request: &Request<Incoming>) -> Option<String> {
     let query = request.uri().query()?;
     let (_, name) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name")?;

@@ -1,7 +1,7 @@
 //! A chat for the browser: `bowline-chat [ADDR]`, by default on 127.0.0.1:9001.
 //!
 //! One port serves the page, through hyper, and the sockets, at `/ws?name=…`. Every message goes to
-//! everybody. Whoever does not keep up, or does not read at all, delays nobody.
+//! everybody. A visitor who is too slow, or does not read at all, delays nobody.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -43,14 +43,14 @@ async fn main() -> io::Result<()> {
         stopped = stop_signal() => stopped?,
         () = listen(&listener, &chat) => {}
     }
-    // Everybody is told goodbye, and has a second to answer.
+    // Every visitor gets a Close, and has more than a second to answer.
     drop(listener);
     chat.stop.send_replace(true);
     let _ = timeout(Duration::from_millis(1500), chat.stop.closed()).await;
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for the signal that asks a process to end.
+/// Waits for Ctrl-C or for the termination signal.
 async fn stop_signal() -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -69,7 +69,7 @@ async fn listen(listener: &TcpListener, chat: &Arc<Chat>) {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(serve(stream, chat.clone()))),
             Err(error) => {
-                // Such as too many open files: others may go on, and close some.
+                // For example too many open files. Other connections may go on, and some will close.
                 eprintln!("accept: {error}");
                 sleep(Duration::from_millis(100)).await;
             }
@@ -77,23 +77,23 @@ async fn listen(listener: &TcpListener, chat: &Arc<Chat>) {
     }
 }
 
-/// Serves HTTP, until the connection ends or becomes a socket.
+/// Serves HTTP until the connection ends or becomes a socket.
 async fn serve(stream: TcpStream, chat: Arc<Chat>) {
-    // What people type should leave at once.
+    // Messages are small, and should be sent at once.
     let _ = stream.set_nodelay(true);
     let service = service_fn(async |request| chat.answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    // A browser that leaves in the middle of a request is nobody's concern.
+    // An error here means only that a browser left in the middle of a request.
     let _ = connection.await;
 }
 
 struct Chat {
     config: Arc<Config>,
     room: Room,
-    /// Whether the server stops. Every socket holds a receiver.
+    /// Whether the server is stopping. Every socket holds a receiver.
     stop: watch::Sender<bool>,
 }
 
@@ -107,7 +107,7 @@ impl Chat {
         }
     }
 
-    /// Answers a request. A socket opens when the answer has left.
+    /// Answers a request. A socket opens once the answer has been sent.
     fn answer(
         self: &Arc<Self>,
         mut request: Request<Incoming>,
@@ -122,7 +122,7 @@ impl Chat {
         })
     }
 
-    /// All that happens on one socket.
+    /// Runs one socket from beginning to end.
     async fn attend(self: Arc<Self>, upgrade: OnUpgrade, visitor: Visitor) {
         let Visitor { name, negotiated } = visitor;
         let Ok(upgraded) = upgrade.await else { return };
@@ -131,7 +131,7 @@ impl Chat {
         let mut stop = self.stop.subscribe();
         let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
         let result = select! {
-            // Dropping this in the middle loses nothing that `close` needs.
+            // If this is dropped in the middle, `close` still has all that it needs.
             result = self.talk(&mut socket, &name) => result,
             () = stopped => {
                 socket.close((CloseCode::GOING_AWAY, "the server stops")).await
@@ -144,22 +144,23 @@ impl Chat {
         }
     }
 
-    /// Passes on what the client says, and to the client what everybody says, until it leaves.
+    /// Passes on messages in both directions until the visitor leaves.
     async fn talk(&self, socket: &mut Socket, name: &str) -> Result<(), Error> {
         let mut seat = Seat::new(&self.room, name);
         loop {
             select! {
-                // What is due to the client goes first, so that nobody talks faster than they listen.
+                // Output to the visitor goes first, so that a visitor cannot send faster than they receive.
                 biased;
                 line = seat.next() => match line {
-                    // Waits if too much is unsent, and fails if none of it leaves for too long.
+                    // Waits if too much is unsent, and fails if the visitor takes nothing of it for too
+                    // long.
                     Some(line) => socket.feed(line).await?,
                     None => {
                         let reason = (CloseCode::TRY_AGAIN_LATER, "too far behind");
                         return socket.close(reason).await;
                     }
                 },
-                // Also writes what was fed, answers pings and keeps time.
+                // Also writes what was fed, answers Pings and keeps time.
                 message = socket.recv() => match message? {
                     Some(Message::Text(text)) => seat.say(&text),
                     Some(Message::Binary(_)) => {

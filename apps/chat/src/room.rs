@@ -1,4 +1,4 @@
-//! What everybody hears.
+//! The room, which passes each message to everybody.
 
 use std::{
     collections::VecDeque,
@@ -10,57 +10,58 @@ use bowline_tokio::{Config, Prepared};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-/// One queue for all, which each reads at their own pace.
+/// One queue for everybody, which each visitor reads at their own pace.
 pub(crate) struct Room {
-    told: Mutex<Told>,
+    log: Mutex<Log>,
     news: Notify,
     config: Arc<Config>,
 }
 
 impl Room {
-    /// Of visitors whose sockets have this `config`.
+    /// Makes a room for visitors whose sockets have this `config`.
     pub(crate) fn new(config: &Arc<Config>) -> Self {
         Self {
-            told: Mutex::default(),
+            log: Mutex::default(),
             news: Notify::new(),
             config: config.clone(),
         }
     }
 
-    /// Framed and compressed once, for everybody.
+    /// Frames and compresses a line once for everybody.
     fn line(&self, line: &Value) -> Prepared {
         Prepared::new(line.to_string(), &self.config)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Told)) {
-        change(&mut self.told());
+    fn change(&self, change: impl FnOnce(&mut Log)) {
+        change(&mut self.log());
         self.news.notify_waiters();
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The last that was told, as JSON. It is bounded, and nobody waits for those who fall out of it.
+/// The latest lines, as JSON. Their size is bounded, and the room does not wait for a visitor who is so slow as to
+/// miss some.
 #[derive(Default)]
-struct Told {
+struct Log {
     online: usize,
     /// How many visitors there have been.
     visitors: u64,
     lines: VecDeque<Prepared>,
-    /// In `lines`.
+    /// The size of `lines`.
     bytes: usize,
-    /// How many lines there were before those.
+    /// How many older lines were dropped.
     gone: u64,
-    /// Of the last messages, how many lines there were before each.
+    /// The numbers of the latest messages, counting lines from the beginning.
     said: VecDeque<u64>,
 }
 
-impl Told {
-    /// How far somebody may fall behind, in bytes.
+impl Log {
+    /// How many bytes a visitor may fall behind.
     const MAX_BYTES: usize = 32 << 20;
-    /// So many messages are shown to those who come later.
+    /// How many messages are shown to visitors who join later.
     const MAX_SAID: usize = 20;
 
     fn say(&mut self, line: Prepared) {
@@ -82,7 +83,7 @@ impl Told {
         }
     }
 
-    /// At the most: its text, the same compressed, and what is around them.
+    /// An upper bound: the text, its compressed form, and their overhead.
     fn size(line: &Prepared) -> usize {
         line.message().len() * 2 + 256
     }
@@ -91,37 +92,37 @@ impl Told {
         self.gone + self.lines.len() as u64
     }
 
-    /// The line behind the first `count`; `None` if it is gone.
+    /// Returns the line with this number; `None` if it was dropped.
     fn line(&self, count: u64) -> Option<Prepared> {
         let line = usize::try_from(count.checked_sub(self.gone)?).ok()?;
         self.lines.get(line).cloned()
     }
 }
 
-/// A place in the room, which is left however the socket ends.
+/// A place in the room, which is given up however the socket ends.
 pub(crate) struct Seat<'a> {
     room: &'a Room,
     name: &'a str,
-    /// Tells visitors of the same name apart.
+    /// Distinguishes visitors of the same name.
     id: u64,
-    /// Tells the visitor its id.
+    /// The line that tells the visitor its id.
     hello: Option<Prepared>,
-    /// Messages from before, as in [`Told::said`].
+    /// The numbers of earlier messages, as in [`Log::said`].
     past: VecDeque<u64>,
-    /// How many lines were read, or were told before.
+    /// The number of the next line to read.
     read: u64,
 }
 
 impl<'a> Seat<'a> {
     pub(crate) fn new(room: &'a Room, name: &'a str) -> Self {
         let (mut id, mut past, mut read) = (0, VecDeque::new(), 0);
-        room.change(|told| {
-            id = told.visitors;
-            told.visitors += 1;
-            past = told.said.clone();
-            read = told.count();
-            told.online += 1;
-            told.push(room.line(&json!({ "joined": name, "online": told.online })));
+        room.change(|log| {
+            id = log.visitors;
+            log.visitors += 1;
+            past = log.said.clone();
+            read = log.count();
+            log.online += 1;
+            log.push(room.line(&json!({ "joined": name, "online": log.online })));
         });
         Self {
             room,
@@ -133,35 +134,36 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// Tells everybody what the visitor says.
+    /// Passes on a message to everybody.
     pub(crate) fn say(&self, text: &str) {
         let at = SystemTime::now().duration_since(UNIX_EPOCH);
         let at = at.map_or(0, |at| at.as_millis() as u64);
         let line = json!({ "id": self.id, "from": self.name, "text": text, "at": at });
         let line = self.room.line(&line);
-        self.room.change(|told| told.say(line));
+        self.room.change(|log| log.say(line));
     }
 
-    /// The next line; `None` if it is gone already. Dropped before it is there, nothing is lost.
+    /// Returns the next line, or `None` if it was dropped already. If this is dropped while it waits, no
+    /// line is lost.
     pub(crate) async fn next(&mut self) -> Option<Prepared> {
         if let Some(hello) = self.hello.take() {
             return Some(hello);
         }
         loop {
             let news = {
-                let told = self.room.told();
+                let log = self.room.log();
                 while let Some(count) = self.past.pop_front() {
-                    // What is gone of the past is not missed.
-                    if let Some(line) = told.line(count) {
+                    // An earlier message that was dropped is simply not shown.
+                    if let Some(line) = log.line(count) {
                         return Some(line);
                     }
                 }
-                if told.count() > self.read {
-                    let line = told.line(self.read);
+                if log.count() > self.read {
+                    let line = log.line(self.read);
                     self.read += 1;
                     return line;
                 }
-                // It is made before the lock goes, so it hears of what is said after that.
+                // This is made under the lock, so it notices every line that comes after this check.
                 self.room.news.notified()
             };
             news.await;
@@ -171,10 +173,10 @@ impl<'a> Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.room.change(|told| {
-            told.online -= 1;
-            let left = json!({ "left": self.name, "online": told.online });
-            told.push(self.room.line(&left));
+        self.room.change(|log| {
+            log.online -= 1;
+            let left = json!({ "left": self.name, "online": log.online });
+            log.push(self.room.line(&left));
         });
     }
 }

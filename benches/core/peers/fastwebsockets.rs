@@ -1,4 +1,4 @@
-//! fastwebsockets: has nothing between a message and a write.
+//! fastwebsockets, which writes every message at once.
 
 use std::hint::black_box;
 

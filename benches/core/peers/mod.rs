@@ -1,4 +1,4 @@
-//! Other libraries, each as its documentation says, with the limits and the buffers it has by itself.
+//! Other libraries, used as their documentation says, with their default limits and buffers.
 
 use std::{fmt::Debug, hint::black_box};
 
@@ -21,19 +21,19 @@ mod tungstenite;
 mod wtx;
 mod yawc;
 
-/// What is not alike.
+/// The differences between the libraries.
 pub(crate) const NOTES: [&str; 3] = [
-    "fastwebsockets and wtx write each message by itself. wtx lends what it received until the next is asked for, and \
-     masks what is sent where the caller has it; the others give memory away, and leave what they send as it is. \
-     soketto has `BufReader` and `BufWriter` below it, gives messages in a buffer that is used again, and does not \
-     check text, which `std` does for it. yawc checks text because it was told to. `sockudo-ws, Protocol` is its codec \
-     without a socket.",
-    "A handshake is missing where it cannot be had alone: fastwebsockets and yawc have hyper read the request, and \
-     clients that draw a key each time cannot be given an answer made beforehand.",
-    "Of masking and checking, only what a crate makes public can be measured.",
+    "fastwebsockets and wtx write each message by itself. wtx lends each received message until the next one \
+     is requested, and masks outgoing messages in the caller's memory; the others give memory away, and leave \
+     outgoing messages unchanged. soketto runs over `BufReader` and `BufWriter`, returns messages in a buffer \
+     that is reused, and does not check text, so `std` does that here. yawc was told to check text. \
+     `sockudo-ws, Protocol` is its codec without a socket.",
+    "A handshake is missing if it cannot be measured alone: fastwebsockets and yawc have hyper read the \
+     request, and the answer to a client that draws its key at random cannot be prepared.",
+    "Masking and checking are measured only if a crate makes them public.",
 ];
 
-/// Receives by `Stream`.
+/// Receives from a `Stream`.
 fn receives<M: 'static, E: Debug>(
     mut socket: impl Stream<Item = Result<M, E>> + Unpin + 'static,
     len: fn(&M) -> usize,
@@ -50,7 +50,7 @@ fn receives<M: 'static, E: Debug>(
     })
 }
 
-/// Sends by `Sink`, and flushes at the end.
+/// Sends to a `Sink`, and flushes at the end.
 fn feeds<M: 'static, E: Debug>(
     mut socket: impl Sink<M, Error = E> + Unpin + 'static,
     message: impl Fn() -> M + 'static,

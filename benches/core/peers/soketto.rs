@@ -1,4 +1,4 @@
-//! soketto: needs a buffer below it, and does not check text.
+//! soketto, which needs a buffered transport and does not check text.
 
 use std::hint::black_box;
 
@@ -33,7 +33,7 @@ pub(super) fn decode(role: Role, memory: Memory) -> Decode {
     let (sender, mut receiver) = socket(role, memory);
     let mut message = Vec::new();
     Box::new(move |count| {
-        // The halves share the socket.
+        // Its two halves share the socket.
         black_box(&sender);
         finish(async {
             let mut bytes = 0;

@@ -1,4 +1,4 @@
-//! wtx: lends messages in its own buffer, and masks them where the caller has them.
+//! wtx, which lends messages in its own buffer, and masks outgoing messages in the caller's memory.
 
 use std::{hint::black_box, io::Read};
 

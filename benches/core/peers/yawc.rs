@@ -1,4 +1,4 @@
-//! yawc: checks text if it is told to.
+//! yawc, which checks text only on request.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! Peers whose loop is their own: they are no `Stream` and `Sink`.
+//! Peers that are no `Stream` and `Sink`, and therefore have loops of their own.
 
 use std::{convert::Infallible, error::Error, io, net::TcpListener, pin::pin};
 
@@ -86,7 +86,7 @@ async fn soketto<S: AsyncRead + AsyncWrite + Unpin, const BATCHED: bool>(stream:
     loop {
         message.clear();
         let kind = {
-            // Dropped, it would lose what it has read.
+            // If this future were dropped, the bytes that it has read would be lost.
             let mut received = pin!(receiver.receive_data(&mut message));
             match received.as_mut().now_or_never() {
                 Some(kind) => kind?,

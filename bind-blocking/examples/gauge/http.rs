@@ -1,4 +1,4 @@
-//! As much of HTTP as one page needs.
+//! Just enough of HTTP for one page.
 
 use std::{
     io::{self, Read},
@@ -12,8 +12,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) fields: Vec<(String, Vec<u8>)>,
-    /// What was read behind it.
-    pub(crate) rest: Vec<u8>,
+    /// The bytes that were read after the request.
+    pub(crate) leftover: Vec<u8>,
 }
 
 impl Request {
@@ -24,7 +24,7 @@ impl Request {
     }
 }
 
-/// Reads a head of 8 KiB at most.
+/// Reads a head of at most 8 KiB.
 pub(crate) fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
     let mut bytes = vec![0; 8192];
     let mut len = 0;
@@ -39,7 +39,7 @@ pub(crate) fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
         if let httparse::Status::Complete(end) = parsed {
             let fields = head.headers.iter();
             return Ok(Request {
-                // It takes no others.
+                // The parser accepts no other versions.
                 version: match head.version {
                     Some(0) => HttpVersion::Http10,
                     _ => HttpVersion::Http11,
@@ -49,13 +49,13 @@ pub(crate) fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
                 fields: fields
                     .map(|field| (field.name.to_owned(), field.value.to_vec()))
                     .collect(),
-                rest: bytes[end..len].to_vec(),
+                leftover: bytes[end..len].to_vec(),
             });
         }
     }
 }
 
-/// The whole of a response; after any but a 101 the connection ends.
+/// Returns the bytes of a response. After any response but a 101 the connection ends.
 pub(crate) fn head_and_body(response: &Response) -> Vec<u8> {
     let mut bytes = format!("HTTP/1.1 {} \r\n", response.status).into_bytes();
     for (name, value) in response.headers.iter() {

@@ -1,8 +1,8 @@
-//! Shows numbers in the browser as they come: `gauge [ADDR]`, by default on 127.0.0.1:9001.
+//! Shows numbers in the browser as they arrive: `gauge [ADDR]`, by default on 127.0.0.1:9001.
 //!
-//! Reads a number from each line of its input and pushes it to every page that is open, for example
-//! `while sleep 0.1; do cut -d' ' -f1 /proc/loadavg; done | gauge`. A thread for each page, and a plain
-//! HTTP loop: what a desktop program needs, without a runtime. Ends with its input.
+//! Reads a number from each line of its input and pushes it to every open page, for example `while sleep
+//! 0.1; do cut -d' ' -f1 /proc/loadavg; done | gauge`. It has a thread for each page and a plain HTTP
+//! loop, as a desktop program would that has no async runtime. Ends when the input ends.
 
 use std::{
     error::Error,
@@ -58,14 +58,14 @@ fn listen(listener: &TcpListener, gauge: &Arc<Gauge>, config: &Arc<Config>) {
             thread::Builder::new().spawn(serving)
         });
         if let Err(error) = serving {
-            // Such as too many open files: others may go on, and close some.
+            // For example too many open files. Other connections may go on, and some will close.
             eprintln!("accept: {error}");
             thread::sleep(Duration::from_millis(100));
         }
     }
 }
 
-/// Answers the one request of a connection, which may make a socket of it.
+/// Answers the only request of a connection, which may upgrade to a WebSocket.
 fn serve(mut stream: TcpStream, gauge: &Gauge, config: &Arc<Config>) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -79,14 +79,14 @@ fn serve(mut stream: TcpStream, gauge: &Gauge, config: &Arc<Config>) -> Result<(
     if let Some(negotiated) = socket {
         let socket = from_parts(
             stream,
-            &request.rest,
+            &request.leftover,
             negotiated,
             Role::Server,
             config.clone(),
         );
         let (mut receiver, page) = socket.split();
         let seat = gauge.enter(page);
-        // Nothing is expected from the page; but Pings are answered here, and its Close.
+        // The page sends no messages, but receiving answers its Pings and its Close.
         while receiver.recv()?.is_some() {}
         gauge.leave(seat);
     }
@@ -108,7 +108,7 @@ fn answer(request: &Request, config: &Config) -> Result<(Response, Negotiated), 
         .fields
         .iter()
         .map(|(name, value)| (&name[..], &value[..]));
-    // A browser lets any page connect to programs on this machine, and tells where the page is from
+    // A browser lets any page connect to programs on this machine, and says which site the page is from
     // (RFC 6455 §10.2).
     let ours = format!("http://{}", request.field("Host").unwrap_or_default());
     let (headers, negotiated) = respond(
@@ -125,7 +125,7 @@ fn answer(request: &Request, config: &Config) -> Result<(Response, Negotiated), 
     Ok((switching, negotiated))
 }
 
-/// What is shown, and on which pages.
+/// The value that is shown, and the pages that show it.
 #[derive(Default)]
 struct Gauge(Mutex<Shown>);
 
@@ -140,7 +140,7 @@ impl Gauge {
     fn show(&self, value: f64) {
         let value = Utf8Bytes::from(value.to_string());
         let mut shown = self.shown();
-        // A page that does not keep up is shown a later one.
+        // A page that is too slow for this value will show a later one.
         shown.pages.retain(|(_, page)| {
             let sent = page.try_send(value.clone());
             !matches!(sent, Err(TrySendError::Failed(_)))
@@ -163,7 +163,7 @@ impl Gauge {
         self.shown().pages.retain(|(other, _)| *other != seat);
     }
 
-    /// Says goodbye to all at once.
+    /// Closes all pages at the same time.
     fn close(&self) {
         let pages = std::mem::take(&mut self.shown().pages);
         thread::scope(|threads| {

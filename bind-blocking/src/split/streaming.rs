@@ -10,12 +10,12 @@ use bind::{Error, Transport, WriteBytes, proto::Outgoing};
 use super::WriteHalf;
 use crate::run::Runner;
 
-/// A message that is sent piece by piece; owns the outgoing message until it is finished.
+/// A message that is sent piece by piece. It owns the outgoing message until it is finished.
 ///
 /// Made by [`WebSocket::stream`](crate::WebSocket::stream) and
-/// [`WriteHalf::stream`](crate::WriteHalf::stream). Other data waits meanwhile; Pings, Pongs and Closes
-/// pass. Dropped after a piece was queued and before the end was, it fails the connection with 1011,
-/// because the peer would take the next message for the rest of this one.
+/// [`WriteHalf::stream`](crate::WriteHalf::stream). Meanwhile other data waits; Pings, Pongs and Closes
+/// are sent. If it is dropped after a piece was queued and before the end was, the connection fails with
+/// 1011, because the peer would take the next message for the remainder of this one.
 #[must_use = "dropping it fails the connection"]
 pub struct Streaming<'a, S: Transport> {
     /// `None` once finished.
@@ -44,14 +44,14 @@ impl<'a, S: Transport> Streaming<'a, S> {
         Self { inner }
     }
 
-    /// Sends a piece, in a frame of its own. If the first one is `Outgoing::plain`, nothing of the message
-    /// is compressed.
+    /// Sends a piece, in a frame of its own. If the first piece is `Outgoing::plain`, nothing of the
+    /// message is compressed.
     ///
     /// # Errors
     ///
-    /// [`SendError::KindChanged`](crate::SendError::KindChanged) if the piece is not of the kind of the
-    /// message; [`SendError::Compressed`](crate::SendError::Compressed) if it is plain and the first one
-    /// was not.
+    /// [`SendError::KindChanged`](crate::SendError::KindChanged) if the piece is not of the message's
+    /// kind; [`SendError::Compressed`](crate::SendError::Compressed) if the piece is plain and the first
+    /// one was not.
     pub fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         match &mut self.inner {
             Some(Inner::Socket(stream, runner)) => runner.run(stream.write(piece)),
@@ -93,8 +93,8 @@ impl<S: Transport> Drop for Streaming<'_, S> {
     fn drop(&mut self) {
         if let Some(Inner::Half(stream, half)) = self.inner.take() {
             drop(stream);
-            // The Close.
-            half.write_rest();
+            // Writes the Close.
+            half.write_remaining();
         }
     }
 }

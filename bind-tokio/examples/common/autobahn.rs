@@ -1,4 +1,4 @@
-//! A client of Autobahn's fuzzing server, the same for every runtime.
+//! A client of Autobahn's fuzzing server, shared by the examples for both runtimes.
 
 use std::{error::Error, sync::Arc};
 
@@ -7,7 +7,7 @@ use crate::bowline::{Config, Connect, connect};
 #[path = "fuzzed.rs"]
 mod arguments;
 
-/// Asks how many cases there are, echoes in each, and asks for the reports about `agent`.
+/// Asks for the number of cases, echoes messages in each case, and asks for the reports about `agent`.
 pub(crate) async fn run(agent: &str) -> Result<(), Box<dyn Error>> {
     let (server, config) = arguments::parse()?;
     let count: u32 = ask(&format!("{server}/getCaseCount"), &config)
@@ -32,7 +32,7 @@ async fn echo(url: &str, config: &Arc<Config>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the server says in its first message, if it says anything.
+/// Returns the server's first message, or an empty text if there is none.
 async fn ask(url: &str, config: &Arc<Config>) -> Result<String, Box<dyn Error>> {
     let (mut socket, _) = connect(Connect::new(url).config(config.clone())).await?;
     let answer = socket.recv().await?;

@@ -1,4 +1,4 @@
-//! The arguments of `client`, the same for every binding.
+//! The arguments of `client`, shared by all bindings.
 
 use std::{error::Error, sync::Arc};
 
@@ -47,7 +47,7 @@ fn insecure() -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-/// Trusts whoever has a certificate.
+/// Trusts any certificate.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

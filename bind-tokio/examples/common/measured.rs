@@ -1,4 +1,5 @@
-//! What the `ours-*-echo` examples are told, the same for every binding: `PORT`, and the environment.
+//! The arguments of the `ours-*-echo` examples, shared by all bindings: `PORT`, and environment
+//! variables.
 
 use std::{
     env::{self, VarError},
@@ -11,7 +12,7 @@ use crate::bowline::{Config, Deflate};
 
 pub(crate) struct Arguments {
     pub(crate) addr: SocketAddr,
-    /// `THREADS`, one by default. Where each connection has its own, nobody asks.
+    /// `THREADS`, one by default. The blocking binding ignores it.
     #[allow(dead_code)]
     pub(crate) threads: usize,
     pub(crate) config: Arc<Config>,
@@ -26,7 +27,7 @@ impl Arguments {
         if variable("DEFLATE")?.is_some_and(|value| value != "0") {
             config.deflate = Some(Deflate::default());
         }
-        // A loop of `recv` and `feed` is batched by itself, so the two are one.
+        // A loop of `recv` and `feed` batches anyway, so both modes are the same.
         match variable("MODE")?.as_deref() {
             None | Some("simple" | "batch") => {}
             Some(_) => return Err(USAGE.into()),

@@ -1,4 +1,4 @@
-//! The arguments of `echo_server`, the same for every binding.
+//! The arguments of `echo_server`, shared by all bindings.
 
 use std::{error::Error, io, sync::Arc};
 
@@ -25,7 +25,7 @@ impl Arguments {
         let mut addr = None;
         let mut tls = None;
         let mut config = Config::default();
-        // As much as Autobahn's test suite sends: behind 65,536 fragments there is an empty one.
+        // Autobahn's test suite sends as much: one case has an empty fragment after 65,536 others.
         config.max_message_size = 16 << 20;
         config.max_fragments = 65_537;
         let mut args = std::env::args().skip(1);

@@ -1,5 +1,5 @@
-//! One stream of frames, read by us and by others. All come to the same messages and to the same end, or
-//! [`table`] says why not.
+//! One stream of frames, read by Bowline and by other libraries. All find the same messages and the same
+//! end, or [`table`] says why not.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ pub mod peers;
 mod stream;
 pub mod table;
 
-/// Which end reads.
+/// The end that reads.
 pub use proto::Role;
 
-/// What one implementation makes of a stream.
+/// The result of one implementation for a stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verdict {
-    /// Messages, whether they are text, and what they say.
+    /// The messages: whether each is text, and its content.
     pub messages: Vec<(bool, Vec<u8>)>,
-    /// What came behind them.
+    /// The end after these messages.
     pub end: End,
 }
 
-/// How a stream ends for whoever reads it.
+/// The end of a stream, as the reader sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum End {
-    /// It breaks a rule. What is told of it is not compared.
+    /// The stream breaks a rule. The texts of errors are not compared.
     Failed(String),
-    /// By a Close, with this code.
+    /// The peer sent a Close, with this code.
     Closed(Option<u16>),
-    /// In the middle of a frame, or of a message, or without a Close.
+    /// The stream ended within a frame or a message, or without a Close.
     Eof,
 }
 
@@ -46,7 +46,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// All of them.
+    /// All peers.
     pub const ALL: [Self; 5] = [
         Self::Fastwebsockets,
         Self::Soketto,
@@ -56,14 +56,14 @@ impl Peer {
     ];
 }
 
-/// One input: which end reads, and what.
+/// Runs one input: the end that reads, and the bytes.
 pub fn run(data: &[u8]) {
     for mismatch in mismatches(data) {
         assert!(mismatch.row().is_some(), "{mismatch}");
     }
 }
 
-/// Where somebody differs from us.
+/// Returns the results that differ from ours.
 pub fn mismatches(data: &[u8]) -> Vec<Mismatch> {
     let Some((first, bytes)) = data.split_first() else {
         return Vec::new();
@@ -81,7 +81,7 @@ pub fn mismatches(data: &[u8]) -> Vec<Mismatch> {
             (End::Failed(_), End::Failed(_)) => true,
             (ours, theirs) => ours == theirs,
         };
-        // Of a frame that is not all there, one may know already what the other has no time to learn here.
+        // If a frame is incomplete, one implementation may see its error before the other can.
         let waits = match (&ours.end, &theirs.end) {
             (End::Failed(_), End::Eof) => ends_in_frame(role, bytes),
             (End::Eof, End::Failed(_)) => fails_when_complete(role, bytes),
@@ -100,12 +100,12 @@ pub fn mismatches(data: &[u8]) -> Vec<Mismatch> {
     mismatches
 }
 
-/// Whether the stream ends in a frame before which nothing is wrong.
+/// Whether the stream ends within a frame, and everything before that frame is valid.
 fn ends_in_frame(role: Role, bytes: &[u8]) -> bool {
     last_frame(bytes).is_some_and(|start| peers::ours(role, &bytes[..start]).end == End::Eof)
 }
 
-/// Whether the frame in which the stream ends is wrong for us too, once it is there.
+/// Whether we also find the last frame wrong once it is complete.
 fn fails_when_complete(role: Role, bytes: &[u8]) -> bool {
     let mut bytes = bytes.to_vec();
     for _ in 0..140 {
@@ -117,7 +117,7 @@ fn fails_when_complete(role: Role, bytes: &[u8]) -> bool {
     matches!(peers::ours(role, &bytes).end, End::Failed(_))
 }
 
-/// Where the frame begins in which the stream ends; `None` if it ends between two.
+/// Returns where the frame begins in which the stream ends; `None` if the stream ends between frames.
 fn last_frame(bytes: &[u8]) -> Option<usize> {
     let mut start = 0;
     while start < bytes.len() {
@@ -129,7 +129,8 @@ fn last_frame(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// What the header at the front announces, itself included; `None` if it is not all there.
+/// Returns the size of the first frame, header included, as its header announces it; `None` if the
+/// header is incomplete.
 fn frame_size(bytes: &[u8]) -> Option<usize> {
     let second = bytes.get(1)?;
     let key = if second & 0x80 == 0 { 0 } else { 4 };
@@ -149,18 +150,18 @@ fn frame_size(bytes: &[u8]) -> Option<usize> {
     )
 }
 
-/// Two verdicts on one stream.
+/// Two different results for one stream.
 #[derive(Debug)]
 pub struct Mismatch {
-    /// Who differs.
+    /// The implementation that differs.
     pub peer: Peer,
-    /// Which end reads.
+    /// The end that reads.
     pub role: Role,
-    /// What it reads.
+    /// The bytes that it reads.
     pub bytes: Vec<u8>,
-    /// What we make of it.
+    /// Our result.
     pub ours: Verdict,
-    /// What the peer makes of it.
+    /// The peer's result.
     pub theirs: Verdict,
 }
 

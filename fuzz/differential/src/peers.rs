@@ -1,4 +1,4 @@
-//! How each of them reads a stream. All have the same limit, and no extension.
+//! Reads a stream with each implementation, all with the same limit and without extensions.
 
 use std::{future::poll_fn, io, pin::Pin};
 
@@ -12,10 +12,10 @@ use crate::{
     stream::{Stream, block_on},
 };
 
-/// The largest message, and the largest frame.
+/// The largest size of a message and of a frame.
 const MAX: usize = 1 << 20;
 
-/// What we make of it.
+/// Reads the stream with Bowline.
 pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
     let mut config = Config::new(|_| Err(EntropyError));
     config.max_message_size = MAX;
@@ -50,7 +50,7 @@ pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
 }
 
 impl Peer {
-    /// What this one makes of it.
+    /// Reads the stream with this peer.
     pub fn read(self, role: Role, bytes: &[u8]) -> Verdict {
         let mut messages = Vec::new();
         let stream = Stream::new(bytes);
@@ -67,7 +67,8 @@ impl Peer {
 
 type Messages = Vec<(bool, Vec<u8>)>;
 
-/// Whether the transport's end is all that is wrong. Codecs of tokio-util have their own words for it.
+/// Whether the error says only that the transport has ended. Codecs of tokio-util have a text of their
+/// own for that.
 fn is_eof(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::UnexpectedEof || error.to_string() == "bytes remaining on stream"
 }
@@ -177,7 +178,7 @@ async fn soketto(role: Role, stream: Stream, messages: &mut Messages) -> End {
             Ok(Incoming::Closed(reason)) => {
                 return End::Closed((reason.code != 1005).then_some(reason.code));
             }
-            // So it tells of the transport's end, and of a Close without a code.
+            // This error stands for the transport's end and for a Close without a code.
             Err(Error::Closed) => return End::Eof,
             Err(Error::Io(error)) if is_eof(&error) => return End::Eof,
             Err(error) => return End::Failed(error.to_string()),

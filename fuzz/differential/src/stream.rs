@@ -1,4 +1,4 @@
-//! A transport in memory: some bytes to read and then the end; what is written is thrown away.
+//! A transport in memory: it has some bytes to read and then ends, and discards what is written.
 
 use std::{
     future::Future,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::ReadBuf;
 
-/// Bytes, and then the end.
+/// The bytes, and how many of them were read.
 pub(crate) struct Stream(pub(crate) Vec<u8>, pub(crate) usize);
 
 impl Stream {
@@ -24,7 +24,7 @@ impl Stream {
     }
 }
 
-/// Nothing here waits, but for its turn.
+/// Runs a future that never waits, though it may yield.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());

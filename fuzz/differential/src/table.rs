@@ -1,29 +1,30 @@
-//! Where others differ from us, and what the RFC says. Each row is needed by some input of the corpus.
+//! The differences between other libraries and Bowline, and what the RFC says. Each row is needed by
+//! some input of the corpus.
 
 use crate::{End, Mismatch, Peer};
 
-/// A way in which one of them differs.
+/// A difference of one library.
 #[derive(Debug)]
 pub struct Row {
-    /// Who.
+    /// The library that differs.
     pub peer: Peer,
-    /// How.
+    /// The difference.
     pub differs: Differs,
-    /// What RFC 6455 says of it, and what the peer does.
+    /// What RFC 6455 says about it, and what the library does.
     pub why: &'static str,
 }
 
-/// What is not the same.
+/// The kind of a difference.
 #[derive(Clone, Copy, Debug)]
 pub enum Differs {
-    /// It passes over what we fail, by our error's name in `ProtocolError`, or finds it later. What follows
-    /// is anything.
+    /// It accepts an error with this name in our `ProtocolError`, or finds it later. Its later results
+    /// may be anything.
     Passes(&'static str),
-    /// It fails, by a part of its error's text, what we take.
+    /// It fails, with this text in its error, where we do not.
     Refuses(&'static str),
-    /// It tells of another close code.
+    /// It reports another close code.
     Tells,
-    /// It tells of a Close without a code as of an end without a Close.
+    /// It reports a Close without a code as an end without a Close.
     Hides,
 }
 
@@ -35,23 +36,23 @@ const fn row(peer: Peer, differs: Differs, why: &'static str) -> Row {
 }
 
 const CONTROL: &str = "§5.5: control frames \"MUST have a payload length of 125 bytes or less\": \
-    we know with the second byte, it does when the whole length is there";
+    we notice at the second byte, it does after the whole length";
 const MASKED: &str =
     "§5.1: \"A client MUST close a connection if it detects a masked frame\": not checked";
 const UNMASKED: &str = "§5.1: \"The server MUST close the connection upon receiving a frame that is not \
     masked\": not checked";
 const LIMIT: &str =
-    "§10.4: limits are the implementation's: what is exactly the largest is too large for it";
+    "§10.4: limits are up to the implementation: it refuses a frame of exactly the limit";
 const LENGTH: &str =
     "§5.2: \"the minimal number of bytes MUST be used to encode the length\": not checked";
 const UTF8: &str = "§8.1: it \"MUST _Fail the WebSocket Connection_\": we do at the first byte that cannot \
-    be right, it does when the message is there";
+    be valid, it does after the whole message";
 const CODE: &str = "§7.4.1: codes that \"MUST NOT be set as a status code in a Close control frame\", and \
-    §7.4.2: \"not used\": told as 1002 instead of failed";
+    §7.4.2: \"not used\": reported as 1002 instead of as an error";
 const NEW: &str = "§7.4.2: codes 1000 to 2999 are \"defined in this protocol, its future revisions, and \
-    extensions\": 1014 is registered, and not known to it";
+    extensions\": 1014 is registered, and it does not know that";
 
-/// All of them.
+/// All rows.
 pub const ROWS: &[Row] = &[
     row(Fastwebsockets, Passes("ControlTooLong"), CONTROL),
     row(Fastwebsockets, Passes("Masked"), MASKED),
@@ -71,7 +72,7 @@ pub const ROWS: &[Row] = &[
         Soketto,
         Passes("CloseBody"),
         "§5.5.1: \"If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer\": half a \
-        code is taken for none",
+        code is taken as none",
     ),
     row(Soketto, Passes("Length"), LENGTH),
     row(
@@ -83,7 +84,7 @@ pub const ROWS: &[Row] = &[
     row(
         Soketto,
         Passes("Interleaved"),
-        "§5.4: \"fragments of one message MUST NOT be interleaved\" with another: it has forgotten the first",
+        "§5.4: \"fragments of one message MUST NOT be interleaved\" with another: it forgets the first",
     ),
     row(Soketto, Passes("Utf8"), "§8.1: left to the application"),
     row(Soketto, Passes("CloseCode"), CODE),
@@ -118,7 +119,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 impl Mismatch {
-    /// Why this is as it should be.
+    /// Returns the row that explains this difference, if there is one.
     pub fn row(&self) -> Option<&'static Row> {
         let (ours, theirs) = (&self.ours, &self.theirs);
         let has_more = theirs.messages.starts_with(&ours.messages);

@@ -1,4 +1,4 @@
-//! All of the corpus, and the table of who differs.
+//! Runs the whole corpus, and checks the table of differences.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

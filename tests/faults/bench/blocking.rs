@@ -1,5 +1,5 @@
-//! bowline-blocking, in threads of a world with a time of its own. A future here never waits: what is
-//! in it blocks.
+//! bowline-blocking, in threads of a world with a clock of its own. A future here never waits, because
+//! the calls in it block.
 
 use std::{
     future::Future,
@@ -96,7 +96,7 @@ impl Bench for Blocking {
     }
 }
 
-/// What a future comes to that blocks.
+/// Returns the output of a future whose calls block.
 fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -104,7 +104,7 @@ fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// One end of a pipe, that fails as planned.
+/// One end of a pipe that fails as planned.
 #[derive(Debug)]
 pub(crate) struct End {
     inner: threads::End,
@@ -173,7 +173,7 @@ impl BlockingTransport for End {
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let ended = self.call(Call::Shutdown, |inner, _| inner.shutdown(how).map(|()| 0));
         if ended.is_err() && how == Shutdown::Both {
-            // What a system does that has nothing left to say about it.
+            // The system would end the transport even if it reports an error.
             self.inner.shutdown(how)?;
         }
         ended.map(drop)

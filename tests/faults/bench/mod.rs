@@ -1,4 +1,4 @@
-//! A binding over transports in memory, with the time it keeps.
+//! A binding over transports in memory, and the clock that it uses.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -17,16 +17,16 @@ pub(crate) use blocking::Blocking;
 pub(crate) use smol::Smol;
 pub(crate) use tokio::Tokio;
 
-/// For one run of a scenario.
+/// A binding for one run of a scenario.
 pub(crate) trait Bench: Clone + Send + Sync + 'static {
     type End: Send + 'static;
     type Client: Socket + Sync;
     type Server: Socket + Sync;
     type Incoming: Incoming<Socket = Self::Server>;
 
-    /// What lasts a moment here.
+    /// A short time by this binding's clock.
     const UNIT: Duration;
-    /// What its transports may do at any time, and nobody notices.
+    /// The faults that may happen at any time without any effect on the connection.
     const HARMLESS: &'static [Fault];
 
     fn new(tls: bool) -> Self;
@@ -45,29 +45,29 @@ pub(crate) trait Bench: Clone + Send + Sync + 'static {
         config: &Arc<Config>,
     ) -> impl Future<Output = Result<Self::Incoming, String>> + Send;
 
-    /// What both come to, at the same time.
+    /// Runs two futures at the same time.
     fn both<A, B>(&self, a: A, b: B) -> impl Future<Output = (A::Output, B::Output)> + Send
     where
         A: Future<Output: Send> + Send + 'static,
         B: Future<Output: Send> + Send + 'static;
 
-    /// What all come to, at the same time.
+    /// Runs all games at the same time.
     fn all<F>(self, games: Vec<F>) -> impl Future<Output = Vec<F::Output>> + Send + 'static
     where
         F: Future<Output: Send> + Send + 'static;
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
 
-    /// The time, if it is one in which nobody waits for long.
+    /// Returns the time, if it only moves when everything waits.
     fn now(&self) -> Option<Duration>;
 
-    /// What `game` comes to, unless it hangs.
+    /// Returns the output of `game`, unless it hangs.
     fn play<F: Future<Output: Send> + Send>(
         &self,
         game: F,
     ) -> impl Future<Output = F::Output> + Send;
 
-    /// Runs games that do not know of each other.
+    /// Runs games that are independent of each other.
     fn run(games: Vec<impl Future<Output = ()> + Send>);
 }
 

@@ -1,5 +1,5 @@
-//! bowline-smol. Its timers are those of async-io, which know one time only: all games are played at
-//! once, so that those which have to wait do it together.
+//! bowline-smol. Its timers are those of async-io, which keep real time, so all games are played at the
+//! same time and wait together.
 
 use std::{future::Future, sync::Arc, time::Duration};
 

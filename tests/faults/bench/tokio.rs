@@ -80,7 +80,7 @@ impl Bench for Tokio {
 
     async fn play<F: Future<Output: Send> + Send>(&self, game: F) -> F::Output {
         let played = time::timeout(Duration::from_secs(3600), game).await;
-        played.expect("somebody waits for ever")
+        played.expect("a task waits forever")
     }
 
     fn run(games: Vec<impl Future<Output = ()> + Send>) {

@@ -1,4 +1,4 @@
-//! bowline-smol, over the TCP streams of async-std, which know nothing of it.
+//! bowline-smol over the TCP streams of async-std, for which it has no special code.
 
 use std::{io, net};
 
@@ -23,7 +23,7 @@ impl Stream for TcpStream {
         self.nodelay()
     }
 
-    /// As an application does that brings its own stream.
+    /// Connects by itself, like an application with its own stream.
     async fn connect(
         to: Connect,
     ) -> Result<(WebSocket<MaybeTls<Io<Self>>>, Response), ConnectError> {

@@ -1,4 +1,4 @@
-//! bowline-blocking, over the TCP streams of std. Every call that may wait says so to the runtime.
+//! bowline-blocking over the TCP streams of std. Every call that may block tells tokio's runtime so.
 
 use std::{
     io,

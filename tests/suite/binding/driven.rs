@@ -1,4 +1,4 @@
-//! The sockets of all bindings that have futures: those of the driver.
+//! The sockets of all bindings that have futures, which are the driver's.
 
 use std::{net::TcpStream, sync::Arc, time::Duration};
 
@@ -13,11 +13,11 @@ use bind::{
 
 use super::{Binding, Incoming, ReadHalf, Socket, WriteHalf};
 
-/// A binding whose sockets are those of the driver, with futures, `Stream` and `Sink`.
+/// A binding that uses the driver's sockets, with futures, `Stream` and `Sink`.
 pub trait Driven: Binding {
     type Stream: Transport<Clock: Send + Sync> + Send + Sync + Unpin + 'static;
 
-    /// A socket whose opening handshake is done.
+    /// Makes a socket whose opening handshake is done.
     fn open(stream: TcpStream, role: Role, config: &Arc<Config>) -> bind::WebSocket<Self::Stream>;
 }
 

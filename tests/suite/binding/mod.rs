@@ -1,4 +1,4 @@
-//! What a binding is to the tests, which are written once, and the bindings there are.
+//! The bindings, behind one trait, so that each test is written once.
 
 #![allow(
     dead_code,
@@ -30,8 +30,7 @@ pub use driven::Driven;
 pub use smol::Smol;
 pub use tokio::Tokio;
 
-/// A binding, over TCP. Its futures run on tokio's runtime, whatever they are of; what blocks says so
-/// to the runtime.
+/// A binding, over TCP. All futures run on tokio's runtime, and a call that blocks tells the runtime so.
 pub trait Binding: Send + Sync + 'static {
     type Client: Socket;
     type Server: Socket;
@@ -57,7 +56,7 @@ pub trait Binding: Send + Sync + 'static {
         config: &Arc<Config>,
     ) -> impl Future<Output = Result<Self::Server, HandshakeError>> + Send;
 
-    /// Accepts TLS with a server's configuration, and then whoever asks.
+    /// Accepts TLS with a server's configuration, and then any client.
     fn accept_tls(
         stream: net::TcpStream,
         tls: Arc<ServerConfig>,
@@ -72,11 +71,11 @@ pub trait Binding: Send + Sync + 'static {
         config: &Arc<Config>,
     ) -> Self::Server;
 
-    /// The peer's address, as the transport of a request tells it.
+    /// Returns the peer's address, from the request's transport.
     fn asking_addr(incoming: &Self::Incoming) -> io::Result<net::SocketAddr>;
     fn server_addr(client: &Self::Client) -> io::Result<net::SocketAddr>;
     fn client_addr(server: &Self::Server) -> io::Result<net::SocketAddr>;
-    /// Whether a client's small messages leave at once.
+    /// Whether a client's small messages are sent at once.
     fn nodelay(client: &Self::Client) -> io::Result<bool>;
 }
 
@@ -98,7 +97,7 @@ pub trait Incoming: Sized + Send + 'static {
     fn open(self) -> impl Future<Output = Self::Socket> + Send;
     fn refuse(self, response: Response) -> impl Future<Output = ()> + Send;
 
-    /// Why, and the request.
+    /// Returns the reason and the request.
     fn again(failed: Self::NotAccepted) -> (AnswerError, Self);
 }
 
@@ -128,14 +127,14 @@ pub trait Socket: Send + 'static {
         chunk: Chunk<impl Into<Outgoing> + Send>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// One message by `stream`, which is finished behind the last piece.
+    /// Sends one message with `stream`, and finishes it after the last piece.
     fn send_pieces(
         &mut self,
         kind: Kind,
         pieces: Vec<impl Into<Outgoing> + Send>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// One message by `stream`, which is dropped behind the last piece.
+    /// Sends one message with `stream`, and drops the guard after the last piece.
     fn leave_pieces(
         &mut self,
         kind: Kind,
@@ -163,7 +162,7 @@ pub trait Socket: Send + 'static {
     fn split(self) -> (Self::ReadHalf, Self::WriteHalf);
 }
 
-/// The receiving direction.
+/// The read half of a WebSocket of any binding.
 pub trait ReadHalf: Send + 'static {
     fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> + Send;
     fn recv_event(&mut self) -> impl Future<Output = Result<Option<Event>, Error>> + Send;
@@ -172,7 +171,7 @@ pub trait ReadHalf: Send + 'static {
     fn latency(&self) -> Option<std::time::Duration>;
 }
 
-/// The sending direction.
+/// The write half of a WebSocket of any binding.
 pub trait WriteHalf: Clone + Send + Sync + 'static {
     fn send(
         &self,
@@ -191,14 +190,14 @@ pub trait WriteHalf: Clone + Send + Sync + 'static {
         chunk: Chunk<impl Into<Outgoing> + Send>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// One message by `stream`, which is finished behind the last piece.
+    /// Sends one message with `stream`, and finishes it after the last piece.
     fn send_pieces(
         &self,
         kind: Kind,
         pieces: Vec<impl Into<Outgoing> + Send>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// One message by `stream`, which is dropped behind the last piece.
+    /// Sends one message with `stream`, and drops the guard after the last piece.
     fn leave_pieces(
         &self,
         kind: Kind,
@@ -221,7 +220,7 @@ pub trait WriteHalf: Clone + Send + Sync + 'static {
     fn state(&self) -> State;
 }
 
-/// A binding, and whether TLS is between its ends.
+/// A binding, with or without TLS.
 pub trait Wire: 'static {
     type Client: Socket;
     type Server: Socket;
@@ -231,7 +230,7 @@ pub trait Wire: 'static {
         to: Connect,
     ) -> impl Future<Output = Result<(Self::Client, Response), ConnectError>> + Send;
 
-    /// Accepts whoever asks; `tls` is used if TLS is.
+    /// Accepts any client, with `tls` if there is TLS.
     fn accept(
         stream: net::TcpStream,
         tls: Arc<ServerConfig>,
@@ -239,7 +238,7 @@ pub trait Wire: 'static {
     ) -> impl Future<Output = Result<Self::Server, HandshakeError>> + Send;
 }
 
-/// Over TCP as it is.
+/// Without TLS.
 #[derive(Debug)]
 pub struct Plain<B>(PhantomData<B>);
 
@@ -261,7 +260,7 @@ impl<B: Binding> Wire for Plain<B> {
     }
 }
 
-/// By TLS.
+/// With TLS.
 #[derive(Debug)]
 pub struct Tls<B>(PhantomData<B>);
 

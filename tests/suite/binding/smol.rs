@@ -1,4 +1,4 @@
-//! bowline-smol, over the TCP streams of smol, or others of futures-io.
+//! bowline-smol, over the TCP streams of smol or of another library with the traits of futures-io.
 
 use std::{fmt, future::Future, io, marker::PhantomData, net, sync::Arc};
 
@@ -19,7 +19,7 @@ use rustls::ServerConfig;
 
 use super::{Binding, Driven};
 
-/// Over the streams of smol itself.
+/// The streams of smol itself.
 pub type Smol = Over<TcpStream>;
 
 /// A TCP stream of futures-io.

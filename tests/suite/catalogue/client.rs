@@ -1,4 +1,4 @@
-//! Bytes to our client, from a plain socket.
+//! Sends bytes to our client from a plain socket.
 
 use std::net::SocketAddr;
 
@@ -26,7 +26,7 @@ use crate::{
     server::{Context, with_extensions},
 };
 
-/// The response that belongs to the sample key of RFC 6455 §1.3.
+/// The response to the sample key of RFC 6455 §1.3.
 const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -77,8 +77,8 @@ fn check_error(expect: &Expect, error: ConnectError) {
     }
 }
 
-/// Answers a client with `input`, and reads until the client ends the transport. What it wrote behind
-/// the request, and how it fared.
+/// Answers a client with `input`, and reads until the client ends the transport. Returns what the client
+/// wrote after the request, and its result.
 async fn exchange<B: Binding>(
     case: Case,
     input: Vec<u8>,
@@ -97,7 +97,7 @@ async fn exchange<B: Binding>(
     (out, client.await.expect("the client"))
 }
 
-/// The other end: answers one request, and closes the transport behind the client's Close.
+/// Plays the server: answers one request, and closes the transport after the client's Close.
 async fn answer(listener: &TcpListener, input: Vec<u8>, ending: Ending) -> Vec<u8> {
     let (mut stream, _) = listener.accept().await.expect("a client");
     let key = read_request(&mut stream).await;
@@ -107,7 +107,7 @@ async fn answer(listener: &TcpListener, input: Vec<u8>, ending: Ending) -> Vec<u
     }
     let (mut reader, mut writer) = stream.into_split();
     let write = async {
-        // A client that has seen enough reads no more.
+        // The client may stop reading before the end of the input.
         let _ = writer.write_all(&input).await;
         if ending == Ending::Eof {
             let _ = writer.shutdown().await;
@@ -120,7 +120,7 @@ async fn answer(listener: &TcpListener, input: Vec<u8>, ending: Ending) -> Vec<u
         out
     };
     let (writer, mut out) = ::tokio::join!(write, read);
-    // The server ends the transport first.
+    // The server must end the transport first.
     drop(writer);
     while more(&mut reader, &mut out).await {}
     out
@@ -152,7 +152,7 @@ pub(crate) async fn read_request(stream: &mut (impl AsyncReadExt + Unpin)) -> St
     key.expect("a key").to_owned()
 }
 
-/// `input` with the `Sec-WebSocket-Accept` that belongs to `key`, in the case it was in.
+/// Replaces the `Sec-WebSocket-Accept` in `input` with the one for `key`, in the same letter case.
 pub(crate) fn with_accept(input: &[u8], key: &str) -> Vec<u8> {
     let mut hash = Sha1::new();
     hash.update(key);
@@ -173,7 +173,7 @@ pub(crate) fn with_accept(input: &[u8], key: &str) -> Vec<u8> {
     input
 }
 
-/// Opens a connection to a client that waits for `listener`.
+/// Opens a connection with the client that connects to `listener`.
 pub(crate) async fn open(listener: &TcpListener) -> TcpStream {
     let (mut stream, _) = listener.accept().await.expect("a client");
     let key = read_request(&mut stream).await;
@@ -182,7 +182,7 @@ pub(crate) async fn open(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-/// Where a listener is, and the listener.
+/// Returns a listener and its address.
 pub(crate) async fn listen() -> (SocketAddr, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");

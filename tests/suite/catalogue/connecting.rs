@@ -1,4 +1,4 @@
-//! Connecting: one deadline, and addresses and fields that a request cannot have.
+//! Connecting: one deadline, and the addresses and fields that a request must not have.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) fn tests<B: Binding>() -> Vec<Test> {
     ]
 }
 
-/// A server whose bytes never end would keep a deadline from coming that each of them extends.
+/// If each byte extended the deadline, a server that keeps sending would postpone it forever.
 fn ch_042_one_deadline_covers_connecting<B: Binding>() {
     for (scheme, drips) in [("ws", false), ("ws", true), ("wss", false), ("wss", true)] {
         run(async move {
@@ -45,7 +45,7 @@ fn ch_042_one_deadline_covers_connecting<B: Binding>() {
                 if !drips {
                     return stream;
                 }
-                // A head, or a record of TLS, that goes on and on.
+                // A head, or a TLS record, that never ends.
                 let start = if scheme == "wss" {
                     &b"\x16\x03\x03\x40\x00"[..]
                 } else {
@@ -83,7 +83,7 @@ fn ch_046_addresses_and_fields_cannot_inject<B: Binding>() {
                 format!("ws://{addr}/{text}"),
                 format!("ws://{addr}/?{text}"),
             ];
-            // There a space is escaped, and nothing else is.
+            // Here a space is escaped, and no other character.
             let after = after.iter().filter(|_| bad != " ");
             for url in before_path.iter().chain(after) {
                 let error = B::connect(url).await.err().expect("it has a bad character");
@@ -125,7 +125,7 @@ fn ch_046_addresses_and_fields_cannot_inject<B: Binding>() {
     });
 }
 
-/// Nobody has connected.
+/// Checks that nothing has connected.
 async fn assert_untouched(listener: &TcpListener) {
     ::tokio::select! {
         biased;
@@ -164,7 +164,7 @@ fn ch_047_odd_addresses<B: Binding>() {
         }
     }
 
-    // The Host field leaves a default port out.
+    // The Host field leaves out a default port.
     let long = format!("ws://h/{}", "a".repeat(64 << 10));
     for (url, host, port, target) in [
         ("ws://h", "h", 80, "/"),
@@ -187,13 +187,13 @@ fn ch_047_odd_addresses<B: Binding>() {
         assert_eq!(to.request.target(), target, "{url}");
     }
 
-    // A user in the URL is sent as Basic, and nowhere else.
+    // User information in the URL is sent as Basic credentials, and nowhere else.
     let to = Connect::new("ws://u:p%20q@h/").prepare().expect("valid");
     assert_eq!(to.request.host(), Some("h"));
     let credentials = to.request.headers().get("Authorization");
     assert_eq!(credentials, Some(&b"Basic dTpwIHE="[..]));
 
-    // Nothing listens on port 0, and that is said.
+    // Nothing can listen on port 0, and the error says so.
     let connected = run(B::connect("ws://127.0.0.1:0/"));
     let error = connected.err().expect("no port");
     assert!(matches!(error, ConnectError::Io(_)), "{error}");

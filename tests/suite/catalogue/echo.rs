@@ -1,4 +1,4 @@
-//! The application on our end, and what the table expects of it.
+//! The application at our end, and the checks of what the table expects of it.
 
 use std::{future::Future, panic, sync::LazyLock, time::Duration};
 
@@ -14,7 +14,8 @@ use testing::{
 
 use crate::binding::Socket;
 
-/// Runs what must not hang. Its tasks that wait for each other are spawned, for one may block.
+/// Runs a test that must not hang. Tasks that wait for each other are spawned, because one may block its
+/// thread.
 pub(crate) fn run<T: Send + 'static>(test: impl Future<Output = T> + Send + 'static) -> T {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
     RUNTIME
@@ -23,7 +24,7 @@ pub(crate) fn run<T: Send + 'static>(test: impl Future<Output = T> + Send + 'sta
         .unwrap_or_else(|failed| panic::resume_unwind(failed.into_panic()))
 }
 
-/// What the application saw.
+/// The events and errors that the application saw.
 #[derive(Debug)]
 pub(crate) struct Report {
     events: Vec<Event>,
@@ -31,7 +32,7 @@ pub(crate) struct Report {
     closed: Closed,
 }
 
-/// Sends back what it receives, to the end and a little beyond.
+/// Sends back what it receives, to the end and a few calls beyond it.
 pub(crate) async fn echo(mut socket: impl Socket) -> Report {
     let mut events = Vec::new();
     let mut errors = Vec::new();
@@ -39,7 +40,7 @@ pub(crate) async fn echo(mut socket: impl Socket) -> Report {
         match socket.recv_event().await {
             Ok(Some(event)) => {
                 if let Event::Data(message) = &event {
-                    // Should it fail, receiving tells why.
+                    // If this fails, receiving reports why.
                     let _ = socket.send(message.clone()).await;
                 }
                 events.push(event);
@@ -69,14 +70,14 @@ fn name(error: &Error) -> String {
     }
 }
 
-/// The variant's name.
+/// Returns the name of the variant.
 pub(crate) fn variant(error: &impl std::fmt::Debug) -> String {
     let name = format!("{error:?}");
     let end = name.find(|c: char| !c.is_alphanumeric());
     name[..end.unwrap_or(name.len())].to_owned()
 }
 
-/// The defaults, but for `options`.
+/// Returns the default configuration with `options` applied.
 pub(crate) fn config(options: &Options) -> Config {
     let mut config = Config::default();
     config.max_frame_size = options.max_frame_size;
@@ -90,14 +91,14 @@ pub(crate) fn config(options: &Options) -> Config {
     config
 }
 
-/// How the peer ends what the case leaves open.
+/// How the peer ends a case that is still open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
-    /// Our end ends it.
+    /// Our end closes.
     Ours,
-    /// By a Close with 1000.
+    /// The peer sends a Close with 1000.
     Close,
-    /// By EOF.
+    /// The peer ends the transport.
     Eof,
 }
 
@@ -111,8 +112,8 @@ impl Ending {
     }
 }
 
-/// What came back, and what the application saw.
-pub(crate) fn check(case: &Case, role: Role, rest: &[u8], report: &Report) {
+/// Checks what came back, and what the application saw.
+pub(crate) fn check(case: &Case, role: Role, answer: &[u8], report: &Report) {
     let expect = &case.expect;
     let ending = Ending::of(expect);
     let mut events = events(&expect.events);
@@ -126,7 +127,7 @@ pub(crate) fn check(case: &Case, role: Role, rest: &[u8], report: &Report) {
         "errors"
     );
 
-    let sent = Frame::read_all_plain(rest, role);
+    let sent = Frame::read_all_plain(answer, role);
     let all = |first: &[u8]| -> Vec<&Frame> {
         let is_one = |frame: &&Frame| first.contains(&frame.first);
         sent.iter().filter(is_one).collect()

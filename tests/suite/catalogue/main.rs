@@ -1,5 +1,5 @@
-//! The catalogue of hostile and odd inputs (`tests/catalogue`), over sockets: one test of each binding
-//! for each id that has bytes to send.
+//! The catalogue of hostile and odd inputs (`tests/catalogue`), over sockets: one test per binding for
+//! each id that has bytes to send.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ mod tls;
 
 use binding::{Binding, Blocking, Smol, Tokio};
 
-/// What a table cannot tell, under the name that its entry gives.
+/// A test for an entry that a table cannot express, under the entry's name.
 type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
@@ -50,7 +50,8 @@ fn on_the_wire(entry: &Entry) -> bool {
     !entry.cases.is_empty() || entry.wire.is_some()
 }
 
-/// One test for each entry that is not against the core only; what is deferred is ignored.
+/// Returns one test for each entry, except entries that concern only the core. Deferred entries are
+/// ignored tests.
 fn of_binding<B: Binding>(binding: &str, entries: &Arc<Vec<Entry>>) -> Vec<Trial> {
     let written: BTreeMap<&str, fn()> = [
         connecting::tests::<B>(),
@@ -85,7 +86,7 @@ fn of_binding<B: Binding>(binding: &str, entries: &Arc<Vec<Entry>>) -> Vec<Trial
     trials
 }
 
-/// The core's runner knows which ids there are; here every test that an entry names must exist.
+/// Checks that every test named by an entry exists. The core's runner checks the ids.
 fn check_complete(entries: &[Entry], written: &BTreeMap<&str, fn()>) {
     let mut named = BTreeSet::new();
     for entry in entries {

@@ -1,4 +1,4 @@
-//! Bytes to our server, from a plain socket.
+//! Sends bytes to our server from a plain socket.
 
 use std::{
     future::Future,
@@ -33,7 +33,7 @@ pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: a.test\r\nUpgrade:
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-/// This head, with compression in it if `options` have that.
+/// Returns `head`, with compression offered if `options` have it.
 pub(crate) fn with_extensions(head: &str, options: &Options) -> String {
     let Some(compression) = options.deflate else {
         return head.to_owned();
@@ -45,10 +45,10 @@ pub(crate) fn with_extensions(head: &str, options: &Options) -> String {
     head.replacen("\r\n\r\n", &format!("\r\n{field}\r\n\r\n"), 1)
 }
 
-/// How the server's part ended.
+/// The result of the server.
 enum Served {
     Open(Box<(Request, Report)>),
-    /// By the application.
+    /// The application refused the request.
     Refused,
     Failed(HandshakeError),
 }
@@ -95,7 +95,7 @@ pub(crate) fn run<B: Binding>(entry: &Entry, case: &Case) {
     }
 }
 
-/// What the application was told.
+/// Checks the request that the application was given.
 fn check_request(expect: &Expect, request: &Request) {
     if let Some(target) = &expect.target {
         assert_eq!(request.target(), target);
@@ -145,13 +145,13 @@ pub(crate) async fn connect(addr: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The next connection, for a binding.
+/// Accepts the next connection, for a binding.
 pub(crate) async fn next(listener: &TcpListener) -> net::TcpStream {
     let (stream, _) = listener.accept().await.expect("a client");
     stream.into_std().expect("TCP")
 }
 
-/// A server for one connection.
+/// Starts a server for one connection.
 async fn serve<B: Binding>(options: &Options) -> (SocketAddr, impl Future<Output = Served>) {
     let (config, origins) = (Arc::new(config(options)), options.origins.clone());
     let (addr, listener) = listen().await;
@@ -176,7 +176,7 @@ async fn serve<B: Binding>(options: &Options) -> (SocketAddr, impl Future<Output
     (addr, async { server.await.expect("the server") })
 }
 
-/// Tells which input failed, should one fail.
+/// Prints which input failed if a check fails.
 pub(crate) struct Context(String);
 
 impl Context {

@@ -1,4 +1,4 @@
-//! What a table cannot tell, over sockets.
+//! Tests over sockets for entries that a table cannot express.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -103,7 +103,7 @@ fn fr_063_masking_keys_come_from_the_system<B: Binding>() {
         let keys = frames::keys(&out);
         assert_eq!(keys.len(), COUNT);
         let keys: HashSet<_> = keys.into_iter().collect();
-        // Of 10⁵ keys of 32 bits about one is expected to come twice.
+        // Among 10⁵ random keys of 32 bits, about one is expected to occur twice.
         assert!(keys.len() > COUNT - 20, "{} distinct keys", keys.len());
     });
 }
@@ -124,7 +124,7 @@ fn cl_047_sending_and_closing_at_once_end_once<B: Binding>() {
                                 if let Err(error) = writer.send("Hello").await {
                                     return error;
                                 }
-                                // To the reader, too, if there are fewer threads than tasks.
+                                // If there are fewer threads than tasks, the reader needs a turn too.
                                 yield_now().await;
                             }
                         })
@@ -147,7 +147,7 @@ fn cl_047_sending_and_closing_at_once_end_once<B: Binding>() {
             let (mut reader, mut writer) = server::connect(addr).await.into_split();
             writer.write_all(REQUEST.as_bytes()).await.expect("read");
             let mut out = Vec::new();
-            // The Close comes somewhere among the messages.
+            // The Close comes at some point among the messages.
             while out.len() < 200 + 100 * round {
                 assert!(reader.read_buf(&mut out).await.expect("no reset") > 0);
             }
@@ -160,9 +160,9 @@ fn cl_047_sending_and_closing_at_once_end_once<B: Binding>() {
             assert_eq!(closed.code, 1000);
             let head = out.windows(4).position(|window| window == b"\r\n\r\n");
             let sent = Frame::read_all_plain(&out[head.expect("a head") + 4..], Role::Server);
-            let (last, rest) = sent.split_last().expect("a Close");
+            let (last, others) = sent.split_last().expect("a Close");
             assert_eq!(last.first, CLOSE);
-            assert!(rest.iter().all(|frame| frame.payload == b"Hello"));
+            assert!(others.iter().all(|frame| frame.payload == b"Hello"));
         });
     }
 }

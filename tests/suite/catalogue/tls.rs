@@ -1,4 +1,4 @@
-//! Certificates that must not be trusted, and what is offered by ALPN.
+//! Certificates that must not be trusted, and the protocols offered by ALPN.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,14 +24,14 @@ pub(crate) fn tests<B: Binding>() -> Vec<Test> {
     ]
 }
 
-/// Both ends of a connection.
+/// Returns both ends of a connection.
 async fn tcp() -> (TcpStream, TcpStream) {
     let (addr, listener) = listen().await;
     let near = connect(addr).await;
     (near, listener.accept().await.expect("a client").0)
 }
 
-/// Connects to `url` at `server`: what the client said, and what the server read behind TLS.
+/// Connects to `url` at `server`. Returns the client's result, and what the server read inside TLS.
 async fn attempt<B: Binding>(
     url: &'static str,
     client: ClientConfig,
@@ -98,7 +98,7 @@ fn ch_044_bad_certificates_fail_before_http<B: Binding>() {
         assert!(read.is_empty(), "{what}: something was sent");
     }
 
-    // The same with nothing wrong: the request arrives.
+    // With nothing wrong, the request arrives.
     let address: IpAddr = [127, 0, 0, 1].into();
     for (url, server) in [
         (good, authority.server(GOOD)),
@@ -118,7 +118,7 @@ fn ch_045_only_http_1_1_is_offered<B: Binding>() {
     let protocols = |names: &[&str]| -> Vec<Vec<u8>> {
         names.iter().map(|name| name.as_bytes().to_vec()).collect()
     };
-    // Whatever the caller's configuration says.
+    // This holds whatever the caller's configuration says.
     for given in [&[][..], &["h2", "http/1.1"], &["h2"]] {
         let mut client = authority.client();
         client.alpn_protocols = protocols(given);
@@ -129,7 +129,8 @@ fn ch_045_only_http_1_1_is_offered<B: Binding>() {
     let (name, _) = run(hello::<B>("wss://127.0.0.1/", authority.client()));
     assert_eq!(name, None);
 
-    // A server that would rather speak HTTP/2 gets HTTP/1.1; one that speaks nothing else, nothing.
+    // A server that prefers HTTP/2 gets HTTP/1.1, and the handshake fails with a server that speaks only
+    // HTTP/2.
     for (spoken, fails) in [(&["h2", "http/1.1"][..], false), (&["h2"], true)] {
         let mut config = authority.server(&["good.test"]);
         config.alpn_protocols = protocols(spoken);
@@ -139,7 +140,7 @@ fn ch_045_only_http_1_1_is_offered<B: Binding>() {
     }
 }
 
-/// The name that a client asks for, and the protocols it offers.
+/// Returns the name that a client asks for, and the protocols that it offers.
 async fn hello<B: Binding>(
     url: &'static str,
     client: ClientConfig,
