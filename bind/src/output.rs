@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use proto::{Closed, Lost, Outgoing, RecvError, SendError, Sender, internal};
+use proto::{Closed, ConnectionError, Lost, Outgoing, SendError, Sender, internal};
 
 use crate::{
     error::{Error, TrySendError, lost},
@@ -176,9 +176,9 @@ impl<S: Transport> Output<S> {
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut [u8],
-    ) -> Poll<Result<usize, RecvError>> {
+    ) -> Poll<Result<usize, ConnectionError>> {
         let Some(wire) = &mut self.wire else {
-            let end = self.tx.end().unwrap_or(RecvError::Lost(Lost::Failed));
+            let end = self.tx.end().unwrap_or(ConnectionError::Lost(Lost::Failed));
             return Poll::Ready(Err(end));
         };
         match wire.poll_read(cx, buf) {
@@ -190,7 +190,10 @@ impl<S: Transport> Output<S> {
 
     /// How the transport has ended, if it has; `polled` is what a read without bytes came to.
     #[cold]
-    fn read_end(&mut self, polled: Poll<io::Result<usize>>) -> Poll<Result<usize, RecvError>> {
+    fn read_end(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<Result<usize, ConnectionError>> {
         let end = match polled {
             // Nothing more is to come, and the peer waits for the end.
             Poll::Pending if self.tx.is_peer_closed() && self.ends_when_dropped() => {
@@ -208,7 +211,7 @@ impl<S: Transport> Output<S> {
         };
         match (self.tx.end(), end) {
             (Some(end), _) => Poll::Ready(Err(end)),
-            (None, Some(lost)) => Poll::Ready(Err(RecvError::Lost(lost))),
+            (None, Some(lost)) => Poll::Ready(Err(ConnectionError::Lost(lost))),
             (None, None) => Poll::Pending,
         }
     }

@@ -46,14 +46,14 @@ impl<O: Owner> Streaming<O> {
         }
     }
 
-    /// Sends a piece, in a frame of its own. If the first one is `Outgoing::plain`, nothing of the message
+    /// Sends a piece, in a frame of its own. If the first one is `Outgoing::uncompressed`, nothing of the message
     /// is compressed. Cancel-safe: dropped, it was either not queued, or it will be written whole by a
     /// later call.
     ///
     /// # Errors
     ///
     /// [`SendError::KindChanged`] if the piece is not of the kind of the message;
-    /// [`SendError::Compressed`] if it is plain and the first one was not.
+    /// [`SendError::Compressed`] if it is uncompressed and the first one was not.
     pub async fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         self.send(piece.into(), false).await
     }

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
     close::code::CloseCode,
-    error::{ControlTooLong, ProtocolError, RecvError},
+    error::{ConnectionError, ControlTooLong, ProtocolError},
     text::utf8::Utf8Bytes,
 };
 
@@ -138,7 +138,7 @@ pub struct Closed {
     /// Whether both ends sent a Close and received the other's.
     pub clean: bool,
     /// The error that ended the connection, if there was one.
-    pub cause: Option<RecvError>,
+    pub cause: Option<ConnectionError>,
 }
 
 impl Closed {
@@ -171,7 +171,7 @@ impl Closed {
     }
 
     /// Makes the end of a connection whose peer sent no Close.
-    pub fn abnormal(initiator: Initiator, cause: Option<RecvError>) -> Self {
+    pub fn abnormal(initiator: Initiator, cause: Option<ConnectionError>) -> Self {
         Self {
             code: Self::ABNORMAL,
             reason: Utf8Bytes::default(),
@@ -218,10 +218,12 @@ pub enum Initiator {
 
 impl Initiator {
     /// Returns which end began to end the connection, if `cause` ended it before any Close did.
-    pub(crate) const fn of(cause: &RecvError) -> Self {
+    pub(crate) const fn of(cause: &ConnectionError) -> Self {
         match cause {
-            RecvError::Lost(_) => Self::Peer,
-            RecvError::Protocol(_) | RecvError::TimedOut(_) | RecvError::Entropy => Self::Local,
+            ConnectionError::Lost(_) => Self::Peer,
+            ConnectionError::Protocol(_)
+            | ConnectionError::TimedOut(_)
+            | ConnectionError::Entropy => Self::Local,
         }
     }
 }

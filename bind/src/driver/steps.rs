@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use proto::{Chunk, Event, Instant, Receiver, RecvError};
+use proto::{Chunk, ConnectionError, Event, Instant, Receiver};
 
 use super::{Access, Input, Pass};
 use crate::{
@@ -48,7 +48,7 @@ impl<T: Timer> Input<T> {
     #[cold]
     fn fail<S: Transport>(
         &mut self,
-        error: RecvError,
+        error: ConnectionError,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) {
@@ -122,7 +122,7 @@ impl<T: Timer> Input<T> {
                 output.time_out(cx, deadline);
             }
             if let Err(deadline) = output.tx.handle_timeout(now) {
-                output.fail(RecvError::TimedOut(deadline));
+                output.fail(ConnectionError::TimedOut(deadline));
             }
             rx.meet(&mut output.tx);
         });

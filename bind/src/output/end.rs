@@ -2,7 +2,7 @@
 
 use std::{io, task::Context};
 
-use proto::{Closed, Deadline, Lost, Receiver, RecvError, SendError};
+use proto::{Closed, ConnectionError, Deadline, Lost, Receiver, SendError};
 
 use super::Output;
 use crate::{
@@ -19,13 +19,13 @@ impl<S> Output<S> {
             tracing::debug!(%closed, "websocket ended");
             self.closed = Some(Box::new(closed));
         }
-        self.tx.handle_end(RecvError::Lost(Lost::Eof));
+        self.tx.handle_end(ConnectionError::Lost(Lost::Eof));
         self.wire = None;
     }
 
     /// The transport has failed, or is given up: nothing can be sent any more. The first reason stays, unless
     /// the receiver knows better.
-    pub(crate) fn fail(&mut self, end: RecvError) {
+    pub(crate) fn fail(&mut self, end: ConnectionError) {
         self.tx.handle_end(end);
         self.note();
     }
@@ -71,18 +71,18 @@ impl<S> Output<S> {
         let cause = closed.and_then(|closed| closed.cause);
         let cause = cause.or_else(|| {
             let end = self.tx.end();
-            end.filter(|end| !matches!(end, RecvError::Lost(_)))
+            end.filter(|end| !matches!(end, ConnectionError::Lost(_)))
         })?;
         Some(match (cause, &self.error) {
-            (RecvError::Lost(_), Some(error)) => Error::Lost(copy(error)),
+            (ConnectionError::Lost(_), Some(error)) => Error::Lost(copy(error)),
             (cause, _) => cause.into(),
         })
     }
 
     /// What `recv` reports: as [`failure`](Self::failure), with the error of the transport itself.
-    pub(crate) fn report(&mut self, cause: RecvError) -> Error {
+    pub(crate) fn report(&mut self, cause: ConnectionError) -> Error {
         match (cause, self.error.take()) {
-            (RecvError::Lost(_), Some(error)) => {
+            (ConnectionError::Lost(_), Some(error)) => {
                 self.error = Some(copy(&error));
                 Error::Lost(error)
             }
@@ -94,7 +94,7 @@ impl<S> Output<S> {
     }
 
     pub(super) fn fail_by(&mut self, error: io::Error) {
-        let end = RecvError::Lost(lost(&error));
+        let end = ConnectionError::Lost(lost(&error));
         self.error.get_or_insert(error);
         self.fail(end);
     }
@@ -108,7 +108,7 @@ impl<S: Transport> Output<S> {
             Deadline::Pong | Deadline::Write => {}
             _ => drop(self.poll_shutdown(cx)),
         }
-        self.fail(RecvError::TimedOut(deadline));
+        self.fail(ConnectionError::TimedOut(deadline));
         self.wire = None;
     }
 
