@@ -26,6 +26,8 @@ mod credentials;
 mod dial;
 mod error;
 mod host;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "tls")]
 mod trust;
 mod url;

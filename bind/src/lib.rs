@@ -61,8 +61,8 @@ pub mod api {
         Lost, Message, Negotiated, Outgoing, Prepared, ProtocolError, Role, SendError, State,
         Stats, Traffic, Utf8Bytes,
         handshake::{
-            AnswerError, HandshakeError, Headers, HttpVersion, InvalidHeader, OfferError, Request,
-            RequestError, Response, ResponseError, respond,
+            AnswerError, FieldValue, HandshakeError, Headers, HttpVersion, InvalidHeader,
+            OfferError, Request, RequestError, Response, ResponseError, respond,
         },
     };
 
