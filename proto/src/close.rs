@@ -84,6 +84,24 @@ impl From<CloseCode> for CloseFrame {
 /// [`CloseFrame`], or `None` for a Close without a body, which gives the peer no reason (RFC 6455 §7.1.5).
 ///
 /// A reason longer than [`CloseFrame::MAX_REASON`] bytes is cut after the last character that fits.
+///
+/// A number is no close code, because many numbers may not be sent; [`CloseCode::new`] checks one:
+///
+/// ```compile_fail,E0277
+/// use bowline_proto::{CloseFrame, IntoClose};
+/// fn close(frame: impl IntoClose) -> Option<CloseFrame> {
+///     frame.into_close()
+/// }
+/// close(1000); // "a connection cannot be closed with `{integer}`"
+/// ```
+///
+/// ```
+/// # use bowline_proto::{CloseCode, CloseFrame, IntoClose};
+/// # fn close(frame: impl IntoClose) -> Option<CloseFrame> {
+/// #     frame.into_close()
+/// # }
+/// close((CloseCode::NORMAL, "bye"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a connection cannot be closed with `{Self}`",
     label = "not the body of a Close",
