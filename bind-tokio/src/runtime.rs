@@ -73,7 +73,7 @@ pub async fn connect(
 }
 
 #[doc = include_str!("../docs/connect_over.md")]
-pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
+pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     to: impl Into<Connect>,
 ) -> Result<Over<S>, ConnectError> {

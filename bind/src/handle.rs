@@ -197,7 +197,7 @@ impl<S> Output<S> {
 
 impl<S> WriteHalf<S>
 where
-    S: Transport<Clock: Send + Sync> + Send + 'static,
+    S: Transport<Clock: Send + Sync> + Send,
 {
     /// A way to queue messages of this socket from anywhere.
     pub fn handle(&self) -> Handle {

@@ -109,7 +109,7 @@ impl fmt::Debug for Outlet {
 
 impl<S> WriteHalf<S>
 where
-    S: Transport<Clock: Send + Sync> + Send + 'static,
+    S: Transport<Clock: Send + Sync> + Send,
 {
     /// The sending direction for a caller that writes for many sockets. Other clones of the half stay.
     pub fn into_outlet(self) -> Outlet {

@@ -89,7 +89,7 @@ impl<S> Output<S> {
     /// The peer's address, as far as the transport knows it.
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr>
     where
-        S: Transport + 'static,
+        S: Transport,
     {
         match self.get_ref() {
             Some(io) => io.peer_addr(),

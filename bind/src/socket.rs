@@ -62,10 +62,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`io::ErrorKind::NotConnected`] once the connection has ended, [`io::ErrorKind::Unsupported`] if the
     /// transport does not know it.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        S: 'static,
-    {
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.output.peer_addr()
     }
 }

@@ -91,10 +91,7 @@ impl<S: Transport> Transport for MaybeTls<S> {
         either!(self, stream => stream.half_closes())
     }
 
-    fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        Self: 'static,
-    {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.get_ref().peer_addr()
     }
 
