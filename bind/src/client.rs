@@ -18,6 +18,7 @@ use crate::{
     runtime::Network,
     socket::WebSocket,
     tls::MaybeTls,
+    trace,
     transport::{Timer, Transport, within},
 };
 
@@ -87,40 +88,50 @@ async fn open<N: Network, S: Transport>(
     let to = to.into();
     Box::pin(async move {
         let to = to.prepare()?;
-        let clock = network.clock();
-        let started = clock.now();
-        let mut client = Client::new(to.request.clone(), to.config.clone())?;
-        client.exchange().handle_timeout(started);
-        let deadline = to.deadline(started);
-        if dials || deadline.is_some() {
-            network.ready()?;
-        }
-        let stream = within(secure(&to, reach(&to, deadline)), clock, deadline);
-        let mut link = Link::new(stream.await.unwrap_or(Err(ConnectError::TimedOut))?);
-        loop {
-            match client.poll() {
-                Ok(Some((response, connection))) => {
-                    return Ok((link.into_socket(connection), response));
-                }
-                Ok(None) => link.serve(client.exchange()).await,
-                Err(error) => {
-                    link.shut_down().await;
-                    if error == HandshakeError::TimedOut {
-                        return Err(ConnectError::TimedOut);
-                    }
-                    // By TLS 1.3 a server tells so late that it does not trust us.
-                    #[cfg(feature = "tls")]
-                    if let Some(error @ ConnectError::Tls(_)) =
-                        link.into_error().map(ConnectError::from)
-                    {
-                        return Err(error);
-                    }
-                    return Err(error.into());
-                }
-            }
-        }
+        let opened = open_to(network, &to, dials, reach).await;
+        opened.inspect_err(|error| trace::not_connected(&to.host, to.port, error))
     })
     .await
+}
+
+async fn open_to<N: Network, S: Transport>(
+    network: &N,
+    to: &Destination,
+    dials: bool,
+    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
+) -> Result<Connected<S>, ConnectError> {
+    let clock = network.clock();
+    let started = clock.now();
+    let mut client = Client::new(to.request.clone(), to.config.clone())?;
+    client.exchange().handle_timeout(started);
+    let deadline = to.deadline(started);
+    if dials || deadline.is_some() {
+        network.ready()?;
+    }
+    let stream = within(secure(to, reach(to, deadline)), clock, deadline);
+    let mut link = Link::new(stream.await.unwrap_or(Err(ConnectError::TimedOut))?);
+    loop {
+        match client.poll() {
+            Ok(Some((response, connection))) => {
+                return Ok((link.into_socket(connection), response));
+            }
+            Ok(None) => link.serve(client.exchange()).await,
+            Err(error) => {
+                link.shut_down().await;
+                if error == HandshakeError::TimedOut {
+                    return Err(ConnectError::TimedOut);
+                }
+                // By TLS 1.3 a server tells so late that it does not trust us.
+                #[cfg(feature = "tls")]
+                if let Some(error @ ConnectError::Tls(_)) =
+                    link.into_error().map(ConnectError::from)
+                {
+                    return Err(error);
+                }
+                return Err(error.into());
+            }
+        }
+    }
 }
 
 /// Reaches the server by `reach`, and begins TLS if it is asked for. What that needs is made ready before.

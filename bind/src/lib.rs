@@ -26,6 +26,7 @@ mod socket;
 mod streaming;
 mod sync;
 mod tls;
+mod trace;
 mod transport;
 mod wakers;
 mod wire;

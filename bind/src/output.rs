@@ -10,6 +10,7 @@ use proto::{Closed, ConnectionError, Lost, Outgoing, SendError, Sender, internal
 
 use crate::{
     error::{Error, TrySendError, lost},
+    trace::Trace,
     transport::Transport,
     wakers::Key,
     wire::Wire,
@@ -32,6 +33,7 @@ pub(crate) struct Output<S> {
     pub(crate) tx: Sender,
     /// The transport; `None` once the connection has ended, which drops it.
     wire: Option<Wire<S>>,
+    pub(crate) trace: Trace,
     /// How the connection ended, as far as that is known: a write error, or the peer's Close, is known
     /// before all was received.
     pub(crate) closed: Option<Box<Closed>>,
@@ -66,10 +68,11 @@ pub(crate) struct Seen {
 }
 
 impl<S> Output<S> {
-    pub(crate) const fn new(tx: Sender, wire: Wire<S>) -> Self {
+    pub(crate) const fn new(tx: Sender, wire: Wire<S>, trace: Trace) -> Self {
         Self {
             tx,
             wire: Some(wire),
+            trace,
             closed: None,
             error: None,
             turns: None,

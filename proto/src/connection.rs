@@ -211,6 +211,11 @@ impl Connection {
         self.rx.latency()
     }
 
+    /// Returns which end of the connection this is.
+    pub fn role(&self) -> Role {
+        self.rx.role()
+    }
+
     /// Returns what has passed over the connection since it opened.
     pub fn stats(&self) -> Stats {
         self.tx.stats(self.rx.traffic())

@@ -232,6 +232,10 @@ impl Receiver {
         }
     }
 
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Returns the limits, deadlines and policy.
     pub fn config(&self) -> &Config {
         &self.config

@@ -55,10 +55,10 @@ impl<T: Timer> Input<T> {
         let rx = &self.rx;
         let error = output.with(cx, |output, _| {
             output.learn(rx);
-            output.report(error)
+            let error = output.report(error);
+            output.trace.failed(&error);
+            error
         });
-        #[cfg(feature = "tracing")]
-        tracing::debug!(%error, "websocket failed");
         self.failed.get_or_insert_with(|| Box::new(error));
     }
 
@@ -118,9 +118,11 @@ impl<T: Timer> Input<T> {
         let now = self.timer.now();
         let rx = &mut self.rx;
         output.with(cx, |output, cx| {
+            let latency = rx.latency();
             if let Err(deadline) = rx.handle_timeout(now) {
                 output.time_out(cx, deadline);
             }
+            output.trace.round_trip(latency, rx.latency());
             if let Err(deadline) = output.tx.handle_timeout(now) {
                 output.fail(ConnectionError::TimedOut(deadline));
             }

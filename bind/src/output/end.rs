@@ -15,12 +15,16 @@ impl<S> Output<S> {
     /// The connection has ended as `closed` says: the transport is dropped.
     pub(crate) fn finish(&mut self, closed: Option<Closed>) {
         if let Some(closed) = closed {
-            #[cfg(feature = "tracing")]
-            tracing::debug!(%closed, "websocket ended");
             self.closed = Some(Box::new(closed));
         }
         self.tx.handle_end(ConnectionError::Lost(Lost::Eof));
-        self.wire = None;
+        self.drop_transport();
+    }
+
+    fn drop_transport(&mut self) {
+        if self.wire.take().is_some() {
+            self.trace.ended(self.closed.as_deref());
+        }
     }
 
     /// The transport has failed, or is given up: nothing can be sent any more. The first reason stays, unless
@@ -51,6 +55,7 @@ impl<S> Output<S> {
         let wire = self.wire.take_if(|_| self.halves == 0)?;
         self.tx.abort();
         self.note();
+        self.trace.ended(self.closed.as_deref());
         Some(wire)
     }
 
@@ -109,7 +114,7 @@ impl<S: Transport> Output<S> {
             _ => drop(self.poll_shutdown(cx)),
         }
         self.fail(ConnectionError::TimedOut(deadline));
-        self.wire = None;
+        self.drop_transport();
     }
 
     /// Ends the transport at once, on purpose. TLS still says that it ends (RFC 8446 §6.1), if the
@@ -120,7 +125,7 @@ impl<S: Transport> Output<S> {
         }
         self.tx.abort();
         self.note();
-        self.wire = None;
+        self.drop_transport();
     }
 }
 
