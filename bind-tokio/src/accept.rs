@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "tls")]
-use bind::MaybeTls;
+use bind::OptionalTls;
 use bind::{
     Incoming, WebSocket,
     proto::{Config, Lost, Negotiated, Role, handshake::HandshakeError},
@@ -49,7 +49,7 @@ pub fn accept_tls<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     tls: Option<Arc<bind::rustls::ServerConfig>>,
     config: impl Into<Arc<Config>>,
-) -> impl Future<Output = Result<Incoming<MaybeTls<Io<S>>>, HandshakeError>> {
+) -> impl Future<Output = Result<Incoming<OptionalTls<Io<S>>>, HandshakeError>> {
     waiting(config, |config| bind::accept_tls(Io(stream), tls, config))
 }
 

@@ -17,7 +17,7 @@ use crate::{
     handshake::Link,
     runtime::Network,
     socket::WebSocket,
-    tls::MaybeTls,
+    tls::OptionalTls,
     trace,
     transport::{Timer, Transport, within},
 };
@@ -76,7 +76,7 @@ pub async fn connect_over<N: Network, S: Transport<Clock = N::Clock>>(
 }
 
 /// A socket, and what the server has answered.
-type Connected<S> = (WebSocket<MaybeTls<S>>, Response);
+type Connected<S> = (WebSocket<OptionalTls<S>>, Response);
 
 /// Without a deadline, only one that `dials` has to wait for something of the network.
 async fn open<N: Network, S: Transport>(
@@ -138,9 +138,9 @@ async fn open_to<N: Network, S: Transport>(
 async fn secure<S: Transport>(
     to: &Destination,
     reach: impl Future<Output = Result<S, ConnectError>>,
-) -> Result<MaybeTls<S>, ConnectError> {
+) -> Result<OptionalTls<S>, ConnectError> {
     if !to.tls {
-        return Ok(MaybeTls::unencrypted(reach.await?));
+        return Ok(OptionalTls::unencrypted(reach.await?));
     }
     #[cfg(feature = "tls")]
     {
@@ -148,7 +148,7 @@ async fn secure<S: Transport>(
         let config = client_config(to.tls_config.clone()).await?;
         let mut stream = TlsStream::client(reach.await?, config, name)?;
         poll_fn(|cx| stream.poll_handshake(cx)).await?;
-        Ok(MaybeTls::tls(stream))
+        Ok(OptionalTls::tls(stream))
     }
     #[cfg(not(feature = "tls"))]
     Err(UrlError::NoTls.into())

@@ -48,7 +48,7 @@ pub use runtime::{InThread, Network, Runtime, in_thread};
 pub use rustls;
 pub use socket::WebSocket;
 pub use streaming::{Owner, Streaming};
-pub use tls::MaybeTls;
+pub use tls::OptionalTls;
 #[cfg(feature = "tls")]
 pub use tls::accept_tls;
 pub use transport::{Timer, Transport};
@@ -70,6 +70,6 @@ pub mod api {
     #[cfg(feature = "deflate")]
     pub use proto::deflate::Deflate;
 
-    pub use crate::{Connect, ConnectError, Error, MaybeTls, Transport, TrySendError, UrlError};
+    pub use crate::{Connect, ConnectError, Error, OptionalTls, Transport, TrySendError, UrlError};
     pub use crate::{Handle, QueueError, Received};
 }
