@@ -18,7 +18,7 @@ use proto::{
 
 use crate::{
     error::lost,
-    socket::WebSocket,
+    socket::{WebSocket, drive},
     trace,
     transport::{Timer, Transport},
     wakers::Key,
@@ -72,23 +72,21 @@ pub fn accept_any<S: Transport>(
     Box::pin(async move { Ok(incoming.await?.open().await) })
 }
 
-impl<S: Transport> WebSocket<S> {
-    /// A socket whose opening handshake somebody else has done, such as an HTTP server that hosts it
-    /// (see [`handshake::respond`]). `leftover` is what was read behind the handshake, at most 64 KiB;
-    /// of more, the rest is lost and the connection with it.
-    pub fn from_parts(
-        io: S,
-        leftover: &[u8],
-        negotiated: Negotiated,
-        role: Role,
-        config: impl Into<Arc<Config>>,
-    ) -> Self {
-        let mut connection = Connection::new(role, negotiated, config);
-        if connection.receive(leftover) < leftover.len() {
-            connection.handle_error(Lost::Failed);
-        }
-        Self::new(connection, io)
+/// A socket whose opening handshake somebody else has done, such as an HTTP server that hosts it
+/// (see [`handshake::respond`]). `leftover` is what was read behind the handshake, at most 64 KiB;
+/// of more, the rest is lost and the connection with it.
+pub fn from_parts<S: Transport>(
+    io: S,
+    leftover: &[u8],
+    negotiated: Negotiated,
+    role: Role,
+    config: impl Into<Arc<Config>>,
+) -> WebSocket<S> {
+    let mut connection = Connection::new(role, negotiated, config);
+    if connection.receive(leftover) < leftover.len() {
+        connection.handle_error(Lost::Failed);
     }
+    drive(connection, io)
 }
 
 /// A valid request, to be accepted or refused, however long that takes.
