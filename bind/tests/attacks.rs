@@ -30,7 +30,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 /// What a socket holds that says and hears nothing, split or not.
-const SOCKET: u64 = KIB;
+const SOCKET: u64 = KIB + KIB / 8;
 /// What was read and not taken, of the 128 KiB that a thread lends to read into.
 const READ: u64 = 128 * KIB;
 /// What a thread has of its own afterwards: the loan of each direction.
