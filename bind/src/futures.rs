@@ -1,7 +1,7 @@
 //! `Stream` and `Sink` for the socket and its halves (feature `futures`).
 //!
-//! A stream ends when the connection has closed. Closing a sink sends a Close with 1000; go on
-//! with the stream until its end, which completes the closing handshake.
+//! A stream ends when the connection has closed. Closing a sink sends a Close with 1000. Read the stream to its end
+//! afterwards, which completes the closing handshake.
 
 use std::{
     pin::Pin,
