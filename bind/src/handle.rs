@@ -182,7 +182,7 @@ impl<S> Output<S> {
         if self.tx.is_closing() {
             return Err(QueueError::Failed(self.refuse(SendError::Closed)));
         }
-        // That another call has to queue first counts as full, too.
+        // If another call has to queue first, that counts as full, too.
         if self.tx.is_full() || !self.may_queue() {
             return Err(QueueError::Full {
                 message,

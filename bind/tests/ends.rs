@@ -122,7 +122,7 @@ impl Client {
     }
 }
 
-const ENDS: [&str; 11] = [
+const ENDS: [&str; 12] = [
     "this end closed, and the peer answered",
     "the peer closed",
     "a streamed message was dropped unfinished",
@@ -132,7 +132,8 @@ const ENDS: [&str; 11] = [
     "`write_timeout`",
     "`pong_timeout`",
     "`close_timeout`",
-    "`idle_timeout` or `message_timeout`",
+    "`idle_timeout`",
+    "`message_timeout`",
     "`abort`",
 ];
 
@@ -170,7 +171,8 @@ async fn prepare(end: &str, client: &mut Client, peer: &End) {
             sent.borrow_mut().set_capacity(0);
             write!(client, it => it.feed("stuck").await).unwrap();
         }
-        "`pong_timeout`" | "`idle_timeout` or `message_timeout`" => {}
+        "`pong_timeout`" | "`idle_timeout`" => {}
+        "`message_timeout`" => lane.borrow_mut().push(&[0x01, 0]),
         "`close_timeout`" => client.finish(CloseCode::NORMAL).await.unwrap(),
         "`abort`" => write!(client, it => it.abort()),
         other => panic!("{other}"),
@@ -217,8 +219,10 @@ fn patient(end: &str) -> Config {
     if end != "`pong_timeout`" {
         config.keep_alive = None;
     }
-    if end.starts_with("`idle_timeout`") {
-        config.idle_timeout = Some(Duration::from_secs(10));
+    match end {
+        "`idle_timeout`" => config.idle_timeout = Some(Duration::from_secs(10)),
+        "`message_timeout`" => config.message_timeout = Some(Duration::from_secs(10)),
+        _ => {}
     }
     config
 }
