@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 #[cfg(feature = "tls")]
-use bind::MaybeTls;
+use bind::OptionalTls;
 use bind::{
     Transport,
     proto::{
@@ -61,7 +61,7 @@ pub fn accept_tls<S: BlockingTransport>(
     stream: S,
     tls: Option<Arc<bind::rustls::ServerConfig>>,
     config: impl Into<Arc<Config>>,
-) -> Result<Incoming<MaybeTls<Io<S>>>, HandshakeError> {
+) -> Result<Incoming<OptionalTls<Io<S>>>, HandshakeError> {
     let config = config.into();
     let runner = Runner::new(stream.clock());
     let io = runner.over(stream, &config);

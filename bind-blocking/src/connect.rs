@@ -9,7 +9,7 @@ use std::{
 };
 
 use bind::{
-    Connect, ConnectError, InThread, MaybeTls, Network, Runtime, in_thread,
+    Connect, ConnectError, InThread, Network, OptionalTls, Runtime, in_thread,
     proto::{Config, handshake::Response},
 };
 
@@ -64,10 +64,10 @@ pub fn connect_over<S: BlockingTransport>(
 }
 
 /// A socket, over TLS if the URL asked for it, and the server's response.
-type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
+type Over<S> = (WebSocket<OptionalTls<Io<S>>>, Response);
 
 /// The transport of a client: TCP, with TLS if the URL asked for it.
-pub type ClientStream = MaybeTls<Io<TcpStream>>;
+pub type ClientStream = OptionalTls<Io<TcpStream>>;
 
 /// A runtime of blocking threads and the system's sockets.
 #[derive(Debug)]

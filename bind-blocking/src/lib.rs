@@ -66,9 +66,9 @@
 //! | `platform` (default) | the platform's root certificates, by which servers are checked |
 //! | `webpki` | Mozilla's root certificates, compiled in; with `platform`, used if the platform has none |
 //! | `idna` | international host names in URLs, such as `ws://münchen.example` |
-//! | `deflate` | permessage-deflate (RFC 7692): [`Config::deflate`](proto::Config), `Outgoing::plain` |
+//! | `deflate` | permessage-deflate (RFC 7692): [`Config::deflate`](proto::Config), `Outgoing::uncompressed` |
 //! | `http` | conversions from and to the types of the `http` crate |
-//! | `tracing` | events of each connection's life, at level debug |
+//! | `tracing` | a span for each connection, and events for its opening, its end, its errors and its Pings, at level debug |
 
 mod accept;
 mod byte_stream;

@@ -103,7 +103,7 @@ impl Outlet {
 
 impl<S> WriteHalf<S>
 where
-    S: Transport<Clock: Send + Sync> + Send + 'static,
+    S: Transport<Clock: Send + Sync> + Send,
 {
     /// Turns this half into an outlet, for a thread that writes to many sockets. Other clones of the
     /// half stay.

@@ -278,10 +278,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`io::ErrorKind::NotConnected`] once the connection has ended, [`io::ErrorKind::Unsupported`] if the
     /// transport does not know it.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        S: 'static,
-    {
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.inner.peer_addr()
     }
 }

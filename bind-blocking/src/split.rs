@@ -152,10 +152,7 @@ impl<S: Transport> ReadHalf<S> {
     }
 
     /// Returns the peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
-    pub fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        S: 'static,
-    {
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.inner.peer_addr()
     }
 }
@@ -275,7 +272,7 @@ impl<S: Transport> WriteHalf<S> {
     /// [`drive`](Self::drive) writes them, or the next call of a half.
     pub fn handle(&self) -> Handle
     where
-        S: Transport<Clock: Send + Sync> + Send + 'static,
+        S: Transport<Clock: Send + Sync> + Send,
     {
         self.inner.handle()
     }
@@ -341,10 +338,7 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     /// Returns the peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
-    pub fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        S: 'static,
-    {
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.inner.peer_addr()
     }
 

@@ -13,6 +13,20 @@ use crate::clock::Clock;
 /// One thread may read while another writes, but no two threads read at the same time, or write at the
 /// same time. A call that took too long fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
 /// [`TimedOut`](io::ErrorKind::TimedOut).
+///
+/// Bytes in memory, or a stream of an asynchronous runtime, cannot time out:
+///
+/// ```compile_fail,E0277
+/// fn f(stream: Vec<u8>) {
+///     // "`Vec<u8>` is not a blocking transport"
+///     let _ = bowline_blocking::accept(stream, bowline_blocking::Config::default());
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a blocking transport",
+    label = "neither a `TcpStream` or `UnixStream` of std, nor a type that implements `BlockingTransport`",
+    note = "give a stream of tokio to `bowline-tokio`, and one of futures-io to `bowline-smol`"
+)]
 pub trait BlockingTransport: Send + Sync + 'static {
     /// Reads what is there, or waits for input. Zero bytes mean the end.
     fn read(&self, buf: &mut [u8]) -> io::Result<usize>;

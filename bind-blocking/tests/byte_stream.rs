@@ -93,7 +93,7 @@ fn a_message_is_copied_from_a_reader_to_a_writer() {
             message.flush().unwrap();
             message.finish().unwrap();
             let mut message = client.stream(Kind::Text).unwrap();
-            write!(message, "{}", "text").unwrap();
+            write!(message, "text").unwrap();
             message.finish().unwrap();
             client.close(None).unwrap();
         }

@@ -172,7 +172,7 @@ fn an_end_without_close_notify_is_a_loss() {
     assert!(matches!(received, Err(Error::Lost(_))), "{received:?}");
     assert_eq!(
         closed.unwrap().cause,
-        Some(proto::RecvError::Lost(Lost::Eof))
+        Some(proto::ConnectionError::Lost(Lost::Eof))
     );
 }
 

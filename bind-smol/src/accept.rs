@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "tls")]
-use bind::MaybeTls;
+use bind::OptionalTls;
 use bind::{
     Incoming, WebSocket,
     proto::{Config, Negotiated, Role, handshake::HandshakeError},
@@ -11,7 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use crate::io::Io;
 
 #[doc = include_str!("../docs/accept.md")]
-pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+pub fn accept<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<Incoming<Io<S>>, HandshakeError>> {
@@ -23,7 +23,7 @@ pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 /// # Errors
 ///
 /// As [`accept`].
-pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
+pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<WebSocket<Io<S>>, HandshakeError>> {
@@ -37,16 +37,16 @@ pub fn accept_any<S: AsyncRead + AsyncWrite + Unpin>(
 ///
 /// As [`accept`]. [`HandshakeError::Lost`] if TLS fails; the client has then received a TLS alert.
 #[cfg(feature = "tls")]
-pub fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
+pub fn accept_tls<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     tls: Option<Arc<bind::rustls::ServerConfig>>,
     config: impl Into<Arc<Config>>,
-) -> impl Future<Output = Result<Incoming<MaybeTls<Io<S>>>, HandshakeError>> {
+) -> impl Future<Output = Result<Incoming<OptionalTls<Io<S>>>, HandshakeError>> {
     bind::accept_tls(Io(stream), tls, config)
 }
 
 #[doc = include_str!("../docs/hosted.md")]
-pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin>(
+pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     leftover: &[u8],
     negotiated: Negotiated,

@@ -5,7 +5,7 @@
 
 use std::{error::Error, time::Duration};
 
-use bowline_tokio::{self as bowline, Io, MaybeTls, WebSocket, accept_tls};
+use bowline_tokio::{self as bowline, Io, OptionalTls, WebSocket, accept_tls};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::sleep,
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-type Socket = WebSocket<MaybeTls<Io<TcpStream>>>;
+type Socket = WebSocket<OptionalTls<Io<TcpStream>>>;
 
 async fn echo(mut socket: Socket) -> Result<(), Box<dyn Error + Send + Sync>> {
     while let Some(message) = socket.recv().await? {

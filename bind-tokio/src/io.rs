@@ -29,7 +29,7 @@ impl<S> Deref for Io<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Transport for Io<S> {
     type Clock = Clock;
 
     fn clock(&self) -> Clock {
@@ -70,10 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
     }
 
     /// Asks the stream if it is a TCP stream; no other type is known to have a peer's address.
-    fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        Self: 'static,
-    {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
         let stream: &dyn Any = &self.0;
         match stream.downcast_ref::<TcpStream>() {
             Some(stream) => stream.peer_addr(),

@@ -1,7 +1,7 @@
 use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use bind::{
-    Connect, ConnectError, MaybeTls, Network, Runtime, WebSocket,
+    Connect, ConnectError, Network, OptionalTls, Runtime, WebSocket,
     proto::{Config, handshake::Response},
 };
 use tokio::{
@@ -73,7 +73,7 @@ pub async fn connect(
 }
 
 #[doc = include_str!("../docs/connect_over.md")]
-pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
+pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     to: impl Into<Connect>,
 ) -> Result<Over<S>, ConnectError> {
@@ -81,7 +81,7 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// A socket, over TLS if the URL asked for it, and the server's response.
-type Over<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
+type Over<S> = (WebSocket<OptionalTls<Io<S>>>, Response);
 
 /// The transport of a client: TCP, with TLS if the URL asked for it.
-pub type ClientStream = MaybeTls<Io<TcpStream>>;
+pub type ClientStream = OptionalTls<Io<TcpStream>>;

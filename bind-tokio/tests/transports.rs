@@ -30,8 +30,8 @@ async fn guarded<F: Future>(test: F) -> F::Output {
 /// Returns a client and a server whose opening handshake is done.
 fn open<N, F>(near: N, far: F) -> (WebSocket<Io<N>>, WebSocket<Io<F>>)
 where
-    N: AsyncRead + AsyncWrite + Unpin,
-    F: AsyncRead + AsyncWrite + Unpin,
+    N: AsyncRead + AsyncWrite + Unpin + 'static,
+    F: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let none = Negotiated::default;
     (

@@ -6,12 +6,38 @@ use std::{
 };
 
 /// Bytes that can be read.
+///
+/// A socket is a stream of bytes, and so is a message that `read_message` returns; a half is not:
+///
+/// ```compile_fail,E0277
+/// fn read(_: impl bowline_bind::ReadBytes) {}
+/// fn f<S: bowline_bind::Transport>(half: bowline_bind::ReadHalf<S>) {
+///     read(half); // "`ReadHalf<S>` cannot be read as bytes"
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read as bytes",
+    note = "use a whole `WebSocket`, or what `read_message` of a socket or its read half returns"
+)]
 pub trait ReadBytes {
     /// Reads into `buf`. Returns 0 at the end, and if `buf` is empty.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 }
 
 /// A sink for bytes.
+///
+/// A socket is one, and so is the message that `stream` begins; a half is not:
+///
+/// ```compile_fail,E0277
+/// fn write(_: impl bowline_bind::WriteBytes) {}
+/// fn f<S: bowline_bind::Transport>(half: bowline_bind::WriteHalf<S>) {
+///     write(half); // "bytes cannot be written to `WriteHalf<S>`"
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "bytes cannot be written to `{Self}`",
+    note = "use a whole `WebSocket`, or what `stream` of a socket or its write half returns"
+)]
 pub trait WriteBytes {
     /// Writes from the front of `buf`. Returns how many bytes were written.
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;

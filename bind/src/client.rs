@@ -17,7 +17,8 @@ use crate::{
     handshake::Link,
     runtime::Network,
     socket::WebSocket,
-    tls::MaybeTls,
+    tls::OptionalTls,
+    trace,
     transport::{Timer, Transport, within},
 };
 
@@ -26,6 +27,8 @@ mod credentials;
 mod dial;
 mod error;
 mod host;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "tls")]
 mod trust;
 mod url;
@@ -73,7 +76,7 @@ pub async fn connect_over<N: Network, S: Transport<Clock = N::Clock>>(
 }
 
 /// A socket, and what the server has answered.
-type Connected<S> = (WebSocket<MaybeTls<S>>, Response);
+type Connected<S> = (WebSocket<OptionalTls<S>>, Response);
 
 /// Without a deadline, only one that `dials` has to wait for something of the network.
 async fn open<N: Network, S: Transport>(
@@ -85,49 +88,59 @@ async fn open<N: Network, S: Transport>(
     let to = to.into();
     Box::pin(async move {
         let to = to.prepare()?;
-        let clock = network.clock();
-        let started = clock.now();
-        let mut client = Client::new(to.request.clone(), to.config.clone())?;
-        client.exchange().handle_timeout(started);
-        let deadline = to.deadline(started);
-        if dials || deadline.is_some() {
-            network.ready()?;
-        }
-        let stream = within(secure(&to, reach(&to, deadline)), clock, deadline);
-        let mut link = Link::new(stream.await.unwrap_or(Err(ConnectError::TimedOut))?);
-        loop {
-            match client.poll() {
-                Ok(Some((response, connection))) => {
-                    return Ok((link.into_socket(connection), response));
-                }
-                Ok(None) => link.serve(client.exchange()).await,
-                Err(error) => {
-                    link.shut_down().await;
-                    if error == HandshakeError::TimedOut {
-                        return Err(ConnectError::TimedOut);
-                    }
-                    // By TLS 1.3 a server tells so late that it does not trust us.
-                    #[cfg(feature = "tls")]
-                    if let Some(error @ ConnectError::Tls(_)) =
-                        link.into_error().map(ConnectError::from)
-                    {
-                        return Err(error);
-                    }
-                    return Err(error.into());
-                }
-            }
-        }
+        let opened = open_to(network, &to, dials, reach).await;
+        opened.inspect_err(|error| trace::not_connected(&to.host, to.port, error))
     })
     .await
+}
+
+async fn open_to<N: Network, S: Transport>(
+    network: &N,
+    to: &Destination,
+    dials: bool,
+    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
+) -> Result<Connected<S>, ConnectError> {
+    let clock = network.clock();
+    let started = clock.now();
+    let mut client = Client::new(to.request.clone(), to.config.clone())?;
+    client.exchange().handle_timeout(started);
+    let deadline = to.deadline(started);
+    if dials || deadline.is_some() {
+        network.ready()?;
+    }
+    let stream = within(secure(to, reach(to, deadline)), clock, deadline);
+    let mut link = Link::new(stream.await.unwrap_or(Err(ConnectError::TimedOut))?);
+    loop {
+        match client.poll() {
+            Ok(Some((response, connection))) => {
+                return Ok((link.into_socket(connection), response));
+            }
+            Ok(None) => link.serve(client.exchange()).await,
+            Err(error) => {
+                link.shut_down().await;
+                if error == HandshakeError::TimedOut {
+                    return Err(ConnectError::TimedOut);
+                }
+                // By TLS 1.3 a server tells so late that it does not trust us.
+                #[cfg(feature = "tls")]
+                if let Some(error @ ConnectError::Tls(_)) =
+                    link.into_error().map(ConnectError::from)
+                {
+                    return Err(error);
+                }
+                return Err(error.into());
+            }
+        }
+    }
 }
 
 /// Reaches the server by `reach`, and begins TLS if it is asked for. What that needs is made ready before.
 async fn secure<S: Transport>(
     to: &Destination,
     reach: impl Future<Output = Result<S, ConnectError>>,
-) -> Result<MaybeTls<S>, ConnectError> {
+) -> Result<OptionalTls<S>, ConnectError> {
     if !to.tls {
-        return Ok(MaybeTls::unencrypted(reach.await?));
+        return Ok(OptionalTls::unencrypted(reach.await?));
     }
     #[cfg(feature = "tls")]
     {
@@ -135,7 +148,7 @@ async fn secure<S: Transport>(
         let config = client_config(to.tls_config.clone()).await?;
         let mut stream = TlsStream::client(reach.await?, config, name)?;
         poll_fn(|cx| stream.poll_handshake(cx)).await?;
-        Ok(MaybeTls::tls(stream))
+        Ok(OptionalTls::tls(stream))
     }
     #[cfg(not(feature = "tls"))]
     Err(UrlError::NoTls.into())

@@ -1,6 +1,6 @@
 use std::{fmt, io};
 
-use proto::{Deadline, EntropyError, Lost, Outgoing, ProtocolError, RecvError, SendError};
+use proto::{ConnectionError, Deadline, EntropyError, Lost, Outgoing, ProtocolError, SendError};
 
 /// The reason why an operation on a socket failed. Each variant says who is at fault.
 #[derive(Debug)]
@@ -46,12 +46,12 @@ impl From<SendError> for Error {
     }
 }
 
-impl From<RecvError> for Error {
-    fn from(error: RecvError) -> Self {
+impl From<ConnectionError> for Error {
+    fn from(error: ConnectionError) -> Self {
         match error {
-            RecvError::Protocol(error) => Self::Protocol(error),
-            RecvError::Lost(lost) => Self::Lost(io::Error::new(kind(lost), lost)),
-            RecvError::TimedOut(deadline) => Self::TimedOut(deadline),
+            ConnectionError::Protocol(error) => Self::Protocol(error),
+            ConnectionError::Lost(lost) => Self::Lost(io::Error::new(kind(lost), lost)),
+            ConnectionError::TimedOut(deadline) => Self::TimedOut(deadline),
             _ => Self::Entropy,
         }
     }

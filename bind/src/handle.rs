@@ -197,7 +197,7 @@ impl<S> Output<S> {
 
 impl<S> WriteHalf<S>
 where
-    S: Transport<Clock: Send + Sync> + Send + 'static,
+    S: Transport<Clock: Send + Sync> + Send,
 {
     /// Returns a handle that queues messages of this socket from anywhere.
     pub fn handle(&self) -> Handle {

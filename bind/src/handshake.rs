@@ -19,6 +19,7 @@ use proto::{
 use crate::{
     error::lost,
     socket::WebSocket,
+    trace,
     transport::{Timer, Transport},
     wakers::Key,
     wire::Wire,
@@ -53,8 +54,7 @@ pub fn accept<S: Transport>(
             }
         };
         link.serve_to_end(server.exchange()).await;
-        #[cfg(feature = "tracing")]
-        tracing::debug!(%error, "opening handshake failed");
+        trace::not_accepted(link.wire.get_ref(), &error);
         Err(error)
     })
 }

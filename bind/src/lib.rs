@@ -26,6 +26,7 @@ mod socket;
 mod streaming;
 mod sync;
 mod tls;
+mod trace;
 mod transport;
 mod wakers;
 mod wire;
@@ -47,7 +48,7 @@ pub use runtime::{InThread, Network, Runtime, in_thread};
 pub use rustls;
 pub use socket::WebSocket;
 pub use streaming::{Owner, Streaming};
-pub use tls::MaybeTls;
+pub use tls::OptionalTls;
 #[cfg(feature = "tls")]
 pub use tls::accept_tls;
 pub use transport::{Timer, Transport};
@@ -61,14 +62,14 @@ pub mod api {
         Lost, Message, Negotiated, Outgoing, Prepared, ProtocolError, Role, SendError, State,
         Stats, Traffic, Utf8Bytes,
         handshake::{
-            AnswerError, HandshakeError, Headers, HttpVersion, InvalidHeader, OfferError, Request,
-            RequestError, Response, ResponseError, respond,
+            AnswerError, FieldValue, HandshakeError, Headers, HttpVersion, InvalidHeader,
+            OfferError, Request, RequestError, Response, ResponseError, respond,
         },
     };
 
     #[cfg(feature = "deflate")]
     pub use proto::deflate::Deflate;
 
-    pub use crate::{Connect, ConnectError, Error, MaybeTls, Transport, TrySendError, UrlError};
+    pub use crate::{Connect, ConnectError, Error, OptionalTls, Transport, TrySendError, UrlError};
     pub use crate::{Handle, QueueError, Received};
 }

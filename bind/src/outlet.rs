@@ -111,7 +111,7 @@ impl fmt::Debug for Outlet {
 
 impl<S> WriteHalf<S>
 where
-    S: Transport<Clock: Send + Sync> + Send + 'static,
+    S: Transport<Clock: Send + Sync> + Send,
 {
     /// Turns this half into an outlet, for a caller that writes to many sockets. Other clones of the half stay.
     pub fn into_outlet(self) -> Outlet {

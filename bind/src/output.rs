@@ -6,10 +6,11 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use proto::{Closed, Lost, Outgoing, RecvError, SendError, Sender, internal};
+use proto::{Closed, ConnectionError, Lost, Outgoing, SendError, Sender, internal};
 
 use crate::{
     error::{Error, TrySendError, lost},
+    trace::Trace,
     transport::Transport,
     wakers::Key,
     wire::Wire,
@@ -33,6 +34,7 @@ pub(crate) struct Output<S> {
     pub(crate) tx: Sender,
     /// The transport; `None` once the connection has ended, which drops it.
     wire: Option<Wire<S>>,
+    pub(crate) trace: Trace,
     /// The end of the connection, as far as it is known. A write error, or the peer's Close, is known before
     /// everything is received.
     pub(crate) closed: Option<Box<Closed>>,
@@ -67,10 +69,11 @@ pub(crate) struct Seen {
 }
 
 impl<S> Output<S> {
-    pub(crate) const fn new(tx: Sender, wire: Wire<S>) -> Self {
+    pub(crate) const fn new(tx: Sender, wire: Wire<S>, trace: Trace) -> Self {
         Self {
             tx,
             wire: Some(wire),
+            trace,
             closed: None,
             error: None,
             turns: None,
@@ -90,7 +93,7 @@ impl<S> Output<S> {
     /// Returns the peer's address, if the transport knows it.
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr>
     where
-        S: Transport + 'static,
+        S: Transport,
     {
         match self.get_ref() {
             Some(io) => io.peer_addr(),
@@ -177,9 +180,9 @@ impl<S: Transport> Output<S> {
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut [u8],
-    ) -> Poll<Result<usize, RecvError>> {
+    ) -> Poll<Result<usize, ConnectionError>> {
         let Some(wire) = &mut self.wire else {
-            let end = self.tx.end().unwrap_or(RecvError::Lost(Lost::Failed));
+            let end = self.tx.end().unwrap_or(ConnectionError::Lost(Lost::Failed));
             return Poll::Ready(Err(end));
         };
         match wire.poll_read(cx, buf) {
@@ -191,7 +194,10 @@ impl<S: Transport> Output<S> {
 
     /// Returns how the transport has ended, if it has. `polled` is the result of a read without bytes.
     #[cold]
-    fn read_end(&mut self, polled: Poll<io::Result<usize>>) -> Poll<Result<usize, RecvError>> {
+    fn read_end(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<Result<usize, ConnectionError>> {
         let end = match polled {
             // Nothing more will come, and the peer waits for our end, which dropping the transport shows.
             Poll::Pending if self.tx.is_peer_closed() && self.ends_when_dropped() => {
@@ -209,7 +215,7 @@ impl<S: Transport> Output<S> {
         };
         match (self.tx.end(), end) {
             (Some(end), _) => Poll::Ready(Err(end)),
-            (None, Some(lost)) => Poll::Ready(Err(RecvError::Lost(lost))),
+            (None, Some(lost)) => Poll::Ready(Err(ConnectionError::Lost(lost))),
             (None, None) => Poll::Pending,
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     read_half::ReadHalf,
     shared::Shared,
     streaming::{Owner, Streaming, sealed},
+    trace::Trace,
     transport::Transport,
     wakers::Key,
     wire::Wire,
@@ -62,10 +63,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`io::ErrorKind::NotConnected`] once the connection has ended, [`io::ErrorKind::Unsupported`] if the
     /// transport does not know it.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        S: 'static,
-    {
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.output.peer_addr()
     }
 }
@@ -80,9 +78,14 @@ impl<S: Transport> WebSocket<S> {
     /// Drives `connection` over what its handshake was driven over.
     pub(crate) fn over(connection: Connection, wire: Wire<S>, clock: S::Clock) -> Self {
         let subprotocol = connection.subprotocol().map(Utf8Bytes::from);
+        let trace = Trace::open(connection.role(), wire.get_ref(), subprotocol.as_deref());
         let (rx, tx) = connection.split();
         let input = Input::new(rx, clock);
-        Self::whole(input, Output::new(tx, wire), subprotocol.map(Box::new))
+        Self::whole(
+            input,
+            Output::new(tx, wire, trace),
+            subprotocol.map(Box::new),
+        )
     }
 
     pub(crate) const fn whole(

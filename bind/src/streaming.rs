@@ -47,14 +47,14 @@ impl<O: Owner> Streaming<O> {
         }
     }
 
-    /// Sends a piece, in a frame of its own. If the first piece is `Outgoing::plain`, no piece of the message is
-    /// compressed. Cancel-safe: if the future is dropped, the piece was either not queued, or a later call writes it
-    /// whole.
+    /// Sends a piece, in a frame of its own. If the first piece is `Outgoing::uncompressed`, no piece of the message
+    /// is compressed. Cancel-safe: if the future is dropped, the piece was either not queued, or a later call writes
+    /// it whole.
     ///
     /// # Errors
     ///
-    /// [`SendError::KindChanged`] if the piece is not of the message's kind; [`SendError::Compressed`] if it is plain
-    /// and the first piece was not.
+    /// [`SendError::KindChanged`] if the piece is not of the message's kind; [`SendError::Compressed`] if it is
+    /// uncompressed and the first piece was not.
     pub async fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         self.send(piece.into(), false).await
     }

@@ -1,12 +1,12 @@
 //! TLS over any transport, by rustls.
 
-mod maybe;
+mod optional;
 #[cfg(feature = "tls")]
 mod server;
 #[cfg(feature = "tls")]
 mod stream;
 
-pub use maybe::MaybeTls;
+pub use optional::OptionalTls;
 #[cfg(feature = "tls")]
 pub use server::accept_tls;
 #[cfg(feature = "tls")]

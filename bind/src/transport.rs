@@ -10,11 +10,12 @@ use std::{
 
 use proto::Instant;
 
-/// A stream of bytes in both directions.
+/// A stream of bytes in both directions. It borrows nothing, so that a binding can look at its type, for example to
+/// find the peer's address.
 ///
 /// Each direction may be polled by a task of its own. A transport must remember the waker of the last poll of each
 /// direction, and wake it once that direction may be able to go on.
-pub trait Transport {
+pub trait Transport: 'static {
     /// The clock by which calls over this transport wait.
     type Clock: Timer;
 
@@ -55,16 +56,12 @@ pub trait Transport {
         true
     }
 
-    /// Returns the peer's address. This requires `'static` because a binding may have to look at the type of a stream
-    /// to find the address.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::Unsupported`] if the transport does not know it.
-    fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        Self: 'static,
-    {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -295,10 +295,7 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     /// Returns the peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
-    pub fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        S: 'static,
-    {
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.shared.lock().peer_addr()
     }
 

@@ -57,7 +57,7 @@ fn small() -> Config {
 
 /// Returns bytes that show which of them are missing.
 fn octets(count: usize) -> Vec<u8> {
-    (0..count).map(|at| (at / 3 ^ at / 251) as u8).collect()
+    (0..count).map(|at| ((at / 3) ^ (at / 251)) as u8).collect()
 }
 
 /// Two tasks use one unsplit socket, one for each direction, over a pipe that takes little. Each direction ends on

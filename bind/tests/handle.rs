@@ -13,8 +13,8 @@ use std::{
 use bowline_bind::{
     Error, Handle, Outlet, QueueError, WebSocket,
     proto::{
-        CloseCode, Connection, Deadline, Instant, Message, Negotiated, Outgoing, RecvError, Role,
-        SendError,
+        CloseCode, Connection, ConnectionError, Deadline, Instant, Message, Negotiated, Outgoing,
+        Role, SendError,
     },
 };
 use testing::world::*;
@@ -354,7 +354,7 @@ fn an_outlet_ends_a_peer_that_takes_nothing_by_the_deadline() {
     assert_eq!(outlet.closed(), None);
     outlet.handle_timeout(deadline);
     let cause = outlet.closed().unwrap().cause;
-    assert_eq!(cause, Some(RecvError::TimedOut(Deadline::Write)));
+    assert_eq!(cause, Some(ConnectionError::TimedOut(Deadline::Write)));
     assert!(outlet.write().is_ready(), "nothing will be written");
     assert!(outlet.offer("late").is_err());
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Connect, Error, MaybeTls, Transport, WebSocket, accept_tls, connect_over,
+    Connect, Error, OptionalTls, Transport, WebSocket, accept_tls, connect_over,
     proto::{EntropyError, Message},
     rustls::{ClientConfig, ClientConnection, ServerConfig},
 };
@@ -32,7 +32,7 @@ fn to(client: Arc<ClientConfig>) -> Connect {
     Connect::new("wss://a.test/").tls(client).config(config)
 }
 
-async fn served(end: End, tls: Arc<ServerConfig>) -> WebSocket<MaybeTls<End>> {
+async fn served(end: End, tls: Arc<ServerConfig>) -> WebSocket<OptionalTls<End>> {
     let incoming = accept_tls(end, Some(tls), config()).await;
     incoming.unwrap().open().await
 }

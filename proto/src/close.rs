@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
     close::code::CloseCode,
-    error::{ControlTooLong, ProtocolError, RecvError},
+    error::{ConnectionError, ControlTooLong, ProtocolError},
     text::utf8::Utf8Bytes,
 };
 
@@ -84,6 +84,24 @@ impl From<CloseCode> for CloseFrame {
 /// [`CloseFrame`], or `None` for a Close without a body, which gives the peer no reason (RFC 6455 §7.1.5).
 ///
 /// A reason longer than [`CloseFrame::MAX_REASON`] bytes is cut after the last character that fits.
+///
+/// A number is no close code, because many numbers may not be sent; [`CloseCode::new`] checks one:
+///
+/// ```compile_fail,E0277
+/// use bowline_proto::{CloseFrame, IntoClose};
+/// fn close(frame: impl IntoClose) -> Option<CloseFrame> {
+///     frame.into_close()
+/// }
+/// close(1000); // "a connection cannot be closed with `{integer}`"
+/// ```
+///
+/// ```
+/// # use bowline_proto::{CloseCode, CloseFrame, IntoClose};
+/// # fn close(frame: impl IntoClose) -> Option<CloseFrame> {
+/// #     frame.into_close()
+/// # }
+/// close((CloseCode::NORMAL, "bye"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a connection cannot be closed with `{Self}`",
     label = "not the body of a Close",
@@ -138,7 +156,7 @@ pub struct Closed {
     /// Whether both ends sent a Close and received the other's.
     pub clean: bool,
     /// The error that ended the connection, if there was one.
-    pub cause: Option<RecvError>,
+    pub cause: Option<ConnectionError>,
 }
 
 impl Closed {
@@ -171,7 +189,7 @@ impl Closed {
     }
 
     /// Makes the end of a connection whose peer sent no Close.
-    pub fn abnormal(initiator: Initiator, cause: Option<RecvError>) -> Self {
+    pub fn abnormal(initiator: Initiator, cause: Option<ConnectionError>) -> Self {
         Self {
             code: Self::ABNORMAL,
             reason: Utf8Bytes::default(),
@@ -218,10 +236,12 @@ pub enum Initiator {
 
 impl Initiator {
     /// Returns which end began to end the connection, if `cause` ended it before any Close did.
-    pub(crate) const fn of(cause: &RecvError) -> Self {
+    pub(crate) const fn of(cause: &ConnectionError) -> Self {
         match cause {
-            RecvError::Lost(_) => Self::Peer,
-            RecvError::Protocol(_) | RecvError::TimedOut(_) | RecvError::Entropy => Self::Local,
+            ConnectionError::Lost(_) => Self::Peer,
+            ConnectionError::Protocol(_)
+            | ConnectionError::TimedOut(_)
+            | ConnectionError::Entropy => Self::Local,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     close::{CloseFrame, Closed},
     config::{Config, Role},
     deflate,
-    error::{Lost, RecvError, SendError},
+    error::{ConnectionError, Lost, SendError},
     event::{Event, Pull},
     message::{Chunk, ControlPayload},
     negotiated::Negotiated,
@@ -82,8 +82,8 @@ impl Connection {
     /// Handles a failure of the transport. Nothing more can be sent, but everything received before is still
     /// delivered.
     pub fn handle_error(&mut self, lost: Lost) {
-        self.tx.handle_end(RecvError::Lost(lost));
-        self.rx.handle_end(RecvError::Lost(lost));
+        self.tx.handle_end(ConnectionError::Lost(lost));
+        self.rx.handle_end(ConnectionError::Lost(lost));
     }
 
     /// Handles an attempt to write, whether it succeeded or not. `flushed` says whether the transport holds no
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Returns the next control frame, or the next message or chunk, as `pull` says; see [`Receiver::poll_data`].
-    pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+    pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ConnectionError> {
         let event = self.rx.poll_data(pull);
         self.rx.meet(&mut self.tx);
         event
@@ -209,6 +209,11 @@ impl Connection {
     /// Returns the time between the last Ping and its Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.rx.latency()
+    }
+
+    /// Returns which end of the connection this is.
+    pub fn role(&self) -> Role {
+        self.rx.role()
     }
 
     /// Returns what has passed over the connection since it opened.

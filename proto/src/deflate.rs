@@ -30,8 +30,8 @@
 //!
 //! The length of a compressed message reveals something about its content. If an attacker can choose a part of what
 //! is sent together with a secret, or after it with takeover, the lengths give the secret away bit by bit. Send
-//! such messages with [`Outgoing::plain`](crate::Outgoing::plain): they are not compressed, and no later message
-//! refers to them. The same holds for a message in pieces whose first piece is plain.
+//! such messages with [`Outgoing::uncompressed`](crate::Outgoing::uncompressed): they are not compressed, and no later message
+//! refers to them. The same holds for a message in pieces whose first piece is uncompressed.
 
 use alloc::{boxed::Box, vec::Vec};
 

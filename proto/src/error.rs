@@ -93,7 +93,7 @@ impl core::error::Error for ProtocolError {}
 /// The reason why nothing more is received. Exactly one of these ends a connection that did not close.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum RecvError {
+pub enum ConnectionError {
     /// The peer broke the protocol or a limit. A Close reports this to the peer.
     Protocol(ProtocolError),
     /// The transport ended before the closing handshake did.
@@ -104,13 +104,13 @@ pub enum RecvError {
     Entropy,
 }
 
-impl From<ProtocolError> for RecvError {
+impl From<ProtocolError> for ConnectionError {
     fn from(error: ProtocolError) -> Self {
         Self::Protocol(error)
     }
 }
 
-impl fmt::Display for RecvError {
+impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
@@ -121,7 +121,7 @@ impl fmt::Display for RecvError {
     }
 }
 
-impl core::error::Error for RecvError {}
+impl core::error::Error for ConnectionError {}
 
 /// The way in which the transport was lost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -216,7 +216,7 @@ impl fmt::Display for SendError {
             Self::NotUtf8 => "the bytes that were written to a text message are not UTF-8",
             Self::KindChanged => "text and binary chunks cannot be mixed in one message",
             Self::Compressed => {
-                "a plain chunk cannot continue a compressed message: send the first one plain, too"
+                "an uncompressed chunk cannot continue a compressed message: send the first one uncompressed, too"
             }
             Self::TooBig { max } => {
                 return write!(f, "message exceeds max_send_size ({max} bytes)");
@@ -244,7 +244,7 @@ impl core::error::Error for EntropyError {}
 mod tests {
     #[test]
     fn errors_are_small() {
-        assert!(size_of::<super::RecvError>() <= 32);
+        assert!(size_of::<super::ConnectionError>() <= 32);
         assert!(size_of::<super::SendError>() <= 32);
     }
 }

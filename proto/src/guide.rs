@@ -11,7 +11,7 @@
 //! ```
 //! use std::io::{ErrorKind, Read, Write};
 //!
-//! use bowline_proto::{Chunk, Connection, Event, Instant, Lost, Pull, RecvError};
+//! use bowline_proto::{Chunk, Connection, Event, Instant, Lost, Pull, ConnectionError};
 //! use bytes::Buf;
 //!
 //! /// Returns the next event. After `None`, wait until `io` can be read, until it can be
@@ -21,7 +21,7 @@
 //!     connection: &mut Connection,
 //!     io: &mut (impl Read + Write),
 //!     now: Instant,
-//! ) -> Result<Option<Event<Chunk>>, RecvError> {
+//! ) -> Result<Option<Event<Chunk>>, ConnectionError> {
 //!     loop {
 //!         let event = connection.poll_data(Pull::Messages);
 //!         // Write a Pong, or a Close that reports an error, before anything else.
@@ -266,7 +266,7 @@
 //! use std::{sync::Arc, time::Duration};
 //!
 //! use bowline_proto::{
-//!     Chunk, CloseCode, Config, Connection, Deadline, Event, Instant, Negotiated, Pull, RecvError, Role,
+//!     Chunk, CloseCode, Config, Connection, Deadline, Event, Instant, Negotiated, Pull, ConnectionError, Role,
 //! };
 //! use bytes::Buf;
 //!
@@ -296,7 +296,7 @@
 //! let later = start.checked_add(Duration::from_secs(5)).unwrap();
 //! assert_eq!(server.poll_timeout(), Some(later));
 //! server.handle_timeout(later);
-//! let error = RecvError::TimedOut(Deadline::Close);
+//! let error = ConnectionError::TimedOut(Deadline::Close);
 //! assert_eq!(server.poll_data(Pull::Messages), Err(error));
 //! ```
 //!

@@ -83,7 +83,7 @@ mod http1 {
 
 pub use answer::{Answer, Asked};
 pub use error::{AnswerError, Disagreement, OfferError, Refusal};
-pub use headers::{Headers, InvalidHeader};
+pub use headers::{FieldValue, Headers, InvalidHeader};
 pub use http1::{
     check::{HttpVersion, respond},
     client::Client,

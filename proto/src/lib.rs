@@ -208,7 +208,7 @@ pub use close::{
 pub use config::{Config, Role};
 pub use connection::{Connection, State};
 pub use error::{
-    ControlTooLong, Deadline, EntropyError, Lost, ProtocolError, RecvError, SendError,
+    ConnectionError, ControlTooLong, Deadline, EntropyError, Lost, ProtocolError, SendError,
 };
 pub use event::{Event, Pull};
 pub use message::{Chunk, ControlPayload, Kind, Message};

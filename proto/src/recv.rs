@@ -7,7 +7,7 @@ use crate::{
     close::code::CloseCode,
     config::{Config, Role},
     deflate::Inflater,
-    error::{Deadline, RecvError},
+    error::{ConnectionError, Deadline},
     event::{Event, Pull},
     message::{Chunk, Message},
     send::{Sender, control::Control},
@@ -155,7 +155,7 @@ impl Receiver {
         let Some(deadline) = closing.or(passed) else {
             return Ok(());
         };
-        let error = RecvError::TimedOut(deadline);
+        let error = ConnectionError::TimedOut(deadline);
         let code = match deadline {
             Deadline::Message => CloseCode::POLICY_VIOLATION,
             Deadline::Idle => CloseCode::GOING_AWAY,
@@ -189,7 +189,7 @@ impl Receiver {
     /// is assembled, and 16 KiB of a message that is delivered in chunks or skipped. In the last case `None` may
     /// mean that the caller should call again at once: see [`is_skipping`](Self::is_skipping).
     #[inline]
-    pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+    pub fn poll_data(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ConnectionError> {
         if self.drained && self.partial.is_none() {
             return Ok(None);
         }
@@ -230,6 +230,10 @@ impl Receiver {
             self.payload = self.payload.wrapping_sub(chunk.data.len() as u64);
             partial.put_back(chunk);
         }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     /// Returns the limits, deadlines and policy.
@@ -306,7 +310,7 @@ impl Receiver {
         self.input.take_back()
     }
 
-    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ConnectionError> {
         if let Some(error) = self.ending.as_mut().and_then(|it| it.failed.take()) {
             return Err(error);
         }

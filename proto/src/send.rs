@@ -9,7 +9,7 @@ use crate::{
     close::{CloseFrame, Closed, Initiator},
     config::{Config, Role},
     deflate::Deflater,
-    error::{Deadline, Lost, RecvError},
+    error::{ConnectionError, Deadline, Lost},
     message::{ControlPayload, Kind},
     send::control::Control,
     stats::{Stats, Traffic},
@@ -77,7 +77,7 @@ struct Ending {
     /// The content of a queued Close.
     close: Option<CloseFrame>,
     /// Why nothing can be sent any more.
-    end: Option<RecvError>,
+    end: Option<ConnectionError>,
     /// The side that began to end the connection, if no Close did.
     initiator: Initiator,
     /// Whether our side ended the connection at once.
@@ -174,7 +174,7 @@ impl Sender {
     /// in [`meet`](crate::Receiver::meet).
     pub fn abort(&mut self) {
         self.ending().aborted = true;
-        self.handle_end(RecvError::Lost(Lost::Failed));
+        self.handle_end(ConnectionError::Lost(Lost::Failed));
     }
 
     /// Notes how far the receiver has come to its end.
@@ -226,7 +226,7 @@ impl Sender {
     }
 
     /// Handles that nothing more can be sent: drops everything that waits.
-    pub fn handle_end(&mut self, end: RecvError) {
+    pub fn handle_end(&mut self, end: ConnectionError) {
         let begins = !self.is_closing();
         let ending = self.ending();
         if begins && !ending.aborted {
@@ -249,7 +249,7 @@ impl Sender {
     /// Handles the passing of time. Returns an error if output waited too long: the transport should be dropped.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Deadline> {
         if self.write.is_over(now, self.config.write_timeout) {
-            self.handle_end(RecvError::TimedOut(Deadline::Write));
+            self.handle_end(ConnectionError::TimedOut(Deadline::Write));
             return Err(Deadline::Write);
         }
         Ok(())
@@ -382,7 +382,7 @@ impl Sender {
     }
 
     /// Returns the reason why nothing more can be sent, unless it is a Close.
-    pub fn end(&self) -> Option<RecvError> {
+    pub fn end(&self) -> Option<ConnectionError> {
         self.ending.as_ref()?.end
     }
 

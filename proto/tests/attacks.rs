@@ -7,7 +7,7 @@
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Config, Event, Message, ProtocolError, RecvError, Role,
+    Config, ConnectionError, Event, Message, ProtocolError, Role,
     handshake::{Client, Request, Server},
 };
 use testing::{
@@ -218,7 +218,7 @@ fn fragments(role: Role, payload: &str) -> u64 {
         end.receive(&next);
         let max = 16_384;
         let error = ProtocolError::TooManyFragments { max };
-        assert_eq!(end.conn.poll_event(), Err(RecvError::Protocol(error)));
+        assert_eq!(end.conn.poll_event(), Err(ConnectionError::Protocol(error)));
     })
 }
 
@@ -291,7 +291,7 @@ fn inflate(role: Role, frame: &Frame, most: usize, chunks: bool) -> u64 {
                 match polled {
                     Ok(true) => {}
                     Ok(false) => break,
-                    Err(RecvError::Protocol(ProtocolError::MessageTooBig { .. })) => return,
+                    Err(ConnectionError::Protocol(ProtocolError::MessageTooBig { .. })) => return,
                     Err(error) => panic!("{error}"),
                 }
             }

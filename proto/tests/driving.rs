@@ -1,7 +1,8 @@
 //! Calls that a driver makes on the two halves: the fast path, loans, and whether there is output.
 
 use bowline_proto::{
-    Connection, Event, Kind, Lost, Message, Negotiated, Receiver, RecvBuf, RecvError, Role, Sender,
+    Connection, ConnectionError, Event, Kind, Lost, Message, Negotiated, Receiver, RecvBuf, Role,
+    Sender,
     internal::{recv_small, send_small},
 };
 use bytes::{Buf, Bytes};
@@ -97,7 +98,7 @@ fn a_receiver_wants_input_once_all_is_polled() {
         rx.handle_eof();
         assert_eq!(recv_small(&mut rx), Some("two".into()));
         assert!(!rx.wants_input());
-        assert_eq!(rx.poll_event(), Err(RecvError::Lost(Lost::Eof)));
+        assert_eq!(rx.poll_event(), Err(ConnectionError::Lost(Lost::Eof)));
     }
 }
 
@@ -313,7 +314,7 @@ fn what_had_left_before_the_end_was_not_dropped() {
         write(&mut tx, usize::MAX, true);
         tx.send("b").unwrap();
         assert!(!tx.has_dropped(2), "it may still leave");
-        tx.handle_end(RecvError::Lost(Lost::Reset));
+        tx.handle_end(ConnectionError::Lost(Lost::Reset));
         assert!(!tx.has_dropped(1) && tx.has_dropped(2));
     }
 }

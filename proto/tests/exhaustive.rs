@@ -7,8 +7,8 @@
 //! ```
 
 use bowline_proto::{
-    CloseCode, CloseFrame, Config, Connection, Event, Kind, Message, Negotiated, ProtocolError,
-    RecvError, Role, State,
+    CloseCode, CloseFrame, Config, Connection, ConnectionError, Event, Kind, Message, Negotiated,
+    ProtocolError, Role, State,
     deflate::{Agreed, Deflate, Window},
     handshake::{HttpVersion, respond},
 };
@@ -121,7 +121,7 @@ fn judged(conn: &mut Connection, octets: &[u8], step: usize) -> Verdict {
         match conn.poll_event() {
             Ok(None) => {}
             Ok(Some(event)) => return Verdict::Event(event),
-            Err(RecvError::Protocol(error)) => {
+            Err(ConnectionError::Protocol(error)) => {
                 assert_eq!(error.close_code(), CloseCode::PROTOCOL_ERROR);
                 return Verdict::Fail;
             }
@@ -174,7 +174,7 @@ fn all_close_codes_that_come_in() {
                 );
             } else {
                 let error = ProtocolError::CloseCode(code);
-                assert_eq!(got, [Err(RecvError::Protocol(error))]);
+                assert_eq!(got, [Err(ConnectionError::Protocol(error))]);
                 assert_eq!(end.write()[0].payload[..2], 1002_u16.to_be_bytes());
             }
         }
@@ -251,7 +251,7 @@ fn assert_text(config: &std::sync::Arc<Config>, text: &[u8], cuts: u32) {
                 assert_eq!(got, Ok(Some(message)), "{cuts:b}");
             }
             Err(error) if last || error.error_len().is_some() => {
-                let error = Err(RecvError::Protocol(ProtocolError::Utf8));
+                let error = Err(ConnectionError::Protocol(ProtocolError::Utf8));
                 assert_eq!(got, error, "{text:x?} {cuts:b}");
                 return;
             }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bowline_proto::{
-    CloseCode, Deadline, Event, Initiator, Kind, Lost, Message, ProtocolError, RecvError, Role,
-    State,
+    CloseCode, ConnectionError, Deadline, Event, Initiator, Kind, Lost, Message, ProtocolError,
+    Role, State,
 };
 use testing::{
     ends::{
@@ -428,7 +428,7 @@ fn a_message_beyond_a_limit_ends_both_sides_with_its_code() {
                     pair.settle();
                     pair.assert_over();
                     let strict = pair.side(other(role));
-                    assert_eq!(strict.errors(), [RecvError::Protocol(error)]);
+                    assert_eq!(strict.errors(), [ConnectionError::Protocol(error)]);
                     assert_eq!(strict.messages().len(), 1);
                     assert!(!strict.closed().unwrap().clean);
                     let told = pair.side(role);
@@ -456,7 +456,7 @@ fn a_streamed_message_beyond_its_limit() {
             pair.client.send(body(501)).unwrap();
             pair.settle();
             let error = ProtocolError::StreamTooBig { max: 500 };
-            assert_eq!(pair.server.errors(), [RecvError::Protocol(error)]);
+            assert_eq!(pair.server.errors(), [ConnectionError::Protocol(error)]);
             assert_eq!(pair.client.closed().unwrap().code, 1009);
         },
     );
@@ -494,7 +494,7 @@ fn a_peer_that_is_gone_is_noticed() {
                 assert_eq!(pair.side(role).state(), State::Open);
                 pair.pass(secs(41));
                 let node = pair.side(role);
-                assert_eq!(node.errors(), [RecvError::TimedOut(Deadline::Pong)]);
+                assert_eq!(node.errors(), [ConnectionError::TimedOut(Deadline::Pong)]);
                 assert_eq!(node.state(), State::Closed);
                 let closed = node.closed().unwrap();
                 assert_eq!((closed.code, closed.clean), (1006, false));
@@ -530,7 +530,7 @@ fn a_close_that_is_not_answered_ends_by_the_deadline() {
                 assert_eq!(pair.side(role).state(), State::Closing);
                 pair.pass(Duration::from_millis(1));
                 let node = pair.side(role);
-                assert_eq!(node.errors(), [RecvError::TimedOut(Deadline::Close)]);
+                assert_eq!(node.errors(), [ConnectionError::TimedOut(Deadline::Close)]);
                 assert_eq!(node.state(), State::Closed);
             },
         );
@@ -571,7 +571,7 @@ fn output_that_nobody_takes_fails_by_the_write_deadline() {
                 assert_eq!(pair.side(role).state(), State::Open);
                 pair.pass(Duration::from_millis(1));
                 let node = pair.side(role);
-                assert_eq!(node.errors(), [RecvError::TimedOut(Deadline::Write)]);
+                assert_eq!(node.errors(), [ConnectionError::TimedOut(Deadline::Write)]);
                 assert_eq!(node.state(), State::Closed);
             },
         );
@@ -612,7 +612,7 @@ fn a_message_that_never_ends_fails_by_the_message_deadline() {
             }
             assert_eq!(
                 pair.server.errors(),
-                [RecvError::TimedOut(Deadline::Message)]
+                [ConnectionError::TimedOut(Deadline::Message)]
             );
             pair.assert_over();
             assert_eq!(pair.client.closed().unwrap().code, 1008);
@@ -637,7 +637,10 @@ fn a_peer_without_data_is_sent_away_by_the_idle_deadline() {
                 pair.pass(secs(400));
             }
             pair.assert_over();
-            assert_eq!(pair.server.errors(), [RecvError::TimedOut(Deadline::Idle)]);
+            assert_eq!(
+                pair.server.errors(),
+                [ConnectionError::TimedOut(Deadline::Idle)]
+            );
             assert_eq!(pair.client.errors(), []);
             assert_eq!(pair.client.closed().unwrap().code, 1001);
         },
@@ -685,7 +688,7 @@ fn cut(cut: usize, segment: usize, way: Way, chunks: bool, lost: Lost) -> bool {
     if whole {
         assert_eq!(errors, [], "the Close was received");
     } else {
-        assert_eq!(errors, [RecvError::Lost(lost)], "cut at {cut}");
+        assert_eq!(errors, [ConnectionError::Lost(lost)], "cut at {cut}");
     }
     let mut expected = vec![
         Ok(Event::Data(Message::from("one"))),
@@ -744,7 +747,7 @@ fn an_end_that_fails_tells_the_other_and_both_end() {
                 strict.send("unsent or not").unwrap();
                 pair.settle();
                 pair.assert_over();
-                let error = RecvError::Protocol(ProtocolError::Opcode(3));
+                let error = ConnectionError::Protocol(ProtocolError::Opcode(3));
                 assert_eq!(pair.side(other(role)).errors(), [error]);
                 assert_eq!(pair.side(role).errors(), []);
                 assert_eq!(

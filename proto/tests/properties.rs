@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bowline_proto::{
-    Config, Event, Instant, Kind, Message, RecvError, Role,
+    Config, ConnectionError, Event, Instant, Kind, Message, Role,
     frame::{Header, OpCode},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -517,7 +517,9 @@ fn assert_invariant(bytes: &[u8], role: Role, limits: Limits, parts: &[usize]) {
                 assert_eq!(got, events, "{how}");
                 assert_eq!(*error.get_or_insert(failed), failed, "{how}");
                 let told = match failed {
-                    Some(RecvError::Protocol(error)) => Outcome::Failed(error.close_code().get()),
+                    Some(ConnectionError::Protocol(error)) => {
+                        Outcome::Failed(error.close_code().get())
+                    }
                     Some(_) => Outcome::Lost,
                     None => Outcome::Closed,
                 };
@@ -656,7 +658,7 @@ proptest! {
             .collect();
         prop_assert_eq!(got, controls);
         let told = match failed {
-            Some(RecvError::Protocol(error)) => Outcome::Failed(error.close_code().get()),
+            Some(ConnectionError::Protocol(error)) => Outcome::Failed(error.close_code().get()),
             Some(_) => Outcome::Lost,
             None => Outcome::Closed,
         };

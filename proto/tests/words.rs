@@ -4,8 +4,8 @@
 use std::{borrow::Borrow, collections::HashSet, error::Error};
 
 use bowline_proto::{
-    CloseCode, CloseFrame, Closed, ControlPayload, ControlTooLong, Deadline, EntropyError,
-    Initiator, InvalidUtf8, Lost, Message, Outgoing, ProtocolError, RecvError, Role, SendError,
+    CloseCode, CloseFrame, Closed, ConnectionError, ControlPayload, ControlTooLong, Deadline,
+    EntropyError, Initiator, InvalidUtf8, Lost, Message, Outgoing, ProtocolError, Role, SendError,
     Utf8Bytes,
     handshake::{
         AnswerError, HandshakeError, InvalidHeader, OfferError, RequestError, Response,
@@ -120,7 +120,7 @@ fn a_fault_of_the_peer_names_the_peer_and_a_limit_its_option_and_value() {
         assert!(text.contains(option), "{text}");
         // The peer gets the same text, so it must fit into a Close.
         assert!(text.len() <= CloseFrame::MAX_REASON, "{text}");
-        assert_eq!(RecvError::Protocol(*error).to_string(), text);
+        assert_eq!(ConnectionError::Protocol(*error).to_string(), text);
     }
 }
 
@@ -128,7 +128,7 @@ fn a_fault_of_the_peer_names_the_peer_and_a_limit_its_option_and_value() {
 fn an_end_and_a_deadline_say_which() {
     for (lost, text) in LOST.iter().zip(say(LOST)) {
         assert!(text.starts_with("the transport"), "{text}");
-        assert_eq!(RecvError::Lost(*lost).to_string(), text);
+        assert_eq!(ConnectionError::Lost(*lost).to_string(), text);
     }
     for (deadline, text) in DEADLINES.iter().zip(say(DEADLINES)) {
         let option = match deadline {
@@ -140,10 +140,10 @@ fn an_end_and_a_deadline_say_which() {
             _ => "idle_timeout",
         };
         assert!(text.contains(option), "{text}");
-        assert_eq!(RecvError::TimedOut(*deadline).to_string(), text);
+        assert_eq!(ConnectionError::TimedOut(*deadline).to_string(), text);
     }
     let entropy = EntropyError.to_string();
-    assert_eq!(RecvError::Entropy.to_string(), entropy);
+    assert_eq!(ConnectionError::Entropy.to_string(), entropy);
     assert_eq!(SendError::Entropy.to_string(), entropy);
     assert_eq!(OfferError::Entropy.to_string(), entropy);
 }
@@ -235,7 +235,7 @@ fn a_bad_request_is_answered_by_the_status_that_is_documented() {
 fn how_it_ended_is_one_line() {
     let mut end = connection(Role::Client, &config(|_| {}));
     end.handle_eof();
-    assert_eq!(end.poll_event(), Err(RecvError::Lost(Lost::Eof)));
+    assert_eq!(end.poll_event(), Err(ConnectionError::Lost(Lost::Eof)));
     let mut closed: Closed = end.closed().unwrap();
     assert_eq!(
         closed.to_string(),
@@ -293,7 +293,7 @@ fn what_is_sent_tells_what_it_is() {
     let bytes: &'static [u8] = b"\xFF";
     assert_eq!(Message::from(bytes), Message::from(vec![0xFF]));
     #[cfg(feature = "deflate")]
-    assert_eq!(Outgoing::plain("a").message(), &Message::from("a"));
+    assert_eq!(Outgoing::uncompressed("a").message(), &Message::from("a"));
     let prepared = bowline_proto::Prepared::new("b", &config(|_| {}));
     assert_eq!(Outgoing::from(prepared).message(), &Message::from("b"));
     assert!(ControlPayload::new(vec![0; 126]).is_err());

@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Buf;
 use proto::{
-    Chunk, CloseCode, CloseFrame, Config, Connection, ControlPayload, EntropyError, Event, Instant,
-    Kind, Message, Negotiated, Receiver, RecvBuf, RecvError, Role,
+    Chunk, CloseCode, CloseFrame, Config, Connection, ConnectionError, ControlPayload,
+    EntropyError, Event, Instant, Kind, Message, Negotiated, Receiver, RecvBuf, Role,
 };
 
 use crate::{
@@ -137,16 +137,16 @@ impl End {
     }
 
     /// Returns whole messages and control frames until there is nothing more, or an error.
-    pub fn events(&mut self) -> Vec<Result<Event, RecvError>> {
+    pub fn events(&mut self) -> Vec<Result<Event, ConnectionError>> {
         poll_all(|| self.conn.poll_event())
     }
 
-    pub fn chunks(&mut self) -> Vec<Result<Event<Chunk>, RecvError>> {
+    pub fn chunks(&mut self) -> Vec<Result<Event<Chunk>, ConnectionError>> {
         poll_all(|| self.conn.poll_chunk())
     }
 
     /// Receives these frames together, and returns the events.
-    pub fn give(&mut self, frames: &[Frame]) -> Vec<Result<Event, RecvError>> {
+    pub fn give(&mut self, frames: &[Frame]) -> Vec<Result<Event, ConnectionError>> {
         self.hear(frames);
         self.events()
     }
@@ -209,8 +209,8 @@ pub(crate) fn until_quiet(mut tell: impl FnMut() -> bool) -> bool {
 
 /// Returns all events and errors.
 pub(crate) fn poll_all<E>(
-    mut poll: impl FnMut() -> Result<Option<E>, RecvError>,
-) -> Vec<Result<E, RecvError>> {
+    mut poll: impl FnMut() -> Result<Option<E>, ConnectionError>,
+) -> Vec<Result<E, ConnectionError>> {
     let mut events = Vec::new();
     loop {
         match poll() {
@@ -250,8 +250,8 @@ pub fn chunk(kind: Kind, payload: impl AsRef<[u8]>, fin: bool) -> Chunk {
 /// Joins chunks. Returns the messages that they form, in order among the other events, and the unfinished part of
 /// the last.
 pub fn joined(
-    chunks: impl IntoIterator<Item = Result<Event<Chunk>, RecvError>>,
-) -> (Vec<Result<Event, RecvError>>, Vec<u8>) {
+    chunks: impl IntoIterator<Item = Result<Event<Chunk>, ConnectionError>>,
+) -> (Vec<Result<Event, ConnectionError>>, Vec<u8>) {
     let mut events = Vec::new();
     let mut gathered: Vec<u8> = Vec::new();
     let mut controls = Vec::new();

@@ -1,12 +1,12 @@
 //! Polling as most tests do it, for whole messages or for chunks.
 
-use proto::{Chunk, Connection, Event, Pull, Receiver, RecvError};
+use proto::{Chunk, Connection, ConnectionError, Event, Pull, Receiver};
 
 pub trait Polls {
-    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError>;
+    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ConnectionError>;
 
     /// Returns the next whole message or control frame.
-    fn poll_event(&mut self) -> Result<Option<Event>, RecvError> {
+    fn poll_event(&mut self) -> Result<Option<Event>, ConnectionError> {
         let event = self.poll(Pull::Messages)?;
         Ok(event.map(|event| {
             event.map(|chunk| {
@@ -17,19 +17,19 @@ pub trait Polls {
     }
 
     /// Returns the next chunk or control frame.
-    fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, RecvError> {
+    fn poll_chunk(&mut self) -> Result<Option<Event<Chunk>>, ConnectionError> {
         self.poll(Pull::Chunks)
     }
 }
 
 impl Polls for Connection {
-    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ConnectionError> {
         self.poll_data(pull)
     }
 }
 
 impl Polls for Receiver {
-    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, RecvError> {
+    fn poll(&mut self, pull: Pull) -> Result<Option<Event<Chunk>>, ConnectionError> {
         self.poll_data(pull)
     }
 }

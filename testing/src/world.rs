@@ -266,6 +266,8 @@ pub struct End {
     pub step: usize,
     /// Whether the next write finds no room, and gets no wake-up when there is some.
     pub refuses: bool,
+    /// The peer's address, if the transport is to know it.
+    pub address: Option<SocketAddr>,
 }
 
 pub fn pipe(world: &World, capacity: usize) -> (End, End) {
@@ -284,6 +286,7 @@ pub fn pipe(world: &World, capacity: usize) -> (End, End) {
         half_closes: true,
         step: usize::MAX,
         refuses: false,
+        address: None,
     };
     (end(&x, &y), end(&y, &x))
 }
@@ -387,6 +390,11 @@ impl End {
 
 impl Transport for End {
     type Clock = Clock;
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.address
+            .ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
 
     fn clock(&self) -> Clock {
         self.world.clock()

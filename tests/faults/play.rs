@@ -176,7 +176,7 @@ macro_rules! send {
                 bind::TrySendError::Failed(error) => error,
                 full => panic!("{full}"),
             }),
-            Act::Plain(_) => $socket.send(Outgoing::plain(message())).await,
+            Act::Plain(_) => $socket.send(Outgoing::uncompressed(message())).await,
             Act::Prepared(_) => {
                 let mut config = Config::default();
                 config.deflate = Some(Default::default());

@@ -14,7 +14,8 @@ use ::tokio::{
 use bind::{
     Error,
     proto::{
-        Chunk, Deadline, Kind, Lost, Message, Negotiated, Outgoing, RecvError, Role, SendError,
+        Chunk, ConnectionError, Deadline, Kind, Lost, Message, Negotiated, Outgoing, Role,
+        SendError,
         deflate::{Agreed, Deflate},
         handshake::{HandshakeError, RequestError, Response},
     },
@@ -243,7 +244,7 @@ async fn a_reset_is_not_the_callers_fault<B: Binding>() {
                 server.closed()
             };
             let cause = closed.unwrap().cause;
-            assert_eq!(cause, Some(RecvError::Lost(Lost::Reset)));
+            assert_eq!(cause, Some(ConnectionError::Lost(Lost::Reset)));
         }
     }
 }
@@ -321,7 +322,7 @@ async fn what_opts_out_of_compression_is_plain_on_the_wire<B: Binding>() {
     let server = server.into_std().unwrap();
     let mut server = B::from_parts(server, &[], negotiated, Role::Server, &config);
     let secret = "the same over and over, ".repeat(5);
-    let plain = || Outgoing::plain(secret.clone());
+    let plain = || Outgoing::uncompressed(secret.clone());
     let chunk = |data, fin| Chunk { data, fin };
     let (pieces, more, whole) = ([plain(), plain()].into(), [plain()].into(), plain());
     let (first, last) = (chunk(plain(), false), chunk(plain(), true));

@@ -6,7 +6,7 @@ use ::tokio::{spawn, time::sleep};
 use bind::{
     Error,
     proto::{
-        CloseCode, CloseFrame, Closed, ControlPayload, Event, Initiator, Message, RecvError,
+        CloseCode, CloseFrame, Closed, ConnectionError, ControlPayload, Event, Initiator, Message,
         SendError, State,
     },
 };
@@ -273,7 +273,7 @@ async fn check_lost(mut socket: impl Socket) {
     let closed = socket.closed().unwrap();
     assert!(!closed.clean);
     assert_eq!(closed.code, Closed::ABNORMAL);
-    assert!(matches!(closed.cause, Some(RecvError::Lost(_))));
+    assert!(matches!(closed.cause, Some(ConnectionError::Lost(_))));
 }
 
 async fn an_abort_ends_both_ends<W: Wire>() {

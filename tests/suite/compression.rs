@@ -33,7 +33,10 @@ async fn compressed_messages_cross_both_ways<W: Wire>() {
                 client.send(message.clone()).await.unwrap();
                 assert!(client.recv().await.unwrap().as_ref() == Some(&message));
                 // This message is not compressed.
-                client.send(Outgoing::plain(message.clone())).await.unwrap();
+                client
+                    .send(Outgoing::uncompressed(message.clone()))
+                    .await
+                    .unwrap();
                 assert!(client.recv().await.unwrap() == Some(message));
             }
             client.close(None).await.unwrap();

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use ::tokio::spawn;
 use bind::{
     Error,
-    proto::{CloseCode, Closed, Config, Deadline, Event, RecvError},
+    proto::{CloseCode, Closed, Config, ConnectionError, Deadline, Event},
 };
 
 use crate::{
@@ -42,7 +42,7 @@ async fn check_timed_out(socket: &mut impl Socket, deadline: Deadline) {
 fn check_cause(closed: &Closed, deadline: Deadline) {
     assert!(!closed.clean);
     assert_eq!(closed.code, Closed::ABNORMAL);
-    assert_eq!(closed.cause, Some(RecvError::TimedOut(deadline)));
+    assert_eq!(closed.cause, Some(ConnectionError::TimedOut(deadline)));
 }
 
 fn keep_alive() -> Arc<Config> {

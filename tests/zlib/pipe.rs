@@ -87,7 +87,7 @@ fn echo(
     if let Some(Event::Data(Chunk { data, fin })) = &event {
         let marked = *plain.get_or_insert(data.as_bytes().starts_with(b"P"));
         let data = match marked {
-            true => Outgoing::plain(data.clone()),
+            true => Outgoing::uncompressed(data.clone()),
             false => data.clone().into(),
         };
         match chunks {

@@ -44,13 +44,13 @@ impl<'a, S: Transport> Streaming<'a, S> {
         Self { inner }
     }
 
-    /// Sends a piece, in a frame of its own. If the first piece is `Outgoing::plain`, nothing of the
+    /// Sends a piece, in a frame of its own. If the first piece is `Outgoing::uncompressed`, nothing of the
     /// message is compressed.
     ///
     /// # Errors
     ///
     /// [`SendError::KindChanged`](crate::SendError::KindChanged) if the piece is not of the message's
-    /// kind; [`SendError::Compressed`](crate::SendError::Compressed) if the piece is plain and the first
+    /// kind; [`SendError::Compressed`](crate::SendError::Compressed) if the piece is uncompressed and the first
     /// one was not.
     pub fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         match &mut self.inner {

@@ -1,8 +1,8 @@
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
 use proto::{
     Config, Instant, Utf8Bytes,
-    handshake::{OfferError, Request},
+    handshake::{FieldValue, OfferError, Request},
 };
 
 #[cfg(not(feature = "tls"))]
@@ -21,7 +21,7 @@ use super::{
 #[must_use = "it does nothing until it is given to `connect`"]
 pub struct Connect {
     url: String,
-    headers: Vec<(Utf8Bytes, Vec<u8>)>,
+    headers: Vec<(Utf8Bytes, FieldValue)>,
     subprotocols: Vec<String>,
     origin: Option<String>,
     authorization: Option<Authorization>,
@@ -58,8 +58,10 @@ impl Connect {
 
     /// Adds a header field to the request. Those of the handshake itself, and `Host`, cannot be
     /// added.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.into().into(), value.into()));
+    ///
+    /// With the feature `http`, a `HeaderName` and a `HeaderValue` are taken as well.
+    pub fn header(mut self, name: impl Into<Utf8Bytes>, value: impl Into<FieldValue>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -161,8 +163,26 @@ impl Connect {
     }
 }
 
-impl<U: AsRef<str>> From<U> for Connect {
-    fn from(url: U) -> Self {
+impl From<&str> for Connect {
+    fn from(url: &str) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<&String> for Connect {
+    fn from(url: &String) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<String> for Connect {
+    fn from(url: String) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<Cow<'_, str>> for Connect {
+    fn from(url: Cow<'_, str>) -> Self {
         Self::new(url)
     }
 }

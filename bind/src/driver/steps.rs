@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use proto::{Chunk, Event, Instant, Receiver, RecvError};
+use proto::{Chunk, ConnectionError, Event, Instant, Receiver};
 
 use super::{Access, Input, Pass};
 use crate::{
@@ -48,17 +48,17 @@ impl<T: Timer> Input<T> {
     #[cold]
     fn fail<S: Transport>(
         &mut self,
-        error: RecvError,
+        error: ConnectionError,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) {
         let rx = &self.rx;
         let error = output.with(cx, |output, _| {
             output.learn(rx);
-            output.report(error)
+            let error = output.report(error);
+            output.trace.failed(&error);
+            error
         });
-        #[cfg(feature = "tracing")]
-        tracing::debug!(%error, "websocket failed");
         self.failed.get_or_insert_with(|| Box::new(error));
     }
 
@@ -118,11 +118,13 @@ impl<T: Timer> Input<T> {
         let now = self.timer.now();
         let rx = &mut self.rx;
         output.with(cx, |output, cx| {
+            let latency = rx.latency();
             if let Err(deadline) = rx.handle_timeout(now) {
                 output.time_out(cx, deadline);
             }
+            output.trace.round_trip(latency, rx.latency());
             if let Err(deadline) = output.tx.handle_timeout(now) {
-                output.fail(RecvError::TimedOut(deadline));
+                output.fail(ConnectionError::TimedOut(deadline));
             }
             rx.meet(&mut output.tx);
         });

@@ -2,7 +2,7 @@
 
 use std::{io, task::Context};
 
-use proto::{Closed, Deadline, Lost, Receiver, RecvError, SendError};
+use proto::{Closed, ConnectionError, Deadline, Lost, Receiver, SendError};
 
 use super::Output;
 use crate::{
@@ -15,17 +15,21 @@ impl<S> Output<S> {
     /// The connection has ended as `closed` says: the transport is dropped.
     pub(crate) fn finish(&mut self, closed: Option<Closed>) {
         if let Some(closed) = closed {
-            #[cfg(feature = "tracing")]
-            tracing::debug!(%closed, "websocket ended");
             self.closed = Some(Box::new(closed));
         }
-        self.tx.handle_end(RecvError::Lost(Lost::Eof));
-        self.wire = None;
+        self.tx.handle_end(ConnectionError::Lost(Lost::Eof));
+        self.drop_transport();
+    }
+
+    fn drop_transport(&mut self) {
+        if self.wire.take().is_some() {
+            self.trace.ended(self.closed.as_deref());
+        }
     }
 
     /// The transport has failed, or is given up: nothing can be sent any more. The first reason stays, unless
     /// the receiver knows better.
-    pub(crate) fn fail(&mut self, end: RecvError) {
+    pub(crate) fn fail(&mut self, end: ConnectionError) {
         self.tx.handle_end(end);
         self.note();
     }
@@ -51,6 +55,7 @@ impl<S> Output<S> {
         let wire = self.wire.take_if(|_| self.halves == 0)?;
         self.tx.abort();
         self.note();
+        self.trace.ended(self.closed.as_deref());
         Some(wire)
     }
 
@@ -71,18 +76,18 @@ impl<S> Output<S> {
         let cause = closed.and_then(|closed| closed.cause);
         let cause = cause.or_else(|| {
             let end = self.tx.end();
-            end.filter(|end| !matches!(end, RecvError::Lost(_)))
+            end.filter(|end| !matches!(end, ConnectionError::Lost(_)))
         })?;
         Some(match (cause, &self.error) {
-            (RecvError::Lost(_), Some(error)) => Error::Lost(copy(error)),
+            (ConnectionError::Lost(_), Some(error)) => Error::Lost(copy(error)),
             (cause, _) => cause.into(),
         })
     }
 
     /// What `recv` reports: as [`failure`](Self::failure), with the error of the transport itself.
-    pub(crate) fn report(&mut self, cause: RecvError) -> Error {
+    pub(crate) fn report(&mut self, cause: ConnectionError) -> Error {
         match (cause, self.error.take()) {
-            (RecvError::Lost(_), Some(error)) => {
+            (ConnectionError::Lost(_), Some(error)) => {
                 self.error = Some(copy(&error));
                 Error::Lost(error)
             }
@@ -94,7 +99,7 @@ impl<S> Output<S> {
     }
 
     pub(super) fn fail_by(&mut self, error: io::Error) {
-        let end = RecvError::Lost(lost(&error));
+        let end = ConnectionError::Lost(lost(&error));
         self.error.get_or_insert(error);
         self.fail(end);
     }
@@ -108,8 +113,8 @@ impl<S: Transport> Output<S> {
             Deadline::Pong | Deadline::Write => {}
             _ => drop(self.poll_shutdown(cx)),
         }
-        self.fail(RecvError::TimedOut(deadline));
-        self.wire = None;
+        self.fail(ConnectionError::TimedOut(deadline));
+        self.drop_transport();
     }
 
     /// Ends the transport at once, on purpose. TLS still says that it ends (RFC 8446 §6.1), if the
@@ -120,7 +125,7 @@ impl<S: Transport> Output<S> {
         }
         self.tx.abort();
         self.note();
-        self.wire = None;
+        self.drop_transport();
     }
 }
 

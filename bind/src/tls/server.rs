@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proto::{Config, Lost, handshake::HandshakeError};
 use rustls::ServerConfig;
 
-use super::{MaybeTls, TlsStream};
+use super::{OptionalTls, TlsStream};
 use crate::{
     handshake::{Incoming, accept},
     transport::Transport,
@@ -19,15 +19,15 @@ pub fn accept_tls<S: Transport>(
     io: S,
     tls: Option<Arc<ServerConfig>>,
     config: impl Into<Arc<Config>>,
-) -> impl Future<Output = Result<Incoming<MaybeTls<S>>, HandshakeError>> {
+) -> impl Future<Output = Result<Incoming<OptionalTls<S>>, HandshakeError>> {
     let config = config.into();
     async move {
         let stream = match tls {
             Some(tls) => {
                 let stream = TlsStream::server(io, tls);
-                MaybeTls::tls(stream.map_err(|_| HandshakeError::Lost(Lost::Failed))?)
+                OptionalTls::tls(stream.map_err(|_| HandshakeError::Lost(Lost::Failed))?)
             }
-            None => MaybeTls::unencrypted(io),
+            None => OptionalTls::unencrypted(io),
         };
         accept(stream, config).await
     }

@@ -199,10 +199,7 @@ impl<S: Transport> Transport for TlsStream<S> {
         self.io.poll_shutdown(cx)
     }
 
-    fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        Self: 'static,
-    {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.peer_addr()
     }
 

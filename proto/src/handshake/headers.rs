@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use bytes::{Buf, Bytes};
@@ -28,9 +28,9 @@ impl Headers {
     pub fn push(
         &mut self,
         name: impl Into<Utf8Bytes>,
-        value: impl Into<Bytes>,
+        value: impl Into<FieldValue>,
     ) -> Result<(), InvalidHeader> {
-        let (name, mut value) = (name.into(), value.into());
+        let (name, FieldValue(mut value)) = (name.into(), value.into());
         if !is_token(name.as_bytes()) {
             return Err(InvalidHeader::Name);
         }
@@ -119,6 +119,52 @@ impl Headers {
                 out.extend_from_slice(part);
             }
         }
+    }
+}
+
+/// The value of a field, as the caller has it: text or octets. Borrowed ones are copied, owned ones are not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FieldValue(pub(super) Bytes);
+
+impl From<Bytes> for FieldValue {
+    fn from(value: Bytes) -> Self {
+        Self(value)
+    }
+}
+
+impl From<Vec<u8>> for FieldValue {
+    fn from(value: Vec<u8>) -> Self {
+        Self(value.into())
+    }
+}
+
+impl From<String> for FieldValue {
+    fn from(value: String) -> Self {
+        Self(value.into())
+    }
+}
+
+impl From<&[u8]> for FieldValue {
+    fn from(value: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(value))
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for FieldValue {
+    fn from(value: &[u8; N]) -> Self {
+        value[..].into()
+    }
+}
+
+impl From<&str> for FieldValue {
+    fn from(value: &str) -> Self {
+        value.as_bytes().into()
+    }
+}
+
+impl From<&String> for FieldValue {
+    fn from(value: &String) -> Self {
+        value.as_bytes().into()
     }
 }
 

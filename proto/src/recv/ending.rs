@@ -8,7 +8,7 @@ use super::Receiver;
 use crate::{
     close::{CloseFrame, Closed, Initiator, code::CloseCode},
     config::Role,
-    error::{Lost, RecvError},
+    error::{ConnectionError, Lost},
     send::Sender,
     time::{Instant, Timer},
 };
@@ -17,13 +17,13 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Ending {
     /// An error that was not yet polled.
-    pub(super) failed: Option<RecvError>,
+    pub(super) failed: Option<ConnectionError>,
     /// The cause that will end the connection after the input is polled.
-    pub(super) end: Option<RecvError>,
+    pub(super) end: Option<ConnectionError>,
     /// The peer's Close frame, for [`Receiver::closed`].
     pub(super) close: Option<Option<CloseFrame>>,
     pub(super) initiator: Option<Initiator>,
-    pub(super) cause: Option<RecvError>,
+    pub(super) cause: Option<ConnectionError>,
     /// The deadline of the closing handshake.
     timer: Timer,
     /// Whether our Close was sent.
@@ -65,12 +65,12 @@ impl Receiver {
     /// Handles the end of the peer's direction of the transport. It takes effect after everything received before
     /// it was polled.
     pub fn handle_eof(&mut self) {
-        self.handle_end(RecvError::Lost(Lost::Eof));
+        self.handle_end(ConnectionError::Lost(Lost::Eof));
     }
 
     /// Handles a failure of the transport or of the [`Sender`](crate::Sender). It takes effect after everything
     /// received before it was polled.
-    pub fn handle_end(&mut self, end: RecvError) {
+    pub fn handle_end(&mut self, end: ConnectionError) {
         self.ending().end.get_or_insert(end);
         self.drained = false;
     }
@@ -86,7 +86,7 @@ impl Receiver {
         }
         match sender.end() {
             // A transport that fails in writing may still have bytes to read, so only the reader reports its end.
-            Some(RecvError::Lost(_)) => self.ending().cut = true,
+            Some(ConnectionError::Lost(_)) => self.ending().cut = true,
             Some(end) => {
                 self.ending().cut = true;
                 if self.phase != Phase::Done {
@@ -186,9 +186,9 @@ impl Receiver {
 
     /// Returns the reason why nothing more can be sent, unless it is a closing handshake. The connection is over,
     /// or it will be after the input is polled, because a deadline has passed.
-    fn end(&self) -> Option<RecvError> {
+    fn end(&self) -> Option<ConnectionError> {
         let ending = self.ending.as_ref()?;
-        let passed = |end: &RecvError| matches!(end, RecvError::TimedOut(_));
+        let passed = |end: &ConnectionError| matches!(end, ConnectionError::TimedOut(_));
         match self.phase {
             Phase::Done => ending.cause,
             _ => ending.end.filter(passed),
@@ -248,7 +248,7 @@ impl Receiver {
     }
 
     /// §7.1.7, _Fail the WebSocket Connection_: queues a Close for the peer, and delivers nothing more.
-    pub(super) fn fail(&mut self, error: RecvError, code: CloseCode) {
+    pub(super) fn fail(&mut self, error: ConnectionError, code: CloseCode) {
         let frame = CloseFrame::new(code, error.to_string());
         self.owed.slots().close = Some(Some(frame.unwrap_or_else(|_| code.into())));
         self.ending().cause = Some(error);
@@ -270,7 +270,7 @@ impl Receiver {
     }
 
     /// Ends the connection after everything received before its end was polled.
-    pub(super) fn finish(&mut self, end: RecvError) -> Result<(), RecvError> {
+    pub(super) fn finish(&mut self, end: ConnectionError) -> Result<(), ConnectionError> {
         let phase = core::mem::replace(&mut self.phase, Phase::Done);
         self.discard();
         match (phase, end) {
@@ -280,7 +280,7 @@ impl Receiver {
                 ending.cause = Some(end);
                 Err(end)
             }
-            (Phase::Draining | Phase::Drained, RecvError::Lost(Lost::Eof)) => {
+            (Phase::Draining | Phase::Drained, ConnectionError::Lost(Lost::Eof)) => {
                 self.phase = Phase::Drained;
                 Ok(())
             }

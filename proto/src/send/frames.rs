@@ -12,7 +12,7 @@ use super::{
 use crate::{
     close::CloseFrame,
     deflate::Deflater,
-    error::{EntropyError, Lost, RecvError},
+    error::{ConnectionError, EntropyError, Lost},
     message::{ControlPayload, Message},
     wire::{
         frame::{Header, OpCode},
@@ -76,7 +76,7 @@ impl Sender {
             Form::Uncompressed if one && item.opcode != OpCode::Ping => {
                 match self.frame(Header::new(item.opcode, item.fin, len), &[]) {
                     Ok(key) => (item.payload, key),
-                    Err(EntropyError) => return self.handle_end(RecvError::Entropy),
+                    Err(EntropyError) => return self.handle_end(ConnectionError::Entropy),
                 }
             }
             _ => return self.frame_in_steps(item),
@@ -108,7 +108,7 @@ impl Sender {
             match more {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(EntropyError) => self.handle_end(RecvError::Entropy),
+                Err(EntropyError) => self.handle_end(ConnectionError::Entropy),
             }
         }
     }
@@ -186,7 +186,7 @@ impl Sender {
             return self.frame_remainder();
         }
         if current.raw.is_some() && current.payload.len() == 0 && self.deflate().is_none() {
-            self.handle_end(RecvError::Lost(Lost::Failed));
+            self.handle_end(ConnectionError::Lost(Lost::Failed));
         }
         let most = self.config.send_frame_size;
         let Some(current) = self.current() else {

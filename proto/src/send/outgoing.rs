@@ -25,9 +25,8 @@ pub(crate) enum What {
 impl Outgoing {
     /// Makes a message that is not compressed even if compression was agreed on. Use it for a message that contains
     /// a secret (see [`deflate`](crate::deflate#secrets)), or that would not get smaller. A message that is sent in
-    /// pieces is uncompressed if its first piece is.
-    #[cfg(feature = "deflate")]
-    pub fn plain(message: impl Into<Message>) -> Self {
+    /// pieces is uncompressed if its first piece is. Without the feature `deflate` nothing is compressed anyway.
+    pub fn uncompressed(message: impl Into<Message>) -> Self {
         Self(What::Message {
             message: message.into(),
             compress: false,

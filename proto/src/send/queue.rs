@@ -57,7 +57,7 @@ impl Sender {
     ///
     /// The message begins with the first piece and ends with the piece that has `fin`; no other data can be queued
     /// in between. The last piece may be empty. RFC 6455 §5.4. If compression was agreed on, all pieces are
-    /// compressed, each in a frame of its own, unless the first piece is [`plain`](Outgoing::plain): then none is.
+    /// compressed, each in a frame of its own, unless the first piece is [`uncompressed`](Outgoing::uncompressed): then none is.
     pub fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), SendError> {
         self.check_open()?;
         let (data, compress) = match chunk.data.into().0 {

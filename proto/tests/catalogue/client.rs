@@ -11,7 +11,7 @@ use std::{
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Config, Connection, EntropyError, Lost, Negotiated, RecvError, Role, SendError,
+    Config, Connection, ConnectionError, EntropyError, Lost, Negotiated, Role, SendError,
     handshake::{Client, HandshakeError, Headers, InvalidHeader, OfferError, Request},
 };
 use bytes::Buf;
@@ -226,6 +226,6 @@ fn ch_049_without_randomness_nothing_is_sent() {
     end.frame(0x89, "ping");
     end.poll();
     assert!(end.out.is_empty());
-    assert_eq!(end.errors, [RecvError::Entropy]);
+    assert_eq!(end.errors, [ConnectionError::Entropy]);
     assert!(end.is_closed());
 }

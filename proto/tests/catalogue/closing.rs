@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Chunk, CloseCode, Closed, Deadline, Event, Initiator, Lost, Message, RecvError, Role,
+    Chunk, CloseCode, Closed, ConnectionError, Deadline, Event, Initiator, Lost, Message, Role,
     SendError, State,
 };
 use testing::{
@@ -98,7 +98,7 @@ fn assert_clean(end: &End, initiator: Initiator) {
     assert_eq!(end.closes(), [1000]);
 }
 
-fn assert_lost(end: &End, cause: RecvError) {
+fn assert_lost(end: &End, cause: ConnectionError) {
     assert_eq!(end.errors, [cause]);
     assert!(end.is_closed());
     let closed = closed(end);
@@ -119,7 +119,7 @@ fn cl_036_the_close_deadline_is_absolute() {
             close(&mut end);
         }
         end.wait(Duration::from_millis(100));
-        assert_lost(&end, RecvError::TimedOut(Deadline::Close));
+        assert_lost(&end, ConnectionError::TimedOut(Deadline::Close));
         assert_eq!(closed(&end).initiator, Initiator::Local);
     }
 }
@@ -180,7 +180,7 @@ fn cl_038_data_after_our_close_is_bounded_by_the_deadline() {
         });
         assert!(memory.bytes_max <= 64 << 10, "{memory:?}");
         end.wait(Duration::from_millis(100));
-        assert_lost(&end, RecvError::TimedOut(Deadline::Close));
+        assert_lost(&end, ConnectionError::TimedOut(Deadline::Close));
         end.feed(&data);
         assert_eq!(end.events, []);
     }
@@ -228,7 +228,7 @@ fn cl_040_eof_without_a_close_is_1006() {
         let mut end = End::with_defaults(role);
         end.frame(0x81, "Hello");
         end.eof();
-        assert_lost(&end, RecvError::Lost(Lost::Eof));
+        assert_lost(&end, ConnectionError::Lost(Lost::Eof));
         assert_eq!(closed(&end).initiator, Initiator::Peer);
         assert_eq!(end.events.len(), 1);
         assert!(end.out.is_empty());
@@ -249,7 +249,7 @@ fn cl_041_a_message_cut_short_is_never_delivered() {
                 let mut end = End::with_defaults(role);
                 end.feed(&input[..cut]);
                 end.eof();
-                assert_lost(&end, RecvError::Lost(Lost::Eof));
+                assert_lost(&end, ConnectionError::Lost(Lost::Eof));
                 assert_eq!(end.events, [], "cut at {cut}");
             }
         }
@@ -357,7 +357,7 @@ fn cl_046_the_close_deadline_runs_from_the_call() {
         end.wait(Duration::from_millis(4900));
         assert_eq!(end.conn.state(), State::Closing);
         end.wait(Duration::from_millis(100));
-        assert_lost(&end, RecvError::TimedOut(Deadline::Close));
+        assert_lost(&end, ConnectionError::TimedOut(Deadline::Close));
     }
 }
 

@@ -7,8 +7,8 @@ use std::{
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Chunk, Config, Connection, Event, Instant, Message, Negotiated, Outgoing, ProtocolError,
-    RecvError, Role, SendError,
+    Chunk, Config, Connection, ConnectionError, Event, Instant, Message, Negotiated, Outgoing,
+    ProtocolError, Role, SendError,
     deflate::{Agreed, Deflate, Window},
 };
 use bytes::Buf;
@@ -172,7 +172,7 @@ fn pd_021_bombs_cost_the_largest_message_at_most() {
             let mut end = End::new(role, &compressing(|config| config.max_message_size = max));
             let memory = measure(|| feed_frames(&mut end, &bomb, 32 << 10));
             let error = ProtocolError::MessageTooBig { max: max as u64 };
-            assert_eq!(end.errors, [RecvError::Protocol(error)]);
+            assert_eq!(end.errors, [ConnectionError::Protocol(error)]);
             assert_eq!(end.closes(), [1009]);
             // Beside the message: 64 KiB, and the frame, both on its way and read.
             let most = (1 << 20) + 64 * KIB + 100 * KIB;
@@ -190,7 +190,7 @@ fn pd_022_fragments_of_a_bomb_are_counted_together() {
         );
         let memory = measure(|| feed_frames(&mut end, &bomb, 1));
         let error = ProtocolError::MessageTooBig { max: 100_000 };
-        assert_eq!(end.errors, [RecvError::Protocol(error)]);
+        assert_eq!(end.errors, [ConnectionError::Protocol(error)]);
         assert!(memory.bytes_max <= 100_000 + 96 * KIB, "{memory:?}");
     }
 }
@@ -299,11 +299,11 @@ fn pd_027_any_bit_may_be_wrong() {
                     assert!(message.len() <= 10_000);
                     fine += 1;
                 }
-                ([], [RecvError::Protocol(ProtocolError::Deflate)]) => {
+                ([], [ConnectionError::Protocol(ProtocolError::Deflate)]) => {
                     assert_eq!(end.closes(), [1007]);
                     corrupt += 1;
                 }
-                ([], [RecvError::Protocol(ProtocolError::MessageTooBig { .. })]) => {}
+                ([], [ConnectionError::Protocol(ProtocolError::MessageTooBig { .. })]) => {}
                 other => panic!("bit {bit}: {other:?}"),
             }
         }
@@ -533,7 +533,7 @@ fn pd_040_a_secret_is_never_compressed() {
             end.out.len() - before
         };
         let alone = size(None);
-        assert_eq!(size(Some(Outgoing::plain(secret.clone()))), alone);
+        assert_eq!(size(Some(Outgoing::uncompressed(secret.clone()))), alone);
         assert!(size(Some(secret.clone().into())) < alone);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use bowline_proto::deflate::Agreed;
 use bowline_proto::{
-    Config, Connection, EntropyError, Event, Instant, Negotiated, RecvError, Role, State,
+    Config, Connection, ConnectionError, EntropyError, Event, Instant, Negotiated, Role, State,
 };
 use bytes::Buf;
 use testing::{
@@ -45,7 +45,7 @@ pub(crate) struct End {
     pub(crate) role: Role,
     pub(crate) now: Instant,
     pub(crate) events: Vec<Event>,
-    pub(crate) errors: Vec<RecvError>,
+    pub(crate) errors: Vec<ConnectionError>,
     /// Everything that was sent.
     pub(crate) out: Vec<u8>,
     /// Whether the transport takes output.

@@ -1,7 +1,7 @@
 //! Inputs that are hostile by their number: memory depends on what arrived, and stays bounded.
 
 use allocation_counter::measure;
-use bowline_proto::{CloseCode, Config, Connection, Event, ProtocolError, RecvError};
+use bowline_proto::{CloseCode, Config, Connection, ConnectionError, Event, ProtocolError};
 use testing::{
     ends::other,
     frames::{self, BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT},
@@ -106,7 +106,7 @@ fn fr_053_endless_empty_fragments_are_counted() {
         assert_eq!(end.errors.len(), 1);
         let fragments = end.wire(CONTINUATION, "").repeat(10_000);
         let memory = measure(|| (0..1000).for_each(|_| end.feed(&fragments)));
-        let error = RecvError::Protocol(ProtocolError::TooManyFragments { max });
+        let error = ConnectionError::Protocol(ProtocolError::TooManyFragments { max });
         assert_eq!(end.errors, [error]);
         assert_eq!(end.events, []);
         assert_eq!(end.closes(), [CloseCode::POLICY_VIOLATION.get()]);

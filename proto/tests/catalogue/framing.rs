@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bowline_proto::{
-    CloseCode, CloseFrame, Config, ControlPayload, ControlTooLong, Deadline, RecvError, Role,
+    CloseCode, CloseFrame, Config, ConnectionError, ControlPayload, ControlTooLong, Deadline, Role,
     deflate::Deflate,
 };
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn fr_055_a_message_that_stalls_runs_into_its_deadline() {
             let mut end = End::new(role, &config(change));
             end.frame(TEXT, "Hel");
             end.wait(Duration::from_secs(70));
-            assert_eq!(end.errors, [RecvError::TimedOut(deadline)]);
+            assert_eq!(end.errors, [ConnectionError::TimedOut(deadline)]);
             assert_eq!(end.events, []);
             assert_eq!(end.closes(), closes);
             assert!(end.is_closed());
@@ -122,7 +122,7 @@ fn fr_061_errors_are_latched() {
 fn fr_062_every_failure_tells_the_peer() {
     let mut codes = HashSet::new();
     for_each_failure(|mut end| {
-        let Some(RecvError::Protocol(error)) = end.errors.first().copied() else {
+        let Some(ConnectionError::Protocol(error)) = end.errors.first().copied() else {
             panic!("not the peer's fault: {:?}", end.errors);
         };
         assert_eq!(end.closes(), [error.close_code().get()]);
@@ -223,7 +223,7 @@ fn fr_067_all_first_two_bytes() {
                     let got = match (end.errors.as_slice(), end.events.len()) {
                         ([], 0) => Verdict::More,
                         ([], 1) => Verdict::Event,
-                        ([RecvError::Protocol(error)], 0) => {
+                        ([ConnectionError::Protocol(error)], 0) => {
                             assert_eq!(error.close_code(), CloseCode::PROTOCOL_ERROR);
                             if known == 1 {
                                 Verdict::First

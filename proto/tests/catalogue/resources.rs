@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_proto::{Deadline, Event, RecvError};
+use bowline_proto::{ConnectionError, Deadline, Event};
 use testing::frames::{CLOSE, PING, TEXT};
 
 use crate::{
@@ -69,7 +69,7 @@ fn rs_006_deadlines_of_any_length_come_at_once_or_never() {
                 Deadline::Idle,
             ];
             for (which, deadline) in deadlines.into_iter().enumerate() {
-                let expected = [RecvError::TimedOut(deadline)];
+                let expected = [ConnectionError::TimedOut(deadline)];
                 let expected = if short { &expected[..] } else { &[] };
                 assert_eq!(with(which), expected, "{length:?}");
             }
@@ -91,7 +91,7 @@ fn rs_008_an_hour_asleep_is_one_ping_and_one_timeout() {
         // The time is passed, so the deadline begins.
         end.conn.handle_timeout(end.now);
         sleep(&mut end);
-        assert_eq!(end.errors, [RecvError::TimedOut(Deadline::Pong)]);
+        assert_eq!(end.errors, [ConnectionError::TimedOut(Deadline::Pong)]);
         sleep(&mut end);
         assert_eq!((end.errors.len(), end.sent().len()), (1, 1));
         assert!(end.is_closed());

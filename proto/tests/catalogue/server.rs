@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use bowline_proto::{
-    Lost, RecvError, Role,
+    ConnectionError, Lost, Role,
     handshake::{
         AnswerError, HandshakeError, Headers, Incoming, InvalidHeader, RequestError, Response,
         Server,
@@ -253,7 +253,7 @@ fn hs_093_eof_before_the_answer_ends_the_session() {
         }
         assert_eq!(end.errors, []);
         let end = end.end();
-        assert_eq!(end.errors, [RecvError::Lost(Lost::Eof)]);
+        assert_eq!(end.errors, [ConnectionError::Lost(Lost::Eof)]);
         assert!(end.is_closed());
         assert_eq!(end.conn.closed().expect("it is closed").code, 1006);
     }

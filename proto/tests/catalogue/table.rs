@@ -1,6 +1,6 @@
 //! Runs the cases of the table: whole, byte by byte, read and copied, always with the same result.
 
-use bowline_proto::{Closed, Event, Initiator, Lost, RecvError, Role, State};
+use bowline_proto::{Closed, ConnectionError, Event, Initiator, Lost, Role, State};
 use testing::{
     catalogue::entries::{self, Case, Code, Compression, Entry},
     frames::{CLOSE, Frame, PONG},
@@ -121,7 +121,7 @@ fn check(case: &Case, end: &mut End) {
     assert_eq!(end.events.len(), expect.events.len(), "events after EOF");
     let closed = end.conn.closed().expect("it is closed");
     if expect.close.is_none() {
-        assert_eq!(end.errors, [RecvError::Lost(Lost::Eof)]);
+        assert_eq!(end.errors, [ConnectionError::Lost(Lost::Eof)]);
         assert!(!closed.clean);
         assert_eq!(closed.code, Closed::ABNORMAL);
         assert_eq!(closed.initiator, Initiator::Peer);
@@ -213,9 +213,9 @@ pub(crate) fn events(expected: &[entries::Event]) -> Vec<Event> {
 }
 
 /// Returns the variant's name.
-fn name(error: &RecvError) -> String {
+fn name(error: &ConnectionError) -> String {
     let name = match error {
-        RecvError::Protocol(error) => format!("{error:?}"),
+        ConnectionError::Protocol(error) => format!("{error:?}"),
         other => format!("{other:?}"),
     };
     let end = name.find(|c: char| !c.is_alphanumeric());

@@ -1,6 +1,6 @@
 //! Text (RFC 6455 §8.1) that a table cannot describe: every byte at every place.
 
-use bowline_proto::{CloseCode, Event, ProtocolError, RecvError, Role};
+use bowline_proto::{CloseCode, ConnectionError, Event, ProtocolError, Role};
 use testing::{
     ends::other,
     frames::{CONTINUATION, Frame, TEXT},
@@ -32,7 +32,7 @@ fn check(end: &End, payload: &[u8]) {
         }
         Err(_) => {
             assert_eq!(end.events, [], "{payload:x?}");
-            assert_eq!(end.errors, [RecvError::Protocol(ProtocolError::Utf8)]);
+            assert_eq!(end.errors, [ConnectionError::Protocol(ProtocolError::Utf8)]);
             assert_eq!(ProtocolError::Utf8.close_code(), CloseCode::INVALID_PAYLOAD);
         }
     }

@@ -1,7 +1,7 @@
 //! Bombs: small inputs that inflate to large outputs.
 
 use allocation_counter::measure;
-use bowline_proto::{ProtocolError, RecvError, Role};
+use bowline_proto::{ConnectionError, ProtocolError, Role};
 use testing::{
     ends::{
         BOTH, binary,
@@ -74,7 +74,7 @@ fn a_bomb_costs_its_own_bytes_and_the_largest_message() {
                 }
             });
             let error = ProtocolError::MessageTooBig { max: max as u64 };
-            assert_eq!(errors, [RecvError::Protocol(error)]);
+            assert_eq!(errors, [ConnectionError::Protocol(error)]);
             let reason = format!("message exceeds max_message_size ({max} bytes)");
             assert_eq!(end.write(), [Frame::close(1009, &reason)]);
             // The state that inflates is counted too, and 16 KiB to read into.
@@ -101,7 +101,7 @@ fn a_message_of_exactly_the_largest_size_is_delivered() {
                     let error = ProtocolError::MessageTooBig { max: max as u64 };
                     let expected = match fits {
                         true => Ok(binary(content.clone())),
-                        false => Err(RecvError::Protocol(error)),
+                        false => Err(ConnectionError::Protocol(error)),
                     };
                     assert!(events == [expected], "{len} of {max}");
                 }
@@ -141,7 +141,7 @@ fn what_is_wrong_first_is_told_wherever_the_input_is_cut() {
                         }
                     }
                     let expected = if chunked { chunks } else { whole };
-                    assert_eq!(events, [RecvError::Protocol(expected)], "{at}, {cut}");
+                    assert_eq!(events, [ConnectionError::Protocol(expected)], "{at}, {cut}");
                 }
             }
         }

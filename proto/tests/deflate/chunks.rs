@@ -1,7 +1,7 @@
 //! Inflating for chunks, and skipping.
 
 use allocation_counter::measure;
-use bowline_proto::{Config, Event, Lost, ProtocolError, RecvError, Role};
+use bowline_proto::{Config, ConnectionError, Event, Lost, ProtocolError, Role};
 use testing::{
     ends::{
         BOTH, End, binary,
@@ -114,19 +114,22 @@ fn an_end_waits_until_a_message_is_skipped_and_so_does_what_is_wrong_with_it() {
         assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
         assert_eq!(end.conn.poll_event(), Ok(None));
         end.conn.handle_eof();
-        assert_eq!(skip_to_fault(&mut end), (62, RecvError::Lost(Lost::Eof)));
+        assert_eq!(
+            skip_to_fault(&mut end),
+            (62, ConnectionError::Lost(Lost::Eof))
+        );
         // The last octet of a text is not a character.
         let mut end = deflate::end(role, USUAL, |_| {});
         end.hear(&[compressed(TEXT, &no_text)]);
         assert!(matches!(end.conn.poll_chunk(), Ok(Some(_))));
-        let expected = RecvError::Protocol(ProtocolError::Utf8);
+        let expected = ConnectionError::Protocol(ProtocolError::Utf8);
         assert_eq!(skip_to_fault(&mut end), (63, expected));
         assert!(!end.conn.is_skipping());
     }
 }
 
 /// Skips until that fails, and returns in how many steps.
-fn skip_to_fault(end: &mut End) -> (usize, RecvError) {
+fn skip_to_fault(end: &mut End) -> (usize, ConnectionError) {
     let mut steps = 0;
     loop {
         match end.conn.poll_event() {
@@ -158,7 +161,7 @@ fn a_stream_is_bounded_while_it_is_inflated() {
                     }
                 };
                 let expected = ProtocolError::StreamTooBig { max };
-                assert_eq!(error, RecvError::Protocol(expected));
+                assert_eq!(error, ConnectionError::Protocol(expected));
                 assert!(total <= max);
             }
         }
@@ -183,7 +186,7 @@ fn what_is_too_big_is_so_before_what_is_wrong_behind_it_however_it_is_cut() {
                     end.receive(part);
                     events.extend(end.events());
                 }
-                let expected = [Err(RecvError::Protocol(expected))];
+                let expected = [Err(ConnectionError::Protocol(expected))];
                 assert_eq!(events, expected, "in pieces of {cut}");
             }
         }

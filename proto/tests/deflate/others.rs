@@ -37,7 +37,10 @@ fn what_we_send_others_read() {
                         let last = chunk(Kind::Binary, "", true);
                         end.conn.send_chunk(last).unwrap();
                     }
-                    1 => end.conn.send(Outgoing::plain(content.clone())).unwrap(),
+                    1 => end
+                        .conn
+                        .send(Outgoing::uncompressed(content.clone()))
+                        .unwrap(),
                     _ => end.conn.send(content.clone()).unwrap(),
                 }
                 if i % 5 == 0 {

@@ -1,7 +1,7 @@
 //! The client's request (RFC 6455 §4.1), and the refusals that it reports.
 
 use bowline_proto::{
-    Lost, RecvError,
+    ConnectionError, Lost,
     handshake::{OfferError, ResponseError},
 };
 use testing::polls::Polls;
@@ -330,7 +330,7 @@ fn the_end_of_the_transport_behind_the_response_is_known_to_the_connection() {
     assert!(matches!(connection.poll_event(), Ok(Some(Event::Data(_)))));
     assert_eq!(
         connection.poll_event().unwrap_err(),
-        RecvError::Lost(Lost::Eof)
+        ConnectionError::Lost(Lost::Eof)
     );
 }
 

@@ -1,7 +1,7 @@
 //! The parts of a request that a server reports (RFC 6455 §4.2.1), its 101 (§4.2.2), and `respond`.
 
 use bowline_proto::{
-    Lost, RecvError,
+    ConnectionError, Lost,
     handshake::{AnswerError, HandshakeError, Headers, HttpVersion, RequestError, respond},
 };
 use proptest::prelude::*;
@@ -262,7 +262,10 @@ fn the_end_of_the_transport_behind_the_request_is_known_to_the_connection() {
         }
         let incoming = server.poll().unwrap().unwrap();
         let mut connection = incoming.accept(None, Headers::new()).unwrap();
-        assert_eq!(connection.poll_event().unwrap_err(), RecvError::Lost(lost));
+        assert_eq!(
+            connection.poll_event().unwrap_err(),
+            ConnectionError::Lost(lost)
+        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! Law 8: exactly one error, or a clean end.
 
-use bowline_proto::{Event, Initiator, Lost, ProtocolError, RecvError, Role, SendError, State};
+use bowline_proto::{
+    ConnectionError, Event, Initiator, Lost, ProtocolError, Role, SendError, State,
+};
 use bytes::Buf;
 use testing::{
     ends::{BOTH, End, binary, close_frame, payload, text},
@@ -30,7 +32,7 @@ fn law_8_an_end_without_a_close_is_exactly_one_error() {
                     end.write();
                 }
                 lose(&mut end, lost);
-                assert_eq!(end.events(), [Err(RecvError::Lost(lost))]);
+                assert_eq!(end.events(), [Err(ConnectionError::Lost(lost))]);
                 assert_eq!(end.events(), []);
                 lose(&mut end, lost);
                 assert_eq!(end.events(), []);
@@ -42,7 +44,7 @@ fn law_8_an_end_without_a_close_is_exactly_one_error() {
                 assert!(end.conn.transmit().is_none());
                 let closed = end.conn.closed().unwrap();
                 assert_eq!((closed.code, closed.clean), (1006, false));
-                assert_eq!(closed.cause, Some(RecvError::Lost(lost)));
+                assert_eq!(closed.cause, Some(ConnectionError::Lost(lost)));
                 let initiator = match closing {
                     true => Initiator::Local,
                     false => Initiator::Peer,
@@ -82,7 +84,7 @@ fn law_8_an_end_never_overtakes_what_was_received_before() {
                         Ok(Event::Ping(payload(""))),
                         Ok(text("three")),
                         Ok(binary([4; 5000])),
-                        Err(RecvError::Lost(lost))
+                        Err(ConnectionError::Lost(lost))
                     ],
                     "after {polled} events"
                 );
@@ -267,7 +269,7 @@ fn law_8_without_randomness_a_client_fails_instead_of_masking_with_nothing() {
     end.hear(&[Frame::new(PING, "?")]);
     assert!(end.conn.poll_event().unwrap().is_some());
     assert!(end.conn.transmit().is_none());
-    assert_eq!(end.events(), [Err(RecvError::Entropy)]);
+    assert_eq!(end.events(), [Err(ConnectionError::Entropy)]);
     assert_eq!(end.events(), []);
     assert_eq!(end.conn.state(), State::Closed);
 }
@@ -291,6 +293,6 @@ fn law_8_randomness_that_fails_in_the_middle_of_a_message_ends_the_connection() 
         transmit.advance(usize::MAX);
         end.conn.handle_sent(true);
     }
-    assert_eq!(end.events(), [Err(RecvError::Entropy)]);
+    assert_eq!(end.events(), [Err(ConnectionError::Entropy)]);
     assert_eq!(end.conn.state(), State::Closed);
 }

@@ -1,8 +1,8 @@
 //! The halves of a connection, driven separately.
 
 use bowline_proto::{
-    Closed, Config, Deadline, Event, Initiator, Kind, Lost, Message, Receiver, RecvError, Role,
-    SendError, Sender,
+    Closed, Config, ConnectionError, Deadline, Event, Initiator, Kind, Lost, Message, Receiver,
+    Role, SendError, Sender,
 };
 use bytes::Buf;
 use testing::{
@@ -72,7 +72,7 @@ fn a_deadline_of_one_half_ends_the_other_when_they_meet() {
         assert_eq!(tx.handle_timeout(at(10)), Err(Deadline::Write));
         assert_eq!(rx.poll_event(), Ok(None), "it is not known yet");
         rx.meet(&mut tx);
-        let error = RecvError::TimedOut(Deadline::Write);
+        let error = ConnectionError::TimedOut(Deadline::Write);
         assert_eq!(rx.poll_event(), Err(error));
         assert!(rx.is_done());
         assert_eq!(rx.closed().unwrap().cause, Some(error));
@@ -91,7 +91,7 @@ fn a_deadline_of_one_half_ends_the_other_when_they_meet() {
         assert_eq!(rx.handle_timeout(at(21)), Ok(()));
         assert_eq!(rx.handle_timeout(at(41)), Err(Deadline::Pong));
         rx.meet(&mut tx);
-        assert_eq!(tx.end(), Some(RecvError::TimedOut(Deadline::Pong)));
+        assert_eq!(tx.end(), Some(ConnectionError::TimedOut(Deadline::Pong)));
         assert_eq!(tx.send("a"), Err(SendError::Closed));
     }
 }
@@ -113,7 +113,7 @@ fn a_sender_that_aborts_ends_the_receiver_when_they_meet() {
 
 #[test]
 fn either_half_tells_how_it_ended_the_connection() {
-    let lost = RecvError::Lost(Lost::Reset);
+    let lost = ConnectionError::Lost(Lost::Reset);
     for role in BOTH {
         for (closes, initiator) in [(false, Initiator::Peer), (true, Initiator::Local)] {
             let (_, mut tx) = halves(role, |_| {});
@@ -125,7 +125,7 @@ fn either_half_tells_how_it_ended_the_connection() {
             assert_eq!(tx.closed(), Some(Closed::abnormal(initiator, Some(lost))));
         }
         let (_, mut tx) = halves(role, |_| {});
-        tx.handle_end(RecvError::TimedOut(Deadline::Write));
+        tx.handle_end(ConnectionError::TimedOut(Deadline::Write));
         assert_eq!(tx.closed().unwrap().initiator, Initiator::Local);
         let (_, mut tx) = halves(role, |_| {});
         tx.abort();
@@ -162,7 +162,7 @@ fn a_message_that_is_given_up_unfinished_closes_with_1011() {
 fn a_transport_that_cannot_be_written_to_is_read_to_its_end() {
     for role in BOTH {
         let (mut rx, mut tx) = halves(role, |_| {});
-        tx.handle_end(RecvError::Lost(Lost::Reset));
+        tx.handle_end(ConnectionError::Lost(Lost::Reset));
         rx.meet(&mut tx);
         assert_eq!(rx.poll_event(), Ok(None));
         rx.receive(&Frame::text("on its way").from(other(role)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_proto::{Config, Deadline, Event, RecvError, Role, State};
+use bowline_proto::{Config, ConnectionError, Deadline, Event, Role, State};
 use testing::{
     ends::{BOTH, End, other, payload, secs, text},
     frames::{BINARY, Frame, PING, PONG},
@@ -85,7 +85,10 @@ fn law_4_the_pong_deadline_runs_from_when_the_last_byte_left() {
         assert!(end.conn.transmit().is_none());
         let closed = end.conn.closed().unwrap();
         assert_eq!(closed.code, 1006);
-        assert_eq!(closed.cause, Some(RecvError::TimedOut(Deadline::Pong)));
+        assert_eq!(
+            closed.cause,
+            Some(ConnectionError::TimedOut(Deadline::Pong))
+        );
     }
 }
 

@@ -13,11 +13,11 @@ mod pull;
 mod text;
 mod waiting;
 
-use bowline_proto::{Config, Deadline, Event, Instant, ProtocolError, RecvError, Role};
+use bowline_proto::{Config, ConnectionError, Deadline, Event, Instant, ProtocolError, Role};
 use testing::ends::{End, secs};
 
-fn protocol(error: ProtocolError) -> RecvError {
-    RecvError::Protocol(error)
+fn protocol(error: ProtocolError) -> ConnectionError {
+    ConnectionError::Protocol(error)
 }
 
 /// The only deadline that is on.
@@ -31,8 +31,8 @@ fn only(role: Role, change: impl FnOnce(&mut Config)) -> End {
     })
 }
 
-fn timed_out(deadline: Deadline) -> [Result<Event, RecvError>; 1] {
-    [Err(RecvError::TimedOut(deadline))]
+fn timed_out(deadline: Deadline) -> [Result<Event, ConnectionError>; 1] {
+    [Err(ConnectionError::TimedOut(deadline))]
 }
 
 fn at(seconds: u64) -> Instant {

@@ -1,6 +1,6 @@
 //! Law 2: owed control never grows.
 
-use bowline_proto::{ControlPayload, Deadline, Event, RecvError, Role};
+use bowline_proto::{ConnectionError, ControlPayload, Deadline, Event, Role};
 use bytes::Buf;
 use testing::{
     ends::{BOTH, End, payload, secs},
@@ -77,7 +77,10 @@ fn law_2_a_keep_alive_ping_is_not_lost_when_a_pong_is_owed() {
     assert_eq!(firsts, [PONG, PONG, PING]);
     // It was sent, so its deadline runs.
     end.pass(secs(20));
-    assert_eq!(end.events(), [Err(RecvError::TimedOut(Deadline::Pong))]);
+    assert_eq!(
+        end.events(),
+        [Err(ConnectionError::TimedOut(Deadline::Pong))]
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! §7: the closing handshake, abnormal closures and status codes.
 
 use bowline_proto::{
-    CloseCode, CloseFrame, Event, Initiator, Lost, ProtocolError, RecvError, Role, State,
+    CloseCode, CloseFrame, ConnectionError, Event, Initiator, Lost, ProtocolError, Role, State,
 };
 use bytes::Buf;
 use testing::{
@@ -202,7 +202,7 @@ fn s7_2_1_a_transport_that_is_lost_fails_the_connection() {
         for lost in [Lost::Reset, Lost::Failed] {
             let mut end = End::new(role);
             end.conn.handle_error(lost);
-            assert_eq!(end.events(), [Err(RecvError::Lost(lost))]);
+            assert_eq!(end.events(), [Err(ConnectionError::Lost(lost))]);
             assert_eq!(end.conn.state(), State::Closed);
             assert!(!end.conn.closed().unwrap().clean);
         }
@@ -235,7 +235,7 @@ fn s7_4_all_close_codes_that_can_be_received() {
                 assert_eq!(got, Ok(Some(Event::Close(Some(close_frame(code, ""))))));
             } else {
                 let error = ProtocolError::CloseCode(code);
-                assert_eq!(got, Err(RecvError::Protocol(error)));
+                assert_eq!(got, Err(ConnectionError::Protocol(error)));
             }
             if role == Role::Server {
                 let reply = if may_be_sent(code) { code } else { 1002 };

@@ -10,11 +10,11 @@ mod masking;
 mod security;
 mod text;
 
-use bowline_proto::{Event, ProtocolError, RecvError};
+use bowline_proto::{ConnectionError, Event, ProtocolError};
 use testing::{ends::End, frames::CLOSE};
 
-fn fails(error: ProtocolError) -> [Result<Event, RecvError>; 1] {
-    [Err(RecvError::Protocol(error))]
+fn fails(error: ProtocolError) -> [Result<Event, ConnectionError>; 1] {
+    [Err(ConnectionError::Protocol(error))]
 }
 
 /// Returns the code in the Close that is written.

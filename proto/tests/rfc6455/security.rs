@@ -1,6 +1,6 @@
 //! §10: security considerations.
 
-use bowline_proto::{ProtocolError, RecvError, Role};
+use bowline_proto::{ConnectionError, ProtocolError, Role};
 use testing::{
     ends::{BOTH, End},
     frames::{self, BINARY, CLOSE, FIN, Frame},
@@ -46,7 +46,7 @@ fn s10_7_data_from_either_end_is_validated_and_refused_with_a_code() {
             let mut end = End::new(role);
             assert!(matches!(
                 end.give(&[frame])[..],
-                [Err(RecvError::Protocol(_))]
+                [Err(ConnectionError::Protocol(_))]
             ));
             assert_eq!(close_code(&mut end), code);
         }

@@ -2,7 +2,7 @@
 
 use std::str;
 
-use bowline_proto::{Event, Message, ProtocolError, RecvError, Role};
+use bowline_proto::{ConnectionError, Event, Message, ProtocolError, Role};
 use testing::{
     ends::{BOTH, End, config, connection},
     frames::{FIN, Frame, TEXT},
@@ -16,11 +16,11 @@ use crate::{close_code, fails};
 fn judge(bytes: &[u8], cuts: &[usize]) {
     let expected = str::from_utf8(bytes).ok();
     let key = Some([0; 4]);
-    let check = |got: Result<Option<Event>, RecvError>, how: &str| match (expected, got) {
+    let check = |got: Result<Option<Event>, ConnectionError>, how: &str| match (expected, got) {
         (Some(whole), Ok(Some(Event::Data(message)))) => {
             assert_eq!(message.as_text(), Some(whole), "{how}");
         }
-        (None, Err(RecvError::Protocol(ProtocolError::Utf8))) => {}
+        (None, Err(ConnectionError::Protocol(ProtocolError::Utf8))) => {}
         (_, got) => panic!("{bytes:x?} {how}: {got:?}"),
     };
     CONFIG.with(|config| {
@@ -150,7 +150,7 @@ fn s8_1_text_that_is_not_utf_8_fails_with_1007() {
         assert_eq!(close_code(&mut end), 1007);
         let mut end = End::new(role);
         end.hear(&[Frame::text(b"\xFF")]);
-        let error = RecvError::Protocol(ProtocolError::Utf8);
+        let error = ConnectionError::Protocol(ProtocolError::Utf8);
         assert_eq!(end.chunks(), [Err(error)]);
     }
 }

@@ -7,7 +7,7 @@ mod negotiation;
 mod parameters;
 mod secrets;
 
-use bowline_proto::{Event, ProtocolError, RecvError, Role};
+use bowline_proto::{ConnectionError, Event, ProtocolError, Role};
 use testing::ends::{
     End,
     deflate::{self, USUAL},
@@ -19,8 +19,8 @@ fn hex(hex: &str) -> Vec<u8> {
     pairs.map(|p| u8::from_str_radix(p, 16).unwrap()).collect()
 }
 
-fn protocol(error: ProtocolError) -> Result<Event, RecvError> {
-    Err(RecvError::Protocol(error))
+fn protocol(error: ProtocolError) -> Result<Event, ConnectionError> {
+    Err(ConnectionError::Protocol(error))
 }
 
 /// An end that agreed on compression with the defaults.

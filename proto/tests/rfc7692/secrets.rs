@@ -17,7 +17,7 @@ fn s8_a_secret_is_sent_plain_and_no_later_message_refers_to_it() {
         let mut end = usual(role);
         let secret = "correct horse battery staple ".repeat(4);
         end.conn.send("once upon a time, once upon a time").unwrap();
-        let plain = Outgoing::plain(secret.clone());
+        let plain = Outgoing::uncompressed(secret.clone());
         end.conn.send(plain).unwrap();
         end.conn.send(secret.clone()).unwrap();
         let frames = end.write();
@@ -44,7 +44,7 @@ fn s8_a_secret_in_pieces_is_sent_plain_and_no_later_message_refers_to_it() {
             for (i, plain) in pieces.iter().enumerate() {
                 let fin = i + 1 == pieces.len();
                 let sent = if *plain {
-                    let data = Outgoing::plain(secret.clone());
+                    let data = Outgoing::uncompressed(secret.clone());
                     end.conn.send_chunk(Chunk { data, fin })
                 } else {
                     end.conn.send_chunk(chunk(Kind::Text, &secret, fin))
@@ -81,7 +81,7 @@ fn s8_a_plain_piece_of_a_compressed_message_is_refused() {
         let mut end = usual(role);
         let mut peer = Inflater::new(USUAL.send);
         let plain = |text: &'static str, fin| Chunk {
-            data: Outgoing::plain(text),
+            data: Outgoing::uncompressed(text),
             fin,
         };
         end.conn

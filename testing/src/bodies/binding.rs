@@ -115,7 +115,10 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
         assert_eq!(side.ends, 1, "one end, and then nothing");
         if other.clean {
             let complete = side.truths.iter().all(Truth::is_complete);
-            assert!(complete, "lost, although it was sent and everything ended well");
+            assert!(
+                complete,
+                "lost, although it was sent and everything ended well"
+            );
         }
     }
     Ok(())

@@ -5,7 +5,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proto::{Chunk, Connection, Event, Instant, Lost, Message, Negotiated, RecvError, Role, State};
+use proto::{
+    Chunk, Connection, ConnectionError, Event, Instant, Lost, Message, Negotiated, Role, State,
+};
 
 use crate::bodies::{
     application,
@@ -252,9 +254,9 @@ impl Run {
         assert_eq!(self.next(), Some(said));
     }
 
-    fn failed(&mut self, error: RecvError) {
+    fn failed(&mut self, error: ConnectionError) {
         match error {
-            RecvError::Protocol(error) => {
+            ConnectionError::Protocol(error) => {
                 if self.reference.verdict.is_none() && self.reference.unfinished().is_some() {
                     // The reference may know more of compressed data than was inflated by now.
                     self.reference.feed(self.peer.wrote());
@@ -267,9 +269,9 @@ impl Run {
                     other => panic!("{error}, where {other:?} was expected"),
                 }
             }
-            RecvError::Lost(_) => assert!(self.told_eof || self.lost),
-            RecvError::TimedOut(_) => self.reference.said.clear(),
-            RecvError::Entropy => assert!(entropy::is_dry()),
+            ConnectionError::Lost(_) => assert!(self.told_eof || self.lost),
+            ConnectionError::TimedOut(_) => self.reference.said.clear(),
+            ConnectionError::Entropy => assert!(entropy::is_dry()),
             error => panic!("{error}"),
         }
     }

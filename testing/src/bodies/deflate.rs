@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use proto::{
-    Config, Connection, Event, Kind, Message, Negotiated, ProtocolError, Pull, RecvError, Role,
+    Config, Connection, ConnectionError, Event, Kind, Message, Negotiated, ProtocolError, Pull,
+    Role,
     deflate::{Agreed, Deflate, Window},
 };
 
@@ -155,16 +156,16 @@ fn model(sent: &[Sent], takeover: bool, max: usize) -> (Vec<Message>, Option<Fai
 
 /// Data with several faults may be reported as any of them: text that is cut short where it is not UTF-8, or data
 /// that is corrupt after it was too large.
-fn check_error(error: Option<RecvError>, fault: Option<Failure>, max: usize) {
+fn check_error(error: Option<ConnectionError>, fault: Option<Failure>, max: usize) {
     let Some(error) = error else {
         assert_eq!(fault, None, "it must fail");
         return;
     };
     let max = max as u64;
     let told = match error {
-        RecvError::Protocol(ProtocolError::Deflate) => Failure::Corrupt,
-        RecvError::Protocol(ProtocolError::Utf8) => Failure::Utf8,
-        RecvError::Protocol(
+        ConnectionError::Protocol(ProtocolError::Deflate) => Failure::Corrupt,
+        ConnectionError::Protocol(ProtocolError::Utf8) => Failure::Utf8,
+        ConnectionError::Protocol(
             ProtocolError::MessageTooBig { max: at } | ProtocolError::StreamTooBig { max: at },
         ) if at == max => Failure::TooBig,
         other => panic!("{other:?}"),
@@ -177,7 +178,7 @@ fn check_error(error: Option<RecvError>, fault: Option<Failure>, max: usize) {
     }
 }
 
-fn data(event: std::result::Result<Event, RecvError>) -> Message {
+fn data(event: std::result::Result<Event, ConnectionError>) -> Message {
     match event {
         Ok(Event::Data(message)) => message,
         other => panic!("{other:?} is no message"),
@@ -189,7 +190,7 @@ fn data(event: std::result::Result<Event, RecvError>) -> Message {
 struct Chunks {
     messages: Vec<Message>,
     begun: Option<(Kind, Vec<u8>)>,
-    error: Option<RecvError>,
+    error: Option<ConnectionError>,
 }
 
 impl Chunks {

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use proto::{
-    Chunk, CloseCode, CloseFrame, Closed, Config, Connection, ControlPayload, Deadline, Event,
-    Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError, RecvError, Role,
-    SendError, State,
+    Chunk, CloseCode, CloseFrame, Closed, Config, Connection, ConnectionError, ControlPayload,
+    Deadline, Event, Initiator, Instant, Kind, Lost, Message, Outgoing, Prepared, ProtocolError,
+    Role, SendError, State,
 };
 
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) struct End {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Terminal {
     Close(Option<CloseFrame>),
-    Error(RecvError),
+    Error(ConnectionError),
 }
 
 impl End {
@@ -82,7 +82,7 @@ impl End {
 
     pub(crate) fn send(&mut self, message: &Message, how: How) -> Result<(), SendError> {
         let outgoing = match how {
-            How::Plain => Outgoing::plain(message.clone()),
+            How::Plain => Outgoing::uncompressed(message.clone()),
             How::Prepared => Prepared::new(message.clone(), &self.config).into(),
             How::Usual | How::Chunks => message.clone().into(),
         };
@@ -246,7 +246,7 @@ impl End {
     // ---- Output -----------------------------------------------------------------------------------
 
     /// Returns the next event, with whole messages or chunks.
-    pub(crate) fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, RecvError> {
+    pub(crate) fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, ConnectionError> {
         let polled = self.halves.poll(chunks);
         if !matches!(polled, Ok(None)) {
             assert!(
@@ -314,23 +314,23 @@ impl End {
         self.halves.is_skipping()
     }
 
-    fn failed(&mut self, error: RecvError) {
+    fn failed(&mut self, error: ConnectionError) {
         words::one_line(&error);
         let name = format!("{error:?}");
         // The name without its numbers.
         let name = name.split_once(" {").map_or(&name[..], |(name, _)| name);
         tally::count(name.trim_end_matches(|c: char| c.is_ascii_digit() || "()".contains(c)));
-        if let RecvError::TimedOut(deadline) = error {
+        if let ConnectionError::TimedOut(deadline) = error {
             self.watch.assert_over(deadline, &self.config);
         }
         self.watch.closing();
-        if let RecvError::Protocol(_) = error {
+        if let ConnectionError::Protocol(_) = error {
             self.owes(error);
         }
         self.closing = true;
         self.terminal = Some(Terminal::Error(error));
         let by = match error {
-            RecvError::Lost(_) => Initiator::Peer,
+            ConnectionError::Lost(_) => Initiator::Peer,
             _ => Initiator::Local,
         };
         self.initiator.get_or_insert(by);
@@ -389,21 +389,21 @@ impl End {
             self.watch.closing();
             self.closing = true;
             if self.config.message_timeout.is_some() {
-                self.owes(RecvError::TimedOut(Deadline::Message));
+                self.owes(ConnectionError::TimedOut(Deadline::Message));
             }
             if self.config.idle_timeout.is_some() {
-                self.owes(RecvError::TimedOut(Deadline::Idle));
+                self.owes(ConnectionError::TimedOut(Deadline::Idle));
             }
         }
         self.check();
     }
 
     /// The peer must be informed why the connection failed.
-    fn owes(&mut self, error: RecvError) {
+    fn owes(&mut self, error: ConnectionError) {
         let code = match error {
-            RecvError::Protocol(error) => close_code(error),
-            RecvError::TimedOut(Deadline::Message) => 1008,
-            RecvError::TimedOut(Deadline::Idle) => 1001,
+            ConnectionError::Protocol(error) => close_code(error),
+            ConnectionError::TimedOut(Deadline::Message) => 1008,
+            ConnectionError::TimedOut(Deadline::Idle) => 1001,
             _ => return,
         };
         let code = CloseCode::new(code).unwrap();

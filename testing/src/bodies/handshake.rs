@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use arbitrary::Unstructured;
-use proto::{Config, Connection, Event, RecvError, deflate::Agreed, handshake::Exchange};
+use proto::{Config, Connection, ConnectionError, Event, deflate::Agreed, handshake::Exchange};
 
 use crate::{
     bodies::{
@@ -87,7 +87,7 @@ pub(crate) fn converse(
     connection: &mut Connection,
     rest: &[u8],
     cuts: Cuts,
-) -> Vec<Result<Event, RecvError>> {
+) -> Vec<Result<Event, ConnectionError>> {
     let mut events = Vec::new();
     transport::poll(connection, &mut events);
     transport::hear(connection, rest, cuts, &mut events);

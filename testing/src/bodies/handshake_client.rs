@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use proto::{
-    Config, Event, RecvError,
+    Config, ConnectionError, Event,
     deflate::Agreed,
     handshake::{Client, HandshakeError, Request, Response},
 };
@@ -57,7 +57,7 @@ type Outcome = Result<Open, HandshakeError>;
 struct Open {
     response: Response,
     agreed: (Option<String>, Option<Agreed>),
-    events: Vec<Result<Event, RecvError>>,
+    events: Vec<Result<Event, ConnectionError>>,
 }
 
 const OFFERS: [&str; 2] = ["chat", "superchat"];

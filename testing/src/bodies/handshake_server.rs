@@ -6,7 +6,7 @@
 
 use arbitrary::Unstructured;
 use proto::{
-    Event, RecvError,
+    ConnectionError, Event,
     deflate::Agreed,
     handshake::{Exchange, HandshakeError, Headers, Incoming, Response, Server},
 };
@@ -63,7 +63,7 @@ struct Outcome {
     request: Option<(String, Option<String>, Option<String>, Headers)>,
     error: Option<HandshakeError>,
     written: Vec<u8>,
-    events: Vec<Result<Event, RecvError>>,
+    events: Vec<Result<Event, ConnectionError>>,
     /// The agreement of an open connection.
     agreed: Option<(Option<String>, Option<Agreed>)>,
 }

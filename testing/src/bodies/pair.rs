@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proto::{Deadline, Instant, Lost, RecvError, Role, State};
+use proto::{ConnectionError, Deadline, Instant, Lost, Role, State};
 
 use crate::{
     bodies::{
@@ -340,8 +340,8 @@ impl Side {
         assert_eq!(Some(closed.initiator), self.end.initiator);
         match self.end.terminal {
             Some(Terminal::Close(_)) => self.inbox.assert_empty(),
-            Some(Terminal::Error(RecvError::Lost(_))) => assert!(broken || disturbed),
-            Some(Terminal::Error(RecvError::TimedOut(deadline))) => {
+            Some(Terminal::Error(ConnectionError::Lost(_))) => assert!(broken || disturbed),
+            Some(Terminal::Error(ConnectionError::TimedOut(deadline))) => {
                 assert!(broken || disturbed, "{deadline}");
                 assert!(deadline != Deadline::Handshake);
             }

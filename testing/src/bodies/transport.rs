@@ -3,7 +3,8 @@
 use arbitrary::Unstructured;
 use bytes::Buf;
 use proto::{
-    Connection, EntropyError, Event, Instant, Lost, ProtocolError, RecvError, handshake::Exchange,
+    Connection, ConnectionError, EntropyError, Event, Instant, Lost, ProtocolError,
+    handshake::Exchange,
 };
 
 use crate::{
@@ -83,7 +84,7 @@ pub(crate) fn hear(
     connection: &mut Connection,
     bytes: &[u8],
     cuts: Cuts,
-    events: &mut Vec<Result<Event, RecvError>>,
+    events: &mut Vec<Result<Event, ConnectionError>>,
 ) {
     for piece in cuts.pieces(bytes) {
         feed(connection, piece, |connection| poll(connection, events));
@@ -91,15 +92,15 @@ pub(crate) fn hear(
 }
 
 /// Polls all events.
-pub(crate) fn poll(connection: &mut Connection, events: &mut Vec<Result<Event, RecvError>>) {
+pub(crate) fn poll(connection: &mut Connection, events: &mut Vec<Result<Event, ConnectionError>>) {
     events.extend(poll_all(|| connection.poll_event()));
 }
 
 /// Reduces events to what can be compared if compressed text was cut in two ways: if it has several faults, the one
 /// found first is reported.
-pub(crate) fn comparable(events: &mut [Result<Event, RecvError>]) {
+pub(crate) fn comparable(events: &mut [Result<Event, ConnectionError>]) {
     for event in events {
-        if let Err(RecvError::Protocol(error)) = event
+        if let Err(ConnectionError::Protocol(error)) = event
             && let ProtocolError::Utf8 | ProtocolError::MessageTooBig { .. } = error
         {
             *error = ProtocolError::Deflate;

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 
 use bytes::Buf;
 use proto::{
-    Chunk, CloseFrame, Closed, Connection, ControlPayload, Event, Instant, Lost, Outgoing, Pull,
-    Receiver, RecvBuf, RecvError, SendError, Sender, State,
+    Chunk, CloseFrame, Closed, Connection, ConnectionError, ControlPayload, Event, Instant, Lost,
+    Outgoing, Pull, Receiver, RecvBuf, SendError, Sender, State,
 };
 
 use super::fill;
@@ -139,8 +139,8 @@ impl Halves {
     /// Loses the transport.
     pub fn lose(&mut self, lost: Lost) {
         either!(&mut self.held, conn => conn.handle_error(lost), (rx, tx) => {
-            tx.handle_end(RecvError::Lost(lost));
-            rx.handle_end(RecvError::Lost(lost));
+            tx.handle_end(ConnectionError::Lost(lost));
+            rx.handle_end(ConnectionError::Lost(lost));
         });
     }
 
@@ -157,7 +157,7 @@ impl Halves {
     // ---- Output -----------------------------------------------------------------------------------
 
     /// Returns the next event, with whole messages or with chunks.
-    pub fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, RecvError> {
+    pub fn poll(&mut self, chunks: bool) -> Result<Option<Event<Chunk>>, ConnectionError> {
         let pull = if chunks { Pull::Chunks } else { Pull::Messages };
         let polled = either!(
             &mut self.held,

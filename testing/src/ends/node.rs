@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use proto::{
-    Chunk, CloseFrame, Closed, Config, ControlPayload, Event, Instant, Lost, Message, RecvError,
-    Role, SendError, State,
+    Chunk, CloseFrame, Closed, Config, ConnectionError, ControlPayload, Event, Instant, Lost,
+    Message, Role, SendError, State,
 };
 
 use super::{
@@ -28,7 +28,7 @@ pub struct Node {
     pub segment: usize,
     /// Whether it pulls chunks.
     pub chunks: bool,
-    got: Vec<Result<Event<Chunk>, RecvError>>,
+    got: Vec<Result<Event<Chunk>, ConnectionError>>,
     pub written: Vec<u8>,
 }
 
@@ -105,7 +105,7 @@ impl Node {
     }
 
     /// Returns everything that was polled, with chunks joined to messages.
-    pub fn events(&self) -> Vec<Result<Event, RecvError>> {
+    pub fn events(&self) -> Vec<Result<Event, ConnectionError>> {
         let got = self.got.iter().cloned();
         if self.chunks {
             return joined(got).0;
@@ -114,7 +114,7 @@ impl Node {
             .collect()
     }
 
-    pub fn errors(&self) -> Vec<RecvError> {
+    pub fn errors(&self) -> Vec<ConnectionError> {
         let got = self.got.iter();
         got.filter_map(|event| event.as_ref().err().copied())
             .collect()

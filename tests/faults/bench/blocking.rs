@@ -12,7 +12,7 @@ use std::{
 };
 
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_blocking::{BlockingTransport, Clock, Incoming, Io, MaybeTls, WebSocket};
+use bowline_blocking::{BlockingTransport, Clock, Incoming, Io, OptionalTls, WebSocket};
 use testing::{
     certificates,
     threads::{self, World},
@@ -29,9 +29,9 @@ pub(crate) struct Blocking {
 
 impl Bench for Blocking {
     type End = End;
-    type Client = WebSocket<MaybeTls<Io<End>>>;
-    type Server = WebSocket<MaybeTls<Io<End>>>;
-    type Incoming = Incoming<MaybeTls<Io<End>>>;
+    type Client = WebSocket<OptionalTls<Io<End>>>;
+    type Server = WebSocket<OptionalTls<Io<End>>>;
+    type Incoming = Incoming<OptionalTls<Io<End>>>;
 
     const UNIT: Duration = Duration::from_millis(200);
     const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short, Fault::Interrupted];

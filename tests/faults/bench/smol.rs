@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use ::smol::{LocalExecutor, Timer};
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_smol::{Incoming, Io, MaybeTls, WebSocket};
+use bowline_smol::{Incoming, Io, OptionalTls, WebSocket};
 use testing::certificates;
 
 use super::{Bench, url};
@@ -21,9 +21,9 @@ pub(crate) struct Smol {
 
 impl Bench for Smol {
     type End = End;
-    type Client = WebSocket<MaybeTls<Io<End>>>;
-    type Server = WebSocket<MaybeTls<Io<End>>>;
-    type Incoming = Incoming<MaybeTls<Io<End>>>;
+    type Client = WebSocket<OptionalTls<Io<End>>>;
+    type Server = WebSocket<OptionalTls<Io<End>>>;
+    type Incoming = Incoming<OptionalTls<Io<End>>>;
 
     const UNIT: Duration = Duration::from_millis(20);
     const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short];

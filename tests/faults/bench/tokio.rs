@@ -7,7 +7,7 @@ use ::tokio::{
     time::{self, Instant},
 };
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_tokio::{Incoming, Io, MaybeTls, WebSocket};
+use bowline_tokio::{Incoming, Io, OptionalTls, WebSocket};
 use testing::certificates;
 
 use super::{Bench, url};
@@ -24,9 +24,9 @@ pub(crate) struct Tokio {
 
 impl Bench for Tokio {
     type End = End;
-    type Client = WebSocket<MaybeTls<Io<End>>>;
-    type Server = WebSocket<MaybeTls<Io<End>>>;
-    type Incoming = Incoming<MaybeTls<Io<End>>>;
+    type Client = WebSocket<OptionalTls<Io<End>>>;
+    type Server = WebSocket<OptionalTls<Io<End>>>;
+    type Incoming = Incoming<OptionalTls<Io<End>>>;
 
     const UNIT: Duration = Duration::from_secs(2);
     const HARMLESS: &'static [Fault] = &[Fault::Pending, Fault::Short];

@@ -16,7 +16,7 @@ use bind::{
         handshake::{AnswerError, HandshakeError, Headers, Request, Response},
     },
 };
-use bowline_blocking::{ClientStream, Io, MaybeTls, Transport, WebSocket};
+use bowline_blocking::{ClientStream, Io, OptionalTls, Transport, WebSocket};
 use rustls::ServerConfig;
 
 use super::{Binding, Incoming, ReadHalf, Socket, WriteHalf};
@@ -27,7 +27,7 @@ pub struct Blocking;
 impl Binding for Blocking {
     type Client = WebSocket<ClientStream>;
     type Server = WebSocket<Io<TcpStream>>;
-    type TlsServer = WebSocket<MaybeTls<Io<TcpStream>>>;
+    type TlsServer = WebSocket<OptionalTls<Io<TcpStream>>>;
     type Incoming = bowline_blocking::Incoming<Io<TcpStream>>;
 
     async fn connect(

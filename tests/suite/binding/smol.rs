@@ -8,7 +8,7 @@ use ::smol::{
     net::TcpStream,
 };
 use bind::{
-    Connect, ConnectError, MaybeTls,
+    Connect, ConnectError, OptionalTls,
     proto::{
         Config, Negotiated, Role,
         handshake::{HandshakeError, Response},
@@ -33,7 +33,7 @@ pub trait Stream:
     fn connect(to: Connect) -> impl Future<Output = Result<Connected<Self>, ConnectError>> + Send;
 }
 
-type Connected<S> = (WebSocket<MaybeTls<Io<S>>>, Response);
+type Connected<S> = (WebSocket<OptionalTls<Io<S>>>, Response);
 
 impl Stream for TcpStream {
     fn of_std(stream: net::TcpStream) -> Self {
@@ -57,9 +57,9 @@ impl Stream for TcpStream {
 pub struct Over<S>(PhantomData<S>);
 
 impl<S: Stream> Binding for Over<S> {
-    type Client = WebSocket<MaybeTls<Io<S>>>;
+    type Client = WebSocket<OptionalTls<Io<S>>>;
     type Server = WebSocket<Io<S>>;
-    type TlsServer = WebSocket<MaybeTls<Io<S>>>;
+    type TlsServer = WebSocket<OptionalTls<Io<S>>>;
     type Incoming = bowline_smol::Incoming<Io<S>>;
 
     async fn connect(

@@ -10,7 +10,7 @@ use bind::{
         handshake::{HandshakeError, Response},
     },
 };
-use bowline_tokio::{ClientStream, Io, MaybeTls, WebSocket};
+use bowline_tokio::{ClientStream, Io, OptionalTls, WebSocket};
 use rustls::ServerConfig;
 
 use super::{Binding, Driven};
@@ -21,7 +21,7 @@ pub struct Tokio;
 impl Binding for Tokio {
     type Client = WebSocket<ClientStream>;
     type Server = WebSocket<Io<TcpStream>>;
-    type TlsServer = WebSocket<MaybeTls<Io<TcpStream>>>;
+    type TlsServer = WebSocket<OptionalTls<Io<TcpStream>>>;
     type Incoming = bowline_tokio::Incoming<Io<TcpStream>>;
 
     async fn connect(

@@ -7,7 +7,11 @@ use bytes::Bytes;
 
 use super::{check::HttpVersion, response::Response};
 use crate::{
-    handshake::{error::OfferError, headers::Headers, request::Request},
+    handshake::{
+        error::OfferError,
+        headers::{FieldValue, Headers},
+        request::Request,
+    },
     text::utf8::Utf8Bytes,
 };
 
@@ -21,13 +25,36 @@ impl From<http::Version> for HttpVersion {
     }
 }
 
+impl From<HeaderName> for Utf8Bytes {
+    fn from(name: HeaderName) -> Self {
+        name.as_str().into()
+    }
+}
+
+impl From<&HeaderName> for Utf8Bytes {
+    fn from(name: &HeaderName) -> Self {
+        name.as_str().into()
+    }
+}
+
+impl From<HeaderValue> for FieldValue {
+    fn from(value: HeaderValue) -> Self {
+        value.as_bytes().into()
+    }
+}
+
+impl From<&HeaderValue> for FieldValue {
+    fn from(value: &HeaderValue) -> Self {
+        value.as_bytes().into()
+    }
+}
+
 impl From<HeaderMap> for Headers {
     fn from(map: HeaderMap) -> Self {
         let mut headers = Self::new();
         for (name, value) in &map {
             // Both crates take the same names and values.
-            let name = Utf8Bytes::from(name.as_str());
-            let pushed = headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
+            let pushed = headers.push(name, value);
             debug_assert_eq!(pushed, Ok(()));
         }
         headers

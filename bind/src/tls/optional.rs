@@ -9,8 +9,8 @@ use std::{
 use super::TlsStream;
 use crate::transport::Transport;
 
-/// A transport with or without TLS.
-pub struct MaybeTls<S>(Inner<S>);
+/// A transport over `S`: TLS, if the connection uses it, or `S` itself.
+pub struct OptionalTls<S>(Inner<S>);
 
 enum Inner<S> {
     Unencrypted(S),
@@ -18,7 +18,7 @@ enum Inner<S> {
     Tls(Box<TlsStream<S>>),
 }
 
-impl<S> MaybeTls<S> {
+impl<S> OptionalTls<S> {
     pub(crate) const fn unencrypted(stream: S) -> Self {
         Self(Inner::Unencrypted(stream))
     }
@@ -50,7 +50,7 @@ macro_rules! either {
     };
 }
 
-impl<S: Transport> Transport for MaybeTls<S> {
+impl<S: Transport> Transport for OptionalTls<S> {
     type Clock = S::Clock;
 
     fn clock(&self) -> S::Clock {
@@ -92,10 +92,7 @@ impl<S: Transport> Transport for MaybeTls<S> {
         either!(self, stream => stream.half_closes())
     }
 
-    fn peer_addr(&self) -> io::Result<SocketAddr>
-    where
-        Self: 'static,
-    {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.get_ref().peer_addr()
     }
 
@@ -105,7 +102,7 @@ impl<S: Transport> Transport for MaybeTls<S> {
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for MaybeTls<S> {
+impl<S: fmt::Debug> fmt::Debug for OptionalTls<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         either!(self, stream => stream.fmt(f))
     }
