@@ -68,15 +68,15 @@ impl<S: Transport> WriteBytes for WebSocket<S> {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.with_lanes();
         let count = this.accepted();
-        let left = this.poll_output(Key::SINK, cx, |output, cx| output.poll_left(cx, count));
-        left.map_err(io::Error::from)
+        let sent = this.poll_output(Key::SINK, cx, |output, cx| output.poll_sent(cx, count));
+        sent.map_err(io::Error::from)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.with_lanes();
         this.begin_close(Some(CloseCode::NORMAL.into()));
-        let left = this.poll_output(Key::SINK, cx, Output::poll_all);
-        left.map_err(io::Error::from)
+        let sent = this.poll_output(Key::SINK, cx, Output::poll_all);
+        sent.map_err(io::Error::from)
     }
 }
 

@@ -26,7 +26,7 @@ pub trait ReadBytes {
 
 /// A sink for bytes.
 ///
-/// A socket is one, and so is the message that `stream` begins; a half is not:
+/// A socket is a sink, and so is the message that `stream` begins; a half is not:
 ///
 /// ```compile_fail,E0277
 /// fn write(_: impl bowline_bind::WriteBytes) {}

@@ -154,7 +154,7 @@ impl<S: Transport> Queue for Shared<S> {
 
     fn write(&self, key: Key) -> Poll<()> {
         self.with(Some(key), |output, cx| {
-            output.rested();
+            output.note_yield();
             output.poll(cx)
         })
     }

@@ -130,7 +130,7 @@ impl<S> Output<S> {
     }
 
     /// Notes that other tasks have run.
-    pub(crate) const fn rested(&mut self) {
+    pub(crate) const fn note_yield(&mut self) {
         self.writes = 0;
     }
 
@@ -143,8 +143,8 @@ impl<S> Output<S> {
 
     /// Lets other tasks run after every [`MAX_EVENTS`] polls: wakes `own` and returns `Pending`. Otherwise a task
     /// whose transport takes everything would never wait. Call this once each time a task is polled.
-    pub(crate) fn poll_rest(&mut self, own: &Waker) -> Poll<()> {
-        self.rested();
+    pub(crate) fn poll_yield(&mut self, own: &Waker) -> Poll<()> {
+        self.note_yield();
         self.asked = (self.asked + 1) % MAX_EVENTS;
         if self.asked > 0 {
             return Poll::Ready(());
@@ -257,7 +257,7 @@ impl<S: Transport> Output<S> {
         cx: &mut Context<'_>,
         message: Outgoing,
     ) -> Result<(), TrySendError> {
-        self.rested();
+        self.note_yield();
         self.retry();
         if !self.make_room(cx) || !self.may_queue() {
             return Err(TrySendError::Full(message));
@@ -271,7 +271,7 @@ impl<S: Transport> Output<S> {
     }
 
     /// Waits until the first `count` messages are sent, or will never be.
-    pub(crate) fn poll_left(
+    pub(crate) fn poll_sent(
         &mut self,
         cx: &mut Context<'_>,
         count: u64,

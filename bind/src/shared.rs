@@ -362,7 +362,7 @@ impl<S: Transport> Waiter<S> {
                 if begins {
                     output.retry();
                 }
-                if output.poll_rest(own).is_pending() {
+                if output.poll_yield(own).is_pending() {
                     return Look::Yields;
                 }
             }

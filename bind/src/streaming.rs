@@ -93,7 +93,7 @@ impl<O: Owner> Streaming<O> {
                     *queued.insert(count)
                 }
             };
-            owner.poll_left(&mut place, cx, count)
+            owner.poll_sent(&mut place, cx, count)
         })
         .await
     }
@@ -154,7 +154,7 @@ impl<O: Owner> WriteBytes for Streaming<O> {
         let Some(count) = self.count else {
             return Poll::Ready(Ok(()));
         };
-        ready!(self.owner.poll_left(&mut self.place, cx, count))?;
+        ready!(self.owner.poll_sent(&mut self.place, cx, count))?;
         self.count = None;
         Poll::Ready(Ok(()))
     }
@@ -197,7 +197,7 @@ pub(crate) mod sealed {
         type Place: Default;
 
         /// Queues the chunk once there is room for it. Returns the number of messages and chunks queued so far, for
-        /// [`poll_left`](Self::poll_left).
+        /// [`poll_sent`](Self::poll_sent).
         fn poll_queue(
             &mut self,
             place: &mut Self::Place,
@@ -206,7 +206,7 @@ pub(crate) mod sealed {
         ) -> Poll<Result<u64, Error>>;
 
         /// Waits until the first `count` messages and chunks are sent.
-        fn poll_left(
+        fn poll_sent(
             &mut self,
             place: &mut Self::Place,
             cx: &mut Context<'_>,

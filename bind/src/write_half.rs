@@ -77,7 +77,7 @@ impl<S: Transport> WriteHalf<S> {
             What::Data,
             message.into(),
             |tx, message: Outgoing| tx.send(message),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
@@ -93,7 +93,7 @@ impl<S: Transport> WriteHalf<S> {
             What::Data,
             chunk,
             |tx, chunk| tx.send_chunk(chunk),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
@@ -145,7 +145,7 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// [`TrySendError::Full`] returns the message.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
-        self.look();
+        self.discard_received();
         self.shared
             .with(None, |output, cx| output.try_send(cx, message.into()))
     }
@@ -158,7 +158,7 @@ impl<S: Transport> WriteHalf<S> {
     pub async fn flush(&self) -> Result<(), Error> {
         let count = self.shared.lock().tx.accepted();
         let mut waiter = Waiter::new(&self.shared);
-        poll_fn(|cx| waiter.poll(cx, Call::Sends, |output, cx| output.poll_left(cx, count))).await
+        poll_fn(|cx| waiter.poll(cx, Call::Sends, |output, cx| output.poll_sent(cx, count))).await
     }
 
     /// Writes and flushes all output, including what the reader owes the peer.
@@ -178,7 +178,7 @@ impl<S: Transport> WriteHalf<S> {
             What::Passes,
             payload,
             |tx, payload| tx.ping(payload),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
@@ -194,7 +194,7 @@ impl<S: Transport> WriteHalf<S> {
             What::Passes,
             payload,
             |tx, payload| tx.pong(payload),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
@@ -301,14 +301,14 @@ impl<S: Transport> WriteHalf<S> {
 
     /// Reads and discards what has arrived, if no read half exists. A call that does not wait, or that queues before
     /// it waits, does this first.
-    fn look(&self) {
+    fn discard_received(&self) {
         if self.shared.lock().reader_gone {
             self.shared.discard(None, Waker::noop());
         }
     }
 
     pub(crate) fn begin_close(&self, frame: Option<CloseFrame>) {
-        self.look();
+        self.discard_received();
         self.shared.with(None, |output, _| output.tx.close(frame));
     }
 
@@ -337,7 +337,7 @@ impl<S: Transport> WriteHalf<S> {
                 }
                 match wait {
                     Wait::Queued => Poll::Ready(Ok(())),
-                    Wait::Left => output.poll_left(cx, count),
+                    Wait::Sent => output.poll_sent(cx, count),
                 }
             })
         })
@@ -392,14 +392,14 @@ impl<S: Transport> sealed::Owner for &WriteHalf<S> {
         })
     }
 
-    fn poll_left(
+    fn poll_sent(
         &mut self,
         place: &mut Self::Place,
         cx: &mut Context<'_>,
         count: u64,
     ) -> Poll<Result<(), Error>> {
         let waiter = place.0.get_or_insert_with(|| Waiter::new(&self.shared));
-        waiter.poll(cx, Call::Sends, |output, cx| output.poll_left(cx, count))
+        waiter.poll(cx, Call::Sends, |output, cx| output.poll_sent(cx, count))
     }
 
     fn release(&mut self) {
@@ -419,5 +419,5 @@ enum What {
 #[derive(Clone, Copy)]
 enum Wait {
     Queued,
-    Left,
+    Sent,
 }

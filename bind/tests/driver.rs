@@ -70,7 +70,7 @@ fn a_kept_chunk_belongs_to_recv_chunk() {
             assert_eq!(
                 client.recv().await.unwrap(),
                 Some("next".into()),
-                "the rest is skipped"
+                "the remainder is skipped"
             );
             drop(peer);
         });
@@ -419,11 +419,11 @@ fn a_reader_is_told_when_a_writer_finds_the_transport_broken() {
     let client = socket(end, Role::Client, config());
     let (mut reader, writer) = client.split();
     let done = Rc::new(Cell::new(false));
-    let told = done.clone();
+    let learned = done.clone();
     world.spawn(async move {
         assert!(matches!(reader.recv().await, Err(Error::Lost(_))));
         assert!(matches!(reader.recv().await, Ok(None)));
-        told.set(true);
+        learned.set(true);
     });
     let clock = world.clone();
     world.block_on(async move {

@@ -76,7 +76,7 @@ fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
         assert_eq!(
             now.now(),
             Duration::from_secs(11),
-            "told once the client has ended"
+            "reported once the client has ended"
         );
     });
 }

@@ -240,12 +240,12 @@ fn check(received: &[Message], writers: &[u8], sent: &[u8]) {
 /// Polls `future` at most this often, and drops it. Returns whether it was ready.
 fn give_up<F: Future>(future: F, times: usize) -> bool {
     let mut future = pin!(future);
-    let mut left = times;
+    let mut remaining = times;
     block_on(std::future::poll_fn(|cx| {
-        if left == 0 {
+        if remaining == 0 {
             return Poll::Ready(false);
         }
-        left -= 1;
+        remaining -= 1;
         future.as_mut().poll(cx).map(|_| true)
     }))
 }

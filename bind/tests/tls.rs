@@ -152,10 +152,10 @@ impl ByHand {
         while self.tls.wants_write() {
             let mut bytes = Vec::new();
             self.tls.write_tls(&mut bytes).unwrap();
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let len = poll_fn(|cx| self.end.poll_write(cx, rest)).await.unwrap();
-                rest = &rest[len..];
+            let mut remaining = &bytes[..];
+            while !remaining.is_empty() {
+                let len = poll_fn(|cx| self.end.poll_write(cx, remaining)).await.unwrap();
+                remaining = &remaining[len..];
             }
         }
     }

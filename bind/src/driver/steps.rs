@@ -37,7 +37,7 @@ impl<T: Timer> Input<T> {
     fn answer<S: Transport>(&mut self, output: &mut impl Access<S>, cx: &mut Context<'_>) {
         let rx = &mut self.rx;
         output.with(cx, |output, cx| {
-            output.rested();
+            output.note_yield();
             rx.meet(&mut output.tx);
             let _ = output.poll(cx);
             meet(rx, output);
@@ -132,7 +132,7 @@ impl<T: Timer> Input<T> {
     }
 
     /// Ends our direction and drops the transport, because the connection has ended.
-    pub(super) fn finish<S: Transport>(
+    pub(super) fn poll_end<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
@@ -141,7 +141,7 @@ impl<T: Timer> Input<T> {
         output.with(cx, |output, cx| {
             // This does not wait for a transport that takes nothing.
             let _ = output.poll_shutdown(cx);
-            output.finish(rx.closed());
+            output.handle_end(rx.closed());
         });
         Poll::Ready(Pass::Ended)
     }

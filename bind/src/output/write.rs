@@ -32,13 +32,13 @@ impl<S: Transport> Output<S> {
             }
             Poll::Pending => self.tx.handle_sent(!self.is_unflushed()),
         }
-        self.shut_down_behind_close(cx);
+        self.shut_down_after_close(cx);
         polled.map(drop)
     }
 
     /// Ends our direction of the transport after our Close. The call that writes the Close does this, because a
     /// blocking reader may already be waiting for the peer's end.
-    pub(crate) fn shut_down_behind_close(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn shut_down_after_close(&mut self, cx: &mut Context<'_>) {
         if self.tx.wants_shutdown() {
             let _ = self.poll_shutdown(cx);
         }

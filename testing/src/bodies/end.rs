@@ -255,10 +255,7 @@ impl End {
                 self.terminal
             );
             // Only an error that existed before and was not polled.
-            assert!(
-                !self.aborted || polled.is_err(),
-                "{polled:?} after the end"
-            );
+            assert!(!self.aborted || polled.is_err(), "{polled:?} after the end");
         }
         match &polled {
             Ok(None) if self.is_skipping() => {
