@@ -154,7 +154,9 @@ impl ByHand {
             self.tls.write_tls(&mut bytes).unwrap();
             let mut remaining = &bytes[..];
             while !remaining.is_empty() {
-                let len = poll_fn(|cx| self.end.poll_write(cx, remaining)).await.unwrap();
+                let len = poll_fn(|cx| self.end.poll_write(cx, remaining))
+                    .await
+                    .unwrap();
                 remaining = &remaining[len..];
             }
         }
