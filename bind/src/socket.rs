@@ -220,7 +220,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Queues a message if there is room for it, and writes what the transport takes at once. If the message is large
-    /// and is masked or compressed, that is only a part of it.
+    /// and is masked or compressed, only a part of it is written.
     ///
     /// # Errors
     ///
