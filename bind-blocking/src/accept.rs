@@ -99,7 +99,7 @@ pub fn from_parts<S: BlockingTransport>(
     let config = config.into();
     let runner = Runner::new(stream.clock());
     let io = runner.over(stream, &config);
-    let inner = bind::WebSocket::from_parts(io, leftover, negotiated, role, config);
+    let inner = bind::from_parts(io, leftover, negotiated, role, config);
     WebSocket::new(inner, runner)
 }
 

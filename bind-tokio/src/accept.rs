@@ -77,5 +77,5 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     role: Role,
     config: impl Into<Arc<Config>>,
 ) -> WebSocket<Io<S>> {
-    WebSocket::from_parts(Io(stream), leftover, negotiated, role, config)
+    bind::from_parts(Io(stream), leftover, negotiated, role, config)
 }

@@ -18,7 +18,7 @@ use proto::{
 
 use crate::{
     error::lost,
-    socket::WebSocket,
+    socket::{WebSocket, drive},
     trace,
     transport::{Timer, Transport},
     wakers::Key,
@@ -72,23 +72,21 @@ pub fn accept_any<S: Transport>(
     Box::pin(async move { Ok(incoming.await?.open().await) })
 }
 
-impl<S: Transport> WebSocket<S> {
-    /// Makes a socket of a connection whose opening handshake is done, for example by an HTTP server that hosts it
-    /// (see [`handshake::respond`]). `leftover` is what was read after the handshake, at most 64 KiB. If there is
-    /// more, the remainder is lost and the connection fails.
-    pub fn from_parts(
-        io: S,
-        leftover: &[u8],
-        negotiated: Negotiated,
-        role: Role,
-        config: impl Into<Arc<Config>>,
-    ) -> Self {
-        let mut connection = Connection::new(role, negotiated, config);
-        if connection.receive(leftover) < leftover.len() {
-            connection.handle_error(Lost::Failed);
-        }
-        Self::new(connection, io)
+/// Makes a socket of a connection whose opening handshake is done, for example by an HTTP server that hosts it (see
+/// [`handshake::respond`]). `leftover` is what was read after the handshake, at most 64 KiB. If there is more, the
+/// remainder is lost and the connection fails.
+pub fn from_parts<S: Transport>(
+    io: S,
+    leftover: &[u8],
+    negotiated: Negotiated,
+    role: Role,
+    config: impl Into<Arc<Config>>,
+) -> WebSocket<S> {
+    let mut connection = Connection::new(role, negotiated, config);
+    if connection.receive(leftover) < leftover.len() {
+        connection.handle_error(Lost::Failed);
     }
+    drive(connection, io)
 }
 
 /// A valid request, to be accepted or refused, after as long a time as that takes.

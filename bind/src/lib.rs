@@ -38,7 +38,7 @@ pub use client::{Connect, ConnectError, Destination, Host, UrlError, connect, co
 pub use driver::Received;
 pub use error::{Error, TrySendError};
 pub use handle::{Handle, QueueError};
-pub use handshake::{Incoming, NotAccepted, accept, accept_any};
+pub use handshake::{Incoming, NotAccepted, accept, accept_any, from_parts};
 pub use outlet::Outlet;
 pub use proto;
 pub use read_half::ReadHalf;
@@ -46,7 +46,7 @@ pub use reunite::ReuniteError;
 pub use runtime::{InThread, Network, Runtime, in_thread};
 #[cfg(feature = "tls")]
 pub use rustls;
-pub use socket::WebSocket;
+pub use socket::{WebSocket, drive};
 pub use streaming::{Owner, Streaming};
 pub use tls::OptionalTls;
 #[cfg(feature = "tls")]
@@ -70,6 +70,9 @@ pub mod api {
     #[cfg(feature = "deflate")]
     pub use proto::deflate::Deflate;
 
-    pub use crate::{Connect, ConnectError, Error, OptionalTls, Transport, TrySendError, UrlError};
+    pub use crate::{
+        Connect, ConnectError, Destination, Error, Host, OptionalTls, Transport, TrySendError,
+        UrlError,
+    };
     pub use crate::{Handle, QueueError, Received};
 }

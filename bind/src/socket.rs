@@ -68,12 +68,6 @@ impl<S: Transport> WebSocket<S> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// Creates a socket that drives `connection` over `io`.
-    pub fn new(connection: Connection, io: S) -> Self {
-        let clock = io.clock();
-        Self::over(connection, Wire::new(io), clock)
-    }
-
     /// Creates a socket over the transport of the handshake.
     pub(crate) fn over(connection: Connection, wire: Wire<S>, clock: S::Clock) -> Self {
         let subprotocol = connection.subprotocol().map(Utf8Bytes::from);
@@ -488,6 +482,12 @@ impl<S: Transport> WebSocket<S> {
     pub(crate) fn accepted(&self) -> u64 {
         self.output.tx.accepted()
     }
+}
+
+/// Drives a `connection` whose opening handshake is complete over `io`.
+pub fn drive<S: Transport>(connection: Connection, io: S) -> WebSocket<S> {
+    let clock = io.clock();
+    WebSocket::over(connection, Wire::new(io), clock)
 }
 
 impl<S: Transport> fmt::Debug for WebSocket<S> {

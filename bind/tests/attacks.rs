@@ -17,7 +17,7 @@ use std::{
 
 use allocation_counter::{measure, opt_out};
 use bowline_bind::{
-    Error, ReadHalf, Timer, Transport, TrySendError, WebSocket, WriteHalf, accept,
+    Error, ReadHalf, Timer, Transport, TrySendError, WebSocket, WriteHalf, accept, drive,
     proto::{
         Config, Connection, Event, Instant, Message, Negotiated, Role,
         deflate::{Agreed, Deflate},
@@ -378,7 +378,7 @@ fn connection(config: Config, deflate: Option<Agreed>) -> Connection {
 
 impl Socket {
     fn new(split: bool, peer: Peer, config: Config, deflate: Option<Agreed>) -> Self {
-        let socket = WebSocket::new(connection(config, deflate), peer);
+        let socket = drive(connection(config, deflate), peer);
         if split {
             Self::Split(Box::new(socket.split()))
         } else {
@@ -533,7 +533,7 @@ fn writers(split: bool) -> u64 {
     }
     const COUNT: usize = 1000;
     let peer = Peer::new(silence());
-    let socket = WebSocket::new(connection(config(), None), peer);
+    let socket = drive(connection(config(), None), peer);
     let (_read, write) = socket.split();
     while poll(write.feed(vec![7; 64 << 10])).is_ready() {}
     let mut waiting: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();

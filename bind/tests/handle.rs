@@ -11,7 +11,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Error, Handle, Outlet, QueueError, WebSocket,
+    Error, Handle, Outlet, QueueError, WebSocket, drive,
     proto::{
         CloseCode, Connection, ConnectionError, Deadline, Instant, Message, Negotiated, Outgoing,
         Role, SendError,
@@ -141,7 +141,7 @@ fn server(room: usize) -> (WebSocket<Pipe>, Pipe) {
     let mut config = config();
     config.send_high_water = 1000;
     let connection = Connection::new(Role::Server, Negotiated::default(), config);
-    (WebSocket::new(connection, pipe.clone()), pipe)
+    (drive(connection, pipe.clone()), pipe)
 }
 
 fn written(pipe: &Pipe) -> Vec<u8> {

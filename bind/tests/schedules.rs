@@ -20,7 +20,7 @@ use std::{
 };
 
 use bowline_bind::{
-    ReadHalf, Timer, Transport, WebSocket, WriteHalf,
+    ReadHalf, Timer, Transport, WebSocket, WriteHalf, drive,
     proto::{
         CloseCode, CloseFrame, Config, Connection, ControlPayload, EntropyError, Instant, Kind,
         Message, Negotiated, Role,
@@ -189,7 +189,7 @@ fn pair(capacity: usize) -> (Socket, Socket) {
     let (a, b) = pipe(capacity);
     let socket = |end, role| {
         let connection = Connection::new(role, Negotiated::default(), config.clone());
-        WebSocket::new(connection, end)
+        drive(connection, end)
     };
     (socket(a, Role::Client), socket(b, Role::Server))
 }

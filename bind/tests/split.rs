@@ -11,7 +11,7 @@ use std::{
 use std::{future::poll_fn, pin::Pin};
 
 use bowline_bind::{
-    Error, Transport, WebSocket,
+    Error, Transport, drive,
     proto::{Connection, ControlPayload, Deadline, Kind, Message, Negotiated, Role},
 };
 use testing::world::*;
@@ -268,7 +268,7 @@ fn a_transport_whose_reads_wait_for_writes() {
     let (a, b) = pipe(&world, 64);
     let knotted = |inner, role| {
         let connection = Connection::new(role, Negotiated::default(), config());
-        WebSocket::new(
+        drive(
             connection,
             Knotted {
                 inner,

@@ -21,7 +21,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Network, Timer, Transport, WebSocket,
+    Network, Timer, Transport, WebSocket, drive,
     proto::{Config, Connection, EntropyError, Instant, Negotiated, Role},
 };
 
@@ -54,7 +54,7 @@ pub fn socket(end: End, role: Role, config: Config) -> Socket {
 /// Returns a socket whose opening handshake resulted in `negotiated`.
 pub fn agreed(end: End, role: Role, negotiated: Negotiated, config: Config) -> Socket {
     let connection = Connection::new(role, negotiated, config);
-    WebSocket::new(connection, end)
+    drive(connection, end)
 }
 
 /// The tasks, and the time.

@@ -9,7 +9,7 @@ use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Dura
 use arbitrary::{Result, Unstructured};
 use bowline_bind::{
     Connect, Error, Owner, ReadHalf, Streaming, Transport, TrySendError, WebSocket, WriteHalf,
-    accept, connect_over,
+    accept, connect_over, drive,
 };
 use proto::{
     Config, Connection, ControlPayload, Event, Message, Negotiated, Role,
@@ -79,7 +79,7 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
             let sides = (side, other);
             if !handshake {
                 let connection = Connection::new(role, negotiated, config.clone());
-                let socket = WebSocket::new(connection, io);
+                let socket = drive(connection, io);
                 converse(&world, Some(socket), plan, sides).await;
             } else if role == Role::Server {
                 let incoming = accept(io, config.clone()).await.ok();
