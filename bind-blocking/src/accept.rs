@@ -31,7 +31,8 @@ use crate::{pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTranspo
 /// # Ok(()) }
 /// ```
 ///
-/// On failure it tells the client what is wrong, and then drops the transport.
+/// On failure the client is sent the reason. The transport is dropped once the client has ended its direction, or
+/// [`close_timeout`](Config::close_timeout) has passed.
 ///
 /// # Errors
 ///
@@ -137,8 +138,7 @@ impl<S: Transport> Incoming<S> {
 
     /// Opens the connection. `extra` holds more fields for the 101 response, such as cookies.
     ///
-    /// When this returns, the 101 has been written or the transport is lost, which the socket will
-    /// report.
+    /// When this returns, the 101 was sent or the transport is lost, which the socket will report.
     ///
     /// # Errors
     ///

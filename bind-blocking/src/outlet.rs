@@ -11,9 +11,8 @@ use crate::{run::Runner, split::WriteHalf};
 /// parameter, and none of its methods waits, if the transport implements
 /// [`try_write`](crate::BlockingTransport::try_write).
 ///
-/// The thread registers a waker, offers messages, and calls [`write`](Self::write), which is ready once
-/// everything has been written. An outlet counts as a half: the transport ends when the last half is
-/// dropped.
+/// The thread [registers](Self::register) a waker, offers messages, and calls [`write`](Self::write), which is ready
+/// once everything is sent. An outlet counts as a half: the transport ends when the last half is dropped.
 #[derive(Debug)]
 pub struct Outlet {
     inner: bind::Outlet,

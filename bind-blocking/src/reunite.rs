@@ -11,8 +11,8 @@ impl<S: Transport> ReadHalf<S> {
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`] returns both halves if they belong to different sockets, or if clones of the
-    /// write half still exist.
+    /// [`ReuniteError`] returns both halves if they belong to different sockets, or if clones of the write half still
+    /// exist.
     pub fn reunite(
         self,
         write: WriteHalf<S>,

@@ -43,7 +43,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// If the connection ends without a Close, returns one error, and `None` from then on. Before an
-    /// [`Error::Protocol`] is returned, the peer is told with a Close.
+    /// [`Error::Protocol`] is returned, the peer is sent a Close that says why.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         if let Some(message) = internal::recv_small(&mut self.inner) {
             return Ok(Some(message));
@@ -98,8 +98,9 @@ impl<S: Transport> WebSocket<S> {
         self.runner.run(self.inner.recv_chunk())
     }
 
-    /// Copies the next piece of a message into `buf`. Returns the number of bytes, the kind of the
-    /// message, and whether they are its last bytes; or `None` once the connection has closed.
+    /// Copies the next piece of a message into `buf`. Returns the number of bytes, the kind of the message, and
+    /// whether they are its last bytes; or `None` once the connection has closed. `ReceiveAsync` of .NET does the
+    /// same.
     ///
     /// The next call returns what does not fit into `buf`. A piece may end inside a character. If a
     /// message is begun with this method, only this method returns it: the others skip the remainder.

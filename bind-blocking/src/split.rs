@@ -208,8 +208,8 @@ impl<S: Transport> WriteHalf<S> {
         self.run(self.inner.send_chunk(chunk))
     }
 
-    /// Begins a message of unknown length; see [`WebSocket::stream`](crate::WebSocket::stream). Waits
-    /// until any other streamed message has ended. All other data then waits until this one has ended.
+    /// Begins a message of unknown length; see [`WebSocket::stream`](crate::WebSocket::stream). Waits until any other
+    /// streamed message has ended. All other data then waits until this one has ended.
     ///
     /// # Errors
     ///

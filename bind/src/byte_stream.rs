@@ -20,8 +20,8 @@ use crate::{
     wakers::Key,
 };
 
-/// The payloads of all messages, one after the other. It ends with the peer's Close, if that is a normal one; any other
-/// end is an error, because data may be missing.
+/// Reads the payloads of all messages, one after the other. A normal Close of the peer ends the stream. Any other end
+/// is an error, because data may be missing.
 impl<S: Transport> ReadBytes for WebSocket<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
@@ -33,7 +33,7 @@ impl<S: Transport> ReadBytes for WebSocket<S> {
                 Poll::Ready(Ok(Some(received))) => return Poll::Ready(Ok(received.len)),
                 Poll::Ready(Ok(None)) => break,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                // Ours may still have to follow, and this task may be the one that sends it.
+                // Our Close may still have to be sent, possibly by this task, so this must not wait for it.
                 Poll::Pending if self.is_peer_closed() => break,
                 Poll::Pending => return Poll::Pending,
             }
@@ -41,7 +41,7 @@ impl<S: Transport> ReadBytes for WebSocket<S> {
         let Some(mut closed) = self.closed().cloned() else {
             return Poll::Ready(Ok(0));
         };
-        // The peer's Close came after all that it has sent, whatever becomes of ours.
+        // The peer's Close came after everything it sent, so nothing is missing even if ours is never sent.
         closed.clean |= self.is_peer_closed();
         Poll::Ready(if closed.is_normal() {
             Ok(0)
@@ -51,7 +51,7 @@ impl<S: Transport> ReadBytes for WebSocket<S> {
     }
 }
 
-/// Each write sends a binary message of at most 64 KiB. The end is a Close with 1000.
+/// Queues a binary message of at most 64 KiB for each write. Shutting down sends a Close with 1000.
 impl<S: Transport> WriteBytes for WebSocket<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let piece = front(buf, MAX_WRITE);
@@ -68,22 +68,22 @@ impl<S: Transport> WriteBytes for WebSocket<S> {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.with_lanes();
         let count = this.accepted();
-        let left = this.poll_output(Key::SINK, cx, |output, cx| output.poll_left(cx, count));
-        left.map_err(io::Error::from)
+        let sent = this.poll_output(Key::SINK, cx, |output, cx| output.poll_sent(cx, count));
+        sent.map_err(io::Error::from)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.with_lanes();
         this.begin_close(Some(CloseCode::NORMAL.into()));
-        let left = this.poll_output(Key::SINK, cx, Output::poll_all);
-        left.map_err(io::Error::from)
+        let sent = this.poll_output(Key::SINK, cx, Output::poll_all);
+        sent.map_err(io::Error::from)
     }
 }
 
-/// One message that is read as bytes. It ends with the message; if the connection ends before, that is an error.
+/// One message that is read as bytes. If the connection ends before the message does, that is an error.
 ///
-/// Made by [`WebSocket::read_message`] and [`ReadHalf::read_message`]. Dropped, the rest of the message is skipped by
-/// the next call that receives.
+/// [`WebSocket::read_message`] and [`ReadHalf::read_message`] return it. If it is dropped, the next call that
+/// receives skips the remainder of the message.
 pub struct MessageReader<R: Source> {
     source: R,
     kind: Kind,
@@ -91,7 +91,7 @@ pub struct MessageReader<R: Source> {
 }
 
 impl<R: Source> MessageReader<R> {
-    /// Whether the message is text. A read of text may end inside of a character.
+    /// Returns the kind of the message. A read of a text message may end inside a character.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -113,7 +113,7 @@ impl<R: Source> ReadBytes for MessageReader<R> {
             let Some(received) = ready!(self.source.poll_into(cx, buf))? else {
                 return Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
-                    "the peer has closed in the middle of a message",
+                    "the connection was closed in the middle of a message",
                 )));
             };
             self.has_ended = received.fin;
@@ -135,11 +135,11 @@ impl<R: Source> fmt::Debug for MessageReader<R> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// The next message, to be read as bytes, as soon as its first piece is there; `None` once the connection has
-    /// closed. The rest of a message that was not read to its end is skipped.
+    /// Returns the next message, to be read as bytes, as soon as its first piece has arrived; or `None` once the
+    /// connection has closed. If a message was not read to its end, its remainder is skipped.
     ///
-    /// A binding has a `ByteStream` that makes its runtime's reading trait of it. Memory is bounded by one read, as for
-    /// [`recv_chunk`](Self::recv_chunk). Cancel-safe.
+    /// The `ByteStream` of a binding implements its runtime's reading trait for the message. Memory is bounded by one
+    /// read, as for [`recv_chunk`](Self::recv_chunk). Cancel-safe.
     ///
     /// # Errors
     ///
@@ -150,13 +150,13 @@ impl<S: Transport> WebSocket<S> {
 }
 
 impl<S: Transport> ReadHalf<S> {
-    /// The next message, to be read as bytes; see [`WebSocket::read_message`].
+    /// Returns the next message, to be read as bytes; see [`WebSocket::read_message`].
     pub async fn read_message(&mut self) -> Result<Option<MessageReader<&mut Self>>, Error> {
         MessageReader::next(self).await
     }
 }
 
-/// Where a message that is read as bytes comes from: a socket or its read half.
+/// The source of a message that is read as bytes: a socket or its read half.
 pub trait Source: sealed::Source {}
 
 impl<S: Transport> Source for &mut WebSocket<S> {}

@@ -1,4 +1,4 @@
-//! Bytes that are read and written without a runtime: a binding makes its runtime's traits of these.
+//! Traits for reading and writing bytes without a runtime. A binding implements the traits of its runtime with them.
 
 use std::{
     io,
@@ -24,9 +24,9 @@ pub trait ReadBytes {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 }
 
-/// A place to write bytes to.
+/// A sink for bytes.
 ///
-/// A socket is one, and so is the message that `stream` begins; a half is not:
+/// A socket is a sink, and so is the message that `stream` begins; a half is not:
 ///
 /// ```compile_fail,E0277
 /// fn write(_: impl bowline_bind::WriteBytes) {}
@@ -39,20 +39,20 @@ pub trait ReadBytes {
     note = "use a whole `WebSocket`, or what `stream` of a socket or its write half returns"
 )]
 pub trait WriteBytes {
-    /// Writes from the front of `buf`, and returns how many bytes that were.
+    /// Writes from the front of `buf`. Returns how many bytes were written.
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
 
-    /// Waits until what was written before has left.
+    /// Waits until everything that was written is sent.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Ends what is written, and waits until that has left.
+    /// Ends the output, and waits until all of it is sent.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// A write makes a message, or a piece of one, of at most this many bytes.
+/// The most bytes that one write takes as a message, or as a piece of one.
 pub(crate) const MAX_WRITE: usize = 64 << 10;
 
-/// The front of `buf`, at most `most` bytes of it.
+/// Returns the front of `buf`, at most `most` bytes of it.
 pub(crate) fn front(buf: &[u8], most: usize) -> &[u8] {
     buf.get(..most).unwrap_or(buf)
 }

@@ -1,7 +1,7 @@
-//! A client: what to connect to, and the way there.
+//! The client: from a URL to an open connection.
 //!
-//! A task keeps room for the largest of its futures as long as it lives. To connect needs more than the socket
-//! it ends in, so it has memory of its own: its futures are boxed.
+//! A task reserves memory for the largest of its futures as long as it lives. Connecting needs more than the socket
+//! that it returns, so its futures are boxed.
 
 #[cfg(feature = "tls")]
 use std::future::poll_fn;
@@ -40,14 +40,13 @@ pub use host::Host;
 use trust::{client_config, server_name};
 pub use url::UrlError;
 
-/// Connects as `to` says. Resolving the name, TCP, TLS and the opening handshake are to be done before one
-/// deadline.
+/// Connects as `to` specifies. One deadline bounds name resolution, TCP, TLS and the opening handshake together.
 ///
-/// All state is in the future: dropped, it drops the connection. So it does on failure.
+/// All state is in the future: if the future is dropped, or fails, the connection is dropped.
 ///
 /// # Errors
 ///
-/// See [`ConnectError`]. Those of the caller come before anything is done.
+/// See [`ConnectError`]. Errors of the caller are returned before anything else is done.
 pub async fn connect<N: Network>(
     network: &N,
     to: impl Into<Connect>,
@@ -58,10 +57,10 @@ pub async fn connect<N: Network>(
     .await
 }
 
-/// Connects over a transport that the caller brings, for the configuration that `to` has: what is left to do
-/// is TLS, if the URL is `wss://…`, and the opening handshake.
+/// Connects over a transport that the caller provides, which is made for the configuration of `to`. Only TLS, if the
+/// URL is `wss://…`, and the opening handshake are done here.
 ///
-/// All state is in the future: dropped, it drops the transport. So it does on failure.
+/// All state is in the future: if the future is dropped, or fails, the transport is dropped.
 ///
 /// # Errors
 ///
@@ -75,10 +74,10 @@ pub async fn connect_over<N: Network, S: Transport<Clock = N::Clock>>(
     open(network, to, false, over).await
 }
 
-/// A socket, and what the server has answered.
+/// A socket, and the server's response.
 type Connected<S> = (WebSocket<OptionalTls<S>>, Response);
 
-/// Without a deadline, only one that `dials` has to wait for something of the network.
+/// Connects. If there is no deadline, the network has to be able to wait only if this `dials`.
 async fn open<N: Network, S: Transport>(
     network: &N,
     to: impl Into<Connect>,
@@ -121,7 +120,7 @@ async fn open_to<N: Network, S: Transport>(
                 if error == HandshakeError::TimedOut {
                     return Err(ConnectError::TimedOut);
                 }
-                // By TLS 1.3 a server tells so late that it does not trust us.
+                // In TLS 1.3, a server reports only now that it does not trust our certificate.
                 #[cfg(feature = "tls")]
                 if let Some(error @ ConnectError::Tls(_)) =
                     link.into_error().map(ConnectError::from)
@@ -134,7 +133,8 @@ async fn open_to<N: Network, S: Transport>(
     }
 }
 
-/// Reaches the server by `reach`, and begins TLS if it is asked for. What that needs is made ready before.
+/// Reaches the server with `reach`, and begins TLS if the URL asks for it. The TLS configuration is made ready
+/// before.
 async fn secure<S: Transport>(
     to: &Destination,
     reach: impl Future<Output = Result<S, ConnectError>>,

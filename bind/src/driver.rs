@@ -24,10 +24,10 @@ pub(crate) use parked::Call;
 use parked::Parked;
 use steps::meet;
 
-/// After so many bytes without waiting, other tasks get a turn.
+/// The number of bytes, read without waiting, after which other tasks may run.
 const MAX_BYTES: u16 = u16::MAX;
 
-/// Lends out the sending direction: directly, or from under a lock.
+/// Gives access to the sending direction: directly, or under a lock.
 pub(crate) trait Access<S> {
     /// Calls `f` with the context for the transport.
     fn with<U>(
@@ -36,7 +36,7 @@ pub(crate) trait Access<S> {
         f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
     ) -> U;
 
-    /// The waker of the task that polls, where `cx` may have one that wakes others as well.
+    /// Returns the waker of the task that polls. The one in `cx` may wake other tasks as well.
     fn own<'a>(&'a self, cx: &'a Context<'_>) -> &'a Waker;
 }
 
@@ -55,10 +55,10 @@ impl<S> Access<S> for &mut Output<S> {
     }
 }
 
-/// The sending direction of a socket that is not split, and that several tasks may poll.
+/// The sending direction of an unsplit socket, which several tasks may poll.
 pub(crate) struct Unsplit<'a, S> {
     pub(crate) output: &'a mut Output<S>,
-    /// The waker of the task that polls, if several may.
+    /// The waker of the task that polls, if several tasks may.
     pub(crate) own: Option<&'a Waker>,
 }
 
@@ -81,27 +81,27 @@ impl<S> Access<S> for Unsplit<'_, S> {
 pub(crate) struct Input<T> {
     rx: Receiver,
     timer: T,
-    /// Events that came while a call waited for something else.
+    /// Events that were received while a call waited for something else.
     parked: Option<Box<Parked>>,
-    /// How the application receives.
+    /// The form in which the application receives.
     pull: Pull,
-    /// The application is in the middle of a message that it receives in chunks.
+    /// Whether the application is in the middle of a message that it receives in chunks.
     inside: bool,
     /// The error to report when the connection has ended.
     failed: Option<Box<Error>>,
     events: u8,
     bytes: u16,
-    /// It keeps the loan, and is counted.
+    /// Whether this socket keeps the loan, and is counted for that.
     keeps: bool,
-    /// The loan is too small to be lent again.
+    /// Whether the loan is too small to be lent again.
     outgrown: bool,
-    /// A read was tried just now, and there was nothing.
+    /// Whether a read was just tried without a result.
     has_read: bool,
-    /// The last poll stopped because it was time for other tasks.
+    /// Whether the last poll stopped to let other tasks run.
     yields: bool,
 }
 
-/// What one pass of the loop came to.
+/// The result of a pass of the loop.
 pub(crate) enum Pass {
     Event(Event<Chunk>),
     /// The connection has ended.
@@ -113,8 +113,8 @@ impl<T> Input<T> {
         &self.rx
     }
 
-    /// The next of many small messages that came in one read: what [`poll_data`](Self::poll_data) would return,
-    /// sooner. Returns `None` if `poll_data` is needed.
+    /// Returns what [`poll_data`](Self::poll_data) would return, but faster, if that is one of many small messages
+    /// that came in one read. Returns `None` if `poll_data` is needed.
     #[inline]
     pub(crate) fn recv_small(&mut self) -> Option<Message> {
         if self.parked.is_some() || self.events >= MAX_EVENTS {
@@ -149,13 +149,13 @@ impl<T: Timer> Input<T> {
         &self.timer
     }
 
-    /// Whether the last poll was pending because it was time for other tasks: it has woken its own task, and
-    /// may not have asked the transport.
+    /// Whether the last poll was pending because other tasks have to run. It has then woken its own task, and may not
+    /// have asked the transport.
     pub(crate) fn yields(&self) -> bool {
         self.yields
     }
 
-    /// The next whole message. Most are small and come whole in one read, so that is tried first.
+    /// Returns the next whole message. Most messages are small and arrive whole in one read, so that is tried first.
     #[inline]
     pub(crate) fn poll_message<S: Transport>(
         &mut self,
@@ -176,12 +176,12 @@ impl<T: Timer> Input<T> {
         Poll::Ready(polled.map(|chunk| chunk.map(|chunk| chunk.data)))
     }
 
-    /// Whether it is time for other tasks.
+    /// Whether other tasks have to run before more is done.
     fn is_tired(&self) -> bool {
         self.events >= MAX_EVENTS || self.bytes == MAX_BYTES
     }
 
-    /// The next event, or `None` once the connection has ended.
+    /// Returns the next event, or `None` once the connection has ended.
     pub(crate) fn poll_event<S: Transport>(
         &mut self,
         pull: Pull,
@@ -202,7 +202,7 @@ impl<T: Timer> Input<T> {
         }
         loop {
             match ready!(self.run(Call::Receives, output, cx)) {
-                // It comes after a gap.
+                // Events before this one were discarded, so it is discarded, too.
                 Pass::Event(_) if self.is_lossy() => {}
                 Pass::Event(event) => {
                     if let Event::Data(chunk) = &event {
@@ -218,7 +218,7 @@ impl<T: Timer> Input<T> {
         }
     }
 
-    /// The next data, whole messages or chunks.
+    /// Returns the next data, as whole messages or chunks.
     pub(crate) fn poll_data<S: Transport>(
         &mut self,
         pull: Pull,
@@ -238,8 +238,8 @@ impl<T: Timer> Input<T> {
         }
     }
 
-    /// Reads, answers and keeps time while a call waits for output, or closes. Of the events that come,
-    /// it keeps as many as `call` asks for. Ready after each event, and once the connection has ended.
+    /// Reads, answers and keeps time while a call waits for output, or closes. `call` decides which events are kept.
+    /// Ready after each event, and once the connection has ended.
     pub(crate) fn poll_output<S: Transport>(
         &mut self,
         call: Call,
@@ -263,10 +263,10 @@ impl<T: Timer> Input<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
         self.yields = false;
-        let mut rested = call == Call::Receives;
+        let mut yielded = call == Call::Receives;
         let holds = self.is_full(call);
         loop {
-            // What was read is taken before others have their turn, while it is near and the loan is here.
+            // Take what was read before other tasks run, while it is in the cache and the loan is here.
             if !holds
                 && self.events < MAX_EVENTS
                 && let Some(event) = self.next_event(output, cx)
@@ -276,7 +276,7 @@ impl<T: Timer> Input<T> {
                 return Poll::Ready(Pass::Event(event));
             }
             let reads = !holds && !self.is_tired();
-            // What is there already is answered together.
+            // Read everything that has arrived before writing, so that it is answered together.
             if !mem::take(&mut self.has_read)
                 && reads
                 && !self.rx.is_closing()
@@ -284,17 +284,17 @@ impl<T: Timer> Input<T> {
             {
                 continue;
             }
-            if let Some(polled) = self.turn(mem::take(&mut rested), holds, output, cx) {
+            if let Some(polled) = self.pass(mem::take(&mut yielded), holds, output, cx) {
                 return polled;
             }
         }
     }
 
-    /// Writes before the call waits, for the peer may be waiting for us; keeps time; ends. Returns `None` if
+    /// Writes before the call waits, because the peer may be waiting for us; keeps time; ends. Returns `None` if
     /// something happened, so that the loop has to look again.
-    fn turn<S: Transport>(
+    fn pass<S: Transport>(
         &mut self,
-        rested: bool,
+        yielded: bool,
         holds: bool,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
@@ -302,18 +302,18 @@ impl<T: Timer> Input<T> {
         let tired = self.is_tired();
         let rx = &mut self.rx;
         let (done, open, write) = output.with(cx, |output, cx| {
-            if rested {
-                output.rested();
+            if yielded {
+                output.note_yield();
             }
             let _ = output.poll(cx);
             meet(rx, output);
-            output.shut_down_behind_close(cx);
+            output.shut_down_after_close(cx);
             let open = !rx.is_closing() && output.is_open();
             (rx.is_done(), open, output.tx.poll_timeout())
         });
         if done {
             self.keep_or_give_back();
-            return Some(self.finish(output, cx));
+            return Some(self.poll_end(output, cx));
         }
         let moved = !holds && !tired && !open && self.poll_read(output, cx, false).is_ready();
         if self.poll_time(output, cx, write) || moved {
@@ -328,7 +328,7 @@ impl<T: Timer> Input<T> {
         Some(Poll::Pending)
     }
 
-    /// The connection was ended at once, on purpose, by the sending direction.
+    /// Handles that the sending direction was aborted.
     pub(crate) fn abort<S>(&mut self, output: &mut Output<S>) {
         self.rx.meet(&mut output.tx);
         self.parked = None;

@@ -2,11 +2,11 @@ use std::{fmt, io};
 
 use proto::{ConnectionError, Deadline, EntropyError, Lost, Outgoing, ProtocolError, SendError};
 
-/// Why an operation on a socket failed. The name says who is at fault.
+/// The reason why an operation on a socket failed. Each variant says who is at fault.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The peer broke the protocol or a limit. It was told so by a Close.
+    /// The peer broke the protocol or a limit, and was sent a Close that says so.
     Protocol(ProtocolError),
     /// The transport was lost before the closing handshake was complete.
     Lost(io::Error),
@@ -33,7 +33,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // The message of `error` is a part of ours, so what caused it is the next to be printed.
+            // Our message includes that of `error`, so its cause comes next.
             Self::Lost(error) => error.source(),
             _ => None,
         }
@@ -57,7 +57,7 @@ impl From<ConnectionError> for Error {
     }
 }
 
-/// As a stream of bytes reports it.
+/// Converts to the error that a stream of bytes returns.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error {
@@ -73,10 +73,10 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Why `try_send` did not queue a message.
+/// The reason why `try_send` did not queue a message.
 #[derive(Debug)]
 pub enum TrySendError {
-    /// Too much waits already; here is the message.
+    /// As much is queued as `send_high_water` allows. Contains the message.
     Full(Outgoing),
     /// The message cannot be sent.
     Failed(Error),
@@ -85,7 +85,7 @@ pub enum TrySendError {
 impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(_) => f.write_str("as much as send_high_water allows waits to be sent"),
+            Self::Full(_) => f.write_str("as much is queued as send_high_water allows"),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -108,7 +108,7 @@ fn kind(lost: Lost) -> io::ErrorKind {
     }
 }
 
-/// What a transport's error means to the protocol.
+/// Classifies an error of the transport for the protocol.
 pub(crate) fn lost(error: &io::Error) -> Lost {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Lost::Eof,

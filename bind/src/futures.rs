@@ -1,7 +1,7 @@
 //! `Stream` and `Sink` for the socket and its halves (feature `futures`).
 //!
-//! A stream ends when the connection has closed. Closing a sink sends a Close with 1000; go on
-//! with the stream until its end, which completes the closing handshake.
+//! A stream ends when the connection has closed. Closing a sink sends a Close with 1000. Read the stream to its end
+//! afterwards, which completes the closing handshake.
 
 use std::{
     pin::Pin,
@@ -57,7 +57,7 @@ impl<S: Transport + Unpin> Sink<Message> for WebSocket<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut().with_lanes();
         let count = this.accepted();
-        this.poll_output(Key::SINK, cx, |output, cx| output.poll_left(cx, count))
+        this.poll_output(Key::SINK, cx, |output, cx| output.poll_sent(cx, count))
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -96,11 +96,11 @@ impl<S: Transport + Unpin> Sink<Message> for WriteHalf<S> {
             ready!(sending.poll_ready(cx))?;
         }
         let count = &mut sending.count;
-        let left = sending.waiter.poll(cx, Call::Sends, |output, cx| {
+        let sent = sending.waiter.poll(cx, Call::Sends, |output, cx| {
             let count = *count.get_or_insert(output.tx.accepted());
-            output.poll_left(cx, count)
+            output.poll_sent(cx, count)
         });
-        ready!(left)?;
+        ready!(sent)?;
         sending.count = None;
         Poll::Ready(Ok(()))
     }

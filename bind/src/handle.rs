@@ -11,19 +11,19 @@ use crate::{
     write_half::WriteHalf,
 };
 
-/// A way to queue messages of one socket from anywhere: it can be cloned, has no type parameter, and never
-/// writes, waits or blocks.
+/// Queues messages of one socket from anywhere. A handle can be cloned, has no type parameter, and never writes,
+/// waits or blocks.
 ///
-/// What it queues is framed, masked and compressed when it is written. It is written by the next call of a half
-/// that waits, and at once only while such a call waits already: by a task, or thread, in
-/// [`WriteHalf::drive`].
+/// Messages are framed, masked and compressed when they are written. The next call of a half that waits writes them.
+/// They are written at once only if such a call waits already, such as [`WriteHalf::drive`] in a task or thread of
+/// its own.
 ///
-/// It is no half: the transport ends with the last half, whatever handles there are.
+/// A handle is not a half: the transport ends with the last half, even if handles remain.
 #[derive(Clone)]
 pub struct Handle(pub(crate) Arc<dyn Queue + Send + Sync>);
 
 impl Handle {
-    /// A number that no other socket of this process has, ever.
+    /// Returns a number that no other socket of this process ever has.
     pub fn id(&self) -> u64 {
         self.0.id()
     }
@@ -32,14 +32,14 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`QueueError::Full`] gives the message back, if as much waits as
+    /// [`QueueError::Full`] returns the message if as much is queued as
     /// [`send_high_water`](proto::Config::send_high_water) allows.
     pub fn queue(&self, message: impl Into<Outgoing>) -> Result<(), QueueError> {
         self.0.queue(None, &mut std::iter::once(message.into()))
     }
 
-    /// Queues messages, one after the other and none of anyone else between them, until one cannot be queued. Those
-    /// after it are left in the iterator.
+    /// Queues messages one after the other, without a message of another caller between them, until one cannot be
+    /// queued. The messages after that one stay in the iterator.
     ///
     /// # Errors
     ///
@@ -51,12 +51,12 @@ impl Handle {
         self.0.queue(None, messages)
     }
 
-    /// Queues a Close after the messages queued before. Closing again does nothing.
+    /// Queues a Close after all queued messages. Closing again does nothing.
     pub fn close(&self, frame: impl IntoClose) {
         self.0.close(frame.into_close());
     }
 
-    /// How the connection ended, as far as that is known; see
+    /// Returns how the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.0.closed()
@@ -69,16 +69,16 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Why a message was not queued.
+/// The reason why a message was not queued.
 #[derive(Debug)]
 pub enum QueueError {
-    /// Too much waits already.
+    /// As much is queued as `send_high_water` allows.
     Full {
         /// The message.
         message: Outgoing,
-        /// Bytes that wait to be written.
+        /// The number of bytes that wait to be written.
         bytes: usize,
-        /// Messages that wait to be written, pieces and control frames included.
+        /// The number of messages that wait to be written, including pieces and control frames.
         messages: u64,
     },
     /// The message cannot be sent.
@@ -92,7 +92,7 @@ impl fmt::Display for QueueError {
                 bytes, messages, ..
             } => write!(
                 f,
-                "{messages} messages of {bytes} bytes wait to be sent, as much as send_high_water allows"
+                "{messages} messages of {bytes} bytes are queued, as much as send_high_water allows"
             ),
             Self::Failed(error) => error.fmt(f),
         }
@@ -101,10 +101,10 @@ impl fmt::Display for QueueError {
 
 impl std::error::Error for QueueError {}
 
-/// What a [`Handle`] and an [`Outlet`](crate::Outlet) ask of the state that halves share.
+/// The operations on the shared state of the halves that a [`Handle`] and an [`Outlet`](crate::Outlet) need.
 pub(crate) trait Queue {
     fn id(&self) -> u64;
-    /// Queues for the place `me` among the wakers, which is not woken for it.
+    /// Queues messages without waking the task at the place `me`.
     fn queue(
         &self,
         me: Option<Key>,
@@ -113,12 +113,12 @@ pub(crate) trait Queue {
     fn close(&self, frame: Option<CloseFrame>);
     fn closed(&self) -> Option<Closed>;
     fn queued_bytes(&self) -> usize;
-    /// Writes what the transport takes now, for the place `key` among the wakers.
+    /// Writes what the transport takes now, without waking the task at the place `key`.
     fn write(&self, key: Key) -> Poll<()>;
     fn deadline(&self) -> Option<Instant>;
     fn handle_timeout(&self, key: Key, now: Instant);
     fn register(&self, key: Key, waker: &Waker);
-    /// The half that had the place is gone.
+    /// Removes the half that had the place.
     fn leave(&self, key: Key);
 }
 
@@ -154,7 +154,7 @@ impl<S: Transport> Queue for Shared<S> {
 
     fn write(&self, key: Key) -> Poll<()> {
         self.with(Some(key), |output, cx| {
-            output.rested();
+            output.note_yield();
             output.poll(cx)
         })
     }
@@ -182,7 +182,7 @@ impl<S> Output<S> {
         if self.tx.is_closing() {
             return Err(QueueError::Failed(self.refuse(SendError::Closed)));
         }
-        // A message of another call comes first.
+        // If another call has to queue first, that counts as full, too.
         if self.tx.is_full() || !self.may_queue() {
             return Err(QueueError::Full {
                 message,
@@ -199,7 +199,7 @@ impl<S> WriteHalf<S>
 where
     S: Transport<Clock: Send + Sync> + Send,
 {
-    /// A way to queue messages of this socket from anywhere.
+    /// Returns a handle that queues messages of this socket from anywhere.
     pub fn handle(&self) -> Handle {
         Handle(self.shared.clone())
     }

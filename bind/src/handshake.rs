@@ -1,7 +1,7 @@
-//! The opening handshake, driven (RFC 6455 §4).
+//! Driving the opening handshake (RFC 6455 §4).
 //!
-//! A task keeps room for the largest of its futures as long as it lives. A handshake needs more than the
-//! socket it ends in, so it has memory of its own: its futures are boxed.
+//! A task reserves memory for the largest of its futures as long as it lives. A handshake needs more than the socket
+//! that it returns, so its futures are boxed.
 
 use std::{
     fmt,
@@ -27,15 +27,15 @@ use crate::{
 
 /// Reads the request of a client that has connected.
 ///
-/// All state is in the future: dropped, it drops the transport. So it does on failure, after the
-/// client was told and has ended its direction, or
+/// All state is in the future: dropping the future drops the transport. On failure the client is sent the reason, and
+/// the transport is dropped once the client has ended its direction, or
 /// [`close_timeout`](proto::Config::close_timeout) has passed.
 ///
 /// # Errors
 ///
-/// [`HandshakeError::Request`] if it is not a valid opening handshake; [`HandshakeError::TimedOut`]
-/// if it is not complete within [`handshake_timeout`](proto::Config::handshake_timeout), however
-/// busily the client sends.
+/// [`HandshakeError::Request`] if the client's request is not a valid opening handshake; [`HandshakeError::TimedOut`]
+/// if the request is not complete within [`handshake_timeout`](proto::Config::handshake_timeout), even if the client
+/// keeps sending.
 pub fn accept<S: Transport>(
     io: S,
     config: impl Into<Arc<Config>>,
@@ -59,7 +59,7 @@ pub fn accept<S: Transport>(
     })
 }
 
-/// Opens the connection to whoever asks, from any page and for any path, without a subprotocol.
+/// Opens the connection for any client, from any page and for any path, without a subprotocol.
 ///
 /// # Errors
 ///
@@ -72,9 +72,9 @@ pub fn accept_any<S: Transport>(
     Box::pin(async move { Ok(incoming.await?.open().await) })
 }
 
-/// A socket whose opening handshake somebody else has done, such as an HTTP server that hosts it
-/// (see [`handshake::respond`]). `leftover` is what was read behind the handshake, at most 64 KiB;
-/// of more, the rest is lost and the connection with it.
+/// Makes a socket of a connection whose opening handshake is done, for example by an HTTP server that hosts it (see
+/// [`handshake::respond`]). `leftover` is what was read after the handshake, at most 64 KiB. If there is more, the
+/// remainder is lost and the connection fails.
 pub fn from_parts<S: Transport>(
     io: S,
     leftover: &[u8],
@@ -89,9 +89,9 @@ pub fn from_parts<S: Transport>(
     drive(connection, io)
 }
 
-/// A valid request, to be accepted or refused, however long that takes.
+/// A valid request, to be accepted or refused, after as long a time as that takes.
 ///
-/// Meanwhile nothing is read or written, and no deadline runs. Dropped, the client gets no answer.
+/// Meanwhile nothing is read or written, and no deadline runs. If it is dropped, the client gets no answer.
 #[must_use = "the client waits for an answer"]
 pub struct Incoming<S: Transport> {
     incoming: Box<handshake::Incoming>,
@@ -99,36 +99,36 @@ pub struct Incoming<S: Transport> {
 }
 
 impl<S: Transport> Incoming<S> {
-    /// What the client asks for: its target, origin, subprotocols and header fields.
+    /// Returns the client's request: its target, origin, subprotocols and header fields.
     pub fn request(&self) -> &Request {
         self.incoming.request()
     }
 
-    /// Whether the page that asks is from one of `origins`; see
-    /// [`handshake::Incoming::origin_allowed`]. Refuse it with 403 if not.
+    /// Whether the page that asks is from one of `origins`; refuse the request with 403 if not. See
+    /// [`handshake::Incoming::origin_allowed`].
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
         self.incoming.origin_allowed(origins)
     }
 
-    /// The first of the client's offers that is in `supported`; give it to [`accept`](Self::accept).
+    /// Returns the first of the client's offers that is in `supported`; pass it to [`accept`](Self::accept).
     pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&str> {
         self.incoming.pick_subprotocol(supported)
     }
 
-    /// The transport.
+    /// Returns the transport.
     pub fn get_ref(&self) -> &S {
         self.link.wire.get_ref()
     }
 
-    /// Opens the connection. `extra` are more fields for the 101, such as cookies.
+    /// Opens the connection. `extra` holds more fields for the 101 response, such as cookies.
     ///
-    /// When it resolves the 101 has left, or the transport is lost, which the socket will tell.
-    /// Dropped before that, it drops the transport.
+    /// When the future resolves, the 101 was sent or the transport is lost, which the socket will report. Dropping
+    /// the future before that drops the transport.
     ///
     /// # Errors
     ///
-    /// [`NotAccepted`] gives the request back, if the client did not offer `subprotocol`, or if a
-    /// field is the handshake's own.
+    /// [`NotAccepted`] returns the request if the client did not offer `subprotocol`, or if a field in `extra`
+    /// belongs to the handshake itself.
     pub async fn accept(
         self,
         subprotocol: Option<&str>,
@@ -145,19 +145,18 @@ impl<S: Transport> Incoming<S> {
         Ok(Box::pin(link.open(connection)).await)
     }
 
-    /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol and more fields,
-    /// which cannot fail.
+    /// Opens the connection as [`accept`](Self::accept) does, without a subprotocol or extra fields. It cannot fail.
     pub async fn open(self) -> WebSocket<S> {
         let connection = self.incoming.open();
         Box::pin(self.link.open(connection)).await
     }
 
-    /// Answers with `response` instead, and ends the transport once the client has ended its
-    /// direction, so that no reset overtakes the answer; waits for that no longer than
-    /// [`close_timeout`](proto::Config::close_timeout). Dropped, it drops the transport.
+    /// Answers with `response` instead. Then waits for at most [`close_timeout`](proto::Config::close_timeout) until
+    /// the client has ended its direction, so that no reset overtakes the answer, and ends the transport. Dropping
+    /// the future drops the transport.
     ///
-    /// `Connection`, `Content-Length` and `Transfer-Encoding` are written as they have to be. A
-    /// status below 200 or above 599 cannot refuse; it is sent as 500.
+    /// `Connection`, `Content-Length` and `Transfer-Encoding` are set as the response requires. A status below 200 or
+    /// above 599 cannot refuse, and is sent as 500.
     pub async fn refuse(mut self, response: Response) {
         let mut exchange = Box::new(self.incoming.refuse(response));
         self.link.serve_to_end(&mut exchange).await;
@@ -170,9 +169,9 @@ impl<S: Transport> fmt::Debug for Incoming<S> {
     }
 }
 
-/// The connection was not opened, and nothing was sent: the caller's side.
+/// An error of the caller: the connection was not opened, and nothing was sent.
 pub struct NotAccepted<S: Transport> {
-    /// Why.
+    /// The reason.
     pub error: AnswerError,
     /// The request, which still waits for an answer.
     pub incoming: Box<Incoming<S>>,
@@ -192,18 +191,18 @@ impl<S: Transport> fmt::Display for NotAccepted<S> {
 
 impl<S: Transport> std::error::Error for NotAccepted<S> {}
 
-/// What a handshake is driven over.
+/// A transport with its clock, over which a handshake is driven.
 pub(crate) struct Link<S: Transport> {
     wire: Wire<S>,
     clock: S::Clock,
     /// The first error of the transport.
     error: Option<io::Error>,
-    /// Passes without waiting.
+    /// The number of passes since the task last waited.
     passes: u32,
 }
 
 impl<S: Transport> Link<S> {
-    /// After so many passes without waiting, other tasks get a turn.
+    /// The number of passes without waiting after which other tasks may run.
     const MAX_PASSES: u32 = 32;
 
     pub(crate) fn new(io: S) -> Self {
@@ -215,25 +214,25 @@ impl<S: Transport> Link<S> {
         }
     }
 
-    /// A socket, over the same transport.
+    /// Returns a socket over the same transport.
     pub(crate) fn into_socket(self, connection: Connection) -> WebSocket<S> {
         WebSocket::over(connection, self.wire, self.clock)
     }
 
-    /// The first error of the transport.
+    /// Returns the first error of the transport.
     #[cfg(feature = "tls")]
     pub(crate) fn into_error(self) -> Option<io::Error> {
         self.error
     }
 
-    /// A socket whose output begins with the rest of the handshake, once that has left.
+    /// Returns a socket whose output begins with the remainder of the handshake, once that is sent.
     async fn open(self: Box<Self>, connection: Connection) -> WebSocket<S> {
         let mut socket = self.into_socket(connection);
         poll_fn(|cx| socket.poll_output(Key::METHOD, cx, |output, cx| output.poll(cx))).await;
         socket
     }
 
-    /// Serves `exchange` until something happened that its machine has to see.
+    /// Serves `exchange` until something has happened that the handshake has to look at.
     pub(crate) async fn serve(&mut self, exchange: &mut Exchange) {
         poll_fn(|cx| {
             if self.passes >= Self::MAX_PASSES {
@@ -252,7 +251,7 @@ impl<S: Transport> Link<S> {
         .await;
     }
 
-    /// Ends our direction, if the transport takes that now: TLS says so (RFC 8446 §6.1).
+    /// Ends our direction, if the transport takes that now. TLS announces the end (RFC 8446 §6.1).
     pub(crate) async fn shut_down(&mut self) {
         poll_fn(|cx| {
             let _ = self.wire.poll_shutdown(cx);
@@ -272,9 +271,9 @@ impl<S: Transport> Link<S> {
         if exchange.wants_shutdown() {
             let _ = self.wire.poll_shutdown(cx);
         }
-        // What was received counts before a deadline, but does not put it off.
+        // Input is read before a deadline is judged, but does not postpone the deadline.
         let moved = self.read(exchange, cx);
-        // No timer is set for what is there already.
+        // No timer is set if there was input, because the next pass follows at once.
         let waits = !moved || self.passes + 1 >= Self::MAX_PASSES;
         let timed = exchange.poll_timeout().is_some_and(|deadline| {
             deadline <= Instant::EPOCH || waits && self.clock.poll_until(cx, deadline).is_ready()
@@ -308,13 +307,13 @@ impl<S: Transport> Link<S> {
         };
         match result {
             Poll::Ready(Ok(())) => exchange.handle_sent(true),
-            // What the peer sent before is read first: it may say why.
+            // Read what the peer sent before, because it may say why.
             Poll::Ready(Err(error)) => self.error = Some(error),
             Poll::Pending => exchange.handle_sent(false),
         }
     }
 
-    /// Whether something was received, or the end.
+    /// Reads. Returns whether there was input, or the end.
     fn read(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
         let read = match exchange.recv_buf() {
             Some(buf) => self.wire.poll_read(cx, buf),

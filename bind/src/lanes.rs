@@ -5,15 +5,15 @@ use crate::{
     wakers::{Key, Wakers},
 };
 
-/// The wakers of a socket that is not split and is polled by several tasks: by one as a `Stream`, by
-/// another as a `Sink`, and by a third in a method, if the application has put a lock around it.
+/// The wakers of an unsplit socket that several tasks poll: one as a `Stream`, another as a `Sink`, and a third
+/// through methods, if the application has put a lock around the socket.
 ///
-/// The transport and the clock see the joint waker only, as those of a split socket do.
+/// The transport and the clock only see the joint waker, as with a split socket.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     wakers: Arc<Wakers>,
     joint: Waker,
-    /// What the tasks wait for, as it was before a poll.
+    /// The state that the tasks wait for, as it was before the poll.
     seen: Option<(Seen, usize)>,
 }
 
@@ -38,8 +38,8 @@ impl Lanes {
         &self.joint
     }
 
-    /// The task of this lane was polled. If it is done, it is not woken for what it waited for; if it
-    /// changed what others wait for, they are woken.
+    /// Handles that the task of this lane was polled. If the task is done, its waker is removed. If it has changed
+    /// the state that other tasks wait for, they are woken.
     #[cold]
     pub(crate) fn leave(&mut self, lane: Key, done: bool, seen: (Seen, usize)) {
         if done {

@@ -1,8 +1,8 @@
-//! The half of Bowline that every binding shares: one driver, written against a few small traits.
+//! The part of Bowline that every binding shares: one driver, written against a few small traits.
 //!
-//! `bowline-tokio`, `bowline-smol` and `bowline-blocking` implement [`Transport`], [`Timer`], [`Network`] and [`Runtime`]
-//! and re-export what a user needs of this crate; use one of them, unless you write a binding. The protocol
-//! is in [`proto`]; what is here knows of waiting, of wakers and of time, and of no rule of the protocol.
+//! `bowline-tokio`, `bowline-smol` and `bowline-blocking` implement [`Transport`], [`Timer`], [`Network`] and
+//! [`Runtime`], and re-export what a user needs of this crate. Use one of them, unless you are writing a binding. The
+//! protocol is in [`proto`]. This crate handles waiting, wakers and time, and has no rules of the protocol.
 
 mod byte_stream;
 mod bytes;
@@ -54,7 +54,7 @@ pub use tls::accept_tls;
 pub use transport::{Timer, Transport};
 pub use write_half::WriteHalf;
 
-/// What every binding exports beside its own.
+/// The items that every binding exports besides its own.
 pub mod api {
     pub use proto::{
         self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,

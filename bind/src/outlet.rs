@@ -13,20 +13,20 @@ use crate::{
     write_half::WriteHalf,
 };
 
-/// The sending direction of a socket, for a caller that writes for many: it has no type parameter, and no method
-/// of it waits.
+/// The sending direction of a socket, for a caller that writes to many sockets: it has no type parameter, and none of
+/// its methods waits.
 ///
-/// The caller [registers](Self::register) a waker, offers messages, and calls [`write`](Self::write); once that is
-/// ready all has left. While it is pending, the waker is woken when the transport may take more, and
-/// [`deadline`](Self::deadline) says how long the peer has for that. It is a half, so the transport goes with it
-/// and the others.
+/// The caller [registers](Self::register) a waker, offers messages, and calls [`write`](Self::write), which is ready
+/// once everything is sent. While `write` is pending, the waker is woken when the transport may take more, and
+/// [`deadline`](Self::deadline) returns the time by which the peer must have taken something. An outlet counts as a
+/// half: the transport ends when the last half is dropped.
 pub struct Outlet {
     queue: Arc<dyn Queue + Send + Sync>,
     key: Key,
 }
 
 impl Outlet {
-    /// A way to queue messages of the same socket from elsewhere.
+    /// Returns a handle that queues messages of the same socket from elsewhere.
     pub fn handle(&self) -> Handle {
         Handle(self.queue.clone())
     }
@@ -52,43 +52,45 @@ impl Outlet {
         self.queue.queue(Some(self.key), messages)
     }
 
-    /// Writes what the transport takes now. Ready when nothing waits, or nothing will ever be written any more.
+    /// Writes what the transport takes now. Returns `Ready` when nothing is queued, or when nothing will ever be
+    /// written any more.
     ///
-    /// A transport that took nothing is asked again once it has woken the waker.
+    /// If the transport takes nothing, it is asked again only after it has woken the waker.
     pub fn write(&self) -> Poll<()> {
         self.queue.write(self.key)
     }
 
-    /// Bytes that wait to be written.
+    /// Returns how many bytes wait to be written.
     pub fn queued_bytes(&self) -> usize {
         self.queue.queued_bytes()
     }
 
-    /// Wakes `waker`, once, when a write may go on, or when the connection has ended. To be called before
+    /// Wakes `waker` once, when a write may go on or the connection has ended. Call this before
     /// [`write`](Self::write), and again after each wake.
     pub fn register(&self, waker: &Waker) {
         self.queue.register(self.key, waker);
     }
 
-    /// When the peer is to have taken something of what waits
-    /// ([`write_timeout`](proto::Config::write_timeout)); `None` if nothing waits. One that has come already asks
-    /// to be told the time.
+    /// Returns the time by which the peer must have taken some of the queued bytes
+    /// ([`write_timeout`](proto::Config::write_timeout)), or `None` if nothing is queued. If that time has passed
+    /// already, call [`handle_timeout`](Self::handle_timeout) at once, because the outlet needs to know the current
+    /// time.
     pub fn deadline(&self) -> Option<Instant> {
         self.queue.deadline()
     }
 
-    /// Tells the time. If the deadline has passed, the connection ends by
+    /// Passes the current time. If the deadline has passed, the connection ends with
     /// [`Deadline::Write`](proto::Deadline::Write).
     pub fn handle_timeout(&self, now: Instant) {
         self.queue.handle_timeout(self.key, now);
     }
 
-    /// Queues a Close after the messages queued before. Closing again does nothing.
+    /// Queues a Close after all queued messages. Closing again does nothing.
     pub fn close(&self, frame: impl IntoClose) {
         self.queue.close(frame.into_close());
     }
 
-    /// How the connection ended, as far as that is known; see
+    /// Returns how the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.queue.closed()
@@ -111,10 +113,10 @@ impl<S> WriteHalf<S>
 where
     S: Transport<Clock: Send + Sync> + Send,
 {
-    /// The sending direction for a caller that writes for many sockets. Other clones of the half stay.
+    /// Turns this half into an outlet, for a caller that writes to many sockets. Other clones of the half stay.
     pub fn into_outlet(self) -> Outlet {
         let shared = self.shared.clone();
-        // It takes the place of this half.
+        // The outlet replaces this half, which is dropped when this returns.
         shared.lock().halves += 1;
         Outlet {
             key: shared.wakers().enter(),

@@ -24,9 +24,10 @@ mod write;
 pub(crate) use loan::release as release_loan;
 use turns::Turns;
 
-/// After so many events, in or out, other tasks get a turn.
+/// The number of events, received or sent, after which other tasks may run.
 pub(crate) const MAX_EVENTS: u8 = 128;
-/// And after so many writes: before each, 64 KiB may have been compressed, or masked.
+/// The number of writes after which other tasks may run. Before each write, up to 64 KiB may have been compressed or
+/// masked.
 const MAX_WRITES: u8 = 4;
 
 pub(crate) struct Output<S> {
@@ -34,26 +35,26 @@ pub(crate) struct Output<S> {
     /// The transport; `None` once the connection has ended, which drops it.
     wire: Option<Wire<S>>,
     pub(crate) trace: Trace,
-    /// How the connection ended, as far as that is known: a write error, or the peer's Close, is known
-    /// before all was received.
+    /// The end of the connection, as far as it is known. A write error, or the peer's Close, is known before
+    /// everything is received.
     pub(crate) closed: Option<Box<Closed>>,
     /// The first error of the transport.
     error: Option<io::Error>,
-    /// Who waits for room, first come first served.
+    /// The calls that wait for room, in the order in which they came.
     turns: Option<Box<Turns>>,
-    /// A guard owns the outgoing message.
+    /// Whether a guard owns the outgoing message.
     pub(crate) guarded: bool,
-    /// Halves of a split socket.
+    /// The number of halves of a split socket.
     pub(crate) halves: u32,
-    /// Nobody receives any more.
+    /// Whether the read half was dropped.
     pub(crate) reader_gone: bool,
-    /// How often somebody asked for output before others had a turn.
+    /// The number of polls, and of small messages, since a task last let others run.
     asked: u8,
-    /// How often something was written before that.
+    /// The number of writes since other tasks last ran.
     writes: u8,
 }
 
-/// What those who wait for output wait for.
+/// The state that waiting calls wait for. A call that changes it wakes them.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Seen {
     flushed: u64,
@@ -84,12 +85,12 @@ impl<S> Output<S> {
         }
     }
 
-    /// The transport; `None` once the connection has ended.
+    /// Returns the transport, or `None` once the connection has ended.
     pub(crate) fn get_ref(&self) -> Option<&S> {
         self.wire.as_ref().map(Wire::get_ref)
     }
 
-    /// The peer's address, as far as the transport knows it.
+    /// Returns the peer's address, if the transport knows it.
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr>
     where
         S: Transport,
@@ -119,7 +120,7 @@ impl<S> Output<S> {
         }
     }
 
-    /// Whether our direction is to end, and the peer will see that when the transport is dropped.
+    /// Whether our direction has ended in a way that the peer sees only when the transport is dropped.
     pub(crate) fn ends_when_dropped(&self) -> bool
     where
         S: Transport,
@@ -128,22 +129,22 @@ impl<S> Output<S> {
         wire.is_some_and(|wire| wire.is_shut_down() && !wire.get_ref().half_closes())
     }
 
-    /// Other tasks had their turn.
-    pub(crate) const fn rested(&mut self) {
+    /// Notes that other tasks have run.
+    pub(crate) const fn note_yield(&mut self) {
         self.writes = 0;
     }
 
-    /// A new call asks the transport, though it took nothing before and has not woken us since.
+    /// Lets a new call ask the transport, even if it took nothing before and has not woken us since.
     pub(crate) fn retry(&mut self) {
         if let Some(wire) = &mut self.wire {
             wire.retry();
         }
     }
 
-    /// Pending, and woken, when it is time for other tasks: a transport that takes everything lets nobody
-    /// wait. To be called once whenever a task runs.
-    pub(crate) fn poll_rest(&mut self, own: &Waker) -> Poll<()> {
-        self.rested();
+    /// Lets other tasks run after every [`MAX_EVENTS`] polls: wakes `own` and returns `Pending`. Otherwise a task
+    /// whose transport takes everything would never wait. Call this once each time a task is polled.
+    pub(crate) fn poll_yield(&mut self, own: &Waker) -> Poll<()> {
+        self.note_yield();
         self.asked = (self.asked + 1) % MAX_EVENTS;
         if self.asked > 0 {
             return Poll::Ready(());
@@ -152,7 +153,7 @@ impl<S> Output<S> {
         Poll::Pending
     }
 
-    /// Sends a small message at once, unless something waits or it is time for other tasks. Returns `false` then.
+    /// Queues a small message at once. Returns `false` if other output waits or other tasks have to run first.
     #[inline]
     pub(crate) fn send_small(&mut self, message: &Outgoing) -> bool {
         if self.asked + 1 >= MAX_EVENTS {
@@ -171,9 +172,9 @@ impl<S> Output<S> {
 }
 
 impl<S: Transport> Output<S> {
-    /// Reads, or returns how the transport has ended. One that cannot be written to still has what the
-    /// peer sent before, and no more. The first cause that was known stays: a reset that a write has met
-    /// looks like an EOF to the reads after it.
+    /// Reads, or returns how the transport has ended. After a failed write, this still reads what the peer sent
+    /// before, but does not wait for more. The first known cause is kept, because after a reset that a write has met,
+    /// reads only report an EOF.
     #[inline(always)]
     pub(crate) fn poll_read(
         &mut self,
@@ -191,14 +192,14 @@ impl<S: Transport> Output<S> {
         }
     }
 
-    /// How the transport has ended, if it has; `polled` is what a read without bytes came to.
+    /// Returns how the transport has ended, if it has. `polled` is the result of a read without bytes.
     #[cold]
     fn read_end(
         &mut self,
         polled: Poll<io::Result<usize>>,
     ) -> Poll<Result<usize, ConnectionError>> {
         let end = match polled {
-            // Nothing more is to come, and the peer waits for the end.
+            // Nothing more will come, and the peer waits for our end, which dropping the transport shows.
             Poll::Pending if self.tx.is_peer_closed() && self.ends_when_dropped() => {
                 Some(Lost::Eof)
             }
@@ -221,8 +222,8 @@ impl<S: Transport> Output<S> {
 }
 
 impl<S: Transport> Output<S> {
-    /// Whether there is room to queue; writes if there is none at first. A Close makes room for an
-    /// error.
+    /// Whether there is room to queue. If there is none at first, this writes. A closing connection has room, because
+    /// queueing then fails at once.
     #[inline]
     fn make_room(&mut self, cx: &mut Context<'_>) -> bool {
         !self.tx.is_full() || self.write_for_room(cx)
@@ -236,7 +237,7 @@ impl<S: Transport> Output<S> {
         !self.tx.is_full() || self.tx.is_closing()
     }
 
-    /// Queues what `queue` queues, once there is room for it.
+    /// Calls `queue` once there is room.
     #[inline]
     pub(crate) fn poll_queue(
         &mut self,
@@ -256,7 +257,7 @@ impl<S: Transport> Output<S> {
         cx: &mut Context<'_>,
         message: Outgoing,
     ) -> Result<(), TrySendError> {
-        self.rested();
+        self.note_yield();
         self.retry();
         if !self.make_room(cx) || !self.may_queue() {
             return Err(TrySendError::Full(message));
@@ -269,8 +270,8 @@ impl<S: Transport> Output<S> {
         Ok(())
     }
 
-    /// Ready when the first `count` messages have left, or never will.
-    pub(crate) fn poll_left(
+    /// Waits until the first `count` messages are sent, or will never be.
+    pub(crate) fn poll_sent(
         &mut self,
         cx: &mut Context<'_>,
         count: u64,
@@ -286,7 +287,7 @@ impl<S: Transport> Output<S> {
         }
     }
 
-    /// Ready when all has left, our Close too if there is one, or never will.
+    /// Waits until everything is sent, including our Close if there is one, or will never be.
     pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll(cx));
         let failure = self.failure().filter(|_| !self.tx.is_closed());

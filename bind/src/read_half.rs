@@ -20,15 +20,14 @@ use crate::{
 
 /// The receiving direction of a [`WebSocket`](crate::WebSocket).
 ///
-/// **Call receiving**: a pending [`recv`](Self::recv) also answers Pings, keeps time, writes what the
-/// other half has queued, and completes the closing handshake. An application that wants no messages calls
+/// **Keep receiving.** A pending [`recv`](Self::recv) also answers Pings, keeps time, writes what the other half has
+/// queued, and completes the closing handshake. An application that wants no messages should call
 /// [`drain`](Self::drain) in a task of its own.
 ///
-/// Without a pending call of this half, only the calls of the write half do anything: while one of them
-/// waits for output it receives, and keeps one event for the next `recv`;
-/// [`close`](crate::WriteHalf::close) receives until the end. Between calls no Ping is answered and no
-/// deadline is judged. The same holds once this half is dropped; then each call of the write half first
-/// reads what has come, answers it and discards it.
+/// While no call of this half is pending, only calls of the write half receive: one that waits for output receives,
+/// and keeps at most one event for the next `recv`; [`close`](crate::WriteHalf::close) receives until the end.
+/// Between calls no Ping is answered and no deadline is judged. The same holds once this half is dropped, except that
+/// each call of the write half then first reads, answers and discards what has arrived.
 pub struct ReadHalf<S: Transport> {
     pub(crate) shared: Arc<Shared<S>>,
 }
@@ -38,20 +37,20 @@ impl<S: Transport> ReadHalf<S> {
         Self { shared }
     }
 
-    /// The next message; see [`WebSocket::recv`](crate::WebSocket::recv). Cancel-safe.
+    /// Returns the next message; see [`WebSocket::recv`](crate::WebSocket::recv). Cancel-safe.
     ///
-    /// After [`WriteHalf::close`](crate::WriteHalf::close) it returns what was received before that
-    /// discarded something, and then `None`.
+    /// After [`WriteHalf::close`](crate::WriteHalf::close) this returns the messages that `close` kept, and then
+    /// `None`.
     ///
     /// # Errors
     ///
-    /// Exactly one, if the connection ends in another way than by a Close; then `None`.
+    /// If the connection ends without a Close, returns one error, and `None` from then on.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
         poll_fn(|cx| self.poll_recv(cx))
     }
 
-    /// The next message, Ping, Pong or Close; see
-    /// [`WebSocket::recv_event`](crate::WebSocket::recv_event). Cancel-safe.
+    /// Returns the next message, Ping, Pong or Close; see [`WebSocket::recv_event`](crate::WebSocket::recv_event).
+    /// Cancel-safe.
     ///
     /// # Errors
     ///
@@ -65,8 +64,7 @@ impl<S: Transport> ReadHalf<S> {
         Ok(event.await?.map(|event| event.map(|chunk| chunk.data)))
     }
 
-    /// The next piece of a message; see [`WebSocket::recv_chunk`](crate::WebSocket::recv_chunk).
-    /// Cancel-safe.
+    /// Returns the next piece of a message; see [`WebSocket::recv_chunk`](crate::WebSocket::recv_chunk). Cancel-safe.
     ///
     /// # Errors
     ///
@@ -90,8 +88,8 @@ impl<S: Transport> ReadHalf<S> {
         poll_fn(|cx| self.poll_into(cx, buf)).await
     }
 
-    /// Receives until the end and discards all messages, for an application that only sends: Pings are
-    /// answered, deadlines are judged, and the write half learns at once when the connection has ended.
+    /// Receives until the end and discards all messages, for an application that only sends. Pings are answered,
+    /// deadlines are judged, and the write half learns at once when the connection has ended.
     ///
     /// # Errors
     ///
@@ -101,33 +99,34 @@ impl<S: Transport> ReadHalf<S> {
         Ok(())
     }
 
-    /// How the connection ended, as far as that is known; see
+    /// Returns how the connection ended, as far as that is known; see
     /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.shared.closed()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the stage of the connection's life.
     pub fn state(&self) -> State {
         self.shared.state()
     }
 
-    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    /// Returns the subprotocol that was agreed on, if any (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.shared.subprotocol()
     }
 
-    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    /// Returns the peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.shared.lock().peer_addr()
     }
 
-    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    /// Returns the time from the sending of the last Ping to its Pong; `None` before the first Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.shared.latency()
     }
 
-    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    /// Returns counts of what has passed over the connection since it opened. A call that is receiving adds its
+    /// counts when it returns.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
@@ -155,7 +154,8 @@ impl<S: Transport> ReadHalf<S> {
         self.poll(cx, |input, output, cx| input.poll_message(output, cx))
     }
 
-    /// While this half waits, its waker is at its place, so that writers leave receiving to it.
+    /// Polls the receiving direction. While this half waits, its waker is registered, so that writers leave receiving
+    /// to it.
     fn poll<U>(
         &self,
         cx: &mut Context<'_>,

@@ -6,23 +6,23 @@ use crate::{
 };
 
 impl<S: Transport> ReadHalf<S> {
-    /// The socket that was split, with the events that calls of the write half have kept for `recv`.
+    /// Returns the socket that was split. It keeps the events that calls of the write half have stored for `recv`.
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`] gives both halves back, if they are of different sockets, or if the write half is still
-    /// in use elsewhere: as a clone, or by a message of [`stream`](WriteHalf::stream) that is not finished.
+    /// [`ReuniteError`] returns both halves if they belong to different sockets, or if the write half is still in use
+    /// elsewhere: as a clone, or by an unfinished message of [`stream`](WriteHalf::stream).
     pub fn reunite(
         self,
         write: WriteHalf<S>,
     ) -> Result<WebSocket<S>, ReuniteError<Self, WriteHalf<S>>> {
-        // The two halves are the only owners, and what could make another one is an owner itself. A `Sink` in the
-        // middle of a call is one.
+        // These two halves must be the only owners. No other can appear meanwhile, because only an owner can make
+        // one. A `Sink` in the middle of a call is an owner, too.
         if !Arc::ptr_eq(&self.shared, &write.shared) || Arc::strong_count(&self.shared) != 2 {
             return Err(ReuniteError { read: self, write });
         }
         let shared = self.shared.clone();
-        // They go, and the transport stays.
+        // Dropping the halves must not end the transport.
         shared.lock().halves += 2;
         drop((self, write));
         match Shared::into_parts(shared) {
@@ -35,7 +35,7 @@ impl<S: Transport> ReadHalf<S> {
     }
 }
 
-/// The two halves are not one socket again.
+/// The two halves could not be made one socket again.
 pub struct ReuniteError<R, W> {
     /// The half that receives.
     pub read: R,
@@ -51,7 +51,9 @@ impl<R, W> fmt::Debug for ReuniteError<R, W> {
 
 impl<R, W> fmt::Display for ReuniteError<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the halves are of different sockets, or the write half is in use elsewhere")
+        f.write_str(
+            "the halves belong to different sockets, or the write half is still in use elsewhere",
+        )
     }
 }
 

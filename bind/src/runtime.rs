@@ -1,4 +1,4 @@
-//! What a binding provides beside its transport: names, connections and tasks.
+//! The traits of a binding besides its transport: name resolution, connections and tasks.
 
 use std::{
     io,
@@ -17,9 +17,9 @@ use crate::{
     transport::{Timer, Transport},
 };
 
-/// How a binding reaches a server.
+/// The means by which a binding reaches a server.
 ///
-/// The futures are named types, so that what is built of them is `Send` exactly if they are.
+/// The futures are named types, so that a future built on them is `Send` exactly if they are.
 pub trait Network {
     /// The clock by which connecting waits.
     type Clock: Timer;
@@ -30,10 +30,10 @@ pub trait Network {
     /// A TCP connection that is being made.
     type Connecting: Future<Output = io::Result<Self::Stream>>;
 
-    /// A clock that has nothing to wait for yet.
+    /// Returns a clock that waits for nothing yet.
     fn clock(&self) -> Self::Clock;
 
-    /// Fails where nothing can be waited for, if the runtime tells beforehand.
+    /// Fails if nothing can be waited for here, as far as the runtime can find that out beforehand.
     ///
     /// # Errors
     ///
@@ -42,11 +42,11 @@ pub trait Network {
         Ok(())
     }
 
-    /// The addresses of a host, with this port. Dropped, nobody waits for it any more.
+    /// Returns the addresses of a host, each with this port. Dropping the future abandons the lookup.
     fn resolve(&self, host: String, port: u16) -> Self::Resolving;
 
-    /// A TCP connection to `addr`, with or without `TCP_NODELAY`. It is dropped after `time`; one that blocks
-    /// has to keep the time itself.
+    /// Makes a TCP connection to `addr`, with or without `TCP_NODELAY`. The caller drops the future after `time`. An
+    /// implementation that blocks has to observe `time` itself.
     fn connect(
         &self,
         addr: SocketAddr,
@@ -56,23 +56,23 @@ pub trait Network {
     ) -> Self::Connecting;
 }
 
-/// A binding that also runs tasks beside the caller's.
+/// A binding that can also run tasks beside the caller.
 pub trait Runtime: Network {
-    /// Runs `task` to its end, whether or not the caller goes on.
+    /// Runs `task` to its end, whether or not the caller is still there.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
 }
 
-/// Calls `f`, which blocks, in a thread of its own. Dropped, the thread is left to itself: nothing can
+/// Calls `f`, which blocks, in a thread of its own. If the future is dropped, the thread runs on, because nothing can
 /// interrupt it.
 pub fn in_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> InThread<T> {
     let (answer, answered) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
     let wakes = Wakes(waker.clone());
     let spawned = thread::Builder::new().spawn(move || {
-        // It is dropped last, though `f` may panic.
+        // This is dropped last, even if `f` panics.
         let _wakes = wakes;
         let answer = answer;
-        // Nobody may wait for it any more.
+        // This fails if the future was dropped.
         let _ = answer.send(f());
     });
     InThread {
@@ -82,7 +82,7 @@ pub fn in_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> I
     }
 }
 
-/// The future of [`in_thread`]. It fails if there is no thread, or if that has panicked.
+/// The future of [`in_thread`]. It fails if the thread could not be started or has panicked.
 #[derive(Debug)]
 pub struct InThread<T> {
     answered: mpsc::Receiver<T>,
@@ -97,7 +97,7 @@ impl<T> Future for InThread<T> {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Err(error));
         }
-        // Before the look, so that a wake after it reaches this task.
+        // The waker is stored before the answer is looked for, so that a later wake reaches this task.
         let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
         *waker = Some(cx.waker().clone());
         drop(waker);
@@ -111,7 +111,7 @@ impl<T> Future for InThread<T> {
     }
 }
 
-/// Wakes the task that waits when it is dropped.
+/// Wakes the waiting task when dropped.
 struct Wakes(Arc<Mutex<Option<Waker>>>);
 
 impl Drop for Wakes {
@@ -161,12 +161,12 @@ mod tests {
         assert!(wait(future).is_err());
     }
 
-    /// As a look-up that hangs, which is left to itself at the deadline.
+    /// This covers a lookup that hangs, which is abandoned at the deadline.
     #[test]
     fn nobody_waits_for_a_thread_whose_future_was_dropped() {
         let (go, goes) = mpsc::channel::<()>();
         drop(in_thread(move || goes.recv().is_err()));
-        // It was still waiting.
+        // This fails unless the thread was still waiting.
         go.send(()).unwrap();
     }
 }

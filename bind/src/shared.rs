@@ -18,20 +18,20 @@ use crate::{
     wakers::{Key, Wakers},
 };
 
-/// What the halves share: both directions and the transport.
+/// The state that the halves share: both directions and the transport.
 ///
-/// The lock of the output is held to queue and for one poll of the transport that does not block; never
-/// while a call waits, and never while parsing.
+/// The lock of the output is held to queue, and for one poll of the transport, which does not block. It is never held
+/// while a call waits or while input is parsed.
 pub(crate) struct Shared<S: Transport> {
     output: Mutex<Output<S>>,
     seat: Mutex<Seat<S::Clock>>,
     wakers: Arc<Wakers>,
-    /// [`Wakers`], as the transport and the clock see them.
+    /// All of `wakers` as the one waker that the transport and the clock get.
     joint: Waker,
-    /// To be cloned by the calls that wait.
+    /// The clock, which each waiting call clones.
     timer: S::Clock,
     subprotocol: Option<Box<Utf8Bytes>>,
-    /// For handles, drawn when it is first asked for.
+    /// The number of the socket, assigned when a handle first asks for it.
     id: OnceLock<u64>,
 }
 
@@ -44,20 +44,20 @@ type Parts<S> = (
 
 /// The place of the receiving direction.
 ///
-/// A call takes it out, uses it without a lock, and puts it back. No call waits for it: one that finds the
-/// seat empty is woken when it is filled again. Only a small message is taken from it where it is, which is
-/// cheaper than to take it out, and takes no longer than to look at 4 KiB.
+/// A call takes the receiving direction out, uses it without a lock, and puts it back. A call that finds the seat
+/// empty does not block: it is woken when the seat is filled again. Only a small message is taken without emptying
+/// the seat. That is cheaper, and holds the lock for no longer than it takes to parse 4 KiB.
 struct Seat<T> {
     input: Option<Box<Input<T>>>,
-    /// A call has found it empty.
+    /// Whether a call has found the seat empty.
     wanted: bool,
-    /// A call that waits for output has left receiving to the read half.
+    /// Whether a call that waits for output leaves receiving to the read half.
     relies: bool,
-    /// As of when a call took the input out.
+    /// The figures at the time when a call last took the input out.
     noted: Noted,
 }
 
-/// What the halves report of the receiving direction.
+/// The figures of the receiving direction that the halves report.
 #[derive(Clone, Copy)]
 struct Noted {
     latency: Option<Duration>,
@@ -74,7 +74,7 @@ impl<T> From<&Input<T>> for Noted {
 }
 
 impl<S: Transport> Shared<S> {
-    /// What a reader and a writer share.
+    /// Creates the state that a read half and a write half share.
     pub(crate) fn new(
         mut output: Output<S>,
         input: Input<S::Clock>,
@@ -98,14 +98,14 @@ impl<S: Transport> Shared<S> {
         }
     }
 
-    /// A number that no other socket of this process has.
+    /// Returns a number that no other socket of this process has.
     pub(crate) fn id(&self) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         *self.id.get_or_init(|| NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// What a whole socket is made of, if nothing else shares it. Its read half, which was dropped for it, is not
-    /// gone.
+    /// Returns the parts of a whole socket, if nothing else shares them. The read half was dropped only for this, so
+    /// it no longer counts as dropped.
     pub(crate) fn into_parts(shared: Arc<Self>) -> Result<Parts<S>, Arc<Self>> {
         let mut shared = Arc::try_unwrap(shared)?;
         let seat = shared.seat.get_mut();
@@ -118,7 +118,7 @@ impl<S: Transport> Shared<S> {
         Ok((*input, output, shared.subprotocol))
     }
 
-    /// Uses the sending direction, and wakes the others if that changed what they wait for.
+    /// Calls `f` with the sending direction, and wakes the other tasks if that changed what they wait for.
     pub(crate) fn with<U>(
         &self,
         me: Option<Key>,
@@ -143,7 +143,7 @@ impl<S: Transport> Shared<S> {
         self.lock().closed.as_deref().cloned()
     }
 
-    /// Where the connection is in its life, as far as the sending direction knows.
+    /// Returns the stage of the connection's life, as far as the sending direction knows it.
     pub(crate) fn state(&self) -> State {
         let output = self.lock();
         if output.has_ended() {
@@ -177,14 +177,14 @@ impl<S: Transport> Shared<S> {
         self.lock().tx.stats(received)
     }
 
-    /// The next of many small messages that came in one read; see [`Input::recv_small`].
+    /// Returns the next of many small messages that came in one read; see [`Input::recv_small`].
     #[inline]
     pub(crate) fn recv_small(&self) -> Option<Message> {
         self.seat().input.as_mut()?.recv_small()
     }
 
-    /// Uses the receiving direction; `None` if another call does. The waker of the caller has to be at its
-    /// place before: it is woken when that call is done.
+    /// Calls `f` with the receiving direction, or returns `None` if another call is using it. The caller must have
+    /// registered its waker before: it is woken when that other call is done.
     pub(crate) fn with_input<U>(
         &self,
         me: Option<Key>,
@@ -211,7 +211,7 @@ impl<S: Transport> Shared<S> {
         Some(f(input, &mut output, cx))
     }
 
-    /// Whether the read half waits. If so, it wakes the caller when it no longer does.
+    /// Whether the read half waits, and so receives. If it does, it wakes the caller when it stops waiting.
     fn relies_on_reader(&self) -> bool {
         let mut seat = self.seat();
         let waits = self.wakers.is_waiting(Key::READER);
@@ -219,7 +219,7 @@ impl<S: Transport> Shared<S> {
         waits
     }
 
-    /// The read half waits no more: it has an event, or has to let other tasks run.
+    /// Notes that the read half no longer waits: it has an event, or has to let other tasks run.
     pub(crate) fn reader_goes(&self) {
         let mut seat = self.seat();
         self.wakers.clear(Key::READER);
@@ -236,7 +236,7 @@ impl<S: Transport> Shared<S> {
 }
 
 impl<S: Transport> Shared<S> {
-    /// Tells the sending direction the time, for the place `me` among the wakers.
+    /// Passes the time to the sending direction, without waking the task at the place `me`.
     pub(crate) fn handle_write_timeout(&self, me: Key, now: Instant) {
         self.with(Some(me), |output, cx| {
             if output.tx.handle_timeout(now).is_err() {
@@ -245,8 +245,8 @@ impl<S: Transport> Shared<S> {
         });
     }
 
-    /// While no read half exists: reads what has come, and discards it. Takes no more than other tasks can
-    /// wait for; `false` if there may be more.
+    /// Reads and discards what has arrived, if no read half exists. Returns `false` if it stopped to let other tasks
+    /// run, so that there may be more.
     pub(crate) fn discard(&self, me: Option<Key>, own: &Waker) -> bool {
         let discarded = self.with_input(me, own, |input, output, cx| {
             while input.poll_output(Call::Discards, output, cx).is_ready() {
@@ -266,11 +266,11 @@ impl<S: Transport> fmt::Debug for Shared<S> {
     }
 }
 
-/// The receiving direction, out of its seat. Dropped, it goes back, although the call may have panicked.
+/// The receiving direction while it is out of its seat. Dropping this puts it back, even if the call has panicked.
 struct Taken<'a, S: Transport> {
     shared: &'a Shared<S>,
     me: Option<Key>,
-    /// How many events were kept in it.
+    /// The number of events that it kept when it was taken out.
     parked: usize,
     input: Option<Box<Input<S::Clock>>>,
 }
@@ -280,7 +280,7 @@ impl<S: Transport> Drop for Taken<'_, S> {
         let Some(input) = self.input.take() else {
             return;
         };
-        // The application has something to take, or there is room again.
+        // There is an event for the application, or room again.
         let changed = input.parked() != self.parked;
         let mut seat = self.shared.seat();
         seat.input = Some(input);
@@ -292,7 +292,7 @@ impl<S: Transport> Drop for Taken<'_, S> {
     }
 }
 
-/// The way from the receiving direction to the sending direction.
+/// Access to the sending direction for the receiving direction.
 pub(crate) struct Reader<'a, S: Transport> {
     shared: &'a Shared<S>,
     me: Option<Key>,
@@ -313,8 +313,8 @@ impl<S: Transport> Access<S> for Reader<'_, S> {
     }
 }
 
-/// A call that waits for output. It has a place among the wakers, and watches the write deadline by a
-/// timer of its own, made when it first waits. While it waits it also receives, unless the read half does.
+/// A call that waits for output. It has a place among the wakers, and watches the write deadline with a timer of its
+/// own, which is made when the call first waits. While it waits it also receives, unless the read half does.
 pub(crate) struct Waiter<S: Transport> {
     shared: Arc<Shared<S>>,
     key: Key,
@@ -322,11 +322,11 @@ pub(crate) struct Waiter<S: Transport> {
     waited: bool,
 }
 
-/// How a call goes on after a look at the output.
+/// The outcome of a look at the output.
 enum Look<U> {
     Done(U),
     Waits,
-    /// It is time for other tasks.
+    /// Other tasks have to run first.
     Yields,
     /// No read half exists, so this call reads first.
     Discards,
@@ -346,7 +346,7 @@ impl<S: Transport> Waiter<S> {
         self.key
     }
 
-    /// Waits for `done`, and receives meanwhile; `call` says what becomes of the events.
+    /// Waits for `done`, and receives meanwhile. `call` decides what happens to the events.
     pub(crate) fn poll<U>(
         &mut self,
         cx: &mut Context<'_>,
@@ -362,7 +362,7 @@ impl<S: Transport> Waiter<S> {
                 if begins {
                     output.retry();
                 }
-                if output.poll_rest(own).is_pending() {
+                if output.poll_yield(own).is_pending() {
                     return Look::Yields;
                 }
             }
@@ -393,7 +393,7 @@ impl<S: Transport> Waiter<S> {
                 input.poll_output(call, output, cx).is_ready()
             });
             receives = received == Some(true) && !shared.lock().has_ended();
-            // What the call waits for may have happened meanwhile, and nothing else would wake it for that.
+            // Receiving may have made `done` ready, and nothing else would wake the call for that.
             if let Poll::Ready(value) = self.poll_output(cx, &mut done) {
                 return Poll::Ready(value);
             }
@@ -401,8 +401,8 @@ impl<S: Transport> Waiter<S> {
         Poll::Pending
     }
 
-    /// Whether a call that waits has to receive. A closing one always does: the answer that it waits for may
-    /// be the next event, and the read half may not come back.
+    /// Whether a call that waits has to receive. A call that closes always has to, because the answer that it waits
+    /// for may be the next event, and the application may never call the read half again.
     fn may_receive(&self, call: Call) -> bool {
         match call {
             Call::Closes => true,
@@ -426,7 +426,8 @@ impl<S: Transport> Waiter<S> {
         }
     }
 
-    /// Looks at the output, and once more if that waits and the write deadline has passed.
+    /// Looks at the output. If the call has to wait and the write deadline has passed, handles the deadline and looks
+    /// again.
     fn look<U>(
         &mut self,
         cx: &mut Context<'_>,
@@ -448,7 +449,7 @@ impl<S: Transport> Waiter<S> {
         }
     }
 
-    /// Whether `deadline` has come; asks the timer only if it may lie ahead.
+    /// Whether `deadline` has passed. This asks the timer only if the deadline may be in the future.
     fn is_over(&mut self, cx: &mut Context<'_>, deadline: Instant) -> bool {
         let timer = self.timer.get_or_insert_with(|| self.shared.timer.clone());
         deadline <= Instant::EPOCH || timer.poll_until(cx, deadline).is_ready()

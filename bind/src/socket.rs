@@ -30,34 +30,33 @@ use crate::{
 
 /// A WebSocket over a transport.
 ///
-/// **Call receiving.** A pending [`recv`](Self::recv) also answers Pings, sends keep-alive Pings,
-/// judges deadlines and completes the closing handshake; nothing else does while you wait for
-/// something of your own.
+/// **Keep receiving.** A pending [`recv`](Self::recv) also answers Pings, sends keep-alive Pings, judges deadlines
+/// and completes the closing handshake. None of this happens while the application waits for something else.
 ///
-/// **Every method is cancel-safe**: all state is in the socket, none in a future. What it means to
-/// drop a future before it resolves is told with each method.
+/// **Every method is cancel-safe**: all state is in the socket, none in a future. Each method documents what happens
+/// if its future is dropped before it resolves.
 ///
-/// Dropped, the socket ends the transport without a Close; [`close`](Self::close) it to part in
-/// peace.
+/// Dropping the socket ends the transport without a Close; call [`close`](Self::close) to end the connection
+/// properly.
 ///
 /// # After the end
 ///
-/// In this table `None` stands for `Ok(None)`, `Closed` for [`Error::Send`] with [`SendError::Closed`], and
-/// the other names for variants of [`Error`]. Of several causes the first that was known is reported.
-/// `flush` fails if a message that was queued before will never be sent; in the row of `write_timeout` there
-/// is one. The codes in the first rows are examples.
+/// In this table `None` stands for `Ok(None)`, `Closed` for [`Error::Send`] with [`SendError::Closed`], and the other
+/// names for variants of [`Error`]. If there are several causes, the first known one is reported. `flush` fails if a
+/// queued message will never be sent; the row of `write_timeout` has such a message. The codes in the first rows are
+/// examples.
 ///
 #[doc = include_str!("ends.md")]
 pub struct WebSocket<S: Transport> {
     input: Input<S::Clock>,
     output: Output<S>,
     subprotocol: Option<Box<Utf8Bytes>>,
-    /// Once it was used as a `Stream` or a `Sink`, which two tasks may poll.
+    /// The wakers of the tasks that poll the socket through traits. Present once it was used that way.
     lanes: Option<Box<Lanes>>,
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// The peer's address.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///
@@ -69,7 +68,7 @@ impl<S: Transport> WebSocket<S> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// Drives `connection` over what its handshake was driven over.
+    /// Creates a socket over the transport of the handshake.
     pub(crate) fn over(connection: Connection, wire: Wire<S>, clock: S::Clock) -> Self {
         let subprotocol = connection.subprotocol().map(Utf8Bytes::from);
         let trace = Trace::open(connection.role(), wire.get_ref(), subprotocol.as_deref());
@@ -95,21 +94,21 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// The next message; `None` once the connection has closed, and ever after.
+    /// Returns the next message, or `None` once the connection has closed.
     ///
-    /// A message that [`recv_chunk`](Self::recv_chunk) began is skipped. What is queued is written
-    /// before this waits. Cancel-safe: what was received of a message is kept for the next call.
+    /// A message that was begun with [`recv_chunk`](Self::recv_chunk) is skipped. Queued output is written before
+    /// this waits. Cancel-safe: the received part of a message is kept for the next call.
     ///
     /// # Errors
     ///
-    /// Exactly one, if the connection ends in another way than by a Close; then `None`. An
-    /// [`Error::Protocol`] comes after the peer was told.
+    /// If the connection ends without a Close, returns one error, and `None` from then on. Before an
+    /// [`Error::Protocol`] is returned, the peer is sent a Close that says why.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
         poll_fn(|cx| self.poll_recv(Key::METHOD, cx))
     }
 
-    /// Like [`recv`](Self::recv), and tells of Pings, Pongs and the Close too. All are answered
-    /// already. Cancel-safe.
+    /// As [`recv`](Self::recv), but also returns Pings, Pongs and the Close. All of them have been answered already.
+    /// Cancel-safe.
     pub async fn recv_event(&mut self) -> Result<Option<Event>, Error> {
         let event = poll_fn(|cx| {
             self.poll_lane(Key::METHOD, cx, |input, output, cx| {
@@ -119,11 +118,11 @@ impl<S: Transport> WebSocket<S> {
         Ok(event.await?.map(|event| event.map(|chunk| chunk.data)))
     }
 
-    /// The next piece of a message, as soon as it is there; text is cut between characters only.
+    /// Returns the next piece of a message, as soon as it has arrived. Text is only cut between characters.
     ///
-    /// Memory is bounded by one read, whatever the size of the message, which
-    /// [`max_stream_size`](proto::Config::max_stream_size) bounds. Of a message that `recv` began,
-    /// first comes all that was gathered. Cancel-safe.
+    /// Memory is bounded by one read, whatever the size of the message.
+    /// [`max_stream_size`](proto::Config::max_stream_size) bounds that size. If `recv` has begun the message, the
+    /// first piece is all that it has gathered. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -137,12 +136,13 @@ impl<S: Transport> WebSocket<S> {
         .await
     }
 
-    /// Copies the next piece of a message into `buf`, and returns how many bytes that are, the kind of the message,
-    /// and whether they are its last: `ReceiveAsync` of .NET. `None` once the connection has closed.
+    /// Copies the next piece of a message into `buf`. Returns the number of bytes, the kind of the message, and
+    /// whether they are its last bytes; or `None` once the connection has closed. `ReceiveAsync` of .NET does the
+    /// same.
     ///
-    /// The next call returns what does not fit into `buf`. A piece may end inside of a character. A message that was
-    /// begun with this method is only read by it: the other methods skip the rest of that message. With an empty
-    /// `buf` this copies nothing, and waits until a piece is there. Cancel-safe.
+    /// The next call returns what does not fit into `buf`. A piece may end inside a character. If a message is begun
+    /// with this method, only this method returns it: the others skip the remainder. With an empty `buf` this copies
+    /// nothing, and waits until there is a piece. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -153,9 +153,8 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sends a message: [`feed`](Self::feed), then [`flush`](Self::flush).
     ///
-    /// While it waits for the peer to take output, it also receives, and keeps one event for the next
-    /// `recv`. Cancel-safe: dropped, the message was either not queued, or it will be written whole by
-    /// a later call.
+    /// While it waits for the peer to take output, it also receives, and keeps at most one event for the next `recv`.
+    /// Cancel-safe: if the future is dropped, the message was either not queued, or a later call writes it whole.
     ///
     /// # Errors
     ///
@@ -167,20 +166,20 @@ impl<S: Transport> WebSocket<S> {
         self.flush().await
     }
 
-    /// Sends a piece of a message, which ends with the piece that has `fin`; see
-    /// [`stream`](Self::stream) for the same with a guard. Cancel-safe as [`send`](Self::send).
+    /// Sends a piece of a message. The piece with `fin` is the last one. [`stream`](Self::stream) does the same with
+    /// a guard. Cancel-safe as [`send`](Self::send).
     pub async fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.queue(chunk, |tx, chunk| tx.send_chunk(chunk)).await?;
         self.flush().await
     }
 
-    /// Begins a message of unknown length. The guard owns the outgoing message until it is finished;
-    /// dropped before that, it fails the connection with 1011.
+    /// Begins a message of unknown length. The returned guard owns the outgoing message until it is finished.
+    /// Dropping the guard before that fails the connection with 1011.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if the connection closes, [`SendError::Unfinished`] if a message of
-    /// [`send_chunk`](Self::send_chunk) is.
+    /// [`SendError::Closed`] if the connection is closing, [`SendError::Unfinished`] if a message begun with
+    /// [`send_chunk`](Self::send_chunk) is unfinished.
     pub async fn stream(&mut self, kind: Kind) -> Result<Streaming<&mut Self>, Error> {
         if self.output.tx.is_closing() {
             return Err(self.output.refuse(SendError::Closed));
@@ -191,10 +190,10 @@ impl<S: Transport> WebSocket<S> {
         Ok(Streaming::new(self, kind))
     }
 
-    /// Queues a message, and waits only if [`send_high_water`](proto::Config::send_high_water) bytes
-    /// wait already. It is written by the next call that waits: to answer in a loop of [`recv`](Self::recv)
-    /// this is the one to use, for the answers to all that came in one read leave in one write.
-    /// Cancel-safe: dropped, it was not queued.
+    /// Queues a message, and waits only if [`send_high_water`](proto::Config::send_high_water) bytes are queued
+    /// already. The next call that waits writes it. Use this to answer in a loop of [`recv`](Self::recv): the answers
+    /// to everything that came in one read then go out in one write. Cancel-safe: if the future is dropped, the
+    /// message was not queued.
     ///
     /// # Errors
     ///
@@ -205,7 +204,7 @@ impl<S: Transport> WebSocket<S> {
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
         poll_fn(move |cx| {
-            // The tasks of the lanes wait for what this changes.
+            // With lanes, other tasks may wait for what this changes, and must be woken.
             if message.as_ref().is_some_and(|it| self.feed_small(it)) {
                 message = None;
                 return Poll::Ready(Ok(()));
@@ -214,59 +213,58 @@ impl<S: Transport> WebSocket<S> {
         })
     }
 
-    /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
-    /// message that is masked or compressed, only a part.
+    /// Queues a message if there is room for it, and writes what the transport takes at once. If the message is large
+    /// and is masked or compressed, only a part of it is written.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] gives the message back.
+    /// [`TrySendError::Full`] returns the message.
     pub fn try_send(&mut self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
         self.with_output(|output, cx| output.try_send(cx, message.into()))
     }
 
-    /// Writes and flushes what was queued before this call. Cancel-safe.
+    /// Writes and flushes everything that was queued before this call. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), if a message that was queued will never be sent.
+    /// As [`send`](Self::send), if a queued message will never be sent.
     pub async fn flush(&mut self) -> Result<(), Error> {
         let count = self.output.tx.accepted();
-        poll_fn(|cx| self.poll_output(Key::METHOD, cx, |output, cx| output.poll_left(cx, count)))
+        poll_fn(|cx| self.poll_output(Key::METHOD, cx, |output, cx| output.poll_sent(cx, count)))
             .await
     }
 
-    /// Sends a Ping. Not needed to keep the connection alive:
-    /// [`keep_alive`](proto::Config::keep_alive) does. Cancel-safe as [`send`](Self::send).
+    /// Sends a Ping. The connection does not need this to stay alive, because of
+    /// [`keep_alive`](proto::Config::keep_alive). Cancel-safe as [`send`](Self::send).
     pub async fn ping(&mut self, payload: ControlPayload) -> Result<(), Error> {
         self.queue(payload, |tx, payload| tx.ping(payload)).await?;
         self.flush().await
     }
 
-    /// Sends an unsolicited Pong (RFC 6455 §5.5.3); Pings are answered without it. Cancel-safe as
+    /// Sends an unsolicited Pong (RFC 6455 §5.5.3). Pings are answered without this. Cancel-safe as
     /// [`send`](Self::send).
     pub async fn pong(&mut self, payload: ControlPayload) -> Result<(), Error> {
         self.queue(payload, |tx, payload| tx.pong(payload)).await?;
         self.flush().await
     }
 
-    /// Runs the whole closing handshake (RFC 6455 §7.1.2), behind the messages queued before, and
-    /// ends the transport. What the peer still sends is discarded; to receive it, use
-    /// [`finish`](Self::finish).
+    /// Runs the whole closing handshake (RFC 6455 §7.1.2) after the messages queued before, and ends the transport.
+    /// Messages that the peer still sends are discarded; use [`finish`](Self::finish) to receive them.
     ///
-    /// Takes [`close_timeout`](proto::Config::close_timeout) at the most. Closing again, or after the
-    /// peer, is fine. Cancel-safe: dropped, the Close stays queued, and `recv` completes the rest.
+    /// Takes [`close_timeout`](proto::Config::close_timeout) at most. It may be called again, and after the peer has
+    /// closed. Cancel-safe: if the future is dropped, the Close stays queued, and `recv` completes the handshake.
     ///
     /// # Errors
     ///
-    /// Those of [`recv`](Self::recv), unless that has reported them.
+    /// Those of [`recv`](Self::recv), unless it has returned them already.
     pub async fn close(&mut self, frame: impl IntoClose) -> Result<(), Error> {
         self.begin_close(frame.into_close());
         while self.recv_chunk().await?.is_some() {}
         Ok(())
     }
 
-    /// Sends a Close and goes on receiving: call [`recv`](Self::recv) until it returns `None`.
-    /// Cancel-safe: dropped, the Close stays queued.
+    /// Sends a Close. Then call [`recv`](Self::recv) until it returns `None`. Cancel-safe: if the future is dropped,
+    /// the Close stays queued.
     ///
     /// # Errors
     ///
@@ -282,13 +280,13 @@ impl<S: Transport> WebSocket<S> {
         self.input.abort(&mut self.output);
     }
 
-    /// How the connection ended, as far as that is known: from when a call has received the peer's Close, or
-    /// has met another end. `clean` is not known before our Close has left.
+    /// Returns how the connection ended, once a call has received the peer's Close or has met another end. `clean` is
+    /// final only once our Close has been sent.
     pub fn closed(&self) -> Option<&Closed> {
         self.output.closed.as_deref()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the stage of the connection's life.
     pub fn state(&self) -> State {
         if self.output.has_ended() {
             State::Closed
@@ -299,36 +297,36 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    /// Returns the subprotocol that was agreed on, if any (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_ref().map(|it| it.as_str())
     }
 
-    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    /// Returns the time from the sending of the last Ping to its Pong; `None` before the first Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.input.rx().latency()
     }
 
-    /// What has passed over the connection since it opened.
+    /// Returns counts of what has passed over the connection since it opened.
     pub fn stats(&self) -> Stats {
         self.output.tx.stats(self.input.rx().traffic())
     }
 
-    /// The transport; `None` once the connection has ended, which drops it. Reading from it or writing
-    /// to it would break the connection.
+    /// Returns the transport, or `None` once the connection has ended, which drops the transport. Reading from it or
+    /// writing to it would break the connection.
     pub fn get_ref(&self) -> Option<&S> {
         self.output.get_ref()
     }
 
-    /// The two directions, to be used by two tasks, or more: the write half is `Clone`.
+    /// Splits the socket into its two directions, for two or more tasks: the write half is `Clone`.
     /// [`ReadHalf::reunite`] makes one socket of them again.
     pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
         let shared = Arc::new(Shared::new(self.output, self.input, self.subprotocol));
         (ReadHalf::new(shared.clone()), WriteHalf::new(shared))
     }
 
-    /// The next message, if it is one of many small ones that came in one read: what [`recv`](Self::recv) would
-    /// return, without a context.
+    /// Returns what [`recv`](Self::recv) would return, if that is one of many small messages that came in one read.
+    /// It needs no context.
     #[inline]
     pub(crate) fn recv_small(&mut self) -> Option<Message> {
         self.input.recv_small()
@@ -337,7 +335,7 @@ impl<S: Transport> WebSocket<S> {
     /// Queues a small message as [`feed`](Self::feed) would, without a context. Returns `false` if `feed` is needed.
     #[inline]
     pub(crate) fn feed_small(&mut self, message: &Outgoing) -> bool {
-        // The tasks of the lanes wait for what this changes.
+        // With lanes, other tasks may wait for what this changes, and must be woken.
         self.lanes.is_none() && self.output.send_small(message)
     }
 
@@ -349,7 +347,7 @@ impl<S: Transport> WebSocket<S> {
         if let Some(message) = self.recv_small() {
             return Poll::Ready(Ok(Some(message)));
         }
-        // The same without lanes, compiled by itself: this is where most time goes.
+        // Without lanes, this compiles to faster code, at the place where most time is spent.
         if self.lanes.is_none() {
             return self.input.poll_message(&mut &mut self.output, cx);
         }
@@ -367,7 +365,7 @@ impl<S: Transport> WebSocket<S> {
         })
     }
 
-    /// Whether the peer's Close was received, and nothing more will be.
+    /// Whether the peer's Close was received, after which nothing more is received.
     pub(crate) fn is_peer_closed(&self) -> bool {
         self.input.rx().is_closed()
     }
@@ -388,7 +386,7 @@ impl<S: Transport> WebSocket<S> {
     ) -> Poll<U> {
         self.poll_lane(lane, cx, |input, output, cx| {
             let own = output.own.unwrap_or_else(|| cx.waker());
-            if output.output.poll_rest(own).is_pending() {
+            if output.output.poll_yield(own).is_pending() {
                 input.give_back();
                 return Poll::Pending;
             }
@@ -398,8 +396,8 @@ impl<S: Transport> WebSocket<S> {
                 if polled.is_ready() || waits {
                     return polled;
                 }
-                // What was waited for may happen meanwhile, and nothing else would wake this task for it, so it is
-                // looked for once more.
+                // Receiving may have made `done` ready, and nothing else would wake this task for that, so it is
+                // polled once more.
                 waits = input.poll_output(Call::Sends, output, cx).is_pending();
             }
         })
@@ -430,8 +428,7 @@ impl<S: Transport> WebSocket<S> {
         self.with_output(|output, _| output.tx.close(frame));
     }
 
-    /// Polls both directions for a task, and wakes the tasks of the other lanes if that changed what they
-    /// wait for.
+    /// Polls both directions for a task, and wakes the tasks of the other lanes if that changed what they wait for.
     #[inline]
     fn poll_lane<U>(
         &mut self,
@@ -460,7 +457,7 @@ impl<S: Transport> WebSocket<S> {
         polled
     }
 
-    /// Uses the sending direction for a call that does not wait.
+    /// Calls `f` with the sending direction, for a call that does not wait.
     pub(crate) fn with_output<U>(
         &mut self,
         f: impl FnOnce(&mut Output<S>, &mut Context<'_>) -> U,
@@ -476,7 +473,7 @@ impl<S: Transport> WebSocket<S> {
         value
     }
 
-    /// From now on two tasks may poll it.
+    /// Lets several tasks poll the socket from now on.
     pub(crate) fn with_lanes(&mut self) -> &mut Self {
         self.lanes.get_or_insert_default();
         self
@@ -522,13 +519,13 @@ impl<S: Transport> sealed::Owner for &mut WebSocket<S> {
         })
     }
 
-    fn poll_left(
+    fn poll_sent(
         &mut self,
         (): &mut Self::Place,
         cx: &mut Context<'_>,
         count: u64,
     ) -> Poll<Result<(), Error>> {
-        self.poll_output(Key::METHOD, cx, |output, cx| output.poll_left(cx, count))
+        self.poll_output(Key::METHOD, cx, |output, cx| output.poll_sent(cx, count))
     }
 
     fn release(&mut self) {

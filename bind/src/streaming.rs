@@ -13,23 +13,24 @@ use crate::{
     error::Error,
 };
 
-/// A message that is sent piece by piece; owns the outgoing message until it is finished.
+/// A message that is sent piece by piece. This guard owns the outgoing message until the message is finished.
 ///
-/// Made by [`WebSocket::stream`](crate::WebSocket::stream) and [`WriteHalf::stream`](crate::WriteHalf::stream). Other
-/// data waits meanwhile; Pings, Pongs and Closes pass. Dropped after a piece was queued and before the end was, it
-/// fails the connection with 1011, because the peer would take the next message for the rest of this one.
+/// [`WebSocket::stream`](crate::WebSocket::stream) and [`WriteHalf::stream`](crate::WriteHalf::stream) return it.
+/// Other data waits meanwhile; Pings, Pongs and Closes do not. If the guard is dropped after a piece was queued and
+/// before the message is finished, the connection fails with 1011, because the peer would take the next message for
+/// the remainder of this one.
 ///
-/// A binding has a `ByteStream` that makes its runtime's writing trait of it. What is written is then gathered, and goes
-/// out in pieces of 64 KiB, or when it is flushed: a peer may limit the number of frames of a message. Shutting the
-/// stream down finishes the message.
+/// The `ByteStream` of a binding implements its runtime's writing trait for this. The bytes are then gathered, and
+/// sent in pieces of 64 KiB or when they are flushed, because a peer may limit the number of frames of a message.
+/// Shutting the stream down finishes the message.
 #[must_use = "dropping it fails the connection"]
 pub struct Streaming<O: Owner> {
     owner: O,
     kind: Kind,
     place: O::Place,
-    /// Up to where a flush that has begun goes.
+    /// The number of messages and chunks that a pending flush waits for.
     count: Option<u64>,
-    /// Bytes that were written and not queued. In a text they may end inside of a character.
+    /// Bytes that were written and not queued. In a text message they may end inside a character.
     gathered: Vec<u8>,
     is_finished: bool,
 }
@@ -46,14 +47,14 @@ impl<O: Owner> Streaming<O> {
         }
     }
 
-    /// Sends a piece, in a frame of its own. If the first one is `Outgoing::uncompressed`, nothing of the message
-    /// is compressed. Cancel-safe: dropped, it was either not queued, or it will be written whole by a
-    /// later call.
+    /// Sends a piece, in a frame of its own. If the first piece is `Outgoing::uncompressed`, no piece of the message
+    /// is compressed. Cancel-safe: if the future is dropped, the piece was either not queued, or a later call writes
+    /// it whole.
     ///
     /// # Errors
     ///
-    /// [`SendError::KindChanged`] if the piece is not of the kind of the message;
-    /// [`SendError::Compressed`] if it is uncompressed and the first one was not.
+    /// [`SendError::KindChanged`] if the piece is not of the message's kind; [`SendError::Compressed`] if it is
+    /// uncompressed and the first piece was not.
     pub async fn write(&mut self, piece: impl Into<Outgoing>) -> Result<(), Error> {
         self.send(piece.into(), false).await
     }
@@ -92,12 +93,12 @@ impl<O: Owner> Streaming<O> {
                     *queued.insert(count)
                 }
             };
-            owner.poll_left(&mut place, cx, count)
+            owner.poll_sent(&mut place, cx, count)
         })
         .await
     }
 
-    /// Queues what was gathered, of a text its whole characters.
+    /// Queues the gathered bytes; of a text message, only whole characters.
     fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let whole = match self.kind {
             Kind::Binary => self.gathered.len(),
@@ -113,7 +114,7 @@ impl<O: Owner> Streaming<O> {
         self.poll_piece(cx, whole, false)
     }
 
-    /// Queues the first `len` gathered bytes as a piece, and notes up to where a flush then goes.
+    /// Queues the first `len` gathered bytes as a piece, and notes what a flush then waits for.
     fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
@@ -153,7 +154,7 @@ impl<O: Owner> WriteBytes for Streaming<O> {
         let Some(count) = self.count else {
             return Poll::Ready(Ok(()));
         };
-        ready!(self.owner.poll_left(&mut self.place, cx, count))?;
+        ready!(self.owner.poll_sent(&mut self.place, cx, count))?;
         self.count = None;
         Poll::Ready(Ok(()))
     }
@@ -185,18 +186,18 @@ impl<O: Owner> fmt::Debug for Streaming<O> {
     }
 }
 
-/// Where a [`Streaming`] message goes: a socket or its write half.
+/// The destination of a [`Streaming`] message: a socket or its write half.
 pub trait Owner: sealed::Owner {}
 
 pub(crate) mod sealed {
     use super::{Chunk, Context, Error, Outgoing, Poll};
 
     pub trait Owner {
-        /// What a call keeps while it waits.
+        /// The state that a call keeps while it waits.
         type Place: Default;
 
-        /// Queues the chunk once there is room for it. Returns how many messages and chunks are queued then, as
-        /// [`poll_left`](Self::poll_left) counts.
+        /// Queues the chunk once there is room for it. Returns the number of messages and chunks queued so far, for
+        /// [`poll_sent`](Self::poll_sent).
         fn poll_queue(
             &mut self,
             place: &mut Self::Place,
@@ -204,8 +205,8 @@ pub(crate) mod sealed {
             chunk: impl FnMut() -> Option<Chunk<Outgoing>>,
         ) -> Poll<Result<u64, Error>>;
 
-        /// Waits until the first `count` messages and chunks have left.
-        fn poll_left(
+        /// Waits until the first `count` messages and chunks are sent.
+        fn poll_sent(
             &mut self,
             place: &mut Self::Place,
             cx: &mut Context<'_>,

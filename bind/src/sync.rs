@@ -1,4 +1,4 @@
-//! Locks: those of std, or in tests those whose every use another thread may come before.
+//! The locks of std, or in tests with shuttle its own, which let another thread run before any use.
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic::AtomicBool};

@@ -1,4 +1,4 @@
-//! A span for each connection, and its events (feature `tracing`). Without the feature nothing is kept and nothing is done.
+//! A span for each connection, and its events (feature `tracing`). Without the feature this does nothing.
 
 use std::{fmt, time::Duration};
 
@@ -6,8 +6,8 @@ use proto::{Closed, Role};
 
 use crate::{error::Error, transport::Transport};
 
-/// The span of a connection: `websocket`, with the fields `role`, `peer` and `subprotocol`. Its level and that of its
-/// events is `DEBUG`.
+/// The span of a connection: `websocket`, with the fields `role`, `peer` and `subprotocol`. The span and its events
+/// have the level `DEBUG`.
 #[derive(Debug)]
 pub(crate) struct Trace {
     #[cfg(feature = "tracing")]
@@ -16,7 +16,7 @@ pub(crate) struct Trace {
 
 #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
 impl Trace {
-    /// The connection is open.
+    /// Begins the span, and logs that the connection is open.
     pub(crate) fn open<S: Transport>(role: Role, io: &S, subprotocol: Option<&str>) -> Self {
         #[cfg(feature = "tracing")]
         {
@@ -38,13 +38,13 @@ impl Trace {
         Self {}
     }
 
-    /// The connection failed.
+    /// Logs that the connection failed.
     pub(crate) fn failed(&self, error: &Error) {
         #[cfg(feature = "tracing")]
         tracing::debug!(parent: &self.span, %error, "failed");
     }
 
-    /// The connection has ended, as far as that is known in the way of `closed`.
+    /// Logs that the connection has ended, as `closed` says if that is known.
     pub(crate) fn ended(&self, closed: Option<&Closed>) {
         #[cfg(feature = "tracing")]
         match closed {
@@ -56,7 +56,7 @@ impl Trace {
         }
     }
 
-    /// A Ping was answered after `latency`, if it was not known `before`.
+    /// Logs that a Ping was answered, if `latency` has changed since `before`.
     pub(crate) fn round_trip(&self, before: Option<Duration>, latency: Option<Duration>) {
         #[cfg(feature = "tracing")]
         if let Some(latency) = latency.filter(|_| latency != before) {
@@ -65,17 +65,17 @@ impl Trace {
     }
 }
 
-/// The opening handshake with a client failed.
+/// Logs that the opening handshake with a client failed.
 #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
 pub(crate) fn not_accepted<S: Transport>(io: &S, error: &impl fmt::Display) {
     #[cfg(feature = "tracing")]
     {
         let peer = io.peer_addr().ok().map(tracing::field::display);
-        tracing::debug!(%error, peer, "no opening handshake");
+        tracing::debug!(%error, peer, "opening handshake failed");
     }
 }
 
-/// There is no connection to a server.
+/// Logs that there is no connection to a server.
 #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
 pub(crate) fn not_connected(host: &impl fmt::Display, port: u16, error: &impl fmt::Display) {
     #[cfg(feature = "tracing")]

@@ -1,4 +1,4 @@
-//! What a binding provides: a transport, and the clock by which calls over it wait.
+//! The traits of a binding: a transport, and the clock by which calls over it wait.
 
 use std::{
     future::poll_fn,
@@ -10,26 +10,26 @@ use std::{
 
 use proto::Instant;
 
-/// A stream of bytes in both directions. It borrows nothing, so that its type can be looked at for what it knows, such as
-/// the peer's address.
+/// A stream of bytes in both directions. It borrows nothing, so that a binding can look at its type, for example to
+/// find the peer's address.
 ///
-/// Each direction may be polled by a task of its own. A transport remembers the waker of the last poll of
-/// each direction, and wakes it once that direction may be able to go on.
+/// Each direction may be polled by a task of its own. A transport must remember the waker of the last poll of each
+/// direction, and wake it once that direction may be able to go on.
 pub trait Transport: 'static {
     /// The clock by which calls over this transport wait.
     type Clock: Timer;
 
-    /// A clock that has nothing to wait for yet.
+    /// Returns a clock that waits for nothing yet.
     fn clock(&self) -> Self::Clock;
 
-    /// Reads into `buf`, which is not empty; zero bytes mean the end.
+    /// Reads into `buf`, which is not empty. Zero bytes mean the end.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Writes from the front of `buf`.
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
 
-    /// Writes from the front of `bufs`, one after the other. It is called only if
-    /// [`is_write_vectored`](Self::is_write_vectored) says so.
+    /// Writes from the front of `bufs`, one buffer after the other. It is called only if
+    /// [`is_write_vectored`](Self::is_write_vectored) returns true.
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
@@ -39,24 +39,24 @@ pub trait Transport: 'static {
         self.poll_write(cx, first.map_or(&[], |buf| buf))
     }
 
-    /// A vectored write takes more than one piece.
+    /// Whether a vectored write takes more than one buffer.
     fn is_write_vectored(&self) -> bool {
         false
     }
 
-    /// Passes on what the transport holds back.
+    /// Flushes what the transport has buffered.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Ends our direction, after what was written.
+    /// Ends our direction, after everything that was written.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// The peer sees the end of our direction before the transport is dropped. A transport for which this
-    /// is false is dropped as soon as there is nothing left to do but to tell the peer of that end.
+    /// Whether the peer sees the end of our direction before the transport is dropped. If not, the transport is
+    /// dropped as soon as nothing remains to be done except to show the peer that end.
     fn half_closes(&self) -> bool {
         true
     }
 
-    /// The peer's address.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///
@@ -65,23 +65,23 @@ pub trait Transport: 'static {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// What TLS has negotiated, such as the peer's certificates; `None` without TLS.
+    /// Returns what TLS has negotiated, such as the peer's certificates; `None` without TLS.
     #[cfg(feature = "tls")]
     fn tls(&self) -> Option<&rustls::CommonState> {
         None
     }
 }
 
-/// A clock that can wake a task. Clones share the clock, and wait each for their own deadline.
+/// A clock that can wake a task. Clones share the clock, but each waits for a deadline of its own.
 pub trait Timer: Clone + Unpin {
-    /// The time.
+    /// Returns the current time.
     fn now(&self) -> Instant;
 
     /// Waits for `deadline`.
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()>;
 }
 
-/// Returns what `step` comes to, or `None` if that is not before `deadline`.
+/// Returns the output of `step`, or `None` if `deadline` passes before.
 pub async fn within<U, T: Timer>(
     step: impl Future<Output = U>,
     mut timer: T,

@@ -5,9 +5,9 @@ use std::{
 
 use crate::sync::{Mutex, MutexGuard};
 
-/// The wakers of all tasks that wait on one socket. A transport remembers one waker for each direction,
-/// and so does a clock: the last task to poll it would take the place of the others. So both are given
-/// this one, which wakes all.
+/// The wakers of all tasks that wait on one socket. A transport remembers one waker for each direction, and a clock
+/// remembers one. If each task registered its own there, the last would replace the others. Therefore the transport
+/// and the clock get this waker, which wakes all tasks.
 #[derive(Debug)]
 pub(crate) struct Wakers(Mutex<Vec<Slot>>);
 
@@ -24,14 +24,14 @@ pub(crate) struct Key(usize);
 impl Key {
     /// The place of the read half.
     pub(crate) const READER: Self = Self(0);
-    /// The places of a socket that is not split: one for each direction as a trait, one for its methods.
+    /// The places of an unsplit socket: one for each direction that is used as a trait, and one for the methods.
     pub(crate) const STREAM: Self = Self(0);
     pub(crate) const SINK: Self = Self(1);
     pub(crate) const METHOD: Self = Self(2);
 }
 
 impl Wakers {
-    /// Wakers whose first places are always taken.
+    /// Creates wakers whose first `count` places are always taken.
     pub(crate) fn with_places(count: usize) -> Self {
         let place = || Slot {
             taken: true,
@@ -42,7 +42,7 @@ impl Wakers {
         ))
     }
 
-    /// A place that keeps what is put there until [`leave`](Self::leave).
+    /// Takes a place, which keeps its waker until [`leave`](Self::leave).
     pub(crate) fn enter(&self) -> Key {
         let mut slots = self.slots();
         let free = slots.iter().position(|slot| !slot.taken);
@@ -62,7 +62,7 @@ impl Wakers {
         }
     }
 
-    /// Wakes `waker` the next time, as well.
+    /// Puts `waker` into a place, to be woken the next time.
     pub(crate) fn register(&self, Key(key): Key, waker: &Waker) {
         let slot = &mut self.slots()[key].waker;
         match slot {
@@ -71,7 +71,7 @@ impl Wakers {
         }
     }
 
-    /// Wakes the task at this place no more.
+    /// Removes the waker from a place.
     pub(crate) fn clear(&self, Key(key): Key) {
         self.slots()[key].waker = None;
     }
@@ -81,7 +81,7 @@ impl Wakers {
         self.slots()[key].waker.is_some()
     }
 
-    /// Wakes all but the one who asks.
+    /// Wakes all tasks except the one at `me`.
     pub(crate) fn wake_others(&self, me: Option<Key>) {
         let woken: Vec<Waker> = {
             let mut slots = self.slots();

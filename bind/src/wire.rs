@@ -1,4 +1,4 @@
-//! A transport, and what is known of it.
+//! A transport, and the state of writing to it.
 
 use std::{
     io::{self, IoSlice},
@@ -19,11 +19,11 @@ use blocked::Blocked;
 #[derive(Debug)]
 pub(crate) struct Wire<S> {
     io: S,
-    /// It took nothing the last time.
+    /// Present while the transport takes nothing.
     blocked: Option<Arc<Blocked>>,
-    /// The last flush did not end.
+    /// Whether the last flush is still pending.
     flush_waits: bool,
-    /// It may hold something back.
+    /// Whether the transport may hold buffered bytes.
     unflushed: bool,
     shut_down: bool,
 }
@@ -43,7 +43,7 @@ impl<S> Wire<S> {
         &self.io
     }
 
-    /// Whether the transport may hold something back.
+    /// Whether the transport may hold buffered bytes.
     #[inline]
     pub(crate) const fn is_unflushed(&self) -> bool {
         self.unflushed
@@ -54,7 +54,7 @@ impl<S> Wire<S> {
         self.shut_down
     }
 
-    /// A new call asks the transport, though it took nothing before and has not woken us since.
+    /// Lets a new call ask the transport, even if it took nothing before and has not woken us since.
     pub(crate) fn retry(&mut self) {
         if !self.flush_waits {
             self.blocked = None;
@@ -76,7 +76,7 @@ impl<S: Transport> Wire<S> {
         }
     }
 
-    /// Offers what is there, once.
+    /// Offers `bytes` to the transport, once.
     #[inline]
     pub(crate) fn poll_write(
         &mut self,
@@ -91,7 +91,7 @@ impl<S: Transport> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Passes on what the transport holds back.
+    /// Flushes what the transport has buffered.
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.blocked.is_some() {
@@ -106,7 +106,7 @@ impl<S: Transport> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// What a transport has taken leaves, though it takes no more.
+    /// Flushes a transport that takes no more. It may still send what it has taken.
     #[cold]
     fn flush_blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let io = &mut self.io;
@@ -124,8 +124,8 @@ impl<S: Transport> Wire<S> {
         flushed
     }
 
-    /// Ends our direction of the transport. A failure is ignored: the connection is over, and the peer finds out in
-    /// another way.
+    /// Ends our direction of the transport. A failure is ignored, because the connection is over and the peer notices
+    /// the end in another way.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.shut_down {
             let io = &mut self.io;
@@ -136,13 +136,13 @@ impl<S: Transport> Wire<S> {
     }
 }
 
-/// Offers what is there, once.
+/// Offers `bytes` to the transport, once.
 fn write<S: Transport>(
     io: &mut S,
     cx: &mut Context<'_>,
     bytes: &mut Transmit,
 ) -> Poll<io::Result<()>> {
-    /// Below this many bytes, pieces are worth to be copied together.
+    /// If a transport has no vectored write, pieces are copied together up to this many bytes.
     const GATHER: usize = 4096;
     let taken = if !bytes.has_large() {
         io.poll_write(cx, bytes.chunk())

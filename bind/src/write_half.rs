@@ -25,18 +25,18 @@ use crate::{
 #[cfg(feature = "futures")]
 pub(crate) mod sink;
 
-/// The sending direction of a [`WebSocket`](crate::WebSocket). Clones send over the same connection,
-/// from as many tasks as you like.
+/// The sending direction of a [`WebSocket`](crate::WebSocket). Clones send over the same connection, from any number
+/// of tasks.
 ///
-/// All methods are cancel-safe. The last one dropped ends nothing: the read half goes on.
+/// All methods are cancel-safe. Dropping the last clone does not end the connection: the read half goes on.
 ///
-/// **The read half has to be received from.** While it is not, Pings are answered and the end of the
-/// connection is noticed only during calls of this half that wait; once it is dropped, at the beginning of
-/// each call. An application that wants no messages calls [`drain`](crate::ReadHalf::drain) in a task of
-/// its own.
+/// **Keep receiving with the read half.** While no call of it is pending, Pings are answered and the end of the
+/// connection is noticed only during calls of this half that wait. Once the read half is dropped, that happens at the
+/// beginning of each call. An application that wants no messages should call [`drain`](crate::ReadHalf::drain) in a
+/// task of its own.
 pub struct WriteHalf<S: Transport> {
     pub(crate) shared: Arc<Shared<S>>,
-    /// What a `Sink` keeps between its calls.
+    /// The state of a `Sink` between its calls.
     #[cfg(feature = "futures")]
     pub(crate) sink: Option<Box<sink::Sending<S>>>,
 }
@@ -65,19 +65,19 @@ impl<S: Transport> WriteHalf<S> {
 }
 
 impl<S: Transport> WriteHalf<S> {
-    /// Sends a message; see [`WebSocket::send`](crate::WebSocket::send). Cancel-safe: dropped, the
+    /// Sends a message; see [`WebSocket::send`](crate::WebSocket::send). Cancel-safe: if the future is dropped, the
     /// message was either not queued, or it will be written whole.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output
-    /// for [`write_timeout`](proto::Config::write_timeout), whether or not somebody receives.
+    /// [`Error::Send`] if the message cannot be sent; [`Error::TimedOut`] if the peer took no output for
+    /// [`write_timeout`](proto::Config::write_timeout), whether or not a task receives.
     pub async fn send(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.queue(
             What::Data,
             message.into(),
             |tx, message: Outgoing| tx.send(message),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
@@ -93,17 +93,17 @@ impl<S: Transport> WriteHalf<S> {
             What::Data,
             chunk,
             |tx, chunk| tx.send_chunk(chunk),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
 
-    /// Begins a message of unknown length; see [`WebSocket::stream`](crate::WebSocket::stream). Waits
-    /// for the end of another; meanwhile all other data waits for the end of this one.
+    /// Begins a message of unknown length; see [`WebSocket::stream`](crate::WebSocket::stream). Waits until any other
+    /// streamed message has ended. All other data then waits until this one has ended.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if the connection closes.
+    /// [`SendError::Closed`] if the connection is closing.
     pub async fn stream(&self, kind: Kind) -> Result<Streaming<&Self>, Error> {
         let mut waiter = Waiter::new(&self.shared);
         poll_fn(|cx| {
@@ -122,8 +122,8 @@ impl<S: Transport> WriteHalf<S> {
         Ok(Streaming::new(self, kind))
     }
 
-    /// Queues a message; see [`WebSocket::feed`](crate::WebSocket::feed). A pending `recv` of the read
-    /// half writes it. Cancel-safe: dropped, it was not queued.
+    /// Queues a message; see [`WebSocket::feed`](crate::WebSocket::feed). A pending `recv` of the read half writes
+    /// it. Cancel-safe: if the future is dropped, the message was not queued.
     ///
     /// # Errors
     ///
@@ -138,30 +138,30 @@ impl<S: Transport> WriteHalf<S> {
         .await
     }
 
-    /// Queues a message if there is room for it, and writes what the transport takes at once; of a large
-    /// message that is masked or compressed, only a part.
+    /// Queues a message if there is room for it, and writes what the transport takes at once. If the message is large
+    /// and is masked or compressed, only a part of it is written.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] gives the message back.
+    /// [`TrySendError::Full`] returns the message.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), TrySendError> {
-        self.look();
+        self.discard_received();
         self.shared
             .with(None, |output, cx| output.try_send(cx, message.into()))
     }
 
-    /// Writes and flushes what was queued before this call. Cancel-safe.
+    /// Writes and flushes everything that was queued before this call. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), if a message that was queued will never be sent.
+    /// As [`send`](Self::send), if a queued message will never be sent.
     pub async fn flush(&self) -> Result<(), Error> {
         let count = self.shared.lock().tx.accepted();
         let mut waiter = Waiter::new(&self.shared);
-        poll_fn(|cx| waiter.poll(cx, Call::Sends, |output, cx| output.poll_left(cx, count))).await
+        poll_fn(|cx| waiter.poll(cx, Call::Sends, |output, cx| output.poll_sent(cx, count))).await
     }
 
-    /// Writes and flushes all that there is, what the reader owes the peer as well.
+    /// Writes and flushes all output, including what the reader owes the peer.
     pub(crate) async fn flush_all(&self) -> Result<(), Error> {
         let mut waiter = Waiter::new(&self.shared);
         poll_fn(|cx| waiter.poll(cx, Call::Sends, Output::poll_all)).await
@@ -178,7 +178,7 @@ impl<S: Transport> WriteHalf<S> {
             What::Passes,
             payload,
             |tx, payload| tx.ping(payload),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
@@ -194,18 +194,18 @@ impl<S: Transport> WriteHalf<S> {
             What::Passes,
             payload,
             |tx, payload| tx.pong(payload),
-            Wait::Left,
+            Wait::Sent,
         )
         .await
     }
 
-    /// Writes what [handles](Self::handle) queue, as soon as they do, until no more can be queued: in a task of its
-    /// own. Cancel-safe: dropped, what is queued waits for another call.
+    /// Writes what [handles](Self::handle) queue, as soon as they do, until no more can be queued. Call it in a task
+    /// of its own. Cancel-safe: if the future is dropped, queued messages wait for another call.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if the peer takes no output; [`Error::Lost`] or [`Error::Protocol`] if the connection
-    /// ended so.
+    /// [`Error::TimedOut`] if the peer takes no output; [`Error::Lost`] or [`Error::Protocol`] if that ended the
+    /// connection.
     pub async fn drive(&self) -> Result<(), Error> {
         let mut waiter = Waiter::new(&self.shared);
         poll_fn(|cx| {
@@ -214,7 +214,7 @@ impl<S: Transport> WriteHalf<S> {
                 if output.has_ended() || output.tx.end().is_some() {
                     return Poll::Ready(output.failure().map_or(Ok(()), Err));
                 }
-                // The Close is the last that is written.
+                // Nothing is written after the Close.
                 if written.is_ready() && output.tx.is_closed() {
                     return Poll::Ready(Ok(()));
                 }
@@ -224,18 +224,18 @@ impl<S: Transport> WriteHalf<S> {
         .await
     }
 
-    /// Runs the whole closing handshake, and ends the transport, within
+    /// Runs the whole closing handshake and ends the transport, within
     /// [`close_timeout`](proto::Config::close_timeout), whether or not the read half receives.
     ///
-    /// The messages that the peer still sends are kept for the read half, up to the one that passes 64 KiB,
-    /// or 128 of them. The rest is discarded, and then `recv` returns what was kept and `None`. To lose
-    /// nothing, use [`finish`](Self::finish) and receive until `None`. Cancel-safe: dropped, the Close
-    /// stays queued.
+    /// Messages that the peer still sends are kept for the read half, up to the one that passes 64 KiB, or 128
+    /// messages. Later ones are discarded. `recv` then returns the kept messages and `None`. To lose nothing, use
+    /// [`finish`](Self::finish) and receive until `None`. Cancel-safe: if the future is dropped, the Close stays
+    /// queued.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if the
-    /// connection ended so.
+    /// [`Error::TimedOut`] if the peer does not answer; [`Error::Lost`] or [`Error::Protocol`] if that ended the
+    /// connection.
     pub async fn close(&self, frame: impl IntoClose) -> Result<(), Error> {
         self.begin_close(frame.into_close());
         let mut waiter = Waiter::new(&self.shared);
@@ -251,7 +251,7 @@ impl<S: Transport> WriteHalf<S> {
         .await
     }
 
-    /// Sends a Close; the read half goes on to receive until `None`. Cancel-safe: dropped, the Close
+    /// Sends a Close. The read half goes on receiving until `None`. Cancel-safe: if the future is dropped, the Close
     /// stays queued.
     ///
     /// # Errors
@@ -267,52 +267,52 @@ impl<S: Transport> WriteHalf<S> {
         self.shared.with(None, |output, cx| output.abort(cx));
     }
 
-    /// How the connection ended, as far as that is known; see
-    /// [`WebSocket::closed`](crate::WebSocket::closed). It is known once a call of either half has met the
-    /// end.
+    /// Returns how the connection ended, once a call of either half has met the end; see
+    /// [`WebSocket::closed`](crate::WebSocket::closed).
     pub fn closed(&self) -> Option<Closed> {
         self.shared.closed()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the stage of the connection's life.
     pub fn state(&self) -> State {
         self.shared.state()
     }
 
-    /// The subprotocol that was agreed on, if one was (RFC 6455 §1.9).
+    /// Returns the subprotocol that was agreed on, if any (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.shared.subprotocol()
     }
 
-    /// From when the last Ping left to when its Pong was received; `None` before the first.
+    /// Returns the time from the sending of the last Ping to its Pong; `None` before the first Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.shared.latency()
     }
 
-    /// What has passed over the connection since it opened. While a call receives, what it has received is not counted yet.
+    /// Returns counts of what has passed over the connection since it opened. A call that is receiving adds its
+    /// counts when it returns.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
 
-    /// The peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
+    /// Returns the peer's address; see [`WebSocket::peer_addr`](crate::WebSocket::peer_addr).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.shared.lock().peer_addr()
     }
 
-    /// For a call that does not wait, or queues before it does: if no read half exists, what has come is read
-    /// first.
-    fn look(&self) {
+    /// Reads and discards what has arrived, if no read half exists. A call that does not wait, or that queues before
+    /// it waits, does this first.
+    fn discard_received(&self) {
         if self.shared.lock().reader_gone {
             self.shared.discard(None, Waker::noop());
         }
     }
 
     pub(crate) fn begin_close(&self, frame: Option<CloseFrame>) {
-        self.look();
+        self.discard_received();
         self.shared.with(None, |output, _| output.tx.close(frame));
     }
 
-    /// Queues `item`; data only when no guard owns the outgoing message.
+    /// Queues `item`, and waits as `wait` says. Data is queued only while no guard owns the outgoing message.
     async fn queue<M>(
         &self,
         what: What,
@@ -337,7 +337,7 @@ impl<S: Transport> WriteHalf<S> {
                 }
                 match wait {
                     Wait::Queued => Poll::Ready(Ok(())),
-                    Wait::Left => output.poll_left(cx, count),
+                    Wait::Sent => output.poll_sent(cx, count),
                 }
             })
         })
@@ -351,7 +351,7 @@ impl<S: Transport> fmt::Debug for WriteHalf<S> {
     }
 }
 
-/// The place of a guard among those who wait.
+/// The place of a guard among the waiting calls.
 pub struct Place<S: Transport>(Option<Waiter<S>>);
 
 impl<S: Transport> fmt::Debug for Place<S> {
@@ -371,8 +371,8 @@ impl<S: Transport> Owner for &WriteHalf<S> {}
 impl<S: Transport> sealed::Owner for &WriteHalf<S> {
     type Place = Place<S>;
 
-    /// It takes no turn that it would have to give back if the guard is not polled again, and lets the turns of others
-    /// go first.
+    /// Waits until no other call has a turn. It takes no turn itself, because it would have to give that up if the
+    /// guard is not polled again.
     fn poll_queue(
         &mut self,
         place: &mut Self::Place,
@@ -392,14 +392,14 @@ impl<S: Transport> sealed::Owner for &WriteHalf<S> {
         })
     }
 
-    fn poll_left(
+    fn poll_sent(
         &mut self,
         place: &mut Self::Place,
         cx: &mut Context<'_>,
         count: u64,
     ) -> Poll<Result<(), Error>> {
         let waiter = place.0.get_or_insert_with(|| Waiter::new(&self.shared));
-        waiter.poll(cx, Call::Sends, |output, cx| output.poll_left(cx, count))
+        waiter.poll(cx, Call::Sends, |output, cx| output.poll_sent(cx, count))
     }
 
     fn release(&mut self) {
@@ -407,17 +407,17 @@ impl<S: Transport> sealed::Owner for &WriteHalf<S> {
     }
 }
 
-/// What is queued while a guard may own the outgoing message.
+/// The kind of an item, which decides whether it waits for a guard that owns the outgoing message.
 #[derive(Clone, Copy, PartialEq)]
 enum What {
     Data,
-    /// Control, and the pieces of the guard itself.
+    /// A control frame, which does not wait.
     Passes,
 }
 
-/// How long to wait for a message.
+/// The progress of a message until which a call waits.
 #[derive(Clone, Copy)]
 enum Wait {
     Queued,
-    Left,
+    Sent,
 }

@@ -1,5 +1,5 @@
-//! What a peer can make a socket hold: each attack on memory against the driver, the bound that is promised
-//! and the peak that is measured, in bytes on the heap for one socket, beside what a thread lends.
+//! The memory that a peer can make a socket hold. Each attack runs against the driver, and is reported with its
+//! promised bound and the measured peak: bytes on the heap for one socket, without what the thread lends.
 //!
 //! ```sh
 //! cargo test -p bowline-bind --all-features --test attacks -- --nocapture
@@ -29,19 +29,19 @@ use testing::frames::{self, Frame};
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// What a socket holds that says and hears nothing, split or not.
+/// The memory of an idle socket, split or not.
 const SOCKET: u64 = KIB + KIB / 8;
-/// What was read and not taken, of the 128 KiB that a thread lends to read into.
+/// Input that was read and not yet taken. A thread lends 128 KiB to read into.
 const READ: u64 = 128 * KIB;
-/// What a thread has of its own afterwards: the loan of each direction.
+/// The memory that a thread keeps afterwards: the loan of each direction.
 const LOANS: u64 = 2 * 128 * KIB;
 
 struct Attack {
     what: &'static str,
-    /// Why it is this much.
+    /// The reason for the bound.
     promise: &'static str,
     bound: u64,
-    /// The peak, of a socket that is split or not; 0 if that makes no sense.
+    /// Returns the peak of a split or unsplit socket, or 0 if the attack does not apply.
     run: fn(bool) -> u64,
 }
 
@@ -67,32 +67,32 @@ const ATTACKS: &[Attack] = &[
         idle,
     ),
     attack(
-        "half a handshake that drips",
+        "sends half a handshake, byte by byte",
         "max_head_size, twice while it grows, and a read of 16 KiB",
         SOCKET + 48 * KIB,
         half_a_handshake,
     ),
     attack(
         "announces 2^63-1 bytes",
-        "what has come",
+        "the bytes received",
         SOCKET + 512,
         announced,
     ),
     attack(
         "empty fragments without end",
-        "nothing for each, max_fragments of them",
+        "nothing for each of max_fragments",
         SOCKET + KIB,
         empty_fragments,
     ),
     attack(
         "fragments of one byte",
-        "twice what has come",
+        "twice the bytes received",
         SOCKET + 2 * 16 * KIB,
         tiny_fragments,
     ),
     attack(
-        "a frame of 1 MiB that drips",
-        "twice what has come",
+        "a frame of 1 MiB, a few bytes at a time",
+        "twice the bytes received",
         SOCKET + 2 * MIB + 4 * KIB,
         dripping,
     ),
@@ -104,19 +104,19 @@ const ATTACKS: &[Attack] = &[
     ),
     attack(
         "never reads what is fed to it",
-        "send_high_water and a message more, here of 64 KiB",
+        "send_high_water and one more message, here of 64 KiB",
         SOCKET + 2 * 64 * KIB + 4 * KIB,
         fed,
     ),
     attack(
-        "never reads what is tried to be sent, 100 bytes at a time",
+        "never reads what try_send sends, 100 bytes at a time",
         "send_high_water, and a quarter more while it grows",
         SOCKET + (64 + 80) * KIB,
         tried,
     ),
     attack(
         "sends without end while we wait to send",
-        "one event, here of 64 KiB, and one read, beside what waits",
+        "one event, here of 64 KiB, and one read, besides what is queued",
         SOCKET + 2 * 64 * KIB + 4 * KIB + 64 * KIB + KIB + READ,
         crossed,
     ),
@@ -133,14 +133,14 @@ const ATTACKS: &[Attack] = &[
         bomb,
     ),
     attack(
-        "a bomb that is begun in pieces, and skipped",
+        "a bomb that is received in pieces at first, then skipped",
         "pieces of 16 KiB, a state, one read",
         SOCKET + (3 * 16 + 46) * KIB + READ,
         skipped,
     ),
     attack(
         "breaks a rule and goes on",
-        "one read of it",
+        "one read",
         SOCKET + KIB + READ,
         goes_on,
     ),
@@ -164,7 +164,7 @@ fn every_attack_stays_below_its_bound() {
     println!("| attack | promised | bound | peak, whole | split |");
     println!("| --- | --- | ---: | ---: | ---: |");
     for attack in ATTACKS {
-        // What a thread lends, and keeps for the next, is not the socket's.
+        // The first run leaves the thread with its loans, which do not count for the socket.
         let run = |split| {
             (attack.run)(split);
             (attack.run)(split)
@@ -185,7 +185,7 @@ fn every_attack_stays_below_its_bound() {
     assert!(over.is_empty(), "{over:?}");
 }
 
-/// However many sockets it has: they are lent one after the other.
+/// This holds for any number of sockets, because the buffers are lent to one after the other.
 #[test]
 fn a_thread_lends_one_buffer_for_each_direction() {
     const COUNT: usize = 100;
@@ -222,11 +222,11 @@ const FRAME: [u8; 7] = [0x82, 0x81, 0, 0, 0, 0, 7];
 
 type Says = Box<dyn FnMut(&mut [u8]) -> usize>;
 
-/// What the peer does, at once, and without memory that would be counted.
+/// A peer that acts at once, without memory that would be counted.
 struct Peer {
-    /// Puts what it says into a read, or has nothing to say.
+    /// Fills a read with what the peer says, or returns 0.
     says: Says,
-    /// How many bytes more it takes.
+    /// The number of bytes that the peer still takes.
     takes: usize,
 }
 
@@ -243,12 +243,12 @@ fn silence() -> impl FnMut(&mut [u8]) -> usize {
     |_| 0
 }
 
-/// These bytes, in reads of any size.
+/// Says `bytes`, in reads of any size.
 fn of(bytes: Vec<u8>) -> impl FnMut(&mut [u8]) -> usize {
     dripped(bytes, usize::MAX)
 }
 
-/// These bytes, so many in each read.
+/// Says `bytes`, `step` of them in each read.
 fn dripped(bytes: Vec<u8>, step: usize) -> impl FnMut(&mut [u8]) -> usize {
     let mut at = 0;
     move |room| {
@@ -259,7 +259,7 @@ fn dripped(bytes: Vec<u8>, step: usize) -> impl FnMut(&mut [u8]) -> usize {
     }
 }
 
-/// `first`, and then `next` so many times, a frame in each read.
+/// Says `first`, and then `next` for `count` times, one frame in each read.
 fn frames(first: Vec<u8>, next: Vec<u8>, count: usize) -> impl FnMut(&mut [u8]) -> usize {
     let mut said = 0;
     move |room| {
@@ -273,7 +273,7 @@ fn frames(first: Vec<u8>, next: Vec<u8>, count: usize) -> impl FnMut(&mut [u8]) 
     }
 }
 
-/// The same without pause or end.
+/// Says `frame` again and again, without a pause or an end.
 fn endless(frame: Vec<u8>) -> impl FnMut(&mut [u8]) -> usize {
     let mut at = 0;
     move |room| {
@@ -285,7 +285,7 @@ fn endless(frame: Vec<u8>) -> impl FnMut(&mut [u8]) -> usize {
     }
 }
 
-/// A frame from a client whose key is zero.
+/// Returns a frame of a client whose masking key is zero.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frames::encode(first, payload, Some([0; 4]))
 }
@@ -339,7 +339,7 @@ impl Transport for Peer {
     }
 }
 
-/// Time stands still.
+/// A clock that stands still.
 #[derive(Clone)]
 struct Still;
 
@@ -412,12 +412,12 @@ fn poll<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// The most that was held at a time by what `run` does.
+/// Returns the most that was held at one time while `run` ran.
 fn peak(run: impl FnOnce()) -> u64 {
     measure(run).bytes_max
 }
 
-/// What receiving costs until the peer has no more to say, or the end; events are dropped.
+/// Returns the peak while receiving until the peer has nothing more to say, or until the end. Events are dropped.
 fn receive(split: bool, peer: Peer, config: Config, deflate: Option<Agreed>) -> u64 {
     peak(|| {
         let mut socket = Socket::new(split, peer, config, deflate);
@@ -518,7 +518,7 @@ fn crossed(split: bool) -> u64 {
     peak(|| {
         let mut socket = Socket::new(split, peer, config(), None);
         while poll(socket.feed(vec![7; 64 << 10].into())).is_ready() {}
-        // The one who sends does not read what a read half is for.
+        // A call that sends does not read while the read half is waiting.
         let _one = split.then(|| socket.poll_event());
         for _ in 0..1000 {
             opt_out(|| assert!(poll(socket.feed("".into())).is_pending()));
@@ -526,7 +526,7 @@ fn crossed(split: bool) -> u64 {
     })
 }
 
-/// What each of 1,000 writers of one socket adds; the messages are theirs.
+/// Returns what each of 1,000 writers of one socket adds, without its message.
 fn writers(split: bool) -> u64 {
     if !split {
         return 0;
@@ -551,7 +551,7 @@ fn writers(split: bool) -> u64 {
     held / COUNT as u64
 }
 
-/// 16 MiB of zeros, compressed.
+/// Returns a compressed message of 16 MiB of zeros.
 fn bomb_frame() -> Vec<u8> {
     let mut config = config();
     config.max_send_size = usize::MAX;
@@ -566,7 +566,7 @@ fn bomb_frame() -> Vec<u8> {
     bytes
 }
 
-/// The same from a client.
+/// Returns the frames as a client sends them.
 fn masked(frames: &[u8]) -> Vec<u8> {
     let frames = Frame::read_all(frames, Role::Server);
     let masked = frames.iter().map(|frame| frame.encode(Some([0; 4])));
@@ -621,7 +621,7 @@ fn goes_on(split: bool) -> u64 {
     })
 }
 
-/// `COUNT` messages of one byte, of which some are kept, and the bytes that those hold.
+/// Receives `COUNT` messages of one byte and keeps some. Returns how many bytes each kept one holds.
 fn keep(split: bool, keeps: fn(usize) -> bool) -> u64 {
     const COUNT: usize = 100_000;
     let peer = Peer::new(of(FRAME.repeat(COUNT)));
@@ -640,7 +640,7 @@ fn keep(split: bool, keeps: fn(usize) -> bool) -> u64 {
                 seen += 1;
             }
         }
-        // Perhaps it was time for other tasks.
+        // The first poll may only let other tasks run.
         for _ in 0..2 {
             assert!(socket.poll_event().is_pending());
         }

@@ -55,13 +55,13 @@ fn small() -> Config {
     config().send_high_water(100)
 }
 
-/// Octets that show which of them are missing.
+/// Returns bytes that show which of them are missing.
 fn octets(count: usize) -> Vec<u8> {
     (0..count).map(|at| ((at / 3) ^ (at / 251)) as u8).collect()
 }
 
-/// Two tasks use one socket that is not split, one for each direction, over a pipe that takes little. Each direction ends
-/// by itself, because no Close is answered before the application closes.
+/// Two tasks use one unsplit socket, one for each direction, over a pipe that takes little. Each direction ends on
+/// its own, because no Close is answered before the application closes.
 #[test]
 fn a_socket_carries_bytes_in_both_directions_at_once() {
     for capacity in [1, 10, 4096] {
@@ -141,7 +141,7 @@ fn a_read_of_nothing_and_an_end_are_told_apart_by_who_reads() {
     world.block_on(async move { assert_eq!(read(&mut server, &mut []).await.unwrap(), 0) });
 }
 
-/// Data may be missing where the peer did not mean to end.
+/// Data may be missing if the peer did not mean to end.
 #[test]
 fn only_a_normal_close_is_the_end_of_the_bytes() {
     for code in [1000, 1001, 1008, 1011] {
@@ -167,7 +167,8 @@ fn only_a_normal_close_is_the_end_of_the_bytes() {
     }
 }
 
-/// One task that copies what it reads to what it writes ends when the peer has closed, though nobody has answered yet.
+/// A single task that copies what it reads to what it writes ends when the peer has closed, even if our Close is not
+/// sent yet.
 #[test]
 fn a_close_is_the_end_of_the_bytes_before_it_is_answered() {
     for code in [1000, 1011] {
@@ -226,7 +227,7 @@ fn an_error_keeps_its_kind_and_its_cause() {
     });
 }
 
-/// A message is read to its end, and no further; what is not read of it is skipped.
+/// A message is read to its end and no further. The part that is not read is skipped.
 #[test]
 fn a_message_is_read_by_itself() {
     let world = World::default();
@@ -274,7 +275,7 @@ fn a_message_is_read_by_itself() {
     });
 }
 
-/// A future that is dropped while it waits for a message loses none.
+/// Dropping a future that waits for a message loses no message.
 #[test]
 fn to_wait_for_a_message_is_cancel_safe() {
     let world = World::default();
@@ -347,7 +348,7 @@ fn one_message_is_written_in_pieces_and_ends_with_the_shutdown() {
     }
 }
 
-/// A peer may limit the number of frames of a message: what is written is gathered.
+/// Written bytes are gathered, because a peer may limit the number of frames of a message.
 #[test]
 fn small_writes_make_frames_of_64_kib() {
     let world = World::default();
@@ -368,7 +369,7 @@ fn small_writes_make_frames_of_64_kib() {
     });
 }
 
-/// What was written as bytes comes before what is written as a piece, and before the end.
+/// Written bytes come before a piece that is sent later, and before the end.
 #[test]
 fn bytes_and_pieces_keep_their_order() {
     let world = World::default();
@@ -387,7 +388,7 @@ fn bytes_and_pieces_keep_their_order() {
     });
 }
 
-/// Each write may cut a character; the frames do not.
+/// A write may end inside a character, but a frame does not.
 #[test]
 fn text_is_written_in_whole_characters() {
     let text = "größer 漢字 🦀".repeat(3);
@@ -443,7 +444,7 @@ fn a_text_that_is_not_utf_8_or_half_a_character_is_refused() {
     });
 }
 
-/// A guard that is kept and not polled waits for room, and is in nobody's way.
+/// A guard that waits for room and is no longer polled does not hold up other calls.
 #[test]
 fn a_message_that_is_not_polled_holds_up_no_ping() {
     let world = World::default();

@@ -1,4 +1,4 @@
-//! Every future dropped at every `Pending`: nothing is lost, cut or sent twice.
+//! Dropping every future at every `Pending` loses, cuts and repeats nothing.
 
 use std::{cell::RefCell, pin::Pin, rc::Rc, time::Duration};
 
@@ -8,7 +8,7 @@ use bowline_bind::{
 };
 use testing::world::*;
 
-/// Runs what `call` makes, dropping and making it anew after every `count` waits.
+/// Runs the future that `call` makes, and drops and remakes it after every `count` waits.
 macro_rules! dropping {
     ($count:expr, $call:expr) => {{
         loop {
@@ -80,7 +80,7 @@ fn a_send_that_is_dropped_at_any_wait_was_not_queued_or_is_written_whole() {
         for split in [false, true] {
             let world = World::default();
             let mut small = config();
-            small.send_high_water = 64; // So that a dropped send may still have waited for room.
+            small.send_high_water = 64; // This makes some dropped sends wait for room.
             let (mut client, mut server) = pair(&world, 3, small);
             let sent = Rc::new(RefCell::new(Vec::new()));
             let record = sent.clone();
@@ -107,7 +107,7 @@ fn a_send_that_is_dropped_at_any_wait_was_not_queued_or_is_written_whole() {
                 loop {
                     match server.recv().await {
                         Ok(Some(message)) => received.push(message.into_bytes()),
-                        Err(Error::Lost(_)) => break, // The sender is dropped in the end.
+                        Err(Error::Lost(_)) => break, // The sender is dropped at the end.
                         other => panic!("{other:?}"),
                     }
                 }

@@ -1,4 +1,4 @@
-//! The addresses of a server, tried in a world with its own clock.
+//! Trying the addresses of a server, in a world with its own clock.
 
 use std::{
     cell::RefCell,
@@ -19,14 +19,14 @@ const ANSWERS: u8 = 1;
 const REFUSES: u8 = 2;
 const BLACK_HOLE: u8 = 3;
 
-/// What was tried, when, and how long it was to take.
+/// The addresses that were tried, when, and for how long each might take.
 type Tried = Vec<(u8, Duration, Option<Duration>)>;
 
-/// A network in which the last part of an address says what its host does. One that answers leaves at once.
+/// A network in which the last part of an address says what its host does. A host that answers closes at once.
 struct Hosts {
     world: World,
     hosts: Vec<u8>,
-    /// How long the name takes.
+    /// The time that resolving the name takes.
     naming: Duration,
     tried: RefCell<Tried>,
 }
@@ -73,7 +73,7 @@ impl Network for Hosts {
     }
 }
 
-/// Connects to `hosts` within `timeout`, once the name is known. Returns the host that has answered.
+/// Connects to `hosts` within `timeout` after the name is resolved. Returns the host that answered.
 fn dialled(
     world: &World,
     hosts: &[u8],
@@ -99,7 +99,7 @@ fn dialled(
     })
 }
 
-/// The name is known at once.
+/// Resolves the name at once.
 const NOW: Duration = Duration::ZERO;
 
 const fn secs(secs: u64) -> Duration {
@@ -187,7 +187,7 @@ fn the_name_the_address_and_the_opening_handshake_have_one_deadline() {
     assert_eq!((tried, world.now()), (Tried::new(), secs(10)));
 }
 
-/// A network that is not to be used.
+/// A network that must not be used.
 struct Idle(World);
 
 impl Network for Idle {
@@ -201,15 +201,15 @@ impl Network for Idle {
     }
 
     fn ready(&self) -> io::Result<()> {
-        panic!("nothing is to be done");
+        panic!("the network must not be used");
     }
 
     fn resolve(&self, _: String, _: u16) -> Self::Resolving {
-        panic!("nothing is to be done");
+        panic!("the network must not be used");
     }
 
     fn connect(&self, _: SocketAddr, _: bool, _: &Config, _: Option<Duration>) -> Self::Connecting {
-        panic!("nothing is to be done");
+        panic!("the network must not be used");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What happens when several things happen at once.
+//! The driver when several things happen at once.
 
 use std::{cell::Cell, io, rc::Rc, time::Duration};
 
@@ -16,7 +16,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frames::encode(first, payload, None)
 }
 
-/// A client over a pipe whose other end is in the test's hands, and which takes no output.
+/// A client over a pipe that takes no output. The test holds the other end.
 fn blocked(world: &World) -> (Socket, End) {
     let (end, peer) = pipe(world, 0);
     (socket(end, Role::Client, config()), peer)
@@ -70,7 +70,7 @@ fn a_kept_chunk_belongs_to_recv_chunk() {
             assert_eq!(
                 client.recv().await.unwrap(),
                 Some("next".into()),
-                "the rest is skipped"
+                "the remainder is skipped"
             );
             drop(peer);
         });
@@ -203,7 +203,7 @@ fn both_ends_close_at_once() {
     assert_eq!(world.now(), Duration::ZERO);
 }
 
-/// CL-038: whatever the peer sends, the close deadline is absolute.
+/// CL-038: the close deadline is absolute, whatever the peer sends.
 #[test]
 fn a_peer_that_streams_for_ever_does_not_hold_off_the_close_deadline() {
     let world = World::default();
@@ -226,7 +226,7 @@ fn a_peer_that_streams_for_ever_does_not_hold_off_the_close_deadline() {
     });
 }
 
-/// The peer waits for the end, and does not see it before the transport is dropped.
+/// The peer waits for the end, and sees it only when the transport is dropped.
 #[test]
 fn a_transport_that_does_not_half_close_is_dropped_after_both_closes() {
     for (split, receives) in [(false, true), (true, true), (true, false)] {
@@ -268,7 +268,7 @@ fn a_transport_that_does_not_half_close_is_drained_after_a_failure() {
     let (mut end, peer) = pipe(&world, 4096);
     end.half_closes = false;
     let mut server = socket(end, Role::Server, config());
-    // RFC 6455 §5.1: a frame of a client that is not masked.
+    // RFC 6455 §5.1: the frame of this client is not masked.
     peer.outgoing.borrow_mut().push(&frame(0x82, b"plain"));
     let wire = world.clone();
     world.spawn(async move {
@@ -307,8 +307,8 @@ fn a_transport_that_half_closes_is_read_until_the_peer_ends_it() {
     assert_eq!(world.now(), Duration::from_secs(1));
 }
 
-/// CL-043: a reset behind the closing handshake does not turn success into an error.
-/// §7.1.1: a server ends the transport, and reads no longer than it has to for no reset to eat its end.
+/// CL-043: a reset after the closing handshake does not turn success into an error. §7.1.1: a server ends the
+/// transport, and reads only for as long as is needed so that no reset destroys that end.
 #[test]
 fn a_server_does_not_wait_for_a_client_that_leaves_the_transport_open() {
     let close = frame(0x88, &[]);
@@ -347,7 +347,7 @@ fn a_server_does_not_wait_for_a_client_that_leaves_the_transport_open() {
     }
 }
 
-/// A transport that still works is ended in order, so that TLS says that it ends (RFC 8446 §6.1).
+/// A transport that still works is ended in order, so that TLS announces the end (RFC 8446 §6.1).
 #[test]
 fn a_transport_that_works_is_shut_down_before_it_is_dropped() {
     for end in ["close_timeout", "abort", "abort of a half", "pong_timeout"] {
@@ -357,7 +357,7 @@ fn a_transport_that_works_is_shut_down_before_it_is_dropped() {
         world.block_on(async move {
             match end {
                 "close_timeout" => {
-                    // The server answers, and leaves the transport open.
+                    // The server answers, and does not end the transport.
                     peer.outgoing.borrow_mut().push(&frame(0x88, &[]));
                     client.close(None).await.unwrap();
                 }
@@ -419,11 +419,11 @@ fn a_reader_is_told_when_a_writer_finds_the_transport_broken() {
     let client = socket(end, Role::Client, config());
     let (mut reader, writer) = client.split();
     let done = Rc::new(Cell::new(false));
-    let told = done.clone();
+    let learned = done.clone();
     world.spawn(async move {
         assert!(matches!(reader.recv().await, Err(Error::Lost(_))));
         assert!(matches!(reader.recv().await, Ok(None)));
-        told.set(true);
+        learned.set(true);
     });
     let clock = world.clone();
     world.block_on(async move {
@@ -436,7 +436,7 @@ fn a_reader_is_told_when_a_writer_finds_the_transport_broken() {
     });
 }
 
-/// A frame a little larger than the loan filled it, and an empty read then looked like the end.
+/// A frame a little larger than the loan once filled it, and an empty read then looked like the end.
 #[test]
 fn messages_of_every_size_around_the_loan() {
     let world = World::default();
@@ -483,7 +483,7 @@ fn a_streamed_message_without_end_costs_one_read() {
     });
 }
 
-/// A task that dropped its `recv` is not woken for it any more, and the next `recv` is.
+/// A task is not woken for a `recv` that it dropped, but is for the next one.
 #[test]
 fn the_last_task_that_receives_is_the_one_that_is_woken() {
     let world = World::default();

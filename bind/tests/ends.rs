@@ -1,4 +1,4 @@
-//! What every call returns after every end: the table in the documentation of the socket is what happens.
+//! What every call returns after every end, compared with the table in the documentation of the socket.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
@@ -122,7 +122,7 @@ impl Client {
     }
 }
 
-const ENDS: [&str; 11] = [
+const ENDS: [&str; 12] = [
     "this end closed, and the peer answered",
     "the peer closed",
     "a streamed message was dropped unfinished",
@@ -132,11 +132,12 @@ const ENDS: [&str; 11] = [
     "`write_timeout`",
     "`pong_timeout`",
     "`close_timeout`",
-    "`idle_timeout` or `message_timeout`",
+    "`idle_timeout`",
+    "`message_timeout`",
     "`abort`",
 ];
 
-/// A client that is about to end in this way, and what its peer does for it.
+/// Brings a client to the point where it is about to end in this way, and makes its peer do what that needs.
 async fn prepare(end: &str, client: &mut Client, peer: &End) {
     let (sent, lane) = (&peer.incoming, &peer.outgoing);
     match end {
@@ -170,14 +171,15 @@ async fn prepare(end: &str, client: &mut Client, peer: &End) {
             sent.borrow_mut().set_capacity(0);
             write!(client, it => it.feed("stuck").await).unwrap();
         }
-        "`pong_timeout`" | "`idle_timeout` or `message_timeout`" => {}
+        "`pong_timeout`" | "`idle_timeout`" => {}
+        "`message_timeout`" => lane.borrow_mut().push(&[0x01, 0]),
         "`close_timeout`" => client.finish(CloseCode::NORMAL).await.unwrap(),
         "`abort`" => write!(client, it => it.abort()),
         other => panic!("{other}"),
     }
 }
 
-/// The cells of the table's row.
+/// Returns the cells of the row.
 fn row(end: &'static str, split: bool) -> Vec<String> {
     let run = |call: Box<dyn AsyncCall>| {
         let world = World::default();
@@ -217,8 +219,10 @@ fn patient(end: &str) -> Config {
     if end != "`pong_timeout`" {
         config.keep_alive = None;
     }
-    if end.starts_with("`idle_timeout`") {
-        config.idle_timeout = Some(Duration::from_secs(10));
+    match end {
+        "`idle_timeout`" => config.idle_timeout = Some(Duration::from_secs(10)),
+        "`message_timeout`" => config.message_timeout = Some(Duration::from_secs(10)),
+        _ => {}
     }
     config
 }
@@ -323,7 +327,7 @@ fn every_call_after_every_end() {
     }
 }
 
-/// A send that meets the end before anything was received reports it as well, and so does `recv` after it.
+/// A send that meets the end before anything was received reports it as well, and `recv` still does afterwards.
 #[test]
 fn a_send_that_meets_the_end_reports_it() {
     for split in [false, true] {
@@ -333,7 +337,7 @@ fn a_send_that_meets_the_end_reports_it() {
         world.block_on(async move {
             let mut client = Client::new(client, split);
             prepare("the transport was reset", &mut client, &peer).await;
-            // Writes meet a broken pipe, and the read after it an EOF: the first cause stays.
+            // Writes meet a broken pipe, and the read after that an EOF. The first cause is kept.
             peer.outgoing.borrow_mut().reset = false;
             peer.outgoing.borrow_mut().close();
             for _ in 0..2 {
@@ -344,7 +348,9 @@ fn a_send_that_meets_the_end_reports_it() {
                 };
                 assert_eq!(kind, std::io::ErrorKind::BrokenPipe);
             }
-            let closed = client.closed().expect("a task that only sends is told");
+            let closed = client
+                .closed()
+                .expect("a task that only sends learns of it");
             assert_eq!((closed.code, closed.clean), (1006, false));
             assert_eq!(closed.cause.unwrap().to_string(), "the transport was reset");
             match read!(&mut client, it => it.recv()) {
@@ -359,7 +365,7 @@ fn a_send_that_meets_the_end_reports_it() {
     }
 }
 
-/// Four messages of 8 MiB each way, and nobody receives.
+/// Four messages of 8 MiB are sent each way, and neither end receives.
 #[test]
 fn a_write_deadline_is_what_every_send_reports() {
     let world = World::default();
@@ -374,7 +380,7 @@ fn a_write_deadline_is_what_every_send_reports() {
             let writer = writer.clone();
             let failed = failed.clone();
             world.spawn(async move {
-                // One message goes each way, and is kept.
+                // One message in each direction is sent, and kept by the other end.
                 if let Err(error) = writer.send(vec![0; 8 << 20]).await {
                     failed.borrow_mut().push(name(&error));
                 }
@@ -387,7 +393,7 @@ fn a_write_deadline_is_what_every_send_reports() {
     assert_eq!(world.now(), Duration::from_secs(20));
     let failed = failed.borrow();
     assert_eq!(failed.len(), 6);
-    // One end gives up first, and the other may learn that the transport is lost.
+    // One end times out first, and the other may then find the transport lost.
     assert!(
         failed
             .iter()

@@ -1,4 +1,4 @@
-//! The halves know what the socket knew.
+//! The halves return the same facts as the socket.
 
 use std::{error::Error as _, io::ErrorKind, time::Duration};
 
@@ -75,7 +75,7 @@ fn an_error_does_not_repeat_its_source() {
     assert!(Error::TimedOut(Deadline::Pong).source().is_none());
 }
 
-/// A half may ask while a call of the other has the receiving direction in its hands.
+/// A half may be asked while a call of the other half is using the receiving direction.
 #[test]
 fn each_half_counts_what_passed() {
     let world = World::default();

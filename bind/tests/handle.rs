@@ -1,5 +1,5 @@
-//! Handles, which queue from anywhere; the calls that write what they have queued; and outlets, which write for a
-//! caller that waits for many.
+//! Handles, which queue from anywhere; the calls that write what they queued; and outlets, which write for a caller
+//! that waits for many sockets.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use bowline_bind::{
 };
 use testing::world::*;
 
-/// It may be kept in a list beside those of other transports, and used by any thread.
+/// A handle may be kept in a list with handles of other transports, and any thread may use it.
 #[test]
 fn a_handle_is_erased() {
     const fn shared<T: Clone + Send + Sync + Unpin + 'static>() {}
@@ -30,7 +30,7 @@ fn a_handle_is_erased() {
 }
 
 mod threads {
-    //! A transport that may move between threads, which those of the worlds may not.
+    //! A transport that may move between threads. Those of the worlds may not.
 
     use std::{
         collections::VecDeque,
@@ -67,7 +67,7 @@ mod threads {
     pub(super) struct Pipe {
         pub(super) input: Arc<Mutex<Lane>>,
         pub(super) output: Arc<Mutex<Lane>>,
-        /// Used when the transport is dropped.
+        /// This is used when the transport is dropped.
         pub(super) last: Arc<Mutex<Option<Handle>>>,
     }
 
@@ -125,7 +125,7 @@ mod threads {
 
 use threads::{Lane, Pipe};
 
-/// A server whose peer is in the test's hands, and takes so many bytes.
+/// A server over a pipe that takes this many bytes. The test holds the other end.
 fn server(room: usize) -> (WebSocket<Pipe>, Pipe) {
     let lane = |room| {
         Arc::new(Mutex::new(Lane {
@@ -186,7 +186,7 @@ fn a_handle_that_finds_no_room_gives_the_message_back() {
         }
         other => panic!("{other:?}"),
     }
-    // What comes after it was not taken.
+    // The messages after it were not taken.
     assert_eq!(more.len(), 1);
 }
 
@@ -206,7 +206,7 @@ fn what_handles_queue_is_written_by_a_call_that_drives() {
             assert_eq!(written(&pipe), frame(0x81, b"at once"));
         }
         assert_eq!(handles[0].id(), handles[1].id());
-        // The Close comes after what was queued before it, and is the last.
+        // The Close comes after everything queued before it, and is the last frame.
         handles[0].queue("last").unwrap();
         handles[1].close(CloseCode::NORMAL);
         let late = handles[0].queue("too late").unwrap_err();
@@ -220,7 +220,7 @@ fn what_handles_queue_is_written_by_a_call_that_drives() {
     });
 }
 
-/// A call that drives writes only: messages are left to the read half.
+/// A call that drives only writes. Messages are left to the read half.
 #[test]
 fn a_call_that_drives_receives_nothing() {
     let world = World::default();
@@ -239,7 +239,7 @@ fn a_call_that_drives_receives_nothing() {
     });
 }
 
-/// A handle is no half: it keeps no transport.
+/// A handle is not a half: it does not keep the transport alive.
 #[test]
 fn the_transport_goes_with_the_last_half() {
     let (socket, pipe) = server(usize::MAX);
@@ -260,7 +260,7 @@ fn the_transport_goes_with_the_last_half() {
     ));
 }
 
-/// To drop it may take a while, as where a thread has to write before.
+/// Dropping the transport may take a while, for example if a thread has to write first.
 #[test]
 fn the_transport_is_dropped_without_a_lock() {
     for reader_first in [false, true] {
@@ -309,12 +309,12 @@ fn an_outlet_writes_what_was_offered_and_goes_on_when_there_is_room() {
     outlet.register(&Waker::from(flag.clone()));
     outlet.offer(vec![7; 20]).unwrap();
     outlet.handle().queue("and this").unwrap();
-    assert_eq!(written(&pipe), b"", "it writes only when it is told to");
+    assert_eq!(written(&pipe), b"", "it writes only when asked to");
     assert!(!flag.take());
     assert!(outlet.write().is_pending());
     let mut all = written(&pipe);
     assert_eq!((all.len(), outlet.queued_bytes()), (10, 22));
-    // Without room it is not asked again, and nothing wakes.
+    // Without room the transport is not asked again, and nothing wakes.
     assert!(outlet.write().is_pending());
     let mut lane = pipe.output.lock().unwrap();
     lane.room = 100;
@@ -340,7 +340,7 @@ fn an_outlet_ends_a_peer_that_takes_nothing_by_the_deadline() {
     assert_eq!(outlet.deadline(), None);
     outlet.offer("never").unwrap();
     assert!(outlet.write().is_pending());
-    // It asks for the time before it can tell when.
+    // The outlet needs the current time before it can return a deadline.
     let at = |secs| {
         Instant::EPOCH
             .checked_add(Duration::from_secs(secs))
@@ -359,7 +359,7 @@ fn an_outlet_ends_a_peer_that_takes_nothing_by_the_deadline() {
     assert!(outlet.offer("late").is_err());
 }
 
-/// It does not receive, and learns of the end from the half that does.
+/// An outlet does not receive. It learns of the end from the half that does.
 #[test]
 fn an_outlet_is_woken_by_the_end() {
     let world = World::default();
@@ -387,7 +387,7 @@ fn an_outlet_is_a_half() {
     assert_eq!(Arc::strong_count(&pipe.output), 1);
 }
 
-/// What a handle queues is marked by a wake, if nothing waited before.
+/// A message from a handle wakes the outlet, if nothing was queued before.
 #[test]
 fn an_outlet_is_woken_by_a_handle() {
     let (socket, _pipe) = server(usize::MAX);

@@ -1,4 +1,4 @@
-//! The opening handshake, driven in a world with its own clock.
+//! The opening handshake in a world with its own clock.
 
 use std::{
     io::{self, IoSlice},
@@ -76,12 +76,12 @@ fn a_request_that_drips_is_cut_at_the_absolute_deadline() {
         assert_eq!(
             now.now(),
             Duration::from_secs(11),
-            "told once the client has ended"
+            "reported once the client has ended"
         );
     });
 }
 
-/// A client that has always sent something more, a millisecond later.
+/// A client that always sends something more, a millisecond later.
 struct Torrent {
     world: World,
     request: &'static [u8],
@@ -111,7 +111,7 @@ impl Transport for Torrent {
         _: &mut Context<'_>,
         _: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        unreachable!("it is not vectored")
+        unreachable!("`is_write_vectored` is false")
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -143,7 +143,7 @@ fn a_client_that_streams_for_ever_does_not_hold_off_the_end_of_its_refusal() {
         let error = accept(torrent, config()).await.unwrap_err();
         let method = HandshakeError::Request(RequestError::Method);
         assert_eq!(error, method);
-        // Once in a while the time is looked at: close_timeout, and a turn.
+        // The time is looked at now and then, so this takes close_timeout and a little more.
         let passed = now.now();
         assert!(passed >= Duration::from_secs(5), "{passed:?}");
         assert!(passed < Duration::from_millis(5100), "{passed:?}");

@@ -1,9 +1,9 @@
-//! Connecting to what the `http` crate describes.
+//! Connecting to URLs and requests of the `http` crate.
 
 use bowline_bind::{Connect, ConnectError};
 use http::{HeaderName, HeaderValue, Request, Uri, header};
 
-/// What is asked for, field by field.
+/// Returns the address and target of the request, and its fields.
 fn asked(to: impl Into<Connect>) -> (String, Vec<(String, String)>) {
     let destination = to.into().prepare().unwrap();
     let request = destination.request;
@@ -35,7 +35,7 @@ fn a_uri_is_connected_to() {
     assert!(matches!(error, ConnectError::Url(_)), "{error}");
 }
 
-/// As other libraries want it, with the fields of the handshake.
+/// The request has the fields of the handshake, which other libraries need.
 #[test]
 fn a_request_for_another_library_is_taken() {
     let request = Request::get("ws://a.test:81/x")

@@ -8,7 +8,7 @@ use bowline_bind::{
 };
 use testing::world::*;
 
-/// All pieces of the next message, by a buffer of `size` bytes.
+/// Returns all pieces of the next message, read with a buffer of `size` bytes.
 async fn read(socket: &mut Socket, size: usize) -> Option<(Vec<u8>, Kind, usize)> {
     let (mut message, mut pieces) = (Vec::new(), 0);
     let mut buf = vec![0; size];
@@ -51,7 +51,7 @@ fn a_message_is_copied_into_buffers_of_any_size() {
     }
 }
 
-/// The pieces of a message that comes in chunks are not known to be the last before its end has come.
+/// If a message comes in chunks, no piece is known to be its last before its end arrives.
 #[test]
 fn a_message_in_chunks_ends_with_its_last() {
     let world = World::default();
@@ -114,7 +114,7 @@ fn law_5_the_other_methods_skip_the_rest() {
     }
 }
 
-/// What is left of a chunk stays while another call waits for output.
+/// The remainder of a chunk is kept while another call waits for output.
 #[test]
 fn a_call_that_sends_meanwhile_loses_no_piece() {
     let world = World::default();

@@ -1,4 +1,4 @@
-//! One socket that is not split and is polled by two tasks: by one as a `Stream`, by the other as a `Sink`.
+//! One unsplit socket that two tasks poll: one as a `Stream`, the other as a `Sink`.
 #![cfg(feature = "futures")]
 
 use std::{
@@ -21,7 +21,7 @@ use testing::world::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A socket under a lock that a task can wait for.
+/// A socket in a lock that tasks can wait for.
 #[derive(Clone)]
 struct Locked(Rc<(RefCell<Socket>, RefCell<Vec<Waker>>)>);
 
@@ -30,7 +30,7 @@ impl Locked {
         Self(Rc::new((RefCell::new(socket), RefCell::default())))
     }
 
-    /// Polls by a trait, and holds the lock for this poll only.
+    /// Polls a trait, and holds the lock for this poll only.
     fn poll<U>(
         &self,
         cx: &mut Context<'_>,
@@ -77,14 +77,14 @@ impl Locked {
     }
 }
 
-/// No deadline stands in for a wake-up.
+/// Turns off the deadlines, so that none can stand in for a wake-up.
 fn patient() -> Config {
     let mut config = config();
     (config.write_timeout, config.keep_alive) = (None, None);
     config
 }
 
-/// `StreamExt::split` and a channel between both halves, as an echo is often written.
+/// An echo as it is often written: `StreamExt::split`, and a channel between both halves.
 #[test]
 fn an_echo_by_a_stream_and_a_sink_in_two_tasks() {
     const COUNT: usize = 300;
@@ -139,8 +139,8 @@ enum Call {
     Ping,
 }
 
-/// Each call that may be under way while a task waits in `poll_next`, under back-pressure: neither takes the
-/// place of the other at the transport, whichever is polled first.
+/// Each call that may run under back-pressure while a task waits in `poll_next`. Neither replaces the other's waker
+/// at the transport, whichever is polled first.
 #[test]
 fn every_call_that_may_wait_beside_poll_next() {
     use Call::*;
@@ -166,12 +166,12 @@ fn beside_next(call: Call, next_first: bool) {
     let next = async move {
         let message = near.next().await.unwrap().unwrap();
         assert_eq!(message, Message::from("hello"), "{call:?}");
-        // A method holds the lock until it is done; the others do not keep the message back.
+        // A method holds the lock until it is done. The others do not hold back the message.
         assert!(now.now() <= 3 * SECOND, "{call:?}");
     };
     let (near, clock) = (socket.clone(), world.clone());
     let other = async move {
-        // The stream waits when this begins, or begins a second later.
+        // The stream waits when this call begins, or begins to wait a second later.
         if next_first {
             clock.sleep(SECOND / 2).await;
         }
@@ -203,7 +203,7 @@ fn beside_next(call: Call, next_first: bool) {
     let clock = world.clone();
     world.spawn_daemon(async move {
         clock.sleep(SECOND).await;
-        // While the peer has not begun to read, its message can be received.
+        // Before the peer begins to read, its message can be received.
         server.try_send("hello").unwrap();
         clock.sleep(SECOND).await;
         while let Ok(Some(_)) = server.recv().await {}
@@ -211,7 +211,7 @@ fn beside_next(call: Call, next_first: bool) {
     world.run();
 }
 
-/// The clock remembers one waker as well.
+/// The clock remembers only one waker, too.
 #[test]
 fn a_deadline_wakes_both_tasks() {
     for next_last in [true, false] {
@@ -246,7 +246,7 @@ fn a_deadline_wakes_both_tasks() {
     }
 }
 
-/// A stream that is polled once more after its task has gone elsewhere finds what the sink has kept.
+/// A stream that is polled again after its task was busy elsewhere finds the event that the sink has kept.
 #[test]
 fn an_event_that_a_sink_keeps_wakes_the_stream() {
     let world = World::default();

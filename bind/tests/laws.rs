@@ -1,4 +1,4 @@
-//! The laws of the driver, one or more tests each.
+//! The laws of the driver, with one or more tests each.
 
 use std::{cell::RefCell, rc::Rc, task::Poll, time::Duration};
 
@@ -160,7 +160,7 @@ fn law_3_nobody_holds_the_lock_while_waiting() {
         assert!(poll_once(&mut recv).await.is_pending());
         let mut send = Box::pin(writer.send(big(1000)));
         assert!(poll_once(&mut send).await.is_pending());
-        // Whoever comes now, on this very thread, would never get a lock that one of them held.
+        // If one of the calls held a lock, a call on this very thread would never get it.
         writer.try_send("more").unwrap();
         assert!(poll_once(&mut recv).await.is_pending());
         assert!(poll_once(&mut send).await.is_pending());
@@ -227,7 +227,7 @@ fn law_5_send_resolves_when_its_own_message_has_left() {
     let other = writer.clone();
     world.spawn_daemon(async move { while server.recv().await.is_ok() {} });
     world.spawn_daemon(async move {
-        // The queue never runs empty.
+        // The queue is never empty.
         loop {
             other.feed(big(60_000)).await.unwrap();
         }
@@ -285,8 +285,8 @@ fn law_6_an_unsplit_writer_is_cut_as_well() {
     });
 }
 
-/// Some sockets try to write whenever they are asked, and the kernel takes a little that it has not announced.
-/// At the deadline that is no progress.
+/// Some sockets try to write whenever they are asked, and the kernel may take a little although it has not announced
+/// room. At the deadline that does not count as progress.
 #[test]
 fn law_6_what_a_transport_takes_because_the_deadline_asks_is_no_progress() {
     for (split, receives) in [(false, false), (true, false), (true, true)] {
@@ -330,7 +330,7 @@ fn law_6_what_a_transport_takes_because_the_deadline_asks_is_no_progress() {
     }
 }
 
-/// The process may have been stopped for longer than the deadline: what the peer has taken meanwhile counts.
+/// If the process was stopped for longer than the deadline, what the peer has taken meanwhile counts.
 #[test]
 fn law_6_a_writer_that_was_not_run_asks_before_the_deadline_is_judged() {
     for split in [false, true] {
@@ -340,7 +340,7 @@ fn law_6_a_writer_that_was_not_run_asks_before_the_deadline_is_judged() {
         let clock = world.clone();
         world.spawn(async move {
             clock.sleep(Duration::from_secs(1)).await;
-            // Nothing runs for a minute, and the peer, which is elsewhere, has read everything by then.
+            // Nothing runs here for a minute. The peer, which runs elsewhere, has read everything by then.
             clock.pass(Duration::from_secs(60));
             lane.borrow_mut().set_capacity(10_000);
             clock.sleep(Duration::from_secs(1)).await;
@@ -417,7 +417,7 @@ fn law_7_a_streamed_message_that_is_dropped_fails_the_connection_with_1011() {
         let mut stream = client.stream(Kind::Binary).await.unwrap();
         stream.write(vec![1]).await.unwrap();
         drop(stream);
-        // It is too late to finish it.
+        // The message can no longer be finished.
         let closed = |error| matches!(error, Some(Error::Send(SendError::Closed)));
         assert!(closed(client.send("next").await.err()));
         assert!(closed(client.stream(Kind::Text).await.err()));
@@ -442,7 +442,7 @@ fn law_8_a_protocol_error_is_reported_after_the_peer_was_told() {
     let world = World::default();
     let (end, peer) = pipe(&world, 4096);
     let mut server = socket(end, Role::Server, config());
-    peer.outgoing.borrow_mut().push(&[0x81, 1, b'x']); // Not masked.
+    peer.outgoing.borrow_mut().push(&[0x81, 1, b'x']); // This frame is not masked.
     let (clock, now) = (world.clone(), world.clone());
     world.spawn(async move {
         clock.sleep(Duration::from_secs(1)).await;
@@ -505,7 +505,7 @@ fn keep_alive_and_latency_without_any_message() {
     });
 }
 
-/// Each Pong is answered by the next Ping, before the driver has told the time.
+/// The next Ping is sent after each Pong, before the driver has passed the time to the core.
 #[test]
 fn law_4_latency_is_measured_though_each_pong_is_followed_by_a_ping() {
     let world = World::default();
@@ -758,7 +758,7 @@ fn law_11_the_driver_yields_after_many_events() {
     });
 }
 
-/// A transport that takes everything lets nobody wait.
+/// With a transport that takes everything, no call would ever wait.
 #[test]
 fn law_11_the_driver_yields_after_many_sends() {
     for split in [false, true] {
@@ -789,13 +789,13 @@ fn law_11_the_driver_yields_after_many_sends() {
     }
 }
 
-/// So it is within one message, of which a client masks 64 KiB for each write.
+/// The same holds within one message, of which a client masks 64 KiB for each write.
 #[test]
 fn law_11_the_driver_yields_while_it_masks_a_large_message() {
     sends_a_large_message_in_turns(&Negotiated::default(), config());
 }
 
-/// And of which whoever compresses it compresses as much.
+/// The same holds for an end that compresses, which compresses that much for each write.
 #[cfg(feature = "deflate")]
 #[test]
 fn law_11_the_driver_yields_while_it_compresses_a_large_message() {
@@ -808,7 +808,7 @@ fn law_11_the_driver_yields_while_it_compresses_a_large_message() {
     sends_a_large_message_in_turns(&negotiated, config());
 }
 
-/// And a message that nobody wants is inflated in steps, each as good as an event.
+/// A message that the application does not want is inflated in steps, and each step counts as an event.
 #[cfg(feature = "deflate")]
 #[test]
 fn law_11_the_driver_yields_while_it_skips_a_compressed_message() {
@@ -846,7 +846,7 @@ fn law_11_the_driver_yields_while_it_skips_a_compressed_message() {
                 polled.map(|message| assert_eq!(message.unwrap(), Some("next".into())))
             })
             .await;
-            // 511 steps of 16 KiB.
+            // The message takes 511 steps of 16 KiB.
             assert!((3..=4).contains(&waits), "{waits}");
             drop(recv);
             client.close(None).await.unwrap();
@@ -864,7 +864,7 @@ fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
         let mut server = agreed(far, Role::Server, negotiated.clone(), config.clone());
         world.spawn(async move {
             assert_eq!(server.recv().await.unwrap().unwrap().len(), 8 << 20);
-            // Who only sends does not wait for it.
+            // A call that only sends does not wait for the message.
             let _ = server.send("all").await;
         });
         world.block_on(async move {
@@ -886,7 +886,7 @@ fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
                 let writes = sent.borrow().writes.len() - before;
                 assert!(writes <= 16, "{call}: {writes} writes in one turn");
                 turns += 1;
-                assert!(turns <= 64, "{call} does not get on");
+                assert!(turns <= 64, "{call} makes no progress");
                 polled
             })
             .await;
@@ -895,7 +895,7 @@ fn sends_a_large_message_in_turns(negotiated: &Negotiated, mut config: Config) {
     }
 }
 
-/// A call that does not wait is a turn of its own.
+/// A call that does not wait counts as one run of the task.
 #[test]
 fn law_11_what_one_call_wrote_keeps_no_other_from_writing() {
     for split in [false, true] {
@@ -907,7 +907,7 @@ fn law_11_what_one_call_wrote_keeps_no_other_from_writing() {
         client.try_send(large.clone()).unwrap();
         let first = sent.borrow().writes.len();
         assert!(first < 16, "{first} writes in one turn");
-        // It is refused, and writes the rest meanwhile.
+        // The message is refused, and the call writes the remainder meanwhile.
         let calls = |mut call: Box<dyn FnMut() -> Result<(), TrySendError>>| {
             (0..64).take_while(|_| call().is_err()).count()
         };
@@ -919,7 +919,7 @@ fn law_11_what_one_call_wrote_keeps_no_other_from_writing() {
         };
         assert!((4..64).contains(&calls), "{calls} calls");
     }
-    // Each Ping is answered by the call that tells of it.
+    // Each Ping is answered by the call that returns it.
     let world = World::default();
     let (end, peer) = pipe(&world, 1 << 20);
     let mut client = socket(end, Role::Client, config());

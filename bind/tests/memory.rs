@@ -1,4 +1,4 @@
-//! What a socket that waits holds on the heap, beside itself.
+//! The heap memory of a socket that waits, besides the socket itself.
 
 use std::{
     cell::RefCell,
@@ -16,7 +16,7 @@ use testing::{
 
 const MANY: usize = 20;
 
-/// Heap bytes for each of many sockets that were made, received and answered a message of `len`
+/// Returns the heap bytes of each of many sockets that were made, have received and answered a message of `len`
 /// bytes, and wait for the next one. None waits for a timer, and each pipe is empty.
 fn idle(len: usize) -> usize {
     let world = World::default();
@@ -56,12 +56,12 @@ fn idle(len: usize) -> usize {
 
 #[test]
 fn a_socket_that_waits_holds_no_buffer_whatever_it_has_received_and_sent() {
-    idle(1); // From now on the thread has its loans.
+    idle(1); // The thread has its loans from now on.
     let fresh = idle(1);
-    // The pipe, the configuration, which is usually shared, and some.
+    // This includes the pipe and the configuration, which is usually shared.
     assert!(fresh < 1024, "{fresh}");
     for len in [100, 10_000, 64 << 10, 1 << 20] {
-        idle(len); // What the thread keeps of large messages it has from now on.
+        idle(len); // The thread now keeps what it keeps after large messages.
         let after = idle(len);
         assert!(
             after <= fresh + 64,
@@ -70,7 +70,7 @@ fn a_socket_that_waits_holds_no_buffer_whatever_it_has_received_and_sent() {
     }
 }
 
-/// More bytes than a task reads before others have their turn.
+/// These are more bytes than a task reads before it lets others run.
 #[test]
 fn messages_that_came_in_one_read_are_taken_from_where_they_were_read() {
     const LEN: usize = 20_000;
@@ -93,7 +93,7 @@ fn messages_that_came_in_one_read_are_taken_from_where_they_were_read() {
         });
         info.bytes_total
     };
-    receive(); // From now on the thread has what it lends and keeps.
+    receive(); // The thread has its loans and reserves from now on.
     let total = receive();
     assert!(total < 8 << 10, "{total}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bowline_bind::proto::{Event, Message};
 use testing::world::*;
 
-/// What a waiting call of the write half has kept comes first; then both directions go on.
+/// The event that a waiting call of the write half has kept comes first. Then both directions go on.
 #[test]
 fn the_socket_has_all_that_the_halves_had() {
     let world = World::default();
@@ -13,7 +13,7 @@ fn the_socket_has_all_that_the_halves_had() {
     let timer = world.clone();
     world.spawn(async move {
         let (reader, writer) = client.split();
-        // It waits for room, and keeps the message that comes meanwhile.
+        // This waits for room, and keeps the message that arrives meanwhile.
         writer.send(vec![1; 1000]).await.unwrap();
         let mut client = reader.reunite(writer).unwrap();
         assert_eq!(client.recv().await.unwrap(), Some("early".into()));
@@ -32,7 +32,7 @@ fn the_socket_has_all_that_the_halves_had() {
     });
 }
 
-/// The events of a socket whose read half was never gone are not discarded.
+/// After reuniting, the read half does not count as dropped, so no events are discarded.
 #[test]
 fn a_socket_that_was_reunited_does_not_discard() {
     let world = World::default();

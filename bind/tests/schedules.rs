@@ -1,8 +1,8 @@
-//! The halves of a socket in threads, in any order that their locks allow.
+//! The halves of a socket in several threads, in any order that their locks allow.
 //!
-//! Built with `--cfg shuttle`, the locks of the driver are shuttle's, which lets another thread go on
-//! wherever one takes or leaves a lock, and runs each test in many orders. A wake-up that is lost leaves
-//! every thread blocked, which fails the test. Nothing here has deadlines that could save it.
+//! With `--cfg shuttle`, the locks of the driver are those of shuttle, which may switch to another thread whenever a
+//! lock is taken or released, and runs each test in many orders. A lost wake-up leaves every thread blocked, which
+//! fails the test. No deadline here could hide that.
 //!
 //! ```sh
 //! RUSTFLAGS='--cfg shuttle' cargo test -p bowline-bind --features futures --test schedules --target-dir target/shuttle
@@ -33,8 +33,8 @@ use shuttle::{
     thread,
 };
 
-/// Runs `test` in many orders, the same each time: chosen at random, and such that one overtakes another
-/// seldom.
+/// Runs `test` in many orders, which are the same each time. Some are random; in the others, threads seldom overtake
+/// each other.
 fn schedules(test: fn()) {
     let count = env::var("SCHEDULES").map_or(600, |count| count.parse().unwrap());
     let seed = env::var("SEED").map_or(0, |seed| seed.parse().unwrap());
@@ -44,7 +44,7 @@ fn schedules(test: fn()) {
     shuttle::Runner::new(few, shuttle::Config::default()).run(test);
 }
 
-/// A clock that stands.
+/// A clock that stands still.
 #[derive(Clone)]
 struct Stopped;
 
@@ -71,7 +71,7 @@ struct Lane {
     writer: Option<Waker>,
 }
 
-/// One end of a pipe. Remembers one waker for each direction, as sockets do.
+/// One end of a pipe. It remembers one waker for each direction, as sockets do.
 struct End {
     incoming: Arc<Mutex<Lane>>,
     outgoing: Arc<Mutex<Lane>>,
@@ -194,7 +194,7 @@ fn pair(capacity: usize) -> (Socket, Socket) {
     (socket(a, Role::Client), socket(b, Role::Server))
 }
 
-/// A message of a writer.
+/// Returns a message of a writer.
 fn message(writer: u8, number: u8) -> Message {
     vec![writer, number, 7, 7, 7, 7].into()
 }
@@ -205,7 +205,7 @@ fn echo(mut socket: Socket) -> Vec<Message> {
         let mut received = Vec::new();
         while let Ok(Some(message)) = socket.recv().await {
             received.push(message.clone());
-            // Closed meanwhile: the rest of that is seen by receiving.
+            // If the connection has closed meanwhile, the next `recv` shows that.
             let _ = socket.feed(message).await;
         }
         received
@@ -226,7 +226,7 @@ fn bye() -> CloseFrame {
     CloseCode::NORMAL.into()
 }
 
-/// What came of each of these writers is what `sent` says, in its order.
+/// Checks that the messages received from each writer are those in `sent`, in order.
 fn check(received: &[Message], writers: &[u8], sent: &[u8]) {
     for writer in writers {
         let of_writer = received
@@ -237,15 +237,15 @@ fn check(received: &[Message], writers: &[u8], sent: &[u8]) {
     }
 }
 
-/// Polls `future` so often at most, and drops it. Whether it was done.
+/// Polls `future` at most this often, and drops it. Returns whether it was ready.
 fn give_up<F: Future>(future: F, times: usize) -> bool {
     let mut future = pin!(future);
-    let mut left = times;
+    let mut remaining = times;
     block_on(std::future::poll_fn(|cx| {
-        if left == 0 {
+        if remaining == 0 {
             return Poll::Ready(false);
         }
-        left -= 1;
+        remaining -= 1;
         future.as_mut().poll(cx).map(|_| true)
     }))
 }
@@ -304,7 +304,7 @@ fn three_writers_and_no_reader() {
     });
 }
 
-/// One who gives up while it waits for room or to be written does not keep the others.
+/// A call that is dropped while it waits for room, or to be sent, does not hold up the others.
 #[test]
 fn a_future_that_is_dropped() {
     for times in [1, 2] {
@@ -345,7 +345,7 @@ fn given_up(times: usize) {
     reading.join().unwrap();
 }
 
-/// The reader's future is dropped at each wait, and made anew: it writes what others feed.
+/// The future of the reader is dropped and remade at each wait, and writes what others feed.
 #[test]
 fn a_feed_is_written_by_the_reader() {
     schedules(|| {
@@ -374,7 +374,7 @@ fn a_feed_is_written_by_the_reader() {
     });
 }
 
-/// A guard owns the outgoing message; the others go on when it is finished, or dropped.
+/// While a guard owns the outgoing message, the others wait. They go on when it is finished or dropped.
 #[test]
 fn a_stream_and_two_writers() {
     schedules(|| {
@@ -390,7 +390,7 @@ fn a_stream_and_two_writers() {
                     stream.write(vec![3, 0]).await.unwrap();
                     stream.write(vec![7; 9]).await.unwrap();
                     stream.finish().await.unwrap();
-                    // Of this one nothing was sent.
+                    // Nothing of this message was sent.
                     drop(writer.stream(Kind::Binary).await.unwrap());
                 });
             })
@@ -409,11 +409,11 @@ fn a_stream_and_two_writers() {
     });
 }
 
-/// Whoever waits when the connection ends learns of it.
+/// Every call that waits when the connection ends learns of the end.
 #[test]
 fn a_close_and_an_abort_free_all_who_wait() {
     fn ended(abort: bool) {
-        // The peer reads nothing until the end.
+        // The peer reads nothing before the end.
         let (client, server) = pair(16);
         let (reader, writer) = client.split();
         let reading = thread::spawn(move || drain(reader));
@@ -446,7 +446,7 @@ fn a_close_and_an_abort_free_all_who_wait() {
     schedules(|| ended(true));
 }
 
-/// A writer that left receiving to the reader takes it over when that one has its message.
+/// A writer that left receiving to the reader takes over once the reader has its message.
 #[test]
 fn a_writer_goes_on_when_the_reader_has_left() {
     schedules(|| {
@@ -455,7 +455,7 @@ fn a_writer_goes_on_when_the_reader_has_left() {
         let peer = thread::spawn(move || {
             block_on(async {
                 server.send(long(1)).await.unwrap();
-                // Of this nothing is left to the reader.
+                // The reader does not receive while this is sent.
                 server.send(long(2)).await.unwrap();
                 let mut received = Vec::new();
                 while let Ok(Some(message)) = server.recv().await {
@@ -478,7 +478,7 @@ fn a_writer_goes_on_when_the_reader_has_left() {
     });
 }
 
-/// The answer is read by the thread that comes first, and the messages before it reach the reader in order.
+/// The thread that comes first reads the answer, and the messages before it reach the reader in order.
 #[test]
 fn a_close_beside_a_reader() {
     fn closed(leaves: bool) {
@@ -511,7 +511,7 @@ fn a_close_beside_a_reader() {
     schedules(|| closed(false));
 }
 
-/// Two threads poll one socket by its traits: neither takes the other's place at the transport.
+/// Two threads poll one socket through its traits. Neither replaces the waker of the other at the transport.
 #[cfg(feature = "futures")]
 #[test]
 fn a_stream_and_a_sink_of_one_socket() {

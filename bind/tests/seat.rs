@@ -1,4 +1,4 @@
-//! Writers that receive: they close, wait for output, or have no read half beside them.
+//! Writers that receive, because they close, wait for output, or have no read half.
 
 use std::{cell::Cell, rc::Rc, task::Poll, time::Duration};
 
@@ -20,14 +20,14 @@ fn normal() -> Option<CloseFrame> {
     Some(CloseCode::NORMAL.into())
 }
 
-/// No deadline stands in for a wake-up.
+/// Turns off the deadlines, so that none can stand in for a wake-up.
 fn patient() -> Config {
     let mut config = config();
     (config.write_timeout, config.keep_alive) = (None, None);
     config
 }
 
-/// Both halves of a client, and a server in a task that sends `messages` and then receives until the end.
+/// Returns both halves of a client. Its server runs in a task that sends `messages` and then receives until the end.
 fn served(world: &World, messages: Vec<Message>) -> (Reader, Writer) {
     let (client, mut server) = pair(world, 64 << 10, patient());
     world.spawn(async move {
@@ -53,7 +53,8 @@ fn check_closed(writer: &Writer) {
     assert_eq!(writer.state(), State::Closed);
 }
 
-/// `while let Some(m) = rx.recv().await? { if bad(&m) { tx.close(frame).await?; } }`
+/// A reader that closes in the middle: `while let Some(m) = rx.recv().await? { if bad(&m) { tx.close(frame).await?; }
+/// }`
 #[test]
 fn close_inside_the_loop_that_receives() {
     let world = World::default();
@@ -93,7 +94,7 @@ fn close_while_the_read_half_is_kept_and_idle() {
     }
 }
 
-/// The reader was in `recv` when the close began, took one message, and does not come back.
+/// The reader was in `recv` when the close began, takes one message, and does not call again.
 #[test]
 fn close_when_the_reader_takes_one_message_and_leaves() {
     let world = World::default();
@@ -124,7 +125,7 @@ fn close_when_the_reader_takes_one_message_and_leaves() {
     });
 }
 
-/// What the reader gets is the beginning of what the peer sent, and its end is the end.
+/// The reader gets the first messages of the peer without a gap, and then the end.
 #[test]
 fn a_closer_keeps_64_kib_or_128_events_and_discards_the_rest() {
     for (size, kept) in [(1, 128), (1000, 66), (40_000, 2), (200_000, 1)] {
@@ -159,7 +160,7 @@ fn finish_and_then_receiving_loses_nothing() {
     });
 }
 
-/// Those that a closer keeps belong to the method that the application calls next.
+/// Messages that a closing call has kept belong to the method that the application calls next.
 #[test]
 fn kept_chunks_belong_to_the_method_that_sees_them_first() {
     let piece = move |data: &'static str, fin| {
@@ -201,7 +202,7 @@ fn kept_chunks_belong_to_the_method_that_sees_them_first() {
             drop(close);
             lane.borrow_mut().push(&piece("rd", true));
             if whole {
-                // The rest of the message that was seen in chunks is skipped.
+                // The remainder of the message that was seen in chunks is skipped.
                 assert_eq!(reader.recv().await.unwrap(), Some("second".into()));
                 assert_eq!(reader.recv().await.unwrap(), Some("third".into()));
             } else {
@@ -221,8 +222,8 @@ fn kept_chunks_belong_to_the_method_that_sees_them_first() {
     }
 }
 
-/// A send that waits after a message was received in chunks keeps the first chunk of the next one, which
-/// `recv` still gives whole.
+/// If a send waits after a message was received in chunks, it keeps the first chunk of the next message. `recv` still
+/// returns that message whole.
 #[test]
 fn a_chunk_that_a_send_keeps_is_no_beginning_for_recv() {
     for split in [true, false] {
@@ -257,7 +258,7 @@ fn two_split_ends_in_one_task_each_that_send_before_they_receive() {
     for socket in [client, server] {
         let (mut reader, writer) = socket.split();
         world.spawn(async move {
-            // A `recv` that was given up leaves its waker behind.
+            // A dropped `recv` leaves its waker behind.
             let recv = Box::pin(reader.recv());
             assert!(poll_once(recv).await.is_pending());
             for _ in 0..3 {
@@ -270,7 +271,7 @@ fn two_split_ends_in_one_task_each_that_send_before_they_receive() {
     assert_eq!(world.now(), Duration::ZERO);
 }
 
-/// What a peer does that pings every 300 ms and closes when no Pong comes for a second.
+/// A peer that pings every 300 ms, and closes if no Pong arrives within a second.
 async fn pings(world: World, mut server: Socket, until: Duration) -> usize {
     let mut pongs = 0;
     while world.now() < until {
@@ -307,7 +308,7 @@ fn a_writer_without_a_read_half_answers_and_learns_of_the_end() {
             clock.sleep(SECOND / 20).await;
         }
         clock.sleep(SECOND).await;
-        // The Close has come: this very call fails, and the one after it.
+        // The Close has arrived, so this call fails, and so does the next.
         for _ in 0..2 {
             let error = writer.send("late").await.unwrap_err();
             assert!(matches!(error, Error::Send(SendError::Closed)), "{error:?}");
@@ -319,7 +320,7 @@ fn a_writer_without_a_read_half_answers_and_learns_of_the_end() {
     assert!(pongs.get() >= 9, "{} Pongs", pongs.get());
 }
 
-/// Each call looks first, though it need not wait.
+/// Each call first reads what has arrived, even if it need not wait.
 #[test]
 fn every_call_of_a_writer_without_a_read_half_looks_first() {
     for call in 0..8 {
@@ -359,7 +360,7 @@ fn every_call_of_a_writer_without_a_read_half_looks_first() {
     }
 }
 
-/// A peer that sends without end does not hold a call up.
+/// A peer that sends without end does not hold up a call.
 #[test]
 fn a_writer_without_a_read_half_takes_no_more_than_its_share() {
     let world = World::default();
@@ -394,7 +395,7 @@ fn a_drained_read_half_answers_and_keeps_time() {
     });
     assert!(pongs.get() >= 9, "{} Pongs", pongs.get());
 
-    // A peer that has gone silent is noticed.
+    // A silent peer is noticed.
     let world = World::default();
     let (end, peer) = pipe(&world, 1 << 20);
     let (reader, writer) = socket(end, Role::Client, config()).split();

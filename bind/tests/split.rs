@@ -1,4 +1,4 @@
-//! Two halves and their clones, under load and over awkward transports.
+//! Two halves and their clones, under load and over difficult transports.
 
 use std::{
     cell::Cell,
@@ -16,8 +16,7 @@ use bowline_bind::{
 };
 use testing::world::*;
 
-/// Ten cloned senders, 1,000 messages each, over a pipe of 4 KiB whose reader pauses, while messages
-/// of 1 MiB are echoed.
+/// Ten clones send 1,000 messages each over a pipe of 4 KiB whose reader pauses, while messages of 1 MiB are echoed.
 #[test]
 fn ten_senders_and_an_echo() {
     let world = World::default();
@@ -121,7 +120,7 @@ fn a_writer_that_is_dropped_while_it_waits_does_not_hold_up_the_others() {
     });
 }
 
-/// One who waits for the end of a stream waits for no room, and is in nobody's way.
+/// A call that waits for the end of a stream does not also wait for room, so that it holds up no other call.
 #[test]
 fn a_stream_passes_those_who_waited_for_room_before_it() {
     let world = World::default();
@@ -204,11 +203,11 @@ fn write_deadline_with_a_reader_that_waits() {
     assert_eq!(world.now(), Duration::from_secs(20));
 }
 
-/// A transport as TLS is: a read may have to write first, a write to read, and it remembers one waker
-/// for each direction below.
+/// A transport that behaves like TLS: a read may have to write first, and a write to read. It remembers one waker for
+/// each direction below.
 struct Knotted {
     inner: End,
-    /// What has to be written before the next read, and read before the next write.
+    /// Counts the polls: before some reads something has to be written, and before some writes something read.
     owes: Cell<u32>,
     flushed: bool,
 }
@@ -222,7 +221,7 @@ impl Transport for Knotted {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.owes.get() % 3 == 1 {
-            // Nothing can be read before a byte of room is there to write to.
+            // Nothing can be read before there is room to write one byte.
             ready!(self.inner.poll_room(cx));
         }
         self.owes.set(self.owes.get() + 1);
@@ -247,7 +246,7 @@ impl Transport for Knotted {
         true
     }
 
-    /// Flushed once the pipe is empty.
+    /// Flushing is complete once the pipe is empty.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.inner.poll_empty(cx));
         self.flushed = true;
@@ -304,7 +303,7 @@ fn a_transport_whose_reads_wait_for_writes() {
     assert_eq!(world.now(), Duration::ZERO);
 }
 
-/// A ping that is owed is not queued behind a write that is blocked: the reader goes on to read.
+/// An answer that is owed to a Ping does not hold up the reader while a write is blocked.
 #[test]
 fn a_hundred_thousand_pings_to_a_reader_whose_writes_are_blocked() {
     let world = World::default();

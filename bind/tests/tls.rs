@@ -15,7 +15,7 @@ use bowline_bind::{
 };
 use testing::{certificates::trusting, world::*};
 
-/// A server for `a.test` that would rather speak HTTP/2, and a client that trusts it.
+/// A server for `a.test` that prefers HTTP/2, and a client that trusts it.
 fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let (server, client) = trusting(&["a.test"]);
     let mut server = ServerConfig::clone(&server);
@@ -37,8 +37,8 @@ async fn served(end: End, tls: Arc<ServerConfig>) -> WebSocket<OptionalTls<End>>
     incoming.unwrap().open().await
 }
 
-/// By rustls an end that has something to write in the handshake does not read, so the pipe has to hold the least
-/// that both may write at once: a record of 6 bytes.
+/// With rustls, an end that has something to write in the handshake does not read. The pipe therefore has to hold the
+/// least that both may write at once, a record of 6 bytes.
 #[test]
 fn both_ends_meet_whatever_the_pipe_holds() {
     for capacity in [6, 100, 4096, 1 << 20] {
@@ -67,7 +67,7 @@ fn both_ends_meet_whatever_the_pipe_holds() {
     }
 }
 
-/// Both ends send more than the pipe and TLS hold before either receives.
+/// Both ends send more than the pipe and TLS can hold before either receives.
 #[test]
 fn two_ends_that_send_before_they_receive_do_not_wait_for_each_other() {
     for split in [false, true] {
@@ -96,11 +96,11 @@ fn two_ends_that_send_before_they_receive_do_not_wait_for_each_other() {
                 client.close(None).await.unwrap();
             }
         });
-        assert_eq!(world.now(), Duration::ZERO, "nothing had to be waited for");
+        assert_eq!(world.now(), Duration::ZERO, "no deadline was waited for");
     }
 }
 
-/// A server that would rather speak HTTP/2 is not asked to, and what was agreed on is told.
+/// A client does not offer HTTP/2 to a server that prefers it, and both can see what was agreed on.
 #[test]
 fn a_client_asks_for_http_1_1_and_knows_what_was_agreed_on() {
     let world = World::default();
@@ -140,27 +140,29 @@ fn without_a_configuration_there_is_no_tls() {
     });
 }
 
-/// A client of TLS that is driven by the test.
+/// A TLS client that the test drives.
 struct ByHand {
     tls: ClientConnection,
     end: End,
 }
 
 impl ByHand {
-    /// Writes what TLS has to say.
+    /// Writes the output of TLS.
     async fn write(&mut self) {
         while self.tls.wants_write() {
             let mut bytes = Vec::new();
             self.tls.write_tls(&mut bytes).unwrap();
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let len = poll_fn(|cx| self.end.poll_write(cx, rest)).await.unwrap();
-                rest = &rest[len..];
+            let mut remaining = &bytes[..];
+            while !remaining.is_empty() {
+                let len = poll_fn(|cx| self.end.poll_write(cx, remaining))
+                    .await
+                    .unwrap();
+                remaining = &remaining[len..];
             }
         }
     }
 
-    /// Reads once, and returns how many bytes came.
+    /// Reads once, and returns how many bytes arrived.
     async fn read(&mut self) -> io::Result<usize> {
         let mut buf = [0; 4096];
         let len = poll_fn(|cx| {
@@ -201,7 +203,7 @@ impl ByHand {
     }
 }
 
-/// RFC 8446 §6.2: a peer that breaks TLS is told so by an alert, though the socket only receives.
+/// RFC 8446 §6.2: a peer that breaks TLS is sent an alert, even if the socket only receives.
 #[test]
 fn a_read_that_fails_tells_the_peer_why() {
     let world = World::default();
@@ -214,7 +216,7 @@ fn a_read_that_fails_tells_the_peer_why() {
     });
     world.block_on(async move {
         let mut client = ByHand::upgraded(a, client_config).await;
-        // A record that cannot be decrypted.
+        // This record cannot be decrypted.
         let record = [&[23, 3, 3, 0, 32][..], &[7; 32]].concat();
         poll_fn(|cx| client.end.poll_write(cx, &record))
             .await
@@ -225,7 +227,7 @@ fn a_read_that_fails_tells_the_peer_why() {
     assert_eq!(world.now(), Duration::ZERO);
 }
 
-/// RFC 8446 §6.1: who is cut off without a close_notify cannot know that it was the peer who ended.
+/// RFC 8446 §6.1: an end that is cut off without a close_notify cannot know whether the peer ended the connection.
 #[test]
 fn an_end_without_close_notify_is_a_loss() {
     for notifies in [false, true] {
@@ -242,7 +244,7 @@ fn an_end_without_close_notify_is_a_loss() {
         world.block_on(async move {
             let mut server = served(b, server_config).await;
             let error = server.recv().await.unwrap_err().to_string();
-            // Without a Close it is a loss in any case; the words tell the two apart.
+            // Without a Close both are a loss. Only the texts differ.
             assert_eq!(!error.contains("close_notify"), notifies, "{error}");
         });
     }

@@ -1,4 +1,4 @@
-//! What `tracing` is told of a connection's life (feature `tracing`).
+//! The span and the events of a connection (feature `tracing`).
 
 use std::{
     fmt::{Debug, Write},
@@ -18,7 +18,7 @@ use tracing::{
     subscriber::with_default,
 };
 
-/// One line for each span, record and event: the number of the span, the name or the message, the fields.
+/// One line for each span, record and event: the number of the span, then the name or the message, then the fields.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -79,8 +79,8 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// What is told while `run` does what it does.
-fn told(run: impl FnOnce(&World)) -> Vec<String> {
+/// Returns the lines that are logged while `run` runs.
+fn logged(run: impl FnOnce(&World)) -> Vec<String> {
     let log = Log::default();
     with_default(log.clone(), || run(&World::default()));
     log.lines()
@@ -88,7 +88,7 @@ fn told(run: impl FnOnce(&World)) -> Vec<String> {
 
 #[test]
 fn a_span_has_the_life_of_a_connection() {
-    let lines = told(|world| {
+    let lines = logged(|world| {
         let (mut a, b) = pipe(world, 4096);
         let mut negotiated = Negotiated::default();
         negotiated.subprotocol = Some("chat".into());
@@ -142,10 +142,10 @@ fn a_span_has_the_life_of_a_connection() {
     assert!(closed.ends_with("code=1000 clean=true"), "{closed}");
 }
 
-/// Each way to end is told once.
+/// Each way to end is logged once.
 #[test]
 fn failures_and_other_ends_are_told_once() {
-    let lines = told(|world| {
+    let lines = logged(|world| {
         let (mut client, mut server) = pair(world, 4096, config().max_message_size(3));
         world.spawn(async move {
             client.send("four").await.unwrap();
@@ -161,7 +161,7 @@ fn failures_and_other_ends_are_told_once() {
     assert!(server[1].contains("failed error=message exceeds max_message_size (3 bytes)"));
     assert!(server[2].contains("code=1006 clean=false"), "{server:?}");
 
-    let lines = told(|world| {
+    let lines = logged(|world| {
         let (mut client, server) = pair(world, 4096, config());
         client.abort();
         drop(client);
@@ -179,7 +179,7 @@ fn failures_and_other_ends_are_told_once() {
 
 #[test]
 fn a_handshake_that_fails_is_told_with_its_reason() {
-    let lines = told(|world| {
+    let lines = logged(|world| {
         let (end, peer) = pipe(world, 4096);
         end.outgoing.borrow_mut().push(b"GET / HTTP/1.1\r\n\r\n");
         world.block_on(async move { accept(peer, config()).await.unwrap_err() });
@@ -192,7 +192,7 @@ fn a_handshake_that_fails_is_told_with_its_reason() {
         });
     });
     assert!(
-        lines[0].contains("no opening handshake error="),
+        lines[0].contains("opening handshake failed error="),
         "{lines:#?}"
     );
     assert!(

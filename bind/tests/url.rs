@@ -1,4 +1,4 @@
-//! What becomes of a URL: where it leads, what is asked for, and what is said of one that leads nowhere.
+//! What a URL connects to, what it requests, and the errors of URLs that are not valid.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ fn prepared(url: &str) -> Result<Destination, UrlError> {
     }
 }
 
-/// The `Host` field and the target of the request, the port, and whether it is by TLS.
+/// Returns the `Host` field and the target of the request, the port, and whether TLS is used.
 type Asked = (String, String, u16, bool);
 
 fn asked(url: &str) -> Result<Asked, UrlError> {
@@ -21,7 +21,7 @@ fn asked(url: &str) -> Result<Asked, UrlError> {
     Ok((host, to.request.target().to_owned(), to.port, to.tls))
 }
 
-/// Each of `urls` is one for a `Host` field, a target and a port.
+/// Checks that each of `urls` has this `Host` field, target and port.
 fn lead(urls: &[(&str, &str, &str, u16)]) {
     for &(url, host, target, port) in urls {
         let tls = url.to_ascii_lowercase().starts_with("wss:");
@@ -87,7 +87,7 @@ fn hosts() {
     }
 }
 
-/// RFC 3986 §2.1, as browsers do it; what is escaped already stays as it is.
+/// RFC 3986 §2.1, as browsers do it. Existing escapes are kept.
 #[test]
 fn what_a_path_or_a_query_may_not_have_is_escaped() {
     lead(&[
@@ -137,7 +137,7 @@ fn dots_in_a_path_are_removed() {
     ]);
 }
 
-/// The credentials of RFC 7617 that a URL has.
+/// Credentials in a URL (RFC 7617).
 #[test]
 fn credentials() {
     for (userinfo, sent) in [
@@ -160,7 +160,7 @@ fn credentials() {
         let field = to.request.headers().get("Authorization");
         assert_eq!(field, sent.map(str::as_bytes), "{userinfo}");
     }
-    // RFC 7617 §2: neither may have control characters, and the user no colon.
+    // RFC 7617 §2: neither may have control characters, and the user may have no colon.
     for userinfo in ["u%0d%0aX:p", "u:p%00", "a%3Ab:p"] {
         let to = Connect::new(format!("ws://{userinfo}@h/")).prepare();
         assert!(matches!(to, Err(ConnectError::Header(_))), "{to:?}");
@@ -263,7 +263,7 @@ fn what_no_url_of_a_websocket_is() {
                 "ws://a[b/",
                 "ws://[::1]a/",
                 "ws://a^b/",
-                // Addresses that readers do not agree on, and what is none.
+                // These are addresses that parsers disagree about, and texts that are no address.
                 "ws://127.1/",
                 "ws://0x7f.1/",
                 "ws://2130706433/",
@@ -311,7 +311,7 @@ fn what_no_url_of_a_websocket_is() {
     }
 }
 
-/// By the feature `idna`, as browsers read them.
+/// With the feature `idna`, names are read as browsers read them.
 #[test]
 fn names_beyond_ascii() {
     for (name, ascii) in [
@@ -319,7 +319,7 @@ fn names_beyond_ascii() {
         ("MÜNCHEN.test", "xn--mnchen-3ya.test"),
         ("faß.test", "xn--fa-hia.test"),
         ("日本。test", "xn--wgv71a.test"),
-        // Letters of full width are those of ASCII.
+        // Full-width letters stand for those of ASCII.
         ("\u{ff41}.test", "a.test"),
     ] {
         let expected = match cfg!(feature = "idna") {
@@ -335,7 +335,7 @@ fn names_beyond_ascii() {
         "\u{ff11}.\u{ff12}",
         "\u{378}.test",
         "xn--9ca.xn--é",
-        // It becomes a brace.
+        // This character becomes a brace.
         "a﹛b",
     ] {
         let expected = match cfg!(feature = "idna") {
@@ -346,7 +346,7 @@ fn names_beyond_ascii() {
     }
 }
 
-/// What a URL says has to be one that the author can act on.
+/// The error of a URL says what its author can do.
 #[test]
 fn an_error_says_what_to_write() {
     let says = |url, words: &str| {

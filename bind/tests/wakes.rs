@@ -1,4 +1,4 @@
-//! Who changes what others wait for wakes them, though the transport wakes nobody.
+//! A call that changes what others wait for wakes them, even if the transport does not.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -11,7 +11,7 @@ use testing::world::*;
 type Reader = bowline_bind::ReadHalf<End>;
 type Writer = bowline_bind::WriteHalf<End>;
 
-/// A split client over a pipe that takes `capacity` bytes, and the other end in the test's hands.
+/// A split client over a pipe that takes `capacity` bytes. The test holds the other end.
 fn split(world: &World, capacity: usize) -> (Reader, Writer, End) {
     let (end, peer) = pipe(world, capacity);
     let mut patient = config();
@@ -41,7 +41,7 @@ fn a_writer_whose_message_another_wrote() {
         let mut send = Box::pin(other.send(vec![0; 1000]));
         assert!(poll_once(&mut send).await.is_pending());
         clock.sleep(SECOND).await;
-        assert!(done.get(), "its message has left, the other's has not");
+        assert!(done.get(), "its message is sent, the other's is not");
         drop((send, peer));
     });
 }
@@ -112,7 +112,7 @@ fn those_who_wait_for_the_end_of_a_guard() {
     world.spawn(async move {
         let stream = writer.stream(Kind::Text).await.unwrap();
         clock.sleep(2 * SECOND).await;
-        drop(stream); // Nothing was written: nothing fails.
+        drop(stream); // Nothing was written, so nothing fails.
     });
     let clock = world.clone();
     world.spawn(async move {
@@ -159,7 +159,7 @@ fn a_writer_that_closes_when_the_reader_has_seen_the_end() {
     let world = World::default();
     let (mut reader, writer, peer) = split(&world, 1000);
     let (clock, later, now) = (world.clone(), world.clone(), world.clone());
-    // The writer comes first: what wakes both finds it when the reader has not seen the end.
+    // The writer runs first: a wake of both reaches it before the reader has seen the end.
     world.spawn(async move {
         writer.close(Some(CloseCode::NORMAL.into())).await.unwrap();
         assert_eq!(now.now(), 2 * SECOND);
@@ -167,7 +167,7 @@ fn a_writer_that_closes_when_the_reader_has_seen_the_end() {
     });
     world.spawn(async move {
         assert!(reader.recv().await.unwrap().is_none());
-        later.sleep(SECOND).await; // And is not dropped at once.
+        later.sleep(SECOND).await; // It is not dropped at once.
     });
     world.block_on(async move {
         clock.sleep(SECOND).await;
@@ -190,7 +190,7 @@ fn a_writer_that_closes_goes_on_when_the_reader_is_dropped() {
         clock.sleep(SECOND).await;
         assert!(
             !peer.incoming.borrow().closed,
-            "the peer's Close has not come"
+            "the peer's Close has not arrived"
         );
         peer.outgoing.borrow_mut().push(&[0x88, 0]);
         peer.outgoing.borrow_mut().close();
@@ -287,7 +287,7 @@ fn a_broken_writer_does_not_overtake_what_takes_several_reads() {
     });
 }
 
-/// A transport that has room again at every other attempt, and tells nobody.
+/// A transport that has room at every other attempt, and wakes no task.
 #[test]
 fn room_that_appears_while_send_reads() {
     let world = World::default();

@@ -14,9 +14,9 @@ use super::{
     url::Url,
 };
 
-/// What to connect to, and how. Give it to the `connect` of a binding, which takes a URL as well.
+/// The server to connect to, and the options for that. Pass it to the `connect` of a binding, which also takes a URL.
 ///
-/// Nothing is checked before that, and nothing sent before all is found valid.
+/// Nothing is checked before that, and nothing is sent unless everything is valid.
 #[derive(Clone)]
 #[must_use = "it does nothing until it is given to `connect`"]
 pub struct Connect {
@@ -34,13 +34,13 @@ pub struct Connect {
 impl Connect {
     /// Connects to `url`, `ws://…` or `wss://…` (RFC 6455 §3).
     ///
-    /// - The path and the query may have any character but control characters, `#`, and a backslash in the path: what
-    ///   has to be escaped is escaped (a space is sent as `%20`), what is escaped is left as it is, and the segments
-    ///   `.` and `..` are removed. A `%` that begins no escape is refused.
+    /// - The path and the query may have any character except control characters, `#`, and, in the path, a backslash.
+    ///   Characters that must be escaped are escaped (a space is sent as `%20`), existing escapes are kept, and the
+    ///   segments `.` and `..` are removed. A `%` that does not begin an escape is refused.
     /// - The host is a name, an IPv4 address of four decimal numbers, or an IPv6 address in brackets. Other forms of an
     ///   IPv4 address, such as `0x7f.1`, are refused. A name that is not ASCII needs the feature `idna`.
-    /// - A user and a password are sent as by [`basic`](Self::basic); in them, what is not a letter, a digit or one of
-    ///   `-._~!$&'()*+,;=` must be escaped.
+    /// - A user and a password are sent as by [`basic`](Self::basic). In them, every character must be escaped except
+    ///   letters, digits and `-._~!$&'()*+,;=`.
     /// - A fragment is refused, and so is a space at either end.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
@@ -56,17 +56,16 @@ impl Connect {
         }
     }
 
-    /// Adds a header field to the request. Those of the handshake itself, and `Host`, cannot be
-    /// added.
+    /// Adds a header field to the request. `Host` and the fields of the handshake itself cannot be added.
     ///
-    /// With the feature `http`, a `HeaderName` and a `HeaderValue` are taken as well.
+    /// With the feature `http`, this also takes a `HeaderName` and a `HeaderValue`.
     pub fn header(mut self, name: impl Into<Utf8Bytes>, value: impl Into<FieldValue>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Offers a subprotocol, behind those offered before (RFC 6455 §1.9). The server picks one or
-    /// none; [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) tells which.
+    /// Offers a subprotocol, after those offered before (RFC 6455 §1.9). The server selects one or none, which
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns.
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocols.push(name.into());
         self
@@ -93,38 +92,39 @@ impl Connect {
         self
     }
 
-    /// Limits, deadlines and policy of the connection; `Config::default()` if not given.
+    /// Sets the limits, deadlines and policy of the connection. The default is `Config::default()`.
     ///
-    /// [`handshake_timeout`](Config::handshake_timeout) is the one deadline for all of name
-    /// resolution, TCP, TLS and the opening handshake.
+    /// [`handshake_timeout`](Config::handshake_timeout) is one deadline for name resolution, TCP, TLS and the opening
+    /// handshake together.
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.config = Some(config.into());
         self
     }
 
-    /// Whether small messages leave at once (`TCP_NODELAY`); they do, unless this is `false`. Nothing
-    /// is changed on a transport that the caller brings.
+    /// Sets whether small messages are sent at once (`TCP_NODELAY`). The default is true. This has no effect on a
+    /// transport that the caller provides.
     pub const fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
         self
     }
 
-    /// How `wss://` trusts the server, and tells who we are. ALPN is always `http/1.1`.
+    /// Sets how a `wss://` connection checks the server's certificate and identifies the client. ALPN is always
+    /// `http/1.1`.
     ///
-    /// If it is not given, the cryptography is that of the process (`CryptoProvider::install_default`) or, if none was
-    /// installed, that of the feature `ring`, else of `aws-lc`; and the roots of the platform are trusted (feature
-    /// `platform`), or if there are none, Mozilla's (feature `webpki`).
+    /// By default, the cryptography is that of the process (`CryptoProvider::install_default`), or if none was
+    /// installed, that of the feature `ring`, or else of `aws-lc`. The roots of the platform are trusted (feature
+    /// `platform`), or if there are none, those of Mozilla (feature `webpki`).
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: impl Into<Arc<rustls::ClientConfig>>) -> Self {
         self.tls = Some(config.into());
         self
     }
 
-    /// Checks what was given; for those who connect by themselves.
+    /// Checks the options, and returns what they stand for. This is for callers that connect by themselves.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Url`], [`ConnectError::Header`] or [`ConnectError::Request`]: the caller's.
+    /// [`ConnectError::Url`], [`ConnectError::Header`] or [`ConnectError::Request`], which are errors of the caller.
     pub fn prepare(self) -> Result<Destination, ConnectError> {
         let url = Url::parse(&self.url)?;
         #[cfg(not(feature = "tls"))]
@@ -134,7 +134,7 @@ impl Connect {
         let mut request = Request::new(url.authority(), url.target)?;
         let headers = request.headers_mut();
         for name in self.subprotocols {
-            // In a list it would be two, or none.
+            // In the list of subprotocols such a name would be read as two names or none.
             if name.is_empty() || name.contains([',', ' ', '\t']) {
                 return Err(OfferError::Subprotocol.into());
             }
@@ -187,7 +187,7 @@ impl From<Cow<'_, str>> for Connect {
     }
 }
 
-/// Credentials are left out.
+/// Leaves out credentials.
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect")
@@ -199,28 +199,28 @@ impl fmt::Debug for Connect {
     }
 }
 
-/// What a [`Connect`] comes to; for bindings.
+/// The checked content of a [`Connect`], for bindings.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Destination {
-    /// Where to: a name, or an address.
+    /// The name or address of the server.
     pub host: Host,
-    /// Where to.
+    /// The port of the server.
     pub port: u16,
-    /// Whether by TLS.
+    /// Whether TLS is used.
     pub tls: bool,
-    /// What to ask for.
+    /// The request to send.
     pub request: Request,
-    /// Limits, deadlines and policy.
+    /// The limits, deadlines and policy of the connection.
     pub config: Arc<Config>,
     /// Whether to set `TCP_NODELAY`.
     pub nodelay: bool,
-    /// What the caller gave for TLS.
+    /// The configuration for TLS that the caller gave.
     #[cfg(feature = "tls")]
     pub tls_config: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Credentials are left out, and so is what else the caller asks for.
+/// Leaves out the request, which may have credentials.
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Destination")
@@ -232,7 +232,7 @@ impl fmt::Debug for Destination {
 }
 
 impl Destination {
-    /// The address, if the URL has one in the place of a name.
+    /// Returns the address, if the URL has one instead of a name.
     pub fn addr(&self) -> Option<SocketAddr> {
         match self.host {
             Host::Name(_) => None,
@@ -240,7 +240,7 @@ impl Destination {
         }
     }
 
-    /// When all has to be done that begins `now`.
+    /// Returns the deadline for connecting, if that begins `now`.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let after = self.config.handshake_timeout;
         after.and_then(|after| now.checked_add(after))

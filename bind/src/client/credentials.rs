@@ -25,7 +25,7 @@ impl Authorization {
     }
 }
 
-/// The user and the password of a URL, if it has either.
+/// Returns the user and the password of a URL, if it has either.
 pub(super) fn userinfo(userinfo: &str) -> Option<Authorization> {
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     if user.is_empty() && password.is_empty() {
@@ -37,7 +37,7 @@ pub(super) fn userinfo(userinfo: &str) -> Option<Authorization> {
     })
 }
 
-/// A value that has no spaces.
+/// Returns `value` as bytes, if it is not empty and has only visible ASCII characters.
 pub(super) fn graphic(value: String) -> Result<Vec<u8>, InvalidHeader> {
     let valid = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
     valid.then(|| value.into()).ok_or(InvalidHeader::Value)

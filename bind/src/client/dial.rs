@@ -10,12 +10,12 @@ use crate::{
 
 /// Resolves the name, and tries the addresses one after the other until there is a connection.
 ///
-/// An address that does not answer leaves time for the others: each one gets the time that is left until
-/// `deadline`, divided by the number of addresses that are left, and so the last one gets all of it.
+/// Each address gets an equal share of the time that remains until `deadline`, so that one that does not answer
+/// leaves time for the others. The last address gets all the remaining time.
 ///
 /// # Errors
 ///
-/// [`ConnectError::TimedOut`] at the deadline, before that the error of the last address.
+/// [`ConnectError::TimedOut`] at the deadline. Before the deadline, the error of the last address.
 pub(super) async fn dial<N: Network>(
     network: &N,
     to: &Destination,
@@ -30,7 +30,7 @@ pub(super) async fn dial<N: Network>(
     for (addr, others) in addrs.iter().zip((0..addrs.len()).rev()) {
         let now = clock.now();
         let time = match deadline {
-            Some(deadline) => Some(share(left(deadline, now)?, others)),
+            Some(deadline) => Some(share(remaining(deadline, now)?, others)),
             None => None,
         };
         let until = time.and_then(|time| now.checked_add(time));
@@ -38,18 +38,18 @@ pub(super) async fn dial<N: Network>(
         match within(connecting, clock.clone(), until).await {
             Some(Ok(stream)) => return Ok(stream),
             Some(Err(why)) => error = io::Error::new(why.kind(), Failed { addr: *addr, why }),
-            // Another address follows, or the time is over.
+            // The address did not answer in its share of the time.
             None => {}
         }
     }
     if let Some(deadline) = deadline {
-        // Rather that the time is over than that the last address did not answer in it.
-        left(deadline, clock.now())?;
+        // If the deadline has passed, report that, and not that the last address did not answer.
+        remaining(deadline, clock.now())?;
     }
     Err(error.into())
 }
 
-/// An error that says which address it was.
+/// An error together with the address that it is about.
 #[derive(Debug)]
 struct Failed {
     addr: SocketAddr,
@@ -68,16 +68,16 @@ impl std::error::Error for Failed {
     }
 }
 
-fn left(deadline: Instant, now: Instant) -> Result<Duration, ConnectError> {
-    let left = deadline.since_epoch().saturating_sub(now.since_epoch());
-    (!left.is_zero())
-        .then_some(left)
+fn remaining(deadline: Instant, now: Instant) -> Result<Duration, ConnectError> {
+    let remaining = deadline.since_epoch().saturating_sub(now.since_epoch());
+    (!remaining.is_zero())
+        .then_some(remaining)
         .ok_or(ConnectError::TimedOut)
 }
 
-/// The part of the time that is left for an address, if `others` are still to be tried after it.
-fn share(left: Duration, others: usize) -> Duration {
-    left / u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1)
+/// Returns the share of the remaining time for an address, if `others` are still to be tried after it.
+fn share(remaining: Duration, others: usize) -> Duration {
+    remaining / u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 #[cfg(test)]

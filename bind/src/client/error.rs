@@ -4,36 +4,37 @@ use proto::handshake::{HandshakeError, InvalidHeader, OfferError, Response};
 
 use super::url::UrlError;
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL is not one to connect to: the caller's side. Nothing was sent.
+    /// An error of the caller: the URL cannot be connected to. Nothing was sent.
     Url(UrlError),
-    /// A header field is not valid: the caller's side. Nothing was sent.
+    /// An error of the caller: a header field is not valid. Nothing was sent.
     Header(InvalidHeader),
-    /// No valid opening handshake can be made of the request: the caller's side. Nothing was sent.
+    /// An error of the caller: the request is not a valid opening handshake. Nothing was sent.
     Request(OfferError),
-    /// The name could not be resolved, or the server not be reached, or it left before TLS was agreed
-    /// on.
+    /// The name could not be resolved, the server could not be reached, or it ended the connection during the TLS
+    /// handshake.
     Io(io::Error),
-    /// TLS failed: a certificate is not trusted, or there is nothing that both ends speak.
+    /// TLS failed: a certificate is not trusted, or the two ends have no version or cipher suite in common.
     #[cfg(feature = "tls")]
     Tls(Box<rustls::Error>),
-    /// There is no provider of cryptography for TLS: the caller's side. Nothing was sent.
+    /// An error of the caller: there is no provider of cryptography for TLS. Nothing was sent.
     #[cfg(feature = "tls")]
     NoProvider,
-    /// There are no root certificates to check a server's by: the caller's side, or the platform's. Nothing was sent.
+    /// An error of the caller or the platform: there are no root certificates to check the server's certificate with.
+    /// Nothing was sent.
     #[cfg(feature = "tls")]
     NoRoots(io::Error),
     /// The server refused, or its answer is not valid.
     Handshake(HandshakeError),
-    /// All of it took longer than [`handshake_timeout`](proto::Config::handshake_timeout).
+    /// Connecting took longer than [`handshake_timeout`](proto::Config::handshake_timeout).
     TimedOut,
 }
 
 impl ConnectError {
-    /// What the server answered, if it refused.
+    /// Returns the response of a server that refused.
     pub fn response(&self) -> Option<&Response> {
         match self {
             Self::Handshake(error) => error.response(),
@@ -43,10 +44,10 @@ impl ConnectError {
 
     /// Whether the same call may succeed later.
     ///
-    /// It may if the server could not be resolved or reached, hung up in the middle, took too long, or refused for now:
-    /// with 408, 425, 429, or 500 and above. A client that connects again by itself should wait first, and longer
-    /// each time. It will not if the URL, a certificate or the server has to be changed before, as with a status of 401
-    /// or 404, or an answer that is not a WebSocket's.
+    /// It may if the server could not be resolved or reached, disconnected too early, took too long, or refused with
+    /// a status that may change: 408, 425, 429, or 500 and above. A client that reconnects on its own should wait
+    /// before each attempt, longer each time. The call will not succeed if the URL, a certificate or the server has
+    /// to be changed first, as with status 401 or 404, or with a response that is not that of a WebSocket server.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Io(_) | Self::TimedOut => true,
@@ -95,7 +96,7 @@ impl From<rustls::Error> for ConnectError {
     }
 }
 
-/// An error of TLS comes as one of the transport below which it works.
+/// Finds a TLS error inside the error of the transport.
 impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {
         #[cfg(feature = "tls")]
@@ -119,7 +120,7 @@ impl fmt::Display for ConnectError {
             #[cfg(feature = "tls")]
             Self::Tls(error) if is_no_tls(error) => write!(
                 f,
-                "the server does not speak TLS ({error}): write ws://, or the port at which it does"
+                "the server does not speak TLS ({error}): use ws://, or the port where it does"
             ),
             #[cfg(feature = "tls")]
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
@@ -131,11 +132,11 @@ impl fmt::Display for ConnectError {
             #[cfg(feature = "tls")]
             Self::NoRoots(error) => write!(
                 f,
-                "there are no root certificates to check the server's by, {error}: turn on the feature `webpki`, or \
-                 give a ClientConfig to Connect::tls"
+                "there are no root certificates to check the server's certificate with ({error}): turn on the feature \
+                 `webpki`, or give a ClientConfig to Connect::tls"
             ),
             Self::Handshake(error @ HandshakeError::Lost(_)) => {
-                write!(f, "{error}: a server that expects wss:// does so to ws://")
+                write!(f, "{error}: a server that expects wss:// does this to a ws:// client")
             }
             Self::Handshake(error) => error.fmt(f),
             Self::TimedOut => f.write_str("connecting took longer than handshake_timeout"),
@@ -146,7 +147,7 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // The message of the cause is a part of ours, so what caused that is the next to be printed.
+            // Our message includes that of the cause, so the cause of that comes next.
             Self::Io(error) => error.source(),
             #[cfg(feature = "tls")]
             Self::Tls(error) => error.source(),

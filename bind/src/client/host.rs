@@ -8,21 +8,22 @@ use iri_string::{spec::UriSpec, validate};
 
 use super::url::UrlError;
 
-/// The host of a URL: a name, or an address in its place.
+/// The host of a URL: a name or an address.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Host {
-    /// A name as DNS takes it: in ASCII and in lower case.
+    /// A name in the form that DNS takes: ASCII in lower case.
     Name(String),
     /// An address.
     Addr(IpAddr),
 }
 
 impl Host {
-    /// Takes `host`, which has only characters that RFC 3987 allows in one.
+    /// Parses `host`, which has only characters that RFC 3987 allows in a host.
     ///
-    /// A name may not have escapes, because one reader decodes them and another does not. If its last label is a
-    /// number, it has to be an address of four decimal numbers: what `1.2` or `0x7f.1` is, readers do not agree on.
+    /// A name may not have escapes, because some parsers decode them and others do not. If the last label of a name
+    /// is a number, the host must be an IPv4 address of four decimal numbers, because parsers disagree about what
+    /// `1.2` or `0x7f.1` means.
     pub(super) fn parse(host: &str) -> Result<Self, UrlError> {
         if let Some(address) = host.strip_prefix('[') {
             let address = address.strip_suffix(']').ok_or(UrlError::Host)?;
@@ -41,7 +42,7 @@ impl Host {
     }
 }
 
-/// As a URL has it, so an IPv6 address is in brackets.
+/// Writes the host as in a URL: an IPv6 address is in brackets.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -52,7 +53,8 @@ impl fmt::Display for Host {
     }
 }
 
-/// A name that is ASCII is taken with or without the feature `idna`, so the feature only adds names.
+/// Converts a name to ASCII in lower case. A name that is ASCII already is treated alike with and without the feature
+/// `idna`, which therefore only adds names.
 fn to_ascii(name: &str) -> Result<String, UrlError> {
     if name.is_ascii() {
         return Ok(name.to_ascii_lowercase());
@@ -61,7 +63,7 @@ fn to_ascii(name: &str) -> Result<String, UrlError> {
     {
         let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::URL);
         let name = name.map_err(|_| UrlError::Host)?;
-        // Some characters stand for one that no name may have, as U+FE5B does for a brace.
+        // Some characters are mapped to one that no name may have: U+FE5B, for example, becomes a brace.
         validate::host::<UriSpec>(&name).map_err(|_| UrlError::Host)?;
         Ok(name.into())
     }
@@ -69,8 +71,8 @@ fn to_ascii(name: &str) -> Result<String, UrlError> {
     Err(UrlError::NoIdna)
 }
 
-/// Whether the last label of `name`, which is in lower case, is a decimal or hexadecimal number; the dot that may
-/// end a name is no part of it.
+/// Whether the last label of `name`, which is in lower case, is a decimal or hexadecimal number. A dot at the end of
+/// the name is ignored.
 fn ends_in_number(name: &str) -> bool {
     let labels = name.strip_suffix('.').unwrap_or(name);
     let last = labels.rsplit('.').next().unwrap_or(labels);

@@ -1,4 +1,4 @@
-//! What is to be connected to, as the `http` crate has it (feature `http`).
+//! Conversions to [`Connect`] from types of the `http` crate (feature `http`).
 
 use http::{Request, Uri, header};
 
@@ -16,9 +16,9 @@ impl From<&Uri> for Connect {
     }
 }
 
-/// Takes the URL, which has to be a whole one, and the fields. What the handshake writes by itself is left out, so that a
-/// request goes that was made for another library: `Host`, `Connection`, `Upgrade`, and the key and the version. The body
-/// and the method are ignored.
+/// Takes the URL, which must be absolute, and the header fields. Fields that the handshake writes itself are left
+/// out: `Host`, `Connection`, `Upgrade`, and the key and the version. A request that was made for another library can
+/// therefore be used. The body and the method are ignored.
 impl<T> From<Request<T>> for Connect {
     fn from(request: Request<T>) -> Self {
         let ours = [

@@ -1,4 +1,4 @@
-//! What a client trusts, and by whose cryptography it checks that.
+//! The certificates that a client trusts, and the cryptography that checks them.
 
 use std::{
     io,
@@ -15,8 +15,8 @@ use super::{error::ConnectError, host::Host, url::UrlError};
 #[cfg(feature = "platform")]
 use crate::runtime::in_thread;
 
-/// What a client trusts, and who it is: as `config` says, or without one by the roots of the features. It asks for
-/// HTTP/1.1.
+/// Returns the TLS configuration of a client: `config`, or one that trusts the roots of the features. Its ALPN
+/// protocol is HTTP/1.1.
 ///
 /// # Errors
 ///
@@ -30,7 +30,7 @@ pub(super) async fn client_config(
     }
 }
 
-/// Whom the certificate of a host must be for.
+/// Returns the name that the certificate of a host must be for.
 pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, UrlError> {
     match host {
         Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| UrlError::ServerName),
@@ -40,7 +40,7 @@ pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, UrlError> 
 
 const ALPN: &[u8] = b"http/1.1";
 
-/// A server that would rather speak HTTP/2 is not to pick it.
+/// Sets the ALPN protocol, so that a server that prefers HTTP/2 does not select that.
 fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
     if config.alpn_protocols == [ALPN] {
         return config;
@@ -50,8 +50,9 @@ fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// Made once for each provider, so that sessions are resumed. The default of the process counts from when it is
-/// installed, which is once at the most; before that, the provider of the features does.
+/// Returns the default configuration, which is made once for each provider, so that sessions are resumed. The
+/// provider is the default of the process, once one is installed, which happens at most once. Before that it is the
+/// provider of the features.
 async fn default_config() -> Result<Arc<ClientConfig>, ConnectError> {
     static INSTALLED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     static BUILT_IN: OnceLock<Arc<ClientConfig>> = OnceLock::new();
@@ -73,7 +74,7 @@ async fn default_config() -> Result<Arc<ClientConfig>, ConnectError> {
     Ok(made.get_or_init(|| Arc::new(config)).clone())
 }
 
-/// The provider of the feature `ring`, else of `aws-lc`.
+/// Returns the provider of the feature `ring`, or else of `aws-lc`.
 fn built_in() -> Option<Arc<CryptoProvider>> {
     #[cfg(any(feature = "ring", feature = "aws-lc"))]
     {
@@ -83,7 +84,7 @@ fn built_in() -> Option<Arc<CryptoProvider>> {
     None
 }
 
-/// The roots of the platform; if it has none, those of the feature `webpki`.
+/// Returns the roots of the platform; if it has none, those of the feature `webpki`.
 async fn roots() -> Result<RootCertStore, ConnectError> {
     let roots = platform_roots().await?;
     #[cfg(feature = "webpki")]
@@ -102,14 +103,14 @@ async fn roots() -> Result<RootCertStore, ConnectError> {
     Ok(roots)
 }
 
-/// None, if the platform has none. It is an error if those it has cannot be read, for then the application is not
-/// to trust others in their place.
+/// Returns the roots of the platform, which may be none. If they cannot be read, that is an error, because the
+/// application must not trust others in their place.
 #[cfg(feature = "platform")]
 async fn platform_roots() -> Result<RootCertStore, ConnectError> {
-    // That blocks.
+    // Reading the roots blocks.
     let found = in_thread(rustls_native_certs::load_native_certs).await?;
     let mut roots = RootCertStore::empty();
-    // Some stores hold old ones that are not understood.
+    // Some stores hold old certificates that cannot be parsed.
     roots.add_parsable_certificates(found.certs);
     match found.errors.into_iter().next() {
         Some(error) if roots.is_empty() => Err(ConnectError::NoRoots(io::Error::other(error))),

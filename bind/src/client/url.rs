@@ -5,27 +5,27 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::host::Host;
 
-/// The URL of a server (RFC 6455 §3), taken apart.
+/// The parsed URL of a server (RFC 6455 §3).
 pub(super) struct Url {
     pub(super) tls: bool,
     /// User and password, with their escapes.
     pub(super) userinfo: Option<String>,
     pub(super) host: Host,
     pub(super) port: u16,
-    /// Path and query, as the request has them.
+    /// Path and query, as they are sent in the request.
     pub(super) target: String,
 }
 
 impl Url {
-    /// Takes `text` apart. What stands before the path has to be as RFC 3986 says; in the path and the query what
-    /// must be escaped is escaped here.
+    /// Parses `text`. The part before the path must be valid by RFC 3986. In the path and the query, characters that
+    /// must be escaped are escaped here.
     pub(super) fn parse(text: &str) -> Result<Self, UrlError> {
         let is_control = |byte: u8| byte.is_ascii_control();
         if text.bytes().any(is_control) || text.starts_with(' ') || text.ends_with(' ') {
             return Err(UrlError::Character);
         }
         let split = text.split_once("://");
-        let (scheme, rest) = split
+        let (scheme, remainder) = split
             .filter(|(scheme, _)| validate::scheme(scheme).is_ok())
             .ok_or(UrlError::NoScheme)?;
         let tls = match scheme {
@@ -34,11 +34,12 @@ impl Url {
             _ => return Err(UrlError::Scheme),
         };
         // RFC 6455 §3: "Fragment identifiers … MUST NOT be used".
-        if rest.contains('#') {
+        if remainder.contains('#') {
             return Err(UrlError::Fragment);
         }
-        let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let escaped = format!("{scheme}://{authority}{}", escape(rest));
+        let path = remainder.find(['/', '?']).unwrap_or(remainder.len());
+        let (authority, target) = remainder.split_at(path);
+        let escaped = format!("{scheme}://{authority}{}", escape(target));
         let iri = IriStr::new(&escaped).map_err(|_| fault(authority))?;
         let authority = iri.authority_components().ok_or(UrlError::Host)?;
         let path = without_dots(iri.path_str());
@@ -57,7 +58,7 @@ impl Url {
         })
     }
 
-    /// The host, and the port if it is not the default one (RFC 9110 §4.2.1).
+    /// Returns the host, and the port if it is not the default (RFC 9110 §4.2.1).
     pub(super) fn authority(&self) -> String {
         if self.port == default_port(self.tls) {
             self.host.to_string()
@@ -71,8 +72,8 @@ const fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// What the path may not have. A backslash is not in it: browsers read it as a slash, other readers do not, so it is
-/// refused.
+/// The characters that are escaped in a path. A backslash is not one of them: it is refused, because browsers read it
+/// as a slash and other parsers do not.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -86,10 +87,10 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What the query may not have, and the apostrophe, which browsers escape there.
+/// The characters that are escaped in a query. The apostrophe is one of them because browsers escape it there.
 const QUERY: &AsciiSet = &PATH.add(b'\'').add(b'\\');
 
-/// Escapes in a path and query what their author has not.
+/// Escapes the characters in a path and query that must be escaped and are not.
 fn escape(target: &str) -> String {
     match target.split_once('?') {
         Some((path, query)) => format!(
@@ -101,7 +102,7 @@ fn escape(target: &str) -> String {
     }
 }
 
-/// What is wrong with a URL that has `authority` and is no IRI.
+/// Returns the error of a URL that has `authority` and is no IRI.
 fn fault(authority: &str) -> UrlError {
     let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
     if authority.contains(' ') {
@@ -138,7 +139,7 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// A URL that cannot be connected to (RFC 6455 §3): the caller's side. Nothing was sent.
+/// An error of the caller: the URL cannot be connected to (RFC 6455 §3). Nothing was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UrlError {
@@ -156,11 +157,12 @@ pub enum UrlError {
     NoIdna,
     /// Its port is not a number, or is larger than 65535.
     Port,
-    /// Its path or query has a `%` that no two hexadecimal digits follow, or there is a backslash before the query.
+    /// Its path or query has a `%` that is not followed by two hexadecimal digits, or there is a backslash before the
+    /// query.
     Escape,
     /// It has a fragment.
     Fragment,
-    /// Its host has no name that a certificate could be for.
+    /// No certificate can be for its host.
     ServerName,
     /// It is a `wss` URL, and the feature `tls` is off.
     NoTls,
@@ -192,7 +194,7 @@ impl fmt::Display for UrlError {
             }
             Self::Port => "the URL's port is not a number up to 65535: correct it, or leave it out",
             Self::Escape => {
-                "the URL has a % that two hexadecimal digits do not follow, or a backslash: write %25 for %, and / or \
+                "the URL has a % that is not followed by two hexadecimal digits, or a backslash: write %25 for %, and / or \
                  %5C for a backslash"
             }
             Self::Fragment => {

@@ -1,4 +1,4 @@
-//! The buffer that is read into: a thread lends it to one socket after the other.
+//! The read buffer, which a thread lends to one socket after the other.
 
 use std::{
     cell::Cell,
@@ -10,32 +10,33 @@ use proto::RecvBuf;
 
 use super::Input;
 
-/// Its size in bytes, once reads have filled a smaller one.
+/// The size of the buffer in bytes, once reads have filled a smaller one.
 const LOAN: usize = 128 << 10;
-/// Its size before that: a thread that has one socket and seldom reads needs no more.
+/// The size before that. A thread that has one socket and seldom reads needs no more.
 const FIRST: usize = 8 << 10;
-/// So many reads. The first may be the beginning of a large message, which is read into its own memory.
+/// The number of reads that have to fill the smaller buffer. One is not enough, because it may be the beginning of a
+/// large message, which is read into its own memory.
 const FILLED: u8 = 2;
-/// What is worth to be copied out of it, in bytes, where otherwise the socket would keep it.
+/// Fewer unread bytes than this are copied out of the buffer. With more, the socket keeps the buffer.
 const COPY_BELOW: usize = 4 << 10;
-/// So many sockets of the process may keep one while the application works on what they received.
+/// The number of sockets of the process that may keep a buffer while the application works on what they received.
 const MAX_KEPT: usize = 16;
 
 static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static POOL: Cell<Option<Box<RecvBuf>>> = const { Cell::new(None) };
-    /// How many reads have filled the smaller loan.
+    /// The number of reads that have filled the smaller buffer.
     static READS: Cell<u8> = const { Cell::new(0) };
 }
 
-/// A loan of the size that this thread needs.
+/// Returns a buffer of the size that this thread needs.
 #[cold]
 fn loan() -> Box<RecvBuf> {
     RecvBuf::new(if READS.get() < FILLED { FIRST } else { LOAN })
 }
 
-/// Gives back what this thread lends.
+/// Frees this thread's buffer.
 pub(crate) fn release() {
     POOL.take();
     READS.set(0);
@@ -49,7 +50,7 @@ impl<T> Input<T> {
         }
     }
 
-    /// A read has filled all the room there was: the loan may be too small for this thread.
+    /// Handles that a read has filled the whole buffer, which may be too small for this thread.
     #[cold]
     pub(super) fn filled(&mut self, room: usize) {
         if room <= FIRST && READS.get() < FILLED {
@@ -58,7 +59,7 @@ impl<T> Input<T> {
         }
     }
 
-    /// The task runs on, and calls again or does not.
+    /// Keeps the loan or gives it back. The task goes on, and may or may not call again.
     #[inline(always)]
     pub(super) fn keep_or_give_back(&mut self) {
         if self.rx.unread() < COPY_BELOW || !self.keep() {
@@ -66,7 +67,7 @@ impl<T> Input<T> {
         }
     }
 
-    /// Whether the loan may stay here until the next call. Few have it at a time, usually one.
+    /// Whether the loan may stay here until the next call. Few sockets keep one at a time, usually one.
     #[cold]
     fn keep(&mut self) -> bool {
         let free = |kept: usize| (kept < MAX_KEPT).then_some(kept + 1);
@@ -74,7 +75,7 @@ impl<T> Input<T> {
         self.keeps
     }
 
-    /// Others need the loan while this task does not run.
+    /// Gives back the loan, which other sockets need while this task does not run.
     #[inline]
     pub(crate) fn give_back(&mut self) {
         if let Some(loan) = self.rx.take_back()

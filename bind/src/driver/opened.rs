@@ -14,9 +14,9 @@ use crate::{
 /// A piece of a message that was copied into the application's memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Received {
-    /// How many bytes were copied.
+    /// The number of bytes that were copied.
     pub len: usize,
-    /// Whether the message is text. A piece of text may end inside of a character.
+    /// The kind of the message. A piece of text may end inside a character.
     pub kind: Kind,
     /// Whether this is the last piece of the message.
     pub fin: bool,
@@ -25,7 +25,7 @@ pub struct Received {
 /// A message that the application reads as bytes, until it has read the last of them.
 pub(super) struct Opened {
     kind: Kind,
-    /// Those of the last chunk that are not copied.
+    /// The bytes of the latest chunk that are not copied yet.
     bytes: Bytes,
     /// Whether that chunk is the last of the message.
     fin: bool,
@@ -86,7 +86,7 @@ impl<T: Timer> Input<T> {
 }
 
 impl<T> Input<T> {
-    /// Copies the next piece of the message that `recv_into` has begun, if there is one without another chunk.
+    /// Copies the next piece of the message that `recv_into` has begun, if there is a piece without another chunk.
     fn copy_into(&mut self, buf: &mut [u8]) -> Option<Received> {
         let parked = self.parked.as_mut()?;
         let opened = parked.opened.as_mut().filter(|it| it.has_piece())?;
@@ -107,7 +107,8 @@ impl<T> Input<T> {
         });
     }
 
-    /// Gives up the message that `recv_into` has begun, for a call that takes whole messages: the core skips the rest.
+    /// Gives up the message that `recv_into` has begun, because the call takes whole messages. The core skips the
+    /// remainder.
     #[cold]
     pub(super) fn drop_opened(&mut self) {
         if let Some(parked) = &mut self.parked {
@@ -116,8 +117,8 @@ impl<T> Input<T> {
         }
     }
 
-    /// Gives up the message that `recv_into` has begun, for another call that takes chunks. Its other chunks are still
-    /// to be [skipped](Self::skips).
+    /// Gives up the message that `recv_into` has begun, because the call takes chunks. The remaining chunks of that
+    /// message still have to be [skipped](Self::skips).
     #[cold]
     pub(super) fn skip_opened(&mut self) {
         let parked = self.parked.as_mut();

@@ -1,4 +1,4 @@
-//! Events, and parts of one, that came before the application took them.
+//! Events, or parts of one, that were received before the application took them.
 
 use std::{collections::VecDeque, mem};
 
@@ -6,14 +6,14 @@ use proto::{Chunk, Event, Message, Pull};
 
 use super::{Input, opened::Opened};
 
-/// What the call does that runs the loop, and so what becomes of the events that come.
+/// The purpose of the call that runs the loop. It decides what happens to the events that are received.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Call {
     /// It takes the next event.
     Receives,
     /// It waits for output: one event is kept, and nothing more is received until the application takes it.
     Sends,
-    /// It writes what others queue, and does not receive.
+    /// It writes what other calls queue, and does not receive.
     Writes,
     /// It waits for the end: some events are kept, and all after them are discarded.
     Closes,
@@ -21,7 +21,7 @@ pub(crate) enum Call {
     Discards,
 }
 
-/// How much is kept while a connection closes: the event that passes one of the bounds is the last.
+/// The bounds of what is kept while a connection closes. The event that passes one of them is the last.
 const MAX_BYTES: usize = 64 << 10;
 const MAX_EVENTS: usize = 128;
 
@@ -29,11 +29,11 @@ const MAX_EVENTS: usize = 128;
 pub(super) struct Parked {
     /// In the order in which they came.
     events: VecDeque<Event<Chunk>>,
-    /// How many bytes of data they have.
+    /// The number of bytes of data in the events.
     bytes: usize,
-    /// An event was discarded, and so are all that come after it.
+    /// Whether all later events are discarded.
     lossy: bool,
-    /// What `recv_into` has not copied yet of the message that it began.
+    /// The part that `recv_into` has not copied yet of the message that it began.
     pub(super) opened: Option<Opened>,
 }
 
@@ -45,7 +45,7 @@ impl Parked {
 }
 
 impl<T> Input<T> {
-    /// The first of the events that were kept, for a call that pulls as `pull` says.
+    /// Returns the first kept event, for a call that pulls as `pull` says.
     #[cold]
     pub(super) fn unpark_for(&mut self, pull: Pull) -> Option<Event<Chunk>> {
         while let Some(event) = self.unpark() {
@@ -63,7 +63,7 @@ impl<T> Input<T> {
         None
     }
 
-    /// The first of the events that were kept.
+    /// Returns the first kept event.
     pub(super) fn unpark(&mut self) -> Option<Event<Chunk>> {
         let parked = self.parked.as_mut()?;
         let event = parked.events.pop_front();
@@ -74,7 +74,7 @@ impl<T> Input<T> {
         event
     }
 
-    /// Gives the memory back once no event is kept.
+    /// Frees the memory once no event is kept.
     pub(super) fn tidy(&mut self) {
         if let Some(parked) = &mut self.parked
             && parked.events.is_empty()
@@ -87,9 +87,9 @@ impl<T> Input<T> {
         }
     }
 
-    /// The message that begins with `chunk`, the first that was kept. A message belongs to the method by which
-    /// the application first sees it: one that it has begun in chunks is skipped; of one that it has not
-    /// seen, the chunks that were kept are put together, and if the end is missing, put back.
+    /// Returns the message that begins with `chunk`, the first that was kept. A message belongs to the method by
+    /// which the application first sees it. If the application has begun this message in chunks, it is skipped.
+    /// Otherwise the kept chunks are joined, or put back if the end of the message is missing.
     pub(super) fn whole(&mut self, chunk: Chunk) -> Option<Chunk> {
         if mem::replace(&mut self.inside, !chunk.fin) {
             return None;
@@ -114,7 +114,7 @@ impl<T> Input<T> {
         None
     }
 
-    /// One message of all its chunks; none if it is beyond the limit of what is assembled.
+    /// Joins the chunks to one message. Returns `None` if it exceeds the limit of assembled messages.
     fn join(&self, mut chunks: Vec<Chunk>) -> Option<Chunk> {
         if chunks.len() == 1 {
             return chunks.pop();
@@ -134,7 +134,7 @@ impl<T> Input<T> {
         Some(Chunk { data, fin: true })
     }
 
-    /// The next chunk that was kept, whatever control frames came before it.
+    /// Returns the next kept chunk, even if control frames were kept before it.
     fn unpark_chunk(&mut self) -> Option<Chunk> {
         let parked = self.parked.as_mut()?;
         let is_data = |event: &Event<Chunk>| matches!(event, Event::Data(_));
@@ -160,7 +160,7 @@ impl<T> Input<T> {
             call == Call::Closes && (parked.bytes > MAX_BYTES || parked.events.len() >= MAX_EVENTS);
     }
 
-    /// Nothing is received any more by the application.
+    /// Discards all events, because the application receives nothing any more.
     pub(super) fn discard(&mut self) {
         if !self.is_lossy() {
             let parked = self.parked.insert(Box::default());
@@ -168,12 +168,12 @@ impl<T> Input<T> {
         }
     }
 
-    /// How many events are kept. It changes when there is something for the application, or room again.
+    /// Returns the number of kept events. It changes when there is an event for the application, or room again.
     pub(crate) fn parked(&self) -> usize {
         self.parked.as_ref().map_or(0, |parked| parked.events.len())
     }
 
-    /// Whether what comes next has to wait for the application.
+    /// Whether the next event has to wait for the application.
     pub(super) fn is_full(&self, call: Call) -> bool {
         let waits = |parked: &Parked| {
             let opened = parked.opened.as_ref();
@@ -186,8 +186,8 @@ impl<T> Input<T> {
         self.parked.as_ref().is_some_and(|parked| parked.lossy)
     }
 
-    /// How the next event is pulled. Nothing is assembled to be discarded, and a message whose first chunks
-    /// are kept goes on in chunks.
+    /// Returns how to pull the next event. An event that will be discarded is not assembled, and a message whose
+    /// first chunks are kept continues in chunks.
     #[inline]
     pub(super) fn next_pull(&self) -> Pull {
         match &self.parked {

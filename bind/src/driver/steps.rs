@@ -1,4 +1,4 @@
-//! The steps of the loop: what was received, a read, the time, the end.
+//! The steps of the loop: taking events, reading, keeping time, ending.
 
 use std::task::{Context, Poll, ready};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl<T: Timer> Input<T> {
-    /// What was received and not polled.
+    /// Returns the next event of what was read.
     #[inline]
     pub(super) fn next_event<S: Transport>(
         &mut self,
@@ -32,19 +32,19 @@ impl<T: Timer> Input<T> {
         }
     }
 
-    /// An answer leaves now, whenever the application calls again.
+    /// Writes an answer to the peer now, because the application may not call again for a long time.
     #[cold]
     fn answer<S: Transport>(&mut self, output: &mut impl Access<S>, cx: &mut Context<'_>) {
         let rx = &mut self.rx;
         output.with(cx, |output, cx| {
-            output.rested();
+            output.note_yield();
             rx.meet(&mut output.tx);
             let _ = output.poll(cx);
             meet(rx, output);
         });
     }
 
-    /// Keeps the error for the application; the first one stays.
+    /// Keeps the error for the application, unless there is an earlier one.
     #[cold]
     fn fail<S: Transport>(
         &mut self,
@@ -62,8 +62,8 @@ impl<T: Timer> Input<T> {
         self.failed.get_or_insert_with(|| Box::new(error));
     }
 
-    /// Ready when something happened. Does not read once we have begun to close, if `open` says so: what
-    /// that means for the peer's answer has to be known first.
+    /// Reads. Ready when something happened. If `open` is true, this does not read once the sender has begun to
+    /// close, because the receiver has to learn of that before it reads the peer's answer.
     pub(super) fn poll_read<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
@@ -75,7 +75,7 @@ impl<T: Timer> Input<T> {
         }
         self.borrow_loan();
         let Some(buf) = self.rx.recv_buf() else {
-            // A step of skipping, if nothing else, is as much work as an event.
+            // Even a step that only skips input is as much work as an event.
             self.events += 1;
             return Poll::Ready(());
         };
@@ -100,7 +100,7 @@ impl<T: Timer> Input<T> {
         Poll::Ready(())
     }
 
-    /// Whether a deadline came, that of writing (`write`) or one of receiving.
+    /// Handles the deadlines of receiving and the one of writing, `write`. Returns whether one has passed.
     pub(super) fn poll_time<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
@@ -131,23 +131,23 @@ impl<T: Timer> Input<T> {
         true
     }
 
-    /// The end of it all: our direction is ended, and the transport is dropped.
-    pub(super) fn finish<S: Transport>(
+    /// Ends our direction and drops the transport, because the connection has ended.
+    pub(super) fn poll_end<S: Transport>(
         &mut self,
         output: &mut impl Access<S>,
         cx: &mut Context<'_>,
     ) -> Poll<Pass> {
         let rx = &self.rx;
         output.with(cx, |output, cx| {
-            // A transport that takes nothing is not waited for.
+            // This does not wait for a transport that takes nothing.
             let _ = output.poll_shutdown(cx);
-            output.finish(rx.closed());
+            output.handle_end(rx.closed());
         });
         Poll::Ready(Pass::Ended)
     }
 }
 
-/// Lets the halves meet, and keeps how the connection ends for those who have only the sending direction.
+/// Lets the two directions meet, and passes on how the connection ends to calls that only have the sending direction.
 #[inline]
 pub(super) fn meet<S>(rx: &mut Receiver, output: &mut Output<S>) {
     rx.meet(&mut output.tx);

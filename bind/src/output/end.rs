@@ -1,4 +1,4 @@
-//! How the sending direction ends, and what the calls that come after are told.
+//! The end of the sending direction, and the errors of calls after it.
 
 use std::{io, task::Context};
 
@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl<S> Output<S> {
-    /// The connection has ended as `closed` says: the transport is dropped.
-    pub(crate) fn finish(&mut self, closed: Option<Closed>) {
+    /// Handles that the connection has ended as `closed` says, and drops the transport.
+    pub(crate) fn handle_end(&mut self, closed: Option<Closed>) {
         if let Some(closed) = closed {
             self.closed = Some(Box::new(closed));
         }
@@ -27,8 +27,8 @@ impl<S> Output<S> {
         }
     }
 
-    /// The transport has failed, or is given up: nothing can be sent any more. The first reason stays, unless
-    /// the receiver knows better.
+    /// Handles that the transport has failed or is given up, so that nothing more can be sent. The first reason is
+    /// kept, unless the receiver knows a better one.
     pub(crate) fn fail(&mut self, end: ConnectionError) {
         self.tx.handle_end(end);
         self.note();
@@ -48,8 +48,8 @@ impl<S> Output<S> {
         }
     }
 
-    /// A half of a split socket is gone. With the last one goes the transport, whatever else keeps this; it is
-    /// returned, to be dropped without a lock.
+    /// Handles that a half of a split socket was dropped. The last half ends the transport, even if handles still
+    /// keep this. The transport is returned, to be dropped without a lock.
     pub(crate) fn half_gone(&mut self) -> Option<Wire<S>> {
         self.halves = self.halves.saturating_sub(1);
         let wire = self.wire.take_if(|_| self.halves == 0)?;
@@ -59,7 +59,8 @@ impl<S> Output<S> {
         Some(wire)
     }
 
-    /// Why a message cannot be sent: what ended the connection explains more than that it is closed.
+    /// Returns the error of a message that cannot be sent. If the connection is closed because of a failure, that is
+    /// the failure.
     pub(crate) fn refuse(&self, error: SendError) -> Error {
         match (error, self.failure()) {
             (SendError::Closed, Some(failure)) => failure,
@@ -67,7 +68,7 @@ impl<S> Output<S> {
         }
     }
 
-    /// What ended the connection, if no Close did.
+    /// Returns the error that ended the connection, if no Close did.
     pub(crate) fn failure(&self) -> Option<Error> {
         let closed = self.closed.as_ref();
         if closed.is_some_and(|closed| closed.clean) {
@@ -84,7 +85,7 @@ impl<S> Output<S> {
         })
     }
 
-    /// What `recv` reports: as [`failure`](Self::failure), with the error of the transport itself.
+    /// Returns the error for `recv`: as [`failure`](Self::failure), but with the original error of the transport.
     pub(crate) fn report(&mut self, cause: ConnectionError) -> Error {
         match (cause, self.error.take()) {
             (ConnectionError::Lost(_), Some(error)) => {
@@ -109,7 +110,7 @@ impl<S: Transport> Output<S> {
     /// Ends the transport because a deadline has passed.
     pub(crate) fn time_out(&mut self, cx: &mut Context<'_>, deadline: Deadline) {
         match deadline {
-            // The transport has given no sign of life, or takes nothing.
+            // The peer has given no sign of life, or the transport takes nothing.
             Deadline::Pong | Deadline::Write => {}
             _ => drop(self.poll_shutdown(cx)),
         }
@@ -117,8 +118,8 @@ impl<S: Transport> Output<S> {
         self.drop_transport();
     }
 
-    /// Ends the transport at once, on purpose. TLS still says that it ends (RFC 8446 §6.1), if the
-    /// transport takes that now.
+    /// Ends the transport at once, on purpose. TLS still announces the end (RFC 8446 §6.1), if the transport takes
+    /// that now.
     pub(crate) fn abort(&mut self, cx: &mut Context<'_>) {
         if self.wire.is_some() {
             let _ = self.poll_shutdown(cx);
@@ -129,7 +130,7 @@ impl<S: Transport> Output<S> {
     }
 }
 
-/// The same error once more, for another call.
+/// Copies an error for another call.
 fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

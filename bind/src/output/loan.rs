@@ -1,4 +1,4 @@
-//! What output is gathered in: a thread lends it to one socket after the other.
+//! The write buffer, which a thread lends to one socket after the other.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ impl<S> Output<S> {
         self.tx.lend(|| POOL.take());
     }
 
-    /// Once all in it has left.
+    /// Gives the buffer back once all of it is sent.
     #[inline]
     pub(super) fn give_back(&mut self) {
         if let Some(idle) = self.tx.take_back() {
@@ -25,7 +25,7 @@ impl<S> Output<S> {
     }
 }
 
-/// Gives back what this thread lends.
+/// Frees this thread's buffer.
 pub(crate) fn release() {
     POOL.take();
 }

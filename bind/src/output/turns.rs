@@ -1,4 +1,5 @@
-//! Which of several calls may queue: the first that came, and none while a guard owns the outgoing message.
+//! The order in which several calls may queue: first come, first served, and none while a guard owns the outgoing
+//! message.
 
 use std::task::{Context, Poll};
 
@@ -7,12 +8,12 @@ use proto::{SendError, Sender};
 use super::Output;
 use crate::{error::Error, transport::Transport, wakers::Key};
 
-/// Writers, the first to come first: those of a socket that was split.
+/// The writers of a split socket that wait for room, in the order in which they came.
 #[derive(Default)]
 pub(super) struct Turns(Vec<Key>);
 
 impl<S> Output<S> {
-    /// Whether no other call is to queue first.
+    /// Whether no other call has to queue first.
     pub(crate) const fn may_queue(&self) -> bool {
         !self.guarded && self.turns.is_none()
     }
@@ -26,7 +27,7 @@ impl<S> Output<S> {
         self.turns.as_ref()?.0.first().copied()
     }
 
-    /// Somebody waits no longer for room.
+    /// Removes a call that no longer waits for room.
     pub(crate) fn leave(&mut self, key: Key) {
         if let Some(turns) = &mut self.turns {
             turns.0.retain(|turn| *turn != key);
@@ -36,8 +37,8 @@ impl<S> Output<S> {
         }
     }
 
-    /// Whether data has to wait for the end of a message that a guard owns. Who does gives up its turn:
-    /// the pieces of that message need room as well.
+    /// Whether data has to wait for the end of a message that a guard owns. A call that has to wait gives up its
+    /// turn, because the pieces of that message need room as well.
     pub(crate) fn holds_back(&mut self, key: Key) -> bool {
         let holds = self.guarded && !self.tx.is_closing();
         if holds {
@@ -46,7 +47,7 @@ impl<S> Output<S> {
         holds
     }
 
-    /// A guard gives the outgoing message back.
+    /// Gives back the outgoing message that a guard owned.
     pub(crate) fn release(&mut self) {
         self.guarded = false;
         self.tx.abandon();
@@ -54,7 +55,7 @@ impl<S> Output<S> {
 }
 
 impl<S: Transport> Output<S> {
-    /// As [`poll_queue`](Self::poll_queue), for one of several who queue.
+    /// As [`poll_queue`](Self::poll_queue), but for one of several calls that queue.
     pub(crate) fn poll_turn(
         &mut self,
         cx: &mut Context<'_>,

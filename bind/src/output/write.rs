@@ -1,4 +1,4 @@
-//! What is queued leaves, and our direction of the transport ends behind it.
+//! Writing what is queued, and ending our direction of the transport afterwards.
 
 use std::{
     io,
@@ -9,13 +9,13 @@ use super::{MAX_WRITES, Output};
 use crate::{transport::Transport, wire::Wire};
 
 impl<S: Transport> Output<S> {
-    /// Writes and flushes what is queued. Ready when nothing is left to do, which a failure is too.
+    /// Writes and flushes what is queued. Ready when nothing remains to be done, which includes a failure.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(wire) = &self.wire else {
             return Poll::Ready(());
         };
         if !self.tx.has_output() && !wire.is_unflushed() && !self.tx.wants_shutdown() {
-            // It was lent for what could not be queued.
+            // The buffer was lent for a message that could not be queued.
             self.give_back();
             return Poll::Ready(());
         }
@@ -32,32 +32,32 @@ impl<S: Transport> Output<S> {
             }
             Poll::Pending => self.tx.handle_sent(!self.is_unflushed()),
         }
-        self.shut_down_behind_close(cx);
+        self.shut_down_after_close(cx);
         polled.map(drop)
     }
 
-    /// Whoever writes our Close does it: a blocking reader may be waiting for the peer's end by then.
-    pub(crate) fn shut_down_behind_close(&mut self, cx: &mut Context<'_>) {
+    /// Ends our direction of the transport after our Close. The call that writes the Close does this, because a
+    /// blocking reader may already be waiting for the peer's end.
+    pub(crate) fn shut_down_after_close(&mut self, cx: &mut Context<'_>) {
         if self.tx.wants_shutdown() {
             let _ = self.poll_shutdown(cx);
         }
     }
 
     fn write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What the transport held back goes first, so that a flush does not wait for what was queued
-        // after it.
+        // What the transport has buffered is flushed first, so that this does not wait for what was queued later.
         ready!(self.flush(cx))?;
         loop {
             let written = self.write(cx)?;
             if !self.is_unflushed() {
                 return written.map(Ok);
             }
-            // What the transport did take has left, whatever waits after it.
+            // What the transport did take is flushed, even if more has to wait.
             ready!(self.flush(cx))?;
             if written.is_ready() || self.writes >= MAX_WRITES {
                 return written.map(Ok);
             }
-            // A flush may make a transport forget that a write waits, so that is asked for again.
+            // A flush may make a transport forget that a write waits, so the write is tried again.
         }
     }
 
@@ -83,7 +83,7 @@ impl<S: Transport> Output<S> {
             self.writes += 1;
             self.give_back();
             if !self.tx.has_output() {
-                return Poll::Ready(Ok(())); // The flush tells of it.
+                return Poll::Ready(Ok(())); // The flush reports it.
             }
             self.tx.handle_sent(false);
         }

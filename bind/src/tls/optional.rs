@@ -9,7 +9,7 @@ use std::{
 use super::TlsStream;
 use crate::transport::Transport;
 
-/// A transport over `S`: TLS, if that was asked for, or `S` as it is.
+/// A transport over `S`: TLS, if the connection uses it, or `S` itself.
 pub struct OptionalTls<S>(Inner<S>);
 
 enum Inner<S> {
@@ -28,7 +28,8 @@ impl<S> OptionalTls<S> {
         Self(Inner::Tls(Box::new(stream)))
     }
 
-    /// The transport below TLS, or without it. Reading from it or writing to it would break the connection.
+    /// Returns the transport below TLS, or the transport itself without TLS. Reading from it or writing to it would
+    /// break the connection.
     pub fn get_ref(&self) -> &S {
         match &self.0 {
             Inner::Unencrypted(stream) => stream,
@@ -38,7 +39,7 @@ impl<S> OptionalTls<S> {
     }
 }
 
-/// The same call on either.
+/// Makes the same call on either transport.
 macro_rules! either {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self {

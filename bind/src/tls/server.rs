@@ -9,13 +9,12 @@ use crate::{
     transport::Transport,
 };
 
-/// Runs the handshake of TLS with a client that has connected, if there is a configuration for it, and reads
-/// the client's request, as [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) is the deadline of
-/// both together.
+/// Runs the TLS handshake with a client that has connected, if `tls` is given, and reads the client's request as
+/// [`accept`] does. [`handshake_timeout`](Config::handshake_timeout) bounds both together.
 ///
 /// # Errors
 ///
-/// Those of [`accept`]. [`HandshakeError::Lost`] if TLS fails, of which the client was told.
+/// As [`accept`]. [`HandshakeError::Lost`] if TLS fails; the client has then received a TLS alert.
 pub fn accept_tls<S: Transport>(
     io: S,
     tls: Option<Arc<ServerConfig>>,

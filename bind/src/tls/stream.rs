@@ -13,18 +13,18 @@ use rustls::{
 
 use crate::transport::Transport;
 
-/// A transport by TLS, over another one.
+/// TLS over another transport.
 ///
-/// It has no buffers of its own: rustls reads and writes the transport below. The handshake of a server runs
-/// with the first reads and writes.
+/// It has no buffers of its own: rustls reads and writes the transport below. The handshake of a server runs during
+/// the first reads and writes.
 pub(crate) struct TlsStream<S> {
     io: S,
     tls: Connection,
-    /// The transport below may hold something back.
+    /// Whether the transport below may hold buffered bytes.
     unflushed: bool,
-    /// A call that writes waits for the transport below.
+    /// Whether a call that writes is waiting for the transport below.
     write_waits: bool,
-    /// There is nothing more to read from the transport below.
+    /// Whether nothing more can be read from the transport below.
     ended: bool,
     shut_down: bool,
 }
@@ -55,14 +55,14 @@ impl<S> TlsStream<S> {
         }
     }
 
-    /// The transport below.
+    /// Returns the transport below.
     pub(crate) const fn get_ref(&self) -> &S {
         &self.io
     }
 }
 
 impl<S: Transport> TlsStream<S> {
-    /// Runs the handshake to its end. Ready once our part of it has left, too.
+    /// Runs the handshake to its end. Ready only once our last part of it is sent.
     pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.flush(cx))?;
@@ -71,8 +71,8 @@ impl<S: Transport> TlsStream<S> {
             }
             ready!(self.receive(cx))?;
             if self.ended && self.tls.is_handshaking() {
-                let left = "the peer left before TLS was agreed on";
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, left)));
+                let why = "the peer ended the connection during the TLS handshake";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
             }
         }
     }
@@ -95,9 +95,9 @@ impl<S: Transport> TlsStream<S> {
         }
     }
 
-    /// What came may have to be answered: by a part of the handshake, new keys, or an alert. Whether that leaves
-    /// now is no concern of a read. A call that writes and waits sends it as well, and may not be overtaken: a
-    /// transport that takes something from a read would not wake that call any more.
+    /// Sends the answer that what was received may need: a part of the handshake, new keys, or an alert. A read does
+    /// not wait until the answer is sent. If a call that writes is waiting, this leaves the answer to that call,
+    /// because a transport that takes bytes from a read would no longer wake the call that writes.
     fn answer(&mut self, cx: &mut Context<'_>) {
         if !self.write_waits && self.tls.wants_write() {
             let _ = self.flush(cx);
@@ -113,7 +113,7 @@ impl<S: Transport> TlsStream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is encrypted.
+    /// Writes the encrypted bytes.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.tls.wants_write() {
             let mut below = Below {
@@ -141,12 +141,12 @@ impl<S: Transport> Transport for TlsStream<S> {
             ready!(self.poll_handshake(cx))?;
         }
         self.answer(cx);
-        // Tickets and the like give nothing to read. Once there is something, the transport is not read from
-        // again before that was taken.
+        // Session tickets, for example, contain nothing to read. Once there is something to read, the transport below
+        // is not read from again until that is taken.
         while !self.ended && self.tls.wants_read() {
             ready!(self.receive(cx))?;
         }
-        // It fails if the transport has ended without a close_notify (RFC 8446 §6.1).
+        // This fails if the transport has ended without a close_notify (RFC 8446 §6.1).
         poll(self.tls.reader().read(buf))
     }
 
@@ -154,7 +154,7 @@ impl<S: Transport> Transport for TlsStream<S> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
-    /// Takes as much as rustls keeps, which is 64 KiB. It is taken even if nothing leaves yet.
+    /// Takes as much as rustls buffers, which is 64 KiB, even if nothing can be sent yet.
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
@@ -176,7 +176,7 @@ impl<S: Transport> Transport for TlsStream<S> {
         }
     }
 
-    /// Pieces are encrypted to records as if they were one.
+    /// Returns true, because rustls encrypts several pieces as if they were one.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -194,8 +194,8 @@ impl<S: Transport> Transport for TlsStream<S> {
             self.tls.send_close_notify();
             self.shut_down = true;
         }
-        // That flushes, too.
         ready!(self.poll_send(cx))?;
+        // This also flushes.
         self.io.poll_shutdown(cx)
     }
 
@@ -214,7 +214,7 @@ impl<S: fmt::Debug> fmt::Debug for TlsStream<S> {
     }
 }
 
-/// The transport below, as rustls reads and writes it: where it has to wait it fails with `WouldBlock`.
+/// The transport below with the traits that rustls uses. A call that would have to wait fails with `WouldBlock`.
 struct Below<'a, 'b, S> {
     io: &'a mut S,
     cx: &'a mut Context<'b>,

@@ -1,4 +1,4 @@
-//! A transport that takes nothing is asked again once it has woken us.
+//! A transport that took nothing is asked again only after it has woken us.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -9,9 +9,9 @@ use crate::sync::{AtomicBool, Mutex};
 
 /// The waker of a transport that took nothing; it remembers whether it was used.
 ///
-/// Some sockets try to write whenever they are polled, and the kernel may take a little although it has
-/// not announced room. At the write deadline that would count as progress, and double the deadline. So
-/// the transport is polled with this waker, and is not asked to write before it has used it.
+/// Some sockets try to write whenever they are polled, and the kernel may take a little although it has not announced
+/// room. At the write deadline that would count as progress, and double the deadline. Therefore the transport is
+/// polled with this waker, and is not asked to write again before it has used it.
 #[derive(Debug)]
 pub(super) struct Blocked {
     woken: AtomicBool,
@@ -19,8 +19,8 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    /// Asks the transport by `call`, unless it has nothing to say. One that does not know this waker yet
-    /// is asked once more with it.
+    /// Calls the transport, unless it took nothing and has not woken us since. If it does not know this waker yet, a
+    /// pending call is repeated with it.
     #[inline]
     pub(super) fn ask<U>(
         blocked: &mut Option<Arc<Self>>,
@@ -48,7 +48,7 @@ impl Blocked {
                 next: Mutex::new(cx.waker().clone()),
             })
         });
-        // Before the look, so that a wake after it reaches this task.
+        // The waker is stored before `woken` is read, so that a later wake reaches this task.
         let waker = waits.waker(cx);
         if !waits.woken.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
@@ -60,7 +60,7 @@ impl Blocked {
         polled
     }
 
-    /// Calls with the waker that the transport has to use.
+    /// Calls the transport with the waker that it has to use.
     #[cold]
     pub(super) fn with<U>(
         blocked: &Option<Arc<Self>>,
@@ -84,12 +84,12 @@ impl Blocked {
         Waker::from(self.clone())
     }
 
-    /// The transport may have forgotten this waker.
+    /// Lets the next call ask, because the transport may have forgotten this waker.
     pub(super) fn ask_again(&self) {
         self.woken.store(true, Ordering::Release);
     }
 
-    /// From now on it wakes `waker` in turn.
+    /// Sets the waker that this one wakes in turn.
     fn wakes(&self, waker: &Waker) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         next.clone_from(waker);

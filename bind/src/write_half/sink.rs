@@ -1,4 +1,4 @@
-//! What a write half that is used as a `Sink` keeps.
+//! A write half that is used as a `Sink`.
 
 use std::{
     fmt,
@@ -10,17 +10,17 @@ use proto::Message;
 use super::WriteHalf;
 use crate::{driver::Call, error::Error, shared::Waiter, transport::Transport};
 
-/// What the sink of a write half keeps between its calls.
+/// The state of the sink between its calls.
 pub(crate) struct Sending<S: Transport> {
     pub(crate) waiter: Waiter<S>,
-    /// What could not be queued, because a guard owned the outgoing message.
+    /// The message that could not be queued, because a guard owned the outgoing message.
     pub(crate) item: Option<Message>,
-    /// Up to where a flush that has begun goes.
+    /// The number of messages that a pending flush waits for.
     pub(crate) count: Option<u64>,
 }
 
 impl<S: Transport> Sending<S> {
-    /// Ready when what was held back is queued, and there is room for more.
+    /// Queues the message that was held back. Ready when there is room for more.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let (key, item) = (self.waiter.key(), &mut self.item);
         self.waiter.poll(cx, Call::Sends, |output, cx| {

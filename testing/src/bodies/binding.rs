@@ -107,7 +107,7 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
     world.spawn(async move {
         timer.sleep(Duration::from_secs(3600)).await;
         let over = watched.iter().all(|side| side.borrow().ends == 1);
-        assert!(over, "somebody waits though every deadline is over");
+        assert!(over, "a call waits although every deadline has passed");
     });
     world.run();
     for (side, other) in [(&sides[0], &sides[1]), (&sides[1], &sides[0])] {
@@ -115,7 +115,10 @@ fn talk(input: &mut Unstructured<'_>) -> Result<()> {
         assert_eq!(side.ends, 1, "one end, and then nothing");
         if other.clean {
             let complete = side.truths.iter().all(Truth::is_complete);
-            assert!(complete, "lost, though it had left, and all ended well");
+            assert!(
+                complete,
+                "lost, although it was sent and everything ended well"
+            );
         }
     }
     Ok(())
@@ -398,7 +401,7 @@ async fn say<S: Transport>(
 ) {
     let message = |text, len| side.borrow_mut().truths[writer].message(writer as u8, text, len);
     let sent = |message, sent| side.borrow_mut().truths[writer].sent(message, sent);
-    let left = |was_queued| {
+    let flushed = |was_queued| {
         let truth = &mut side.borrow_mut().truths[writer];
         if was_queued {
             truth.was_queued();
@@ -416,7 +419,7 @@ async fn say<S: Transport>(
                 boxed(async { on!(speaker, socket => socket.send(message)) }),
             );
             if let Some(Ok(())) = done.await {
-                left(true);
+                flushed(true);
             }
         }
         Op::Feed { text, len, drop } => {
@@ -449,13 +452,13 @@ async fn say<S: Transport>(
                 Speaker::Half(socket) => stream(socket.stream(message.kind()).await, pieces).await,
             };
             if streamed.is_ok() {
-                left(true);
+                flushed(true);
             }
         }
         Op::Flush { drop } => {
             let flush = boxed(async { on!(speaker, socket => socket.flush()) });
             if let Some(Ok(())) = within(drop, flush).await {
-                left(false);
+                flushed(false);
             }
         }
         Op::Ping { drop } => {

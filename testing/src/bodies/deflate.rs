@@ -208,7 +208,7 @@ impl Chunks {
                 }
                 other => panic!("{other:?} is no data"),
             };
-            assert_eq!(self.error, None, "nothing comes behind an error");
+            assert_eq!(self.error, None, "nothing comes after an error");
             let bytes = chunk.data.as_bytes();
             assert!(bytes.len() <= Self::MOST, "{} at once", bytes.len());
             let (kind, content) = self

@@ -251,20 +251,17 @@ impl End {
         if !matches!(polled, Ok(None)) {
             assert!(
                 self.terminal.is_none(),
-                "{polled:?} behind {:?}",
+                "{polled:?} after {:?}",
                 self.terminal
             );
             // Only an error that existed before and was not polled.
-            assert!(
-                !self.aborted || polled.is_err(),
-                "{polled:?} behind the end"
-            );
+            assert!(!self.aborted || polled.is_err(), "{polled:?} after the end");
         }
         match &polled {
             Ok(None) if self.is_skipping() => {
                 assert!(
                     self.state() != State::Closed,
-                    "something to skip behind the end"
+                    "something to skip after the end"
                 );
             }
             Ok(None) => {
@@ -434,7 +431,7 @@ impl End {
         };
         assert!(
             rank(self.state) <= rank(state),
-            "{state:?} behind {:?}",
+            "{state:?} after {:?}",
             self.state
         );
         self.state = state;
@@ -442,14 +439,14 @@ impl End {
         if state == State::Closed {
             words::short(&self.halves);
             words::one_line(&self.closed().expect("it is closed"));
-            assert!(!self.halves.has_output(), "output behind the end");
+            assert!(!self.halves.has_output(), "output after the end");
             assert!(self.wants_shutdown());
         }
         if let Some(sender) = self.halves.sender() {
             assert_eq!(sender.accepted(), self.outbox.accepted());
             assert!(
-                sender.flushed() <= self.outbox.left(),
-                "told to have left, and has not"
+                sender.flushed() <= self.outbox.sent(),
+                "reported as sent, but is not"
             );
             assert_eq!(sender.streaming(), self.streaming);
         }

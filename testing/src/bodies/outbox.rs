@@ -29,7 +29,7 @@ pub(crate) struct Outbox {
     seen_messages: usize,
     seen_controls: usize,
     /// The number of messages, chunks, Pings and Pongs that are completely on the wire.
-    left: u64,
+    sent: u64,
     accepted: u64,
     /// The Closes that may be sent: the application's, and owed ones.
     closes: Vec<Close>,
@@ -82,7 +82,7 @@ impl Outbox {
             keep_alives: 0,
             seen_messages: 0,
             seen_controls: 0,
-            left: 0,
+            sent: 0,
             accepted: 0,
             closes: Vec::new(),
             close: None,
@@ -99,9 +99,9 @@ impl Outbox {
     }
 
     /// Returns the most that may be reported as sent.
-    pub(crate) fn left(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         let begun = self.messages.front().filter(|_| self.reader.has_begun());
-        self.left + begun.map_or(0, |message| message.chunks)
+        self.sent + begun.map_or(0, |message| message.chunks)
     }
 
     pub(crate) fn message(&mut self, kind: Kind, content: Vec<u8>, fin: bool, how: How) {
@@ -190,7 +190,7 @@ impl Outbox {
             "it overtook a control frame"
         );
         self.seen_messages += 1;
-        self.left += sent.chunks;
+        self.sent += sent.chunks;
         let len = sent.content.len();
         let can = self.window.is_some_and(|window| window.bits >= 9);
         match (message.deflated, sent.how) {
@@ -231,7 +231,7 @@ impl Outbox {
         }
         self.controls.pop_front();
         self.seen_controls += 1;
-        self.left += 1;
+        self.sent += 1;
         true
     }
 
@@ -243,7 +243,7 @@ impl Outbox {
             "which Close is {body:?}?"
         );
         if !owed {
-            self.assert_all_left();
+            self.assert_all_sent();
         }
         self.close = Some(body.to_vec());
     }
@@ -252,15 +252,15 @@ impl Outbox {
     pub(crate) fn assert_settled(&self) {
         assert!(self.reader.is_between_frames(), "half a frame");
         if self.close.is_none() {
-            self.assert_all_left();
+            self.assert_all_sent();
             // Of Pings with the same payload, the last is the one that was answered.
             let answered = self.heard.is_empty() || self.heard.back() == self.answered.as_ref();
             assert!(answered, "§5.5.2: a Ping has its Pong");
-            assert!(self.closes.is_empty(), "a Close that does not leave");
+            assert!(self.closes.is_empty(), "a Close that was not sent");
         }
     }
 
-    fn assert_all_left(&self) {
+    fn assert_all_sent(&self) {
         assert!(self.controls.is_empty(), "a Ping or Pong was lost");
         let Some(sent) = self.messages.front() else {
             return;

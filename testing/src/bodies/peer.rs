@@ -57,9 +57,9 @@ impl Peer {
         let mut opcode = opcode | rsv1;
         let mut rest = &payload[..];
         for _ in 0..choices.of(&[0, 0, 0, 1, 2, 7]) {
-            let (part, behind) = rest.split_at(choices.below(rest.len().min(5000) + 1));
+            let (part, after) = rest.split_at(choices.below(rest.len().min(5000) + 1));
             self.frame(choices, opcode, part);
-            (opcode, rest) = (CONTINUATION, behind);
+            (opcode, rest) = (CONTINUATION, after);
             if choices.one_in(4) {
                 self.control(choices);
             }

@@ -10,7 +10,7 @@ pub(super) enum Sent {
     /// It arrives, unless the peer's Close or the end comes first; then no later message arrives either.
     Queued,
     /// The transport has it: it arrives if the bytes in the transport do.
-    Left,
+    Flushed,
 }
 
 /// The messages of one writer, numbered.
@@ -53,7 +53,7 @@ impl Truth {
     pub(super) fn was_flushed(&mut self) {
         for (_, sent) in &mut self.sent {
             if *sent == Sent::Queued {
-                *sent = Sent::Left;
+                *sent = Sent::Flushed;
             }
         }
     }
@@ -77,7 +77,7 @@ impl Truth {
 
     /// Whether everything sent has arrived.
     pub(super) fn is_complete(&self) -> bool {
-        let rest = &self.sent[self.heard..];
-        rest.iter().all(|(_, sent)| *sent != Sent::Left)
+        let remainder = &self.sent[self.heard..];
+        remainder.iter().all(|(_, sent)| *sent != Sent::Flushed)
     }
 }
