@@ -14,23 +14,24 @@ use crate::{
     split::{ReadHalf, Streaming},
 };
 
-/// The payloads of all messages of a socket, one after the other, with the traits of `std::io`.
+/// A socket as a stream of bytes, with the traits of `std::io`.
 ///
-/// Each write is a binary message of at most 64 KiB, and is queued as [`feed`](WebSocket::feed) queues: flush to know
-/// that it has left. Reading ends when the peer closes normally; another end is an error. To send a Close, take the socket
-/// back with [`into_inner`](Self::into_inner) and [`close`](WebSocket::close) it.
+/// Reading returns the payloads of all messages, one after the other. The stream ends when the peer closes normally; any
+/// other end is an error, because data may be missing. Each write queues a binary message of at most 64 KiB, as
+/// [`feed`](WebSocket::feed) does; flush to wait until it is sent. To send a Close, take the socket back with
+/// [`into_inner`](Self::into_inner) and [`close`](WebSocket::close) it.
 ///
-/// A single message is read with [`MessageReader`], and written with [`Streaming`].
+/// Use [`MessageReader`] to read a single message, and [`Streaming`] to write one.
 #[derive(Debug)]
 pub struct ByteStream<S: Transport>(WebSocket<S>);
 
 impl<S: Transport> ByteStream<S> {
-    /// The bytes of `socket`.
+    /// Makes a stream of `socket`.
     pub const fn new(socket: WebSocket<S>) -> Self {
         Self(socket)
     }
 
-    /// The socket.
+    /// Returns the socket.
     pub fn into_inner(self) -> WebSocket<S> {
         self.0
     }
@@ -55,10 +56,10 @@ impl<S: Transport> Write for ByteStream<S> {
     }
 }
 
-/// One message that is read as bytes. It ends with the message; if the connection ends before, that is an error.
+/// One message that is read as bytes. If the connection ends before the message does, that is an error.
 ///
-/// Made by [`WebSocket::read_message`] and [`ReadHalf::read_message`]. Dropped, the rest of the message is skipped by
-/// the next call that receives.
+/// [`WebSocket::read_message`] and [`ReadHalf::read_message`] return it. If it is dropped, the next call that receives
+/// skips the remainder of the message.
 ///
 /// ```no_run
 /// # fn f(mut socket: bowline_blocking::WebSocket<bowline_blocking::ClientStream>)
@@ -79,7 +80,7 @@ enum Inner<'a, S: Transport> {
 }
 
 impl<S: Transport> MessageReader<'_, S> {
-    /// Whether the message is text. A read of text may end inside of a character.
+    /// Returns the kind of the message. A read of a text message may end inside a character.
     pub fn kind(&self) -> Kind {
         match &self.0 {
             Inner::Socket(message, _) => message.kind(),
@@ -109,8 +110,8 @@ impl<S: Transport> fmt::Debug for MessageReader<'_, S> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// The next message, to be read as bytes, as soon as its first piece is there; `None` once the connection has
-    /// closed. The rest of a message that was not read to its end is skipped.
+    /// Returns the next message, to be read as bytes, as soon as its first piece has arrived; or `None` once the
+    /// connection has closed. If a message was not read to its end, its remainder is skipped.
     ///
     /// # Errors
     ///
@@ -122,7 +123,7 @@ impl<S: Transport> WebSocket<S> {
 }
 
 impl<S: Transport> ReadHalf<S> {
-    /// The next message, to be read as bytes; see [`WebSocket::read_message`].
+    /// Returns the next message, to be read as bytes; see [`WebSocket::read_message`].
     ///
     /// # Errors
     ///
@@ -133,8 +134,9 @@ impl<S: Transport> ReadHalf<S> {
     }
 }
 
-/// What is written is gathered, and sent in pieces of 64 KiB or when it is flushed. Text must be UTF-8 as a whole. The
-/// message ends with [`finish`](Streaming::finish), which also flushes.
+/// Written bytes are gathered, and sent in pieces of 64 KiB or when they are flushed, because a peer may limit the number
+/// of frames of a message. A text message must be UTF-8 as a whole. The message ends with [`finish`](Streaming::finish),
+/// which also flushes.
 impl<S: Transport> Write for Streaming<'_, S> {
     fn write(&mut self, buf: &[u8]) -> Result<usize> {
         self.run_io(|message, cx| message.poll_write(cx, buf))

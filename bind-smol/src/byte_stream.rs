@@ -12,12 +12,12 @@ use futures_io::{AsyncRead, AsyncWrite};
 pub struct ByteStream<T>(T);
 
 impl<T> ByteStream<T> {
-    /// The bytes of a socket, or of one message.
+    /// Makes a stream of a socket or of one message.
     pub const fn new(inner: T) -> Self {
         Self(inner)
     }
 
-    /// What this was made of.
+    /// Returns the socket or the message.
     pub fn into_inner(self) -> T {
         self.0
     }

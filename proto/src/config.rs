@@ -6,16 +6,16 @@ use crate::error::EntropyError;
 /// Which end of the connection this is (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
-    /// Masks what it sends, refuses masked frames.
+    /// Masks its frames, and refuses masked ones.
     Client,
-    /// Refuses unmasked frames, closes the transport first.
+    /// Refuses unmasked frames, and closes the transport first.
     Server,
 }
 
 /// Limits, deadlines and policy of a connection.
 ///
-/// Begin with `Config::default()`, change what matters, and share the result between connections: all that
-/// take a configuration take an `Arc<Config>` or a `Config`.
+/// Start with `Config::default()`, change what matters, and share the result between connections. Everything that takes
+/// a configuration takes a `Config` or an `Arc<Config>`.
 ///
 #[cfg_attr(feature = "getrandom", doc = "```")]
 #[cfg_attr(not(feature = "getrandom"), doc = "```ignore")]
@@ -29,78 +29,81 @@ pub enum Role {
 /// let shared = Arc::new(config);
 /// ```
 ///
-/// Sizes are in bytes. A deadline that is `None`, or too long to be represented, never passes.
+/// A deadline that is `None`, or too long to be represented, never passes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Largest message to assemble, inflated if it is compressed (1 MiB). Beyond it the connection
-    /// fails with 1009.
+    /// The largest message to assemble, in bytes; inflated, if it is compressed. Beyond it the connection fails
+    /// with 1009. Default: 1 MiB.
     pub max_message_size: usize,
-    /// Largest frame to accept, as it is on the wire. `None`: only the limit of the pull method applies, which is
-    /// [`max_message_size`](Self::max_message_size) or [`max_stream_size`](Self::max_stream_size). Beyond it the
-    /// connection fails with 1009.
+    /// The largest frame to accept, in bytes on the wire. Beyond it the connection fails with 1009. If it is
+    /// `None`, only the limit of the pull method applies: [`max_message_size`](field@Self::max_message_size) or
+    /// [`max_stream_size`](field@Self::max_stream_size). Default: `None`.
     pub max_frame_size: Option<u64>,
-    /// Largest message to accept piece by piece ([`Pull::Chunks`](crate::Pull::Chunks)), or
-    /// to skip (unlimited). Beyond it the connection fails with 1009.
+    /// The largest message to receive in chunks ([`Pull::Chunks`](crate::Pull::Chunks)) or to skip, in bytes;
+    /// inflated, if it is compressed. Beyond it the connection fails with 1009. Default: unlimited.
     pub max_stream_size: u64,
-    /// Most frames in a message, empty ones counted (16,384). Beyond it the connection fails with
-    /// 1008.
+    /// The most frames of a message, including empty ones. Beyond it the connection fails with 1008. Default:
+    /// 16,384.
     pub max_fragments: u32,
-    /// Largest message, or piece of one, to send (unlimited).
+    /// The largest message, or piece of one, to send, in bytes. Beyond it the call fails, and the connection stays
+    /// open. Default: unlimited.
     pub max_send_size: usize,
-    /// Sends messages in frames of at most this payload, at least one byte (`None`: one frame a
-    /// message). A Pong or Close then waits for one such frame, not for a whole message.
+    /// Messages are sent in frames of at most this many bytes, at least one. A Pong or Close then waits for one
+    /// such frame instead of a whole message. If it is `None`, a message is one frame. Default: `None`.
     pub send_frame_size: Option<usize>,
-    /// Unsent bytes above which a binding waits before it queues more, and to which messages are
-    /// framed ahead of the transport (64 KiB).
+    /// The unsent bytes above which a binding waits before it queues more. Messages are also framed ahead of the
+    /// transport up to this mark. Default: 64 KiB.
     pub send_high_water: usize,
 
-    /// Sends a Ping after this long without input, at most twice as long (20 s).
+    /// A Ping is sent after this long without input, and at most twice as long. Default: 20 s.
     pub keep_alive: Option<Duration>,
-    /// Fails the connection if nothing at all is received for this long after a keep-alive Ping was sent (20 s).
+    /// The connection fails if nothing at all is received for this long after a keep-alive Ping was sent. Default:
+    /// 20 s.
     pub pong_timeout: Option<Duration>,
-    /// Ends the connection if the closing handshake takes longer than this, counted from the first
-    /// Close, sent or received (5 s).
+    /// The connection ends if the closing handshake takes longer than this, counted from the first Close that was
+    /// sent or received. Default: 5 s.
     pub close_timeout: Option<Duration>,
-    /// Fails the connection if output waits this long and not a byte of it is written (20 s).
+    /// The connection fails if output waits this long and no byte of it is written. Default: 20 s.
     pub write_timeout: Option<Duration>,
-    /// Fails the connection with 1008 if a message takes longer than this from its first frame to its
-    /// last (none).
+    /// The connection fails with 1008 if a message takes longer than this from its first frame to its last.
+    /// Default: `None`.
     pub message_timeout: Option<Duration>,
-    /// Closes the connection with 1001 after this long, at most twice as long, without a data frame
-    /// from the peer (none).
+    /// The connection closes with 1001 after this long, and at most twice as long, without a data frame from the
+    /// peer. Default: `None`.
     pub idle_timeout: Option<Duration>,
-    /// Whether the peer's Close is answered at once (true). If not, the application may finish what
-    /// it was sending and answers by closing itself.
+    /// Whether the peer's Close is answered at once. If not, the application may finish what it is sending, and
+    /// answers by closing. Default: `true`.
     pub reply_to_close: bool,
 
-    /// Ends the opening handshake if the peer's head is not complete after this long (10 s).
+    /// The opening handshake fails if the peer's head is not complete after this long. Default: 10 s.
     pub handshake_timeout: Option<Duration>,
-    /// Largest head of a request or response (16 KiB; a request's is answered with 431).
+    /// The largest head of a request or response, in bytes. A larger request is answered with 431. Default: 16 KiB.
     pub max_head_size: usize,
-    /// Longest line in a head (8 KiB; answered with 414 for the request line, 431 for a field).
+    /// The longest line in a head, in bytes. A longer request line is answered with 414, a longer field with 431.
+    /// Default: 8 KiB.
     pub max_head_line: usize,
-    /// Most fields in a head (100; answered with 431).
+    /// The most fields in a head. A request with more is answered with 431. Default: 100.
     pub max_head_fields: usize,
-    /// Most interim responses (1xx) that a client skips (16).
+    /// The most interim responses (1xx) that a client skips. Default: 16.
     pub max_interim_responses: usize,
-    /// How much a client keeps of the body of a refusal (64 KiB).
+    /// The most bytes that a client keeps of the body of a refusal. Default: 64 KiB.
     pub max_error_body: usize,
-    /// Whether a client that offered subprotocols fails if the server picks none (false).
+    /// Whether a client that offered subprotocols fails if the server picks none. Default: `false`.
     pub require_subprotocol: bool,
 
-    /// Compresses messages, if the peer agrees (`None`: never). RFC 7692.
+    /// How messages are compressed if the peer agrees (RFC 7692). If it is `None`, they never are. Default: `None`.
     #[cfg(feature = "deflate")]
     pub deflate: Option<Deflate>,
 
-    /// Fills its argument with unpredictable bytes, for masking keys (RFC 6455 §5.3) and the
-    /// handshake's key (§4.1), or fails.
+    /// Fills its argument with unpredictable bytes, or fails. They become masking keys (RFC 6455 §5.3) and the key
+    /// of the opening handshake (§4.1). Default: the system's randomness.
     pub entropy: fn(&mut [u8]) -> Result<(), EntropyError>,
 }
 
 impl Config {
-    /// The defaults, with `entropy` as the source of randomness. With the feature `getrandom`, which every
-    /// binding turns on, `Config::default()` takes the randomness of the operating system.
+    /// Returns the defaults, with `entropy` as the source of randomness. With the feature `getrandom`, which every
+    /// binding turns on, `Config::default()` uses the randomness of the operating system.
     pub const fn new(entropy: fn(&mut [u8]) -> Result<(), EntropyError>) -> Self {
         Self {
             max_message_size: 1 << 20,
@@ -143,7 +146,7 @@ impl Config {
     }
 }
 
-/// The defaults, with the randomness of the operating system.
+/// Returns the defaults, with the randomness of the operating system.
 #[cfg(feature = "getrandom")]
 impl Default for Config {
     fn default() -> Self {
@@ -151,7 +154,7 @@ impl Default for Config {
     }
 }
 
-/// Each sets the field of its name, and returns the configuration, so that calls can be chained.
+/// Makes methods that set the field of their name and return the configuration, so that calls can be chained.
 macro_rules! setters {
     ($($field:ident: $type:ty,)*) => {$(
         #[doc = concat!("Sets [`", stringify!($field), "`](field@Self::", stringify!($field), ").")]

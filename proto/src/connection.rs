@@ -216,7 +216,7 @@ impl Connection {
         self.rx.role()
     }
 
-    /// Returns what has passed over the connection since it opened.
+    /// Returns counts of everything that passed over the connection.
     pub fn stats(&self) -> Stats {
         self.tx.stats(self.rx.traffic())
     }

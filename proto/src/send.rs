@@ -52,16 +52,16 @@ pub struct Sender {
     /// The message that [`send_chunk`](Self::send_chunk) has not finished, and whether it is compressed.
     streamed: Option<(Kind, bool)>,
     closing: Closing,
-    /// What is known of the end; `None` while `closing` says all.
+    /// The details of the end; `None` while `closing` is all that is known.
     ending: Option<Box<Ending>>,
     progress: Progress,
     /// The payload of messages that were queued, in bytes.
     payload: u64,
-    /// What was queued and ends no message: pieces, Pings and Pongs.
+    /// The number of queued items that do not end a message: pieces, Pings and Pongs.
     others: u64,
-    /// Pings, those of keep-alive included.
+    /// The number of Pings, including those of keep-alive.
     pings: u32,
-    /// The size of the response that begins the output of a server, in bytes.
+    /// The bytes of the opening handshake at the beginning of the output, such as a server's response.
     preface: u32,
     write: Timer,
     /// The longest payload, in bytes, that may be framed without queueing; none may if this is 0.
@@ -76,7 +76,7 @@ pub struct Sender {
 struct Ending {
     /// The content of a queued Close.
     close: Option<CloseFrame>,
-    /// Why nothing can be sent any more.
+    /// The reason why nothing more can be sent.
     end: Option<ConnectionError>,
     /// The side that began to end the connection, if no Close did.
     initiator: Initiator,
@@ -336,8 +336,7 @@ impl Sender {
         ending.dropped_from < count || (ending.end.is_some() && self.progress.flushed < count)
     }
 
-    /// What has passed over the connection since it opened. `received` is what the receiver has
-    /// [counted](crate::Receiver::traffic).
+    /// Returns the counts of the connection. `received` comes from [`Receiver::traffic`](crate::Receiver::traffic).
     pub fn stats(&self, received: Traffic) -> Stats {
         let Progress {
             accepted,

@@ -1,28 +1,29 @@
-/// What has passed over a connection since it opened. Counting costs a few instructions for each message, and no memory
-/// of its own.
+/// Counts of everything that passed over a connection since it opened.
+///
+/// Counting takes a few instructions for each message.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// What the application received.
+    /// The messages that the application received.
     pub received: Traffic,
-    /// What was queued to be sent, and how much of it the transport has taken.
+    /// The messages that were queued. `wire` counts only what the transport has taken.
     pub sent: Traffic,
-    /// How many of the messages, pieces of messages, Pings and Pongs that were queued will never be sent, because
-    /// the connection has ended.
+    /// The number of messages, pieces of messages, Pings and Pongs that were queued and will never be sent, because the
+    /// connection has ended.
     pub dropped: u64,
 }
 
-/// What has passed in one direction.
+/// Counts of one direction.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Whole messages. One that came in pieces counts with its last piece, and one that was skipped does not count.
+    /// The number of whole messages. A message in pieces counts with its last piece; a skipped message does not count.
     pub messages: u64,
-    /// The payload of messages, in bytes, uncompressed.
+    /// The payload of messages in bytes, uncompressed.
     pub payload: u64,
-    /// Bytes that were read from, or written to, the transport: frames with their headers, as they are on the wire,
-    /// but no part of the opening handshake. TLS adds to that.
+    /// The bytes that the transport read or wrote: whole frames as they are on the wire. The opening handshake and the
+    /// overhead of TLS are not counted.
     pub wire: u64,
-    /// Pings, those of keep-alive included.
+    /// The number of Pings, including those of keep-alive.
     pub pings: u64,
 }

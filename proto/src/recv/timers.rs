@@ -31,7 +31,7 @@ pub(super) struct Timers {
     probe: Option<Box<Probe>>,
     /// The round trip, as an [`Instant`] since the epoch because that takes half the memory of a `Duration`.
     latency: Option<Instant>,
-    /// Of keep-alive, and of the peer.
+    /// The numbers of Pings that keep-alive sent and that the peer sent.
     pings: u32,
     pings_received: u32,
 }
