@@ -93,7 +93,7 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         signal: &Arc<Signal>,
         wants: Wants,
         now: Instant,
-        turns: &mut Turns,
+        turns: &mut Alternation,
     ) -> Option<MayWait> {
         if signal.is_set() {
             return None;
@@ -276,7 +276,7 @@ impl Drop for Duty {
 }
 
 /// Alternates between reading and writing when there is something to read and something to write.
-pub(crate) struct Turns {
+pub(crate) struct Alternation {
     part: Part,
     /// Whether other threads leave their output to this one.
     pub(crate) is_on_duty: bool,
@@ -284,7 +284,7 @@ pub(crate) struct Turns {
     taken: u8,
 }
 
-impl Turns {
+impl Alternation {
     /// The most steps of one kind in a row.
     const MAX: u8 = 16;
 

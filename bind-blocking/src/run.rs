@@ -9,7 +9,7 @@ use bind::{Timer, internal, proto::Config};
 
 use crate::{
     clock::{Clock, Wants},
-    pipe::{Duty, Io, Pipe, Turns},
+    pipe::{Alternation, Duty, Io, Pipe},
     reading::Part,
     transport::BlockingTransport,
 };
@@ -89,7 +89,7 @@ impl Runner {
         let mut future = pin!(future);
         let signal = self.clock.signal();
         let waker = Waker::from(signal.clone());
-        let mut turns = Turns::new(part);
+        let mut turns = Alternation::new(part);
         let (mut may_wait, mut asked) = (None, None);
         // Holding the pipe keeps a poll, which may hold a lock, from ending the transport.
         let mut pipe = self.pipe();

@@ -290,7 +290,7 @@ impl<S: Transport> Output<S> {
     /// Waits until everything is sent, including our Close if there is one, or will never be.
     pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll(cx));
-        let failure = self.failure().filter(|_| !self.tx.is_closed());
+        let failure = self.failure().filter(|_| !self.tx.is_close_sent());
         Poll::Ready(failure.map_or(Ok(()), Err))
     }
 }

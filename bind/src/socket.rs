@@ -367,7 +367,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Whether the peer's Close was received, after which nothing more is received.
     pub(crate) fn is_peer_closed(&self) -> bool {
-        self.input.rx().is_closed()
+        self.input.rx().is_peer_closed()
     }
 
     /// Waits for the first piece of the next message, which [`poll_into`](Self::poll_into) then copies.

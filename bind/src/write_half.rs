@@ -74,7 +74,7 @@ impl<S: Transport> WriteHalf<S> {
     /// [`write_timeout`](proto::Config::write_timeout), whether or not a task receives.
     pub async fn send(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.queue(
-            What::Data,
+            Class::Data,
             message.into(),
             |tx, message: Outgoing| tx.send(message),
             Wait::Sent,
@@ -90,7 +90,7 @@ impl<S: Transport> WriteHalf<S> {
     /// As [`send`](Self::send).
     pub async fn send_chunk(&self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), Error> {
         self.queue(
-            What::Data,
+            Class::Data,
             chunk,
             |tx, chunk| tx.send_chunk(chunk),
             Wait::Sent,
@@ -130,7 +130,7 @@ impl<S: Transport> WriteHalf<S> {
     /// As [`send`](Self::send).
     pub async fn feed(&self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.queue(
-            What::Data,
+            Class::Data,
             message.into(),
             |tx, message: Outgoing| tx.send(message),
             Wait::Queued,
@@ -175,7 +175,7 @@ impl<S: Transport> WriteHalf<S> {
     /// As [`send`](Self::send).
     pub async fn ping(&self, payload: ControlPayload) -> Result<(), Error> {
         self.queue(
-            What::Passes,
+            Class::Control,
             payload,
             |tx, payload| tx.ping(payload),
             Wait::Sent,
@@ -191,7 +191,7 @@ impl<S: Transport> WriteHalf<S> {
     /// As [`send`](Self::send).
     pub async fn pong(&self, payload: ControlPayload) -> Result<(), Error> {
         self.queue(
-            What::Passes,
+            Class::Control,
             payload,
             |tx, payload| tx.pong(payload),
             Wait::Sent,
@@ -215,7 +215,7 @@ impl<S: Transport> WriteHalf<S> {
                     return Poll::Ready(output.failure().map_or(Ok(()), Err));
                 }
                 // Nothing is written after the Close.
-                if written.is_ready() && output.tx.is_closed() {
+                if written.is_ready() && output.tx.is_close_sent() {
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Pending
@@ -315,7 +315,7 @@ impl<S: Transport> WriteHalf<S> {
     /// Queues `item`, and waits as `wait` says. Data is queued only while no guard owns the outgoing message.
     async fn queue<M>(
         &self,
-        what: What,
+        class: Class,
         item: M,
         queue: impl Fn(&mut Sender, M) -> Result<(), SendError>,
         wait: Wait,
@@ -327,7 +327,7 @@ impl<S: Transport> WriteHalf<S> {
         poll_fn(|cx| {
             waiter.poll(cx, Call::Sends, |output, cx| {
                 if item.is_some() {
-                    if what == What::Data && output.holds_back(key) {
+                    if class == Class::Data && output.holds_back(key) {
                         return Poll::Pending;
                     }
                     ready!(output.poll_turn(cx, key, |tx| {
@@ -409,10 +409,10 @@ impl<S: Transport> sealed::Owner for &WriteHalf<S> {
 
 /// The kind of an item, which decides whether it waits for a guard that owns the outgoing message.
 #[derive(Clone, Copy, PartialEq)]
-enum What {
+enum Class {
     Data,
     /// A control frame, which does not wait.
-    Passes,
+    Control,
 }
 
 /// The progress of a message until which a call waits.

@@ -13,7 +13,7 @@ use crate::{
     message::{ControlPayload, Kind},
     send::control::Control,
     stats::{Stats, Traffic},
-    time::{Instant, Timer},
+    time::{Alarm, Instant},
     wire::mask,
 };
 
@@ -63,7 +63,7 @@ pub struct Sender {
     pings: u32,
     /// The bytes of the opening handshake at the beginning of the output, such as a server's response.
     preface: u32,
-    write: Timer,
+    write: Alarm,
     /// The longest payload, in bytes, that may be framed without queueing; none may if this is 0.
     small: u16,
     /// Whether the peer's Close was received.
@@ -132,7 +132,7 @@ impl Sender {
             others: 0,
             pings: 0,
             preface: 0,
-            write: Timer::OFF,
+            write: Alarm::OFF,
             small: small as u16,
             peer_closed: false,
             shuts_down: false,
@@ -219,8 +219,8 @@ impl Sender {
             }
         }
         if waiting == 0 && flushed && !self.has_work() {
-            self.write = Timer::OFF;
-        } else if moved || self.write == Timer::OFF {
+            self.write = Alarm::OFF;
+        } else if moved || self.write == Alarm::OFF {
             self.write.start(self.config.write_timeout);
         }
     }
@@ -237,7 +237,7 @@ impl Sender {
         self.deflater = None;
         self.owed = Control::default();
         self.transmit = None;
-        self.write = Timer::OFF;
+        self.write = Alarm::OFF;
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout). A moment in the past means at once.
@@ -293,7 +293,7 @@ impl Sender {
     }
 
     /// Whether our Close was sent.
-    pub fn is_closed(&self) -> bool {
+    pub fn is_close_sent(&self) -> bool {
         self.closing == Closing::Sent
     }
 
@@ -305,7 +305,7 @@ impl Sender {
     /// Whether to end our direction of the transport now. A server does so after both Closes, and an endpoint that
     /// fails the connection does so after its own Close (RFC 6455 §7.1.1).
     pub fn wants_shutdown(&self) -> bool {
-        self.shuts_down && self.is_closed()
+        self.shuts_down && self.is_close_sent()
     }
 
     pub(crate) fn is_aborted(&self) -> bool {

@@ -44,15 +44,15 @@ impl Instant {
 ///
 /// Timers are ordered by urgency: the least of several is the one to serve next.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Timer(u64);
+pub(crate) struct Alarm(u64);
 
-impl Default for Timer {
+impl Default for Alarm {
     fn default() -> Self {
         Self::OFF
     }
 }
 
-impl Timer {
+impl Alarm {
     /// The deadline has passed.
     pub(crate) const PASSED: Self = Self(0);
     /// The deadline begins at the next `handle_timeout`.

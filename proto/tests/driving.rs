@@ -177,10 +177,10 @@ fn the_receiver_is_closed_by_the_peers_close_and_by_nothing_else() {
             (Frame::new(0x83, ""), false),
         ] {
             let (mut rx, _tx) = halves(role);
-            assert!(!rx.is_closed());
+            assert!(!rx.is_peer_closed());
             receive(&mut rx, role, &[frame]);
             assert_eq!(rx.poll_event().is_ok(), closed);
-            assert_eq!(rx.is_closed(), closed);
+            assert_eq!(rx.is_peer_closed(), closed);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     config::Role,
     error::{ConnectionError, Lost},
     send::Sender,
-    time::{Instant, Timer},
+    time::{Alarm, Instant},
 };
 
 /// The state of the end, after it has begun.
@@ -25,7 +25,7 @@ pub(super) struct Ending {
     pub(super) initiator: Option<Initiator>,
     pub(super) cause: Option<ConnectionError>,
     /// The deadline of the closing handshake.
-    timer: Timer,
+    timer: Alarm,
     /// Whether our Close was sent.
     sent: bool,
     /// Whether nothing more can be sent.
@@ -40,7 +40,7 @@ pub(super) struct Ending {
 /// it goes on reading for a moment: closing a socket that still receives bytes resets the connection, and the peer
 /// could lose our Close.
 struct Linger {
-    timer: Timer,
+    timer: Alarm,
     /// The number of bytes that may still be discarded.
     remaining: usize,
 }
@@ -96,10 +96,10 @@ impl Receiver {
             None if sender.is_closing() => self.handle_closing(),
             None => {}
         }
-        if sender.is_closed() {
+        if sender.is_close_sent() {
             self.handle_close_sent();
         }
-        sender.handle_peer(self.is_closed(), self.wants_shutdown());
+        sender.handle_peer(self.is_peer_closed(), self.wants_shutdown());
     }
 
     /// Handles that the closing handshake has begun, and starts its deadline.
@@ -119,7 +119,7 @@ impl Receiver {
         ending.sent = true;
         if is_server && ending.close.is_some() {
             ending.linger.get_or_insert(Linger {
-                timer: Timer::DUE,
+                timer: Alarm::DUE,
                 remaining: Linger::BYTES,
             });
         }
@@ -136,7 +136,7 @@ impl Receiver {
     pub(super) fn end_timeout(&self) -> Option<Instant> {
         let ending = self.ending.as_ref()?;
         let linger = ending.linger.as_ref();
-        let linger = linger.map_or(Timer::OFF, |linger| linger.timer);
+        let linger = linger.map_or(Alarm::OFF, |linger| linger.timer);
         ending.timer.min(linger).at()
     }
 
@@ -202,7 +202,7 @@ impl Receiver {
     }
 
     /// Whether the peer's Close was received.
-    pub fn is_closed(&self) -> bool {
+    pub fn is_peer_closed(&self) -> bool {
         self.ending.as_ref().is_some_and(|it| it.close.is_some())
     }
 

@@ -10,16 +10,16 @@ use crate::{
     error::Deadline,
     message::ControlPayload,
     send::control::Control,
-    time::{Instant, Timer},
+    time::{Alarm, Instant},
 };
 
 /// The timers of the receiver. No clock is read when something happens. The event is noted and looked at when a
-/// deadline comes; a deadline that must begin asks for the time first (see [`Timer`]).
+/// deadline comes; a deadline that must begin asks for the time first (see [`Alarm`]).
 pub(super) struct Timers {
-    keep_alive: Timer,
-    stage: Stage,
-    message: Timer,
-    idle: Timer,
+    keep_alive: Alarm,
+    stage: KeepAlive,
+    message: Alarm,
+    idle: Alarm,
     /// Whether the deadline passed while input was still unread. That input may prove that it was met, so it is
     /// judged only after all of it is polled.
     message_is_late: bool,
@@ -38,7 +38,7 @@ pub(super) struct Timers {
 
 /// The event that keep-alive waits for.
 #[derive(Clone, Copy, PartialEq)]
-enum Stage {
+enum KeepAlive {
     /// The time to check whether anything was heard.
     Listening,
     /// Its Ping to be sent.
@@ -57,10 +57,10 @@ struct Probe {
 impl Timers {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            keep_alive: Timer::due(config.keep_alive),
-            stage: Stage::Listening,
-            message: Timer::OFF,
-            idle: Timer::due(config.idle_timeout),
+            keep_alive: Alarm::due(config.keep_alive),
+            stage: KeepAlive::Listening,
+            message: Alarm::OFF,
+            idle: Alarm::due(config.idle_timeout),
             message_is_late: false,
             idle_is_late: false,
             heard: false,
@@ -75,8 +75,8 @@ impl Timers {
     #[inline]
     pub(super) fn handle_input(&mut self) {
         self.heard = true;
-        if self.stage == Stage::Awaiting {
-            self.listen(Timer::DUE);
+        if self.stage == KeepAlive::Awaiting {
+            self.listen(Alarm::DUE);
         }
     }
 
@@ -91,32 +91,32 @@ impl Timers {
     }
 
     pub(super) fn handle_message_end(&mut self) {
-        self.message = Timer::OFF;
+        self.message = Alarm::OFF;
         self.message_is_late = false;
     }
 
     /// Handles that everything received was polled: a deadline that is late now has passed.
     pub(super) fn handle_drained(&mut self) {
         if core::mem::take(&mut self.message_is_late) {
-            self.message = Timer::PASSED;
+            self.message = Alarm::PASSED;
         }
         if core::mem::take(&mut self.idle_is_late) {
-            self.idle = Timer::PASSED;
+            self.idle = Alarm::PASSED;
         }
     }
 
     /// From the first Close on, only the closing handshake has a deadline.
     pub(super) fn handle_closing(&mut self) {
-        self.listen(Timer::OFF);
-        self.message = Timer::OFF;
-        self.idle = Timer::OFF;
+        self.listen(Alarm::OFF);
+        self.message = Alarm::OFF;
+        self.idle = Alarm::OFF;
         (self.message_is_late, self.idle_is_late) = (false, false);
     }
 
     pub(super) fn handle_ping_sent(&mut self, payload: ControlPayload) {
         let is_ours = *payload == self.pings.to_be_bytes();
-        if is_ours && self.stage == Stage::Pinged {
-            (self.stage, self.keep_alive) = (Stage::Awaiting, Timer::DUE);
+        if is_ours && self.stage == KeepAlive::Pinged {
+            (self.stage, self.keep_alive) = (KeepAlive::Awaiting, Alarm::DUE);
         }
         // An earlier Ping that was answered still waits for the time to measure its round trip, so the new one is
         // not measured.
@@ -180,43 +180,43 @@ impl Timers {
                 return Some(Deadline::Message);
             }
             // The end of the message may be in the unread input.
-            (self.message, self.message_is_late) = (Timer::OFF, true);
+            (self.message, self.message_is_late) = (Alarm::OFF, true);
         }
         if self.idle.is_over(now, config.idle_timeout) {
             if core::mem::take(&mut self.heard_data) {
-                self.idle = Timer::DUE;
+                self.idle = Alarm::DUE;
             } else if drained {
                 return Some(Deadline::Idle);
             } else {
-                (self.idle, self.idle_is_late) = (Timer::OFF, true);
+                (self.idle, self.idle_is_late) = (Alarm::OFF, true);
             }
         }
         match self.stage {
-            Stage::Listening => {
+            KeepAlive::Listening => {
                 if self.keep_alive.is_over(now, config.keep_alive) {
                     if core::mem::take(&mut self.heard) || !drained {
-                        self.keep_alive = Timer::DUE;
+                        self.keep_alive = Alarm::DUE;
                     } else {
                         self.pings = self.pings.wrapping_add(1);
                         let payload = Bytes::copy_from_slice(&self.pings.to_be_bytes());
                         owed.slots().ping = Some(ControlPayload::from_checked(payload));
-                        (self.stage, self.keep_alive) = (Stage::Pinged, Timer::OFF);
+                        (self.stage, self.keep_alive) = (KeepAlive::Pinged, Alarm::OFF);
                     }
                 }
             }
-            Stage::Awaiting => {
+            KeepAlive::Awaiting => {
                 // If anything was heard since, the wait has ended already.
                 if self.keep_alive.is_over(now, config.pong_timeout) {
-                    self.listen(if drained { Timer::OFF } else { Timer::DUE });
+                    self.listen(if drained { Alarm::OFF } else { Alarm::DUE });
                     return drained.then_some(Deadline::Pong);
                 }
             }
-            Stage::Pinged => {}
+            KeepAlive::Pinged => {}
         }
         None
     }
 
-    fn listen(&mut self, timer: Timer) {
-        (self.stage, self.keep_alive) = (Stage::Listening, timer);
+    fn listen(&mut self, timer: Alarm) {
+        (self.stage, self.keep_alive) = (KeepAlive::Listening, timer);
     }
 }

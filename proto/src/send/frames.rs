@@ -6,7 +6,7 @@ use super::{
     Closing, Sender,
     backlog::{Form, Framing, Item, Payload},
     control::Control,
-    outgoing::{Outgoing, What},
+    outgoing::{Content, Outgoing},
     transmit::Transmit,
 };
 use crate::{
@@ -26,11 +26,11 @@ impl Sender {
     #[inline]
     pub(crate) fn frame_small(&mut self, message: &Outgoing) -> bool {
         let (opcode, payload) = match &message.0 {
-            What::Message { message, .. } => match message {
+            Content::Message { message, .. } => match message {
                 Message::Text(text) => (OpCode::Text, text.as_bytes()),
                 Message::Binary(payload) => (OpCode::Binary, payload),
             },
-            What::Prepared(_) => return false,
+            Content::Prepared(_) => return false,
         };
         let len = payload.len();
         if len > usize::from(self.small)

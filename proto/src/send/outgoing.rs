@@ -14,10 +14,10 @@ use crate::{
 /// A message to send, or a piece of one. It is made from anything that converts to a [`Message`], and from
 /// [`Prepared`].
 #[derive(Clone, Debug)]
-pub struct Outgoing(pub(crate) What);
+pub struct Outgoing(pub(crate) Content);
 
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+pub(crate) enum Content {
     Message { message: Message, compress: bool },
     Prepared(Prepared),
 }
@@ -27,7 +27,7 @@ impl Outgoing {
     /// a secret (see [`deflate`](crate::deflate#secrets)), or that would not get smaller. A message that is sent in
     /// pieces is uncompressed if its first piece is. Without the feature `deflate` nothing is compressed anyway.
     pub fn uncompressed(message: impl Into<Message>) -> Self {
-        Self(What::Message {
+        Self(Content::Message {
             message: message.into(),
             compress: false,
         })
@@ -36,15 +36,15 @@ impl Outgoing {
     /// Returns its content.
     pub fn message(&self) -> &Message {
         match &self.0 {
-            What::Message { message, .. } => message,
-            What::Prepared(prepared) => prepared.message(),
+            Content::Message { message, .. } => message,
+            Content::Prepared(prepared) => prepared.message(),
         }
     }
 }
 
 impl<M: Into<Message>> From<M> for Outgoing {
     fn from(message: M) -> Self {
-        Self(What::Message {
+        Self(Content::Message {
             message: message.into(),
             compress: true,
         })
@@ -53,7 +53,7 @@ impl<M: Into<Message>> From<M> for Outgoing {
 
 impl From<Prepared> for Outgoing {
     fn from(prepared: Prepared) -> Self {
-        Self(What::Prepared(prepared))
+        Self(Content::Prepared(prepared))
     }
 }
 

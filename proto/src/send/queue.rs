@@ -3,7 +3,7 @@
 use super::{
     Sender,
     backlog::{Form, Item},
-    outgoing::{Outgoing, Prepared, What},
+    outgoing::{Content, Outgoing, Prepared},
 };
 use crate::{
     close::code::CloseCode,
@@ -41,11 +41,11 @@ impl Sender {
             return Err(SendError::Unfinished);
         }
         let (data, form) = match message.0 {
-            What::Message { message, compress } => {
+            Content::Message { message, compress } => {
                 let form = self.form(compress, &message);
                 (message, form)
             }
-            What::Prepared(prepared) => {
+            Content::Prepared(prepared) => {
                 let form = self.form_of(&prepared);
                 (prepared.message().clone(), form)
             }
@@ -61,8 +61,8 @@ impl Sender {
     pub fn send_chunk(&mut self, chunk: Chunk<impl Into<Outgoing>>) -> Result<(), SendError> {
         self.check_open()?;
         let (data, compress) = match chunk.data.into().0 {
-            What::Message { message, compress } => (message, compress),
-            What::Prepared(prepared) => (prepared.message().clone(), true),
+            Content::Message { message, compress } => (message, compress),
+            Content::Prepared(prepared) => (prepared.message().clone(), true),
         };
         let fin = chunk.fin;
         let form = match self.streamed {

@@ -38,7 +38,7 @@ fn halves_that_are_driven_apart_do_the_same() {
         Frame::read_all(&written, Role::Server),
         [Frame::new(PONG, "p"), Frame::close(1000, "")]
     );
-    assert!(tx.is_closed() && tx.wants_shutdown());
+    assert!(tx.is_close_sent() && tx.wants_shutdown());
     rx.meet(&mut tx);
     assert!(!rx.is_done());
     rx.handle_eof();

@@ -8,7 +8,7 @@ use crate::{
     connection::Connection,
     error::Lost,
     send::transmit::Transmit,
-    time::{Instant, Timer},
+    time::{Alarm, Instant},
 };
 
 /// The bytes and the deadline of a handshake, which a driver serves on either side.
@@ -26,7 +26,7 @@ use crate::{
 pub struct Exchange {
     config: Arc<Config>,
     stage: Stage,
-    timer: Timer,
+    timer: Alarm,
     /// The received bytes that are still needed are `start..end` of this.
     input: Vec<u8>,
     start: usize,
@@ -61,7 +61,7 @@ impl Exchange {
         Self {
             config: config.clone(),
             stage: Stage::Reading,
-            timer: Timer::due(config.handshake_timeout),
+            timer: Alarm::due(config.handshake_timeout),
             input: Vec::new(),
             start: 0,
             end: 0,
@@ -166,7 +166,7 @@ impl Exchange {
             Stage::Reading => {
                 if self.timer.is_over(now, self.config.handshake_timeout) {
                     self.timed_out = true;
-                    self.timer = Timer::OFF;
+                    self.timer = Alarm::OFF;
                 }
             }
             Stage::Answering => {
@@ -261,7 +261,7 @@ impl Exchange {
     /// Ends at once.
     pub(super) fn finish(&mut self) {
         self.stage = Stage::Done;
-        self.timer = Timer::OFF;
+        self.timer = Alarm::OFF;
         self.fresh = false;
         self.input = Vec::new();
         (self.start, self.end) = (0, 0);
