@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -511,11 +511,7 @@ impl<S: Transport> sealed::Owner for &mut WebSocket<S> {
         mut chunk: impl FnMut() -> Option<Chunk<Outgoing>>,
     ) -> Poll<Result<u64, Error>> {
         self.poll_output(Key::METHOD, cx, |output, cx| {
-            let queued = output.poll_queue(cx, |tx| {
-                chunk().map_or(Ok(()), |chunk| tx.send_chunk(chunk))
-            });
-            ready!(queued)?;
-            Poll::Ready(Ok(output.tx.accepted()))
+            output.poll_piece(cx, &mut chunk)
         })
     }
 

@@ -371,8 +371,6 @@ impl<S: Transport> Owner for &WriteHalf<S> {}
 impl<S: Transport> sealed::Owner for &WriteHalf<S> {
     type Place = Place<S>;
 
-    /// Waits until no other call has a turn. It takes no turn itself, because it would have to give that up if the
-    /// guard is not polled again.
     fn poll_queue(
         &mut self,
         place: &mut Self::Place,
@@ -381,14 +379,7 @@ impl<S: Transport> sealed::Owner for &WriteHalf<S> {
     ) -> Poll<Result<u64, Error>> {
         let waiter = place.0.get_or_insert_with(|| Waiter::new(&self.shared));
         waiter.poll(cx, Call::Sends, |output, cx| {
-            if output.has_turns() {
-                return Poll::Pending;
-            }
-            let queued = output.poll_queue(cx, |tx| {
-                chunk().map_or(Ok(()), |chunk| tx.send_chunk(chunk))
-            });
-            ready!(queued)?;
-            Poll::Ready(Ok(output.tx.accepted()))
+            output.poll_piece(cx, &mut chunk)
         })
     }
 

@@ -1,9 +1,9 @@
 //! The order in which several calls may queue: first come, first served, and none while a guard owns the outgoing
 //! message.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use proto::{SendError, Sender};
+use proto::{Chunk, Outgoing, SendError, Sender};
 
 use super::Output;
 use crate::{error::Error, transport::Transport, wakers::Key};
@@ -16,11 +16,6 @@ impl<S> Output<S> {
     /// Whether no other call has to queue first.
     pub(crate) const fn may_queue(&self) -> bool {
         !self.guarded && self.turns.is_none()
-    }
-
-    /// Whether other calls wait for room.
-    pub(crate) const fn has_turns(&self) -> bool {
-        self.turns.is_some()
     }
 
     pub(super) fn first_turn(&self) -> Option<Key> {
@@ -55,6 +50,24 @@ impl<S> Output<S> {
 }
 
 impl<S: Transport> Output<S> {
+    /// Queues a piece of the message that a guard owns, once no other call has a turn. Returns the number of messages and
+    /// chunks queued so far.
+    ///
+    /// It takes no turn itself: if the guard were not polled again, the turn would hold up the other calls.
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        piece: impl FnOnce() -> Option<Chunk<Outgoing>>,
+    ) -> Poll<Result<u64, Error>> {
+        if self.turns.is_some() {
+            return Poll::Pending;
+        }
+        ready!(self.poll_queue(cx, |tx| {
+            piece().map_or(Ok(()), |piece| tx.send_chunk(piece))
+        }))?;
+        Poll::Ready(Ok(self.tx.accepted()))
+    }
+
     /// As [`poll_queue`](Self::poll_queue), but for one of several calls that queue.
     pub(crate) fn poll_turn(
         &mut self,
