@@ -34,11 +34,10 @@ mod trust;
 mod url;
 
 pub use builder::{Connect, Destination};
-pub use error::ConnectError;
+pub use error::{ConnectError, UrlError};
 pub use host::Host;
 #[cfg(feature = "tls")]
 use trust::{client_config, server_name};
-pub use url::UrlError;
 
 /// Connects as `to` specifies. One deadline bounds name resolution, TCP, TLS and the opening handshake together.
 ///

@@ -6,10 +6,10 @@ use core::fmt;
 use bytes::Buf;
 
 use crate::{
-    close::{CloseFrame, Closed, Initiator},
+    close::CloseFrame,
     config::{Config, Role},
     deflate::Deflater,
-    error::{ConnectionError, Deadline, Lost},
+    error::{ConnectionError, Deadline},
     message::{ControlPayload, Kind},
     send::control::Control,
     stats::{Stats, Traffic},
@@ -19,6 +19,7 @@ use crate::{
 
 mod backlog;
 pub(crate) mod control;
+mod ending;
 mod frames;
 pub(crate) mod outgoing;
 mod progress;
@@ -26,6 +27,7 @@ mod queue;
 pub(crate) mod transmit;
 
 use backlog::Backlog;
+use ending::Ending;
 use progress::Progress;
 use transmit::Transmit;
 
@@ -70,32 +72,6 @@ pub struct Sender {
     peer_closed: bool,
     /// Whether to end our direction of the transport after our Close.
     shuts_down: bool,
-}
-
-/// The details of the end.
-struct Ending {
-    /// The content of a queued Close.
-    close: Option<CloseFrame>,
-    /// The reason why nothing more can be sent.
-    end: Option<ConnectionError>,
-    /// The side that began to end the connection, if no Close did.
-    initiator: Initiator,
-    /// Whether our side ended the connection at once.
-    aborted: bool,
-    /// Messages from this number on were dropped.
-    dropped_from: u64,
-}
-
-impl Default for Ending {
-    fn default() -> Self {
-        Self {
-            close: None,
-            end: None,
-            initiator: Initiator::Local,
-            aborted: false,
-            dropped_from: u64::MAX,
-        }
-    }
 }
 
 /// The progress of our Close.
@@ -170,13 +146,6 @@ impl Sender {
         }
     }
 
-    /// Ends the connection at once, without a Close; the caller then drops the transport. The receiver learns of it
-    /// in [`meet`](crate::Receiver::meet).
-    pub fn abort(&mut self) {
-        self.ending().aborted = true;
-        self.handle_end(ConnectionError::Lost(Lost::Failed));
-    }
-
     /// Notes how far the receiver has come to its end.
     pub(crate) fn handle_peer(&mut self, closed: bool, shuts_down: bool) {
         (self.peer_closed, self.shuts_down) = (closed, shuts_down);
@@ -223,21 +192,6 @@ impl Sender {
         } else if moved || self.write == Alarm::OFF {
             self.write.start(self.config.write_timeout);
         }
-    }
-
-    /// Handles that nothing more can be sent: drops everything that waits.
-    pub fn handle_end(&mut self, end: ConnectionError) {
-        let begins = !self.is_closing();
-        let ending = self.ending();
-        if begins && !ending.aborted {
-            ending.initiator = Initiator::of(&end);
-        }
-        ending.end.get_or_insert(end);
-        self.drop_waiting();
-        self.deflater = None;
-        self.owed = Control::default();
-        self.transmit = None;
-        self.write = Alarm::OFF;
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout). A moment in the past means at once.
@@ -308,10 +262,6 @@ impl Sender {
         self.shuts_down && self.is_close_sent()
     }
 
-    pub(crate) fn is_aborted(&self) -> bool {
-        self.ending.as_ref().is_some_and(|it| it.aborted)
-    }
-
     /// Returns the kind of the message that is being sent in chunks, if there is one.
     pub fn streaming(&self) -> Option<Kind> {
         self.streamed.map(|(kind, _)| kind)
@@ -326,14 +276,6 @@ impl Sender {
     /// message never waits for one that was queued after all output before it was written.
     pub fn flushed(&self) -> u64 {
         self.progress.flushed
-    }
-
-    /// Whether any of the first `count` [accepted](Self::accepted) ones will never be written.
-    pub fn has_dropped(&self, count: u64) -> bool {
-        let Some(ending) = &self.ending else {
-            return false;
-        };
-        ending.dropped_from < count || (ending.end.is_some() && self.progress.flushed < count)
     }
 
     /// Returns the counts of the connection. `received` comes from [`Receiver::traffic`](crate::Receiver::traffic).
@@ -380,19 +322,6 @@ impl Sender {
         self.transmit.take_if(|transmit| !transmit.has_remaining())
     }
 
-    /// Returns the reason why nothing more can be sent, unless it is a Close.
-    pub fn end(&self) -> Option<ConnectionError> {
-        self.ending.as_ref()?.end
-    }
-
-    /// Returns how the connection ended, as far as the sender can know, or `None` while a Close may still end it.
-    /// Prefer the receiver's answer: it knows whether the peer's Close was received.
-    pub fn closed(&self) -> Option<Closed> {
-        let ending = self.ending.as_ref()?;
-        let cause = (!ending.aborted).then_some(ending.end?);
-        Some(Closed::abnormal(ending.initiator, cause))
-    }
-
     /// Returns the number of framed bytes that the transport has not taken.
     #[inline]
     fn waiting(&self) -> usize {
@@ -406,30 +335,6 @@ impl Sender {
 
     fn has_work(&self) -> bool {
         self.backlog.is_some() || !self.owed.is_empty() || self.closing == Closing::Queued
-    }
-
-    /// Drops every message that is not completely framed.
-    fn drop_waiting(&mut self) {
-        let framed = self.framed();
-        if self.backlog.take().is_some() {
-            let ending = self.ending();
-            ending.dropped_from = ending.dropped_from.min(framed);
-        }
-    }
-
-    /// How many messages, chunks, Pings and Pongs became bytes, ever.
-    #[inline]
-    fn framed(&self) -> u64 {
-        let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.count());
-        let framed = self.progress.accepted.saturating_sub(waiting);
-        match &self.ending {
-            Some(ending) => framed.min(ending.dropped_from),
-            None => framed,
-        }
-    }
-
-    fn ending(&mut self) -> &mut Ending {
-        self.ending.get_or_insert_default()
     }
 }
 

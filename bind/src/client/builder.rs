@@ -6,7 +6,7 @@ use proto::{
 };
 
 #[cfg(not(feature = "tls"))]
-use super::url::UrlError;
+use super::error::UrlError;
 use super::{
     credentials::{Authorization, graphic, userinfo},
     error::ConnectError,

@@ -2,8 +2,6 @@ use std::{fmt, io};
 
 use proto::handshake::{HandshakeError, InvalidHeader, OfferError, Response};
 
-use super::url::UrlError;
-
 /// The reason why there is no connection.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -167,6 +165,77 @@ fn is_no_tls(error: &rustls::Error) -> bool {
         Error::InvalidMessage(InvalidMessage::InvalidContentType)
     )
 }
+
+/// An error of the caller: the URL cannot be connected to (RFC 6455 §3). Nothing was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It has a control character, a space at an end, or one before its path.
+    Character,
+    /// It does not begin with a scheme and `://`.
+    NoScheme,
+    /// Its scheme is neither `ws` nor `wss`.
+    Scheme,
+    /// Its user or password has a character that must be escaped.
+    UserInfo,
+    /// Its host is missing, or neither a name nor an address.
+    Host,
+    /// Its host is not ASCII, and the feature `idna` is off.
+    NoIdna,
+    /// Its port is not a number, or is larger than 65535.
+    Port,
+    /// Its path or query has a `%` that is not followed by two hexadecimal digits, or there is a backslash before the
+    /// query.
+    Escape,
+    /// It has a fragment.
+    Fragment,
+    /// No certificate can be for its host.
+    ServerName,
+    /// It is a `wss` URL, and the feature `tls` is off.
+    NoTls,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Character => {
+                "the URL has a control character, a space at an end, or a space before its path: remove it"
+            }
+            Self::NoScheme => {
+                "the URL does not begin with ws:// or wss://: to reach localhost:80, write ws://localhost:80"
+            }
+            Self::Scheme => {
+                "the URL's scheme is neither ws nor wss: write ws:// for http://, and wss:// for https://"
+            }
+            Self::UserInfo => {
+                "the URL's user or password has a character that must be escaped: write %40 for @, for example, \
+                 or give both to Connect::basic as they are"
+            }
+            Self::Host => {
+                "the URL's host is missing or not valid: write a name, an IPv4 address of four decimal numbers, \
+                 or an IPv6 address in brackets"
+            }
+            Self::NoIdna => {
+                "the URL's host has characters outside ASCII: turn on the feature `idna`, or write the form of the \
+                 name that begins with xn--"
+            }
+            Self::Port => "the URL's port is not a number up to 65535: correct it, or leave it out",
+            Self::Escape => {
+                "the URL has a % that is not followed by two hexadecimal digits, or a backslash: write %25 for %, and / or \
+                 %5C for a backslash"
+            }
+            Self::Fragment => {
+                "the URL has a fragment, which RFC 6455 does not allow: remove it, or write %23 for #"
+            }
+            Self::ServerName => {
+                "no certificate can be for the URL's host: write a name that is valid in DNS, or an address"
+            }
+            Self::NoTls => "the URL begins with wss://: turn on the feature `tls`, or write ws://",
+        })
+    }
+}
+
+impl std::error::Error for UrlError {}
 
 #[cfg(test)]
 mod tests {

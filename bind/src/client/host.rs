@@ -6,7 +6,7 @@ use std::{
 #[cfg(feature = "idna")]
 use iri_string::{spec::UriSpec, validate};
 
-use super::url::UrlError;
+use super::error::UrlError;
 
 /// The host of a URL: a name or an address.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

@@ -11,7 +11,10 @@ use rustls::crypto::aws_lc_rs as built_in;
 use rustls::crypto::ring as built_in;
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
 
-use super::{error::ConnectError, host::Host, url::UrlError};
+use super::{
+    error::{ConnectError, UrlError},
+    host::Host,
+};
 #[cfg(feature = "platform")]
 use crate::runtime::in_thread;
 
