@@ -1,5 +1,4 @@
 use std::{
-    future::{self, Ready},
     io,
     net::{SocketAddr, TcpStream, ToSocketAddrs},
     pin::Pin,
@@ -28,11 +27,11 @@ use crate::{clock::Clock, pipe::Io, run::Runner, socket::WebSocket, transport::B
 /// # Ok(()) }
 /// ```
 ///
-/// The addresses of a name are tried one after the other. Each gets an equal share of the remaining
-/// time, so that one that does not answer leaves time for the others.
+/// The addresses of a name are tried as RFC 8305 says: both families alternately, the next after 250 ms or as soon as
+/// one fails, and at most four at a time. The first that answers is used.
 ///
-/// The name is looked up in a thread of its own, because a lookup cannot be interrupted. After the
-/// deadline the call no longer waits for it.
+/// The lookup and each attempt have a thread of their own, because they cannot be interrupted. An attempt ends at the
+/// deadline. A lookup may take longer; the call does not wait for it.
 ///
 /// # Errors
 ///
@@ -81,47 +80,45 @@ impl Default for Threads {
 
 impl Network for Threads {
     type Clock = Clock;
+    type Tcp = TcpStream;
     type Stream = Io<TcpStream>;
-    type Resolving = Resolving;
-    type Connecting = Ready<io::Result<Io<TcpStream>>>;
+    type Resolving = Threaded<Vec<SocketAddr>>;
+    type Connecting = Threaded<TcpStream>;
 
     fn clock(&self) -> Clock {
         self.0.clock().clone()
     }
 
     /// Runs the lookup in a thread of its own, because it cannot be interrupted.
-    fn resolve(&self, host: String, port: u16) -> Resolving {
-        Resolving(in_thread(move || {
+    fn resolve(&self, host: String, port: u16) -> Self::Resolving {
+        Threaded(in_thread(move || {
             (host, port).to_socket_addrs().map(Iterator::collect)
         }))
     }
 
-    /// Connects, and blocks meanwhile.
-    fn connect(
-        &self,
-        addr: SocketAddr,
-        nodelay: bool,
-        config: &Config,
-        time: Option<Duration>,
-    ) -> Self::Connecting {
-        let connect = || {
+    /// Connects in a thread of its own, which ends after `time`.
+    fn connect(&self, addr: SocketAddr, nodelay: bool, time: Option<Duration>) -> Self::Connecting {
+        Threaded(in_thread(move || {
             let stream = match time {
                 Some(time) => TcpStream::connect_timeout(&addr, time),
                 None => TcpStream::connect(addr),
             }?;
             stream.set_nodelay(nodelay)?;
-            Ok(self.0.over(stream, config))
-        };
-        future::ready(connect())
+            Ok(stream)
+        }))
+    }
+
+    fn stream(&self, tcp: TcpStream, config: &Config) -> Io<TcpStream> {
+        self.0.over(tcp, config)
     }
 }
 
-/// The addresses of a name that is being looked up.
+/// An answer of the system that a thread waits for.
 #[derive(Debug)]
-pub struct Resolving(InThread<io::Result<Vec<SocketAddr>>>);
+pub struct Threaded<T>(InThread<io::Result<T>>);
 
-impl Future for Resolving {
-    type Output = io::Result<Vec<SocketAddr>>;
+impl<T> Future for Threaded<T> {
+    type Output = io::Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(|answer| answer?)
@@ -138,37 +135,9 @@ impl Runtime for Threads {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::{iter, net::TcpListener};
+    use std::{fs, iter, net::TcpListener, time::Instant};
 
     use super::*;
-
-    /// A network that finds these addresses for any name.
-    struct Named<'a>(&'a Threads, Vec<SocketAddr>);
-
-    impl Network for Named<'_> {
-        type Clock = Clock;
-        type Stream = Io<TcpStream>;
-        type Resolving = Ready<io::Result<Vec<SocketAddr>>>;
-        type Connecting = Ready<io::Result<Io<TcpStream>>>;
-
-        fn clock(&self) -> Clock {
-            self.0.clock()
-        }
-
-        fn resolve(&self, _: String, _: u16) -> Self::Resolving {
-            future::ready(Ok(self.1.clone()))
-        }
-
-        fn connect(
-            &self,
-            addr: SocketAddr,
-            nodelay: bool,
-            config: &Config,
-            time: Option<Duration>,
-        ) -> Self::Connecting {
-            self.0.connect(addr, nodelay, config, time)
-        }
-    }
 
     /// The first address never answers, because its listener's queue is full.
     #[test]
@@ -180,20 +149,31 @@ mod tests {
         hole.bind(&any.into()).unwrap();
         hole.listen(0).unwrap();
         let first = hole.local_addr().unwrap().as_socket().unwrap();
-        let connect = || TcpStream::connect_timeout(&first, Duration::from_millis(100));
-        let _waiting = iter::from_fn(|| connect().ok()).collect::<Vec<_>>();
+        let connects = || TcpStream::connect_timeout(&first, Duration::from_millis(100));
+        let _waiting = iter::from_fn(|| connects().ok()).collect::<Vec<_>>();
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let second = listener.local_addr().unwrap();
         let leaves = thread::spawn(move || drop(listener.accept().unwrap()));
         let mut config = Config::default();
         config.handshake_timeout = Some(Duration::from_secs(1));
-        let to = Connect::new("ws://a.test/").config(config);
-        let threads = Threads::default();
-        let network = Named(&threads, vec![first, second]);
-        let connected = threads.0.run(bind::connect(&network, to));
+        let to = Connect::new("ws://a.test/")
+            .config(config)
+            .addresses([first, second]);
+        let began = Instant::now();
+        let connected = connect(to);
         // The second address was reached; it then dropped the connection.
         assert!(matches!(connected, Err(ConnectError::Handshake(_))));
         leaves.join().unwrap();
+        // The thread of the first address ends at the deadline.
+        let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+        let most = threads() - 1;
+        while threads() > most {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "a thread is left"
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 }

@@ -25,9 +25,10 @@ impl<E: Fn(Boxed<()>)> Smol<E> {
 
 impl<E> Network for Smol<E> {
     type Clock = Clock;
+    type Tcp = TcpStream;
     type Stream = Io<TcpStream>;
     type Resolving = Boxed<io::Result<Vec<SocketAddr>>>;
-    type Connecting = Boxed<io::Result<Io<TcpStream>>>;
+    type Connecting = Boxed<io::Result<TcpStream>>;
 
     fn clock(&self) -> Clock {
         Clock::new()
@@ -37,18 +38,16 @@ impl<E> Network for Smol<E> {
         Box::pin(resolve((host, port)))
     }
 
-    fn connect(
-        &self,
-        addr: SocketAddr,
-        nodelay: bool,
-        _: &Config,
-        _: Option<Duration>,
-    ) -> Self::Connecting {
+    fn connect(&self, addr: SocketAddr, nodelay: bool, _: Option<Duration>) -> Self::Connecting {
         Box::pin(async move {
             let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(nodelay)?;
-            Ok(Io(stream))
+            Ok(stream)
         })
+    }
+
+    fn stream(&self, tcp: TcpStream, _: &Config) -> Io<TcpStream> {
+        Io(tcp)
     }
 }
 

@@ -20,9 +20,10 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Network for Tokio {
     type Clock = Clock;
+    type Tcp = TcpStream;
     type Stream = Io<TcpStream>;
     type Resolving = Boxed<io::Result<Vec<SocketAddr>>>;
-    type Connecting = Boxed<io::Result<Io<TcpStream>>>;
+    type Connecting = Boxed<io::Result<TcpStream>>;
 
     fn clock(&self) -> Clock {
         Clock::new()
@@ -36,18 +37,16 @@ impl Network for Tokio {
         Box::pin(async move { Ok(lookup_host((host, port)).await?.collect()) })
     }
 
-    fn connect(
-        &self,
-        addr: SocketAddr,
-        nodelay: bool,
-        _: &Config,
-        _: Option<Duration>,
-    ) -> Self::Connecting {
+    fn connect(&self, addr: SocketAddr, nodelay: bool, _: Option<Duration>) -> Self::Connecting {
         Box::pin(async move {
             let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(nodelay)?;
-            Ok(Io(stream))
+            Ok(stream)
         })
+    }
+
+    fn stream(&self, tcp: TcpStream, _: &Config) -> Io<TcpStream> {
+        Io(tcp)
     }
 }
 

@@ -29,6 +29,7 @@ mod error;
 mod host;
 #[cfg(feature = "http")]
 mod http;
+mod race;
 #[cfg(feature = "tls")]
 mod trust;
 mod url;

@@ -24,11 +24,13 @@ pub trait Network {
     /// The clock by which connecting waits.
     type Clock: Timer;
     /// A TCP connection.
+    type Tcp;
+    /// The transport over a TCP connection.
     type Stream: Transport<Clock = Self::Clock>;
     /// A name that is being resolved.
     type Resolving: Future<Output = io::Result<Vec<SocketAddr>>>;
-    /// A TCP connection that is being made.
-    type Connecting: Future<Output = io::Result<Self::Stream>>;
+    /// A TCP connection that is being made. Several are made at once, and all but one of them are dropped.
+    type Connecting: Future<Output = io::Result<Self::Tcp>> + Unpin;
 
     /// Returns a clock that waits for nothing yet.
     fn clock(&self) -> Self::Clock;
@@ -45,15 +47,12 @@ pub trait Network {
     /// Returns the addresses of a host, each with this port. Dropping the future abandons the lookup.
     fn resolve(&self, host: String, port: u16) -> Self::Resolving;
 
-    /// Makes a TCP connection to `addr`, with or without `TCP_NODELAY`. The caller drops the future after `time`. An
-    /// implementation that blocks has to observe `time` itself.
-    fn connect(
-        &self,
-        addr: SocketAddr,
-        nodelay: bool,
-        config: &Config,
-        time: Option<Duration>,
-    ) -> Self::Connecting;
+    /// Makes a TCP connection to `addr`, with or without `TCP_NODELAY`. The caller drops the future after `time` at the
+    /// latest. What still runs then, such as a thread, has to end by itself after `time`.
+    fn connect(&self, addr: SocketAddr, nodelay: bool, time: Option<Duration>) -> Self::Connecting;
+
+    /// Makes a transport of a TCP connection.
+    fn stream(&self, tcp: Self::Tcp, config: &Config) -> Self::Stream;
 }
 
 /// A binding that can also run tasks beside the caller.

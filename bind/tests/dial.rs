@@ -6,6 +6,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
+    rc::Rc,
     time::Duration,
 };
 
@@ -18,6 +19,12 @@ use testing::world::*;
 const ANSWERS: u8 = 1;
 const REFUSES: u8 = 2;
 const BLACK_HOLE: u8 = 3;
+/// It answers after a second.
+const SLOW: u8 = 4;
+/// It fails after a second.
+const FAILS_LATE: u8 = 5;
+/// Such a host has an IPv6 address.
+const V6: u8 = 0x80;
 
 /// The addresses that were tried, when, and for how long each might take.
 type Tried = Vec<(u8, Duration, Option<Duration>)>;
@@ -35,6 +42,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>>>>;
 
 impl Network for Hosts {
     type Clock = Clock;
+    type Tcp = End;
     type Stream = End;
     type Resolving = Boxed<Vec<SocketAddr>>;
     type Connecting = Boxed<End>;
@@ -45,7 +53,10 @@ impl Network for Hosts {
 
     fn resolve(&self, host: String, port: u16) -> Self::Resolving {
         assert_eq!(host, "a.test");
-        let addr = |&host: &u8| SocketAddr::from((Ipv4Addr::new(192, 0, 2, host), port));
+        let addr = |&host: &u8| match host & V6 {
+            0 => SocketAddr::from((Ipv4Addr::new(192, 0, 2, host), port)),
+            _ => SocketAddr::from(([0x2001, 0xDB8, 0, 0, 0, 0, 0, (host & !V6).into()], port)),
+        };
         let addrs = self.hosts.iter().map(addr).collect();
         let (world, naming) = (self.world.clone(), self.naming);
         Box::pin(async move {
@@ -54,21 +65,42 @@ impl Network for Hosts {
         })
     }
 
-    fn connect(
-        &self,
-        addr: SocketAddr,
-        _: bool,
-        _: &Config,
-        time: Option<Duration>,
-    ) -> Self::Connecting {
-        let SocketAddr::V4(addr) = addr else { panic!() };
-        let host = addr.ip().octets()[3];
+    fn stream(&self, tcp: End, _: &Config) -> End {
+        tcp
+    }
+
+    fn connect(&self, addr: SocketAddr, _: bool, time: Option<Duration>) -> Self::Connecting {
+        let host = match addr {
+            SocketAddr::V4(addr) => addr.ip().octets()[3],
+            SocketAddr::V6(addr) => addr.ip().octets()[15],
+        };
         self.tried.borrow_mut().push((host, self.world.now(), time));
         let (end, _) = pipe(&self.world, 4096);
+        let world = self.world.clone();
         match host {
             ANSWERS => Box::pin(async { Ok(end) }),
+            SLOW => Box::pin(async move {
+                world.sleep(secs(1)).await;
+                Ok(end)
+            }),
+            FAILS_LATE => Box::pin(async move {
+                world.sleep(secs(1)).await;
+                Err(io::ErrorKind::HostUnreachable.into())
+            }),
             REFUSES => Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) }),
             _ => Box::pin(pending()),
+        }
+    }
+}
+
+impl Hosts {
+    /// Returns the host that a connection was made to: one that answers at once, if such a one was tried.
+    fn won(&self) -> u8 {
+        let tried = self.tried.borrow();
+        if tried.iter().any(|(host, ..)| *host == ANSWERS) {
+            ANSWERS
+        } else {
+            SLOW
         }
     }
 }
@@ -91,9 +123,9 @@ fn dialled(
     let to = Connect::new("ws://a.test/").config(config);
     world.block_on(async move {
         let error = connect(&hosts, to).await.map(drop).unwrap_err();
-        let tried = hosts.tried.take();
+        let tried = hosts.tried.borrow().clone();
         match (error, tried.last()) {
-            (ConnectError::Handshake(_), Some((host, ..))) => (Ok(*host), tried),
+            (ConnectError::Handshake(_), Some(_)) => (Ok(hosts.won()), tried),
             (error, _) => (Err(error), tried),
         }
     })
@@ -106,36 +138,101 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
 #[test]
-fn an_address_that_does_not_answer_leaves_time_for_the_others() {
+fn the_next_address_is_tried_250_ms_after_one_that_does_not_answer() {
     let world = World::default();
     let hosts = [BLACK_HOLE, BLACK_HOLE, ANSWERS];
     let (result, tried) = dialled(&world, &hosts, NOW, Some(secs(9)));
     assert_eq!(result.unwrap(), ANSWERS);
     let expected = [
-        (BLACK_HOLE, secs(0), Some(secs(3))),
-        (BLACK_HOLE, secs(3), Some(secs(3))),
-        (ANSWERS, secs(6), Some(secs(3))),
+        (BLACK_HOLE, millis(0), Some(millis(9000))),
+        (BLACK_HOLE, millis(250), Some(millis(8750))),
+        (ANSWERS, millis(500), Some(millis(8500))),
     ];
     assert_eq!(tried, expected);
 }
 
 #[test]
-fn an_address_that_fails_at_once_leaves_its_time_to_the_others() {
+fn the_next_address_is_tried_at_once_after_one_that_fails() {
     let world = World::default();
     let hosts = [REFUSES, BLACK_HOLE, ANSWERS];
     let (result, tried) = dialled(&world, &hosts, NOW, Some(secs(12)));
     assert_eq!(result.unwrap(), ANSWERS);
     let expected = [
-        (REFUSES, secs(0), Some(secs(4))),
-        (BLACK_HOLE, secs(0), Some(secs(6))),
-        (ANSWERS, secs(6), Some(secs(6))),
+        (REFUSES, millis(0), Some(secs(12))),
+        (BLACK_HOLE, millis(0), Some(secs(12))),
+        (ANSWERS, millis(250), Some(millis(11_750))),
     ];
     assert_eq!(tried, expected);
 }
 
+/// The address that answers is reached within 300 ms of its turn, wherever it stands.
 #[test]
-fn the_last_address_gets_all_that_is_left() {
+fn in_every_order_of_four_addresses_the_one_that_answers_is_reached() {
+    let kinds = [ANSWERS, REFUSES, BLACK_HOLE, SLOW];
+    for number in 0..kinds.len().pow(4) {
+        let kind = |place: u32| kinds[number / kinds.len().pow(place) % kinds.len()];
+        let hosts = [kind(0), kind(1), kind(2), kind(3)];
+        let world = World::default();
+        let (result, tried) = dialled(&world, &hosts, NOW, Some(secs(10)));
+        let first = |wanted| hosts.iter().position(|host| *host == wanted);
+        // Each address before costs 250 ms at the most, and one that is slow takes a second.
+        let answers = first(ANSWERS).map(|place| 250 * place as u64);
+        let slow = first(SLOW).map(|place| 250 * place as u64 + 1000);
+        match answers.into_iter().chain(slow).min() {
+            Some(latest) => {
+                assert!(
+                    matches!(result, Ok(ANSWERS | SLOW)),
+                    "{hosts:?}: {result:?}"
+                );
+                assert!(
+                    world.now() <= millis(latest),
+                    "{hosts:?}: {:?}",
+                    world.now()
+                );
+            }
+            None if hosts == [REFUSES; 4] => {
+                assert!(matches!(result, Err(ConnectError::Io(_))), "{result:?}");
+                assert_eq!(world.now(), NOW);
+            }
+            None => {
+                assert!(matches!(result, Err(ConnectError::TimedOut)), "{result:?}");
+                assert_eq!((tried.len(), world.now()), (4, secs(10)));
+            }
+        }
+    }
+}
+
+/// No more than four are tried at a time, and each of more has its turn before the deadline.
+#[test]
+fn the_ninth_of_nine_addresses_is_tried_although_none_answers() {
+    let world = World::default();
+    let mut hosts = [BLACK_HOLE; 9];
+    hosts[8] = ANSWERS;
+    let (result, tried) = dialled(&world, &hosts, NOW, Some(secs(9)));
+    assert_eq!(result.unwrap(), ANSWERS);
+    let times = tried.iter().map(|(_, at, _)| at.as_millis() as u64);
+    let expected = [0, 250, 500, 750, 3000, 3250, 3500, 3750, 6000];
+    assert_eq!(times.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn families_alternate_beginning_with_that_of_the_first() {
+    let world = World::default();
+    let hosts = [V6 | BLACK_HOLE, V6 | REFUSES, BLACK_HOLE, ANSWERS];
+    let (result, tried) = dialled(&world, &hosts, NOW, Some(secs(10)));
+    assert_eq!(result.unwrap(), ANSWERS);
+    let order = tried.iter().map(|(host, ..)| *host);
+    let expected = [BLACK_HOLE, BLACK_HOLE, REFUSES, ANSWERS];
+    assert_eq!(order.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn without_an_answer_the_deadline_is_reported() {
     let world = World::default();
     let (result, tried) = dialled(&world, &[REFUSES, BLACK_HOLE], NOW, Some(secs(10)));
     assert!(matches!(result, Err(ConnectError::TimedOut)), "{result:?}");
@@ -144,14 +241,17 @@ fn the_last_address_gets_all_that_is_left() {
 }
 
 #[test]
-fn the_error_is_that_of_the_last_address() {
+fn the_error_is_that_of_the_address_that_failed_last() {
     let world = World::default();
-    let (result, _) = dialled(&world, &[BLACK_HOLE, REFUSES], NOW, Some(secs(10)));
+    let (result, _) = dialled(&world, &[FAILS_LATE, REFUSES], NOW, Some(secs(10)));
     match result {
-        Err(ConnectError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
+        Err(ConnectError::Io(error)) => {
+            assert_eq!(error.kind(), io::ErrorKind::HostUnreachable);
+            assert!(error.to_string().starts_with("192.0.2."), "{error}");
+        }
         other => panic!("{other:?}"),
     }
-    assert_eq!(world.now(), secs(5));
+    assert_eq!(world.now(), secs(1));
     match dialled(&world, &[], NOW, Some(secs(10))).0 {
         Err(ConnectError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
         other => panic!("{other:?}"),
@@ -172,11 +272,37 @@ fn what_was_spent_on_the_name_is_not_there_for_the_addresses() {
     let (result, tried) = dialled(&world, &[BLACK_HOLE; 2], secs(4), Some(secs(10)));
     assert!(matches!(result, Err(ConnectError::TimedOut)), "{result:?}");
     let expected = [
-        (BLACK_HOLE, secs(4), Some(secs(3))),
-        (BLACK_HOLE, secs(7), Some(secs(3))),
+        (BLACK_HOLE, secs(4), Some(secs(6))),
+        (BLACK_HOLE, millis(4250), Some(millis(5750))),
     ];
     assert_eq!(tried, expected);
     assert_eq!(world.now(), secs(10));
+}
+
+/// The name is not resolved, and is still the host of the request.
+#[test]
+fn the_addresses_of_the_caller_are_tried_instead_of_those_of_the_name() {
+    let world = World::default();
+    let net = Rc::new(Hosts {
+        world: world.clone(),
+        hosts: Vec::new(),
+        naming: secs(3600),
+        tried: RefCell::default(),
+    });
+    let addresses = [REFUSES, ANSWERS].map(|host| ([198, 51, 100, host], 81).into());
+    let to = Connect::new("ws://a.test/")
+        .config(config())
+        .addresses(addresses);
+    assert_eq!(to.clone().prepare().unwrap().request.host(), Some("a.test"));
+    let network = net.clone();
+    world.block_on(async move {
+        connect(&*network, to).await.map(drop).unwrap_err();
+    });
+    let tried = net.tried.take();
+    assert_eq!(
+        tried.iter().map(|(host, ..)| *host).collect::<Vec<_>>(),
+        [REFUSES, ANSWERS]
+    );
 }
 
 #[test]
@@ -192,6 +318,7 @@ struct Idle(World);
 
 impl Network for Idle {
     type Clock = Clock;
+    type Tcp = End;
     type Stream = End;
     type Resolving = Pending<io::Result<Vec<SocketAddr>>>;
     type Connecting = Pending<io::Result<End>>;
@@ -208,7 +335,11 @@ impl Network for Idle {
         panic!("the network must not be used");
     }
 
-    fn connect(&self, _: SocketAddr, _: bool, _: &Config, _: Option<Duration>) -> Self::Connecting {
+    fn connect(&self, _: SocketAddr, _: bool, _: Option<Duration>) -> Self::Connecting {
+        panic!("the network must not be used");
+    }
+
+    fn stream(&self, _: End, _: &Config) -> End {
         panic!("the network must not be used");
     }
 }

@@ -83,7 +83,7 @@ fn hosts() {
         let address = address.parse::<IpAddr>().unwrap();
         let to = prepared(&format!("ws://{}:81/", Host::Addr(address))).unwrap();
         assert_eq!(to.host, Host::Addr(address));
-        assert_eq!(to.addr(), Some((address, 81).into()));
+        assert_eq!(to.addresses(), Some(vec![(address, 81).into()]));
     }
 }
 

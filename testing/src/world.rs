@@ -502,6 +502,7 @@ pub async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
 /// This world contains only what the test creates: no name is found, and no address answers.
 impl Network for World {
     type Clock = Clock;
+    type Tcp = End;
     type Stream = End;
     type Resolving = Pending<io::Result<Vec<SocketAddr>>>;
     type Connecting = Pending<io::Result<End>>;
@@ -514,7 +515,11 @@ impl Network for World {
         pending()
     }
 
-    fn connect(&self, _: SocketAddr, _: bool, _: &Config, _: Option<Duration>) -> Self::Connecting {
+    fn connect(&self, _: SocketAddr, _: bool, _: Option<Duration>) -> Self::Connecting {
         pending()
+    }
+
+    fn stream(&self, tcp: End, _: &Config) -> End {
+        tcp
     }
 }

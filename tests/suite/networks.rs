@@ -1,12 +1,8 @@
 //! How bindings connect to a server and run tasks.
 
-use std::{
-    future::{Ready, ready},
-    io, net,
-    sync::mpsc,
-};
 #[cfg(target_os = "linux")]
 use std::{iter, net::TcpListener, time::Duration};
+use std::{net, sync::mpsc};
 
 use bind::{Connect, ConnectError, Network, Runtime, proto::Config};
 use bowline_blocking::Threads;
@@ -70,34 +66,6 @@ fn a_task_is_a_thread_where_calls_block() {
     spawns(&Threads::default());
 }
 
-/// A network that finds these addresses for any name.
-struct Named<N>(N, Vec<net::SocketAddr>);
-
-impl<N: Network> Network for Named<N> {
-    type Clock = N::Clock;
-    type Stream = N::Stream;
-    type Resolving = Ready<io::Result<Vec<net::SocketAddr>>>;
-    type Connecting = N::Connecting;
-
-    fn clock(&self) -> N::Clock {
-        self.0.clock()
-    }
-
-    fn resolve(&self, _: String, _: u16) -> Self::Resolving {
-        ready(Ok(self.1.clone()))
-    }
-
-    fn connect(
-        &self,
-        addr: net::SocketAddr,
-        nodelay: bool,
-        config: &Config,
-        time: Option<Duration>,
-    ) -> N::Connecting {
-        self.0.connect(addr, nodelay, config, time)
-    }
-}
-
 /// Returns an address that never answers, because its listener's queue is full for as long as the first
 /// value lives.
 #[cfg(target_os = "linux")]
@@ -114,8 +82,7 @@ fn black_hole() -> (impl Sized, net::SocketAddr) {
     ((listener, waiting), addr)
 }
 
-/// Connects with `network` to a black hole and to a server that closes at once. The second one is found
-/// in the second half of the time.
+/// Connects with `network` to a black hole and to a server that closes at once.
 #[cfg(target_os = "linux")]
 async fn reaches_the_second(network: impl Network) -> ConnectError {
     let (_hole, first) = black_hole();
@@ -124,8 +91,9 @@ async fn reaches_the_second(network: impl Network) -> ConnectError {
     let leaves = std::thread::spawn(move || drop(listener.accept().unwrap()));
     let mut config = Config::default();
     config.handshake_timeout = Some(Duration::from_secs(1));
-    let to = Connect::new("ws://a.test/").config(config);
-    let network = Named(network, vec![first, second]);
+    let to = Connect::new("ws://a.test/")
+        .config(config)
+        .addresses([first, second]);
     let error = bind::connect(&network, to).await.map(drop).unwrap_err();
     leaves.join().unwrap();
     error

@@ -27,6 +27,7 @@ pub struct Connect {
     authorization: Option<Authorization>,
     config: Option<Arc<Config>>,
     nodelay: bool,
+    addresses: Option<Vec<SocketAddr>>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -51,6 +52,7 @@ impl Connect {
             authorization: None,
             config: None,
             nodelay: true,
+            addresses: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -120,6 +122,13 @@ impl Connect {
         self
     }
 
+    /// Tries these addresses instead of those of the URL's host, which is still the host of the request and of the
+    /// certificate.
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.addresses = Some(addresses.into_iter().collect());
+        self
+    }
+
     /// Checks the options, and returns what they stand for. This is for callers that connect by themselves.
     ///
     /// # Errors
@@ -157,6 +166,7 @@ impl Connect {
             request,
             config: self.config.unwrap_or_default(),
             nodelay: self.nodelay,
+            addresses: self.addresses,
             #[cfg(feature = "tls")]
             tls_config: self.tls,
         })
@@ -215,6 +225,8 @@ pub struct Destination {
     pub config: Arc<Config>,
     /// Whether to set `TCP_NODELAY`.
     pub nodelay: bool,
+    /// The addresses to try, if the caller gave them.
+    pub addresses: Option<Vec<SocketAddr>>,
     /// The configuration for TLS that the caller gave.
     #[cfg(feature = "tls")]
     pub tls_config: Option<Arc<rustls::ClientConfig>>,
@@ -232,11 +244,12 @@ impl fmt::Debug for Destination {
 }
 
 impl Destination {
-    /// Returns the address, if the URL has one instead of a name.
-    pub fn addr(&self) -> Option<SocketAddr> {
+    /// Returns the addresses to try, or `None` if the name has to be resolved.
+    pub fn addresses(&self) -> Option<Vec<SocketAddr>> {
         match self.host {
+            _ if self.addresses.is_some() => self.addresses.clone(),
             Host::Name(_) => None,
-            Host::Addr(address) => Some((address, self.port).into()),
+            Host::Addr(address) => Some(vec![(address, self.port).into()]),
         }
     }
 

@@ -1,52 +1,84 @@
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use proto::Instant;
 
-use super::{builder::Destination, error::ConnectError};
-use crate::{
-    runtime::Network,
-    transport::{Timer, within},
+use super::{
+    builder::Destination,
+    error::ConnectError,
+    race::{LANES, Race, Step, interleave},
 };
+use crate::{runtime::Network, transport::Timer};
 
-/// Resolves the name, and tries the addresses one after the other until there is a connection.
+/// Resolves the name, and lets its addresses [race](Race) until there is a connection.
 ///
-/// Each address gets an equal share of the time that remains until `deadline`, so that one that does not answer
-/// leaves time for the others. The last address gets all the remaining time.
+/// The caller drops this at `deadline`.
 ///
 /// # Errors
 ///
-/// [`ConnectError::TimedOut`] at the deadline. Before the deadline, the error of the last address.
+/// [`ConnectError::TimedOut`] if the deadline has passed before an address is tried. If every address fails, the error
+/// of the one that failed last.
 pub(super) async fn dial<N: Network>(
     network: &N,
     to: &Destination,
     deadline: Option<Instant>,
 ) -> Result<N::Stream, ConnectError> {
-    let addrs = match to.addr() {
-        Some(addr) => vec![addr],
+    let mut addresses = match to.addresses() {
+        Some(addresses) => addresses,
         None => network.resolve(to.host.to_string(), to.port).await?,
     };
-    let clock = network.clock();
+    interleave(&mut addresses);
+    let mut clock = network.clock();
+    let time = |now| {
+        deadline
+            .map(|deadline| remaining(deadline, now))
+            .transpose()
+    };
+    let now = clock.now();
+    let mut race = Race::new(addresses.len(), now, time(now)?);
+    let mut attempts = [const { None::<(SocketAddr, N::Connecting)> }; LANES];
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for (addr, others) in addrs.iter().zip((0..addrs.len()).rev()) {
-        let now = clock.now();
-        let time = match deadline {
-            Some(deadline) => Some(share(remaining(deadline, now)?, others)),
-            None => None,
-        };
-        let until = time.and_then(|time| now.checked_add(time));
-        let connecting = network.connect(*addr, to.nodelay, &to.config, time);
-        match within(connecting, clock.clone(), until).await {
-            Some(Ok(stream)) => return Ok(stream),
-            Some(Err(why)) => error = io::Error::new(why.kind(), Failed { addr: *addr, why }),
-            // The address did not answer in its share of the time.
-            None => {}
+    let tcp = poll_fn(|cx| {
+        loop {
+            for (lane, attempt) in attempts.iter_mut().enumerate() {
+                let Some((addr, connecting)) = attempt else {
+                    continue;
+                };
+                match Pin::new(connecting).poll(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(tcp)) => return Poll::Ready(Ok(tcp)),
+                    Poll::Ready(Err(why)) => {
+                        error = io::Error::new(why.kind(), Failed { addr: *addr, why });
+                        *attempt = None;
+                        race.handle_failure(lane, clock.now());
+                    }
+                }
+            }
+            let now = clock.now();
+            match race.step(now) {
+                Step::Begin { lane, address } => {
+                    let addr = addresses[address];
+                    let connecting = network.connect(addr, to.nodelay, time(now)?);
+                    attempts[lane] = Some((addr, connecting));
+                }
+                Step::Cancel { lane } => attempts[lane] = None,
+                Step::Wait(None) => return Poll::Pending,
+                Step::Wait(Some(until)) => ready!(clock.poll_until(cx, until)),
+                Step::Lost => {
+                    let error = std::mem::replace(&mut error, io::ErrorKind::NotFound.into());
+                    return Poll::Ready(Err(ConnectError::from(error)));
+                }
+            }
         }
-    }
-    if let Some(deadline) = deadline {
-        // If the deadline has passed, report that, and not that the last address did not answer.
-        remaining(deadline, clock.now())?;
-    }
-    Err(error.into())
+    });
+    Ok(network.stream(tcp.await?, &to.config))
 }
 
 /// An error together with the address that it is about.
@@ -73,23 +105,4 @@ fn remaining(deadline: Instant, now: Instant) -> Result<Duration, ConnectError> 
     (!remaining.is_zero())
         .then_some(remaining)
         .ok_or(ConnectError::TimedOut)
-}
-
-/// Returns the share of the remaining time for an address, if `others` are still to be tried after it.
-fn share(remaining: Duration, others: usize) -> Duration {
-    remaining / u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_address_gets_an_equal_share_of_what_is_left() {
-        let ms = Duration::from_millis;
-        assert_eq!(share(ms(10_000), 1), ms(5_000));
-        assert_eq!(share(ms(5_000), 0), ms(5_000));
-        assert_eq!(share(ms(9_000), 2), ms(3_000));
-        assert_eq!(share(ms(1), usize::MAX), Duration::ZERO);
-    }
 }
