@@ -31,12 +31,18 @@ mod host;
 mod http;
 mod race;
 #[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
 mod trust;
 mod url;
 
 pub use builder::{Connect, Destination};
+#[cfg(feature = "tls")]
+pub use error::TlsOptionError;
 pub use error::{ConnectError, UrlError};
 pub use host::Host;
+#[cfg(feature = "tls")]
+pub use tls::TlsVersion;
 #[cfg(feature = "tls")]
 use trust::{client_config, server_name};
 
@@ -144,8 +150,11 @@ async fn secure<S: Transport>(
     }
     #[cfg(feature = "tls")]
     {
-        let name = server_name(&to.host)?;
-        let config = client_config(to.tls_config.clone()).await?;
+        let name = to
+            .server_name
+            .clone()
+            .map_or_else(|| server_name(&to.host), Ok)?;
+        let config = client_config(to).await?;
         let mut stream = TlsStream::client(reach.await?, config, name)?;
         poll_fn(|cx| stream.poll_handshake(cx)).await?;
         Ok(OptionalTls::tls(stream))

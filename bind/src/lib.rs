@@ -35,6 +35,8 @@ mod write_half;
 pub use byte_stream::{MessageReader, Source};
 pub use bytes::{ReadBytes, WriteBytes};
 pub use client::{Connect, ConnectError, Destination, Host, UrlError, connect, connect_over};
+#[cfg(feature = "tls")]
+pub use client::{TlsOptionError, TlsVersion};
 pub use driver::Received;
 pub use error::{Error, TrySendError};
 pub use handle::{Handle, QueueError};
@@ -69,6 +71,9 @@ pub mod api {
 
     #[cfg(feature = "deflate")]
     pub use proto::deflate::Deflate;
+
+    #[cfg(feature = "tls")]
+    pub use crate::{TlsOptionError, TlsVersion};
 
     pub use crate::{
         Connect, ConnectError, Destination, Error, Host, OptionalTls, Transport, TrySendError,

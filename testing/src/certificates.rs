@@ -10,6 +10,8 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer},
+    server::WebPkiClientVerifier,
+    version::TLS12,
 };
 
 /// An authority that signs certificates.
@@ -41,6 +43,49 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let signed = params.signed_by(&key, &self.0).unwrap();
         server(signed.der().clone(), &key)
+    }
+
+    /// Returns the certificate of the authority, in PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Returns a certificate for a client that the authority signed, and its key, both in PEM.
+    pub fn client_pem(&self, name: &str) -> (String, String) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let signed = params.signed_by(&key, &self.0).unwrap();
+        (signed.pem(), key.serialize_pem())
+    }
+
+    /// Returns a server for `names` that asks each client for a certificate of this authority.
+    pub fn asking_server(&self, names: &[&str]) -> ServerConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let key = KeyPair::generate().unwrap();
+        let signed = good(names).signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![signed.der().clone()], key)
+            .unwrap()
+    }
+
+    /// Returns a server for `names` that has only TLS 1.2.
+    pub fn old_server(&self, names: &[&str]) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let signed = good(names).signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS12])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.der().clone()], key)
+            .unwrap()
     }
 
     /// Returns a client that trusts this authority and no other.

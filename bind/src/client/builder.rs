@@ -4,14 +4,20 @@ use proto::{
     Config, Instant, Utf8Bytes,
     handshake::{FieldValue, OfferError, Request},
 };
+#[cfg(feature = "tls")]
+use rustls::pki_types::ServerName;
 
-#[cfg(not(feature = "tls"))]
 use super::error::UrlError;
 use super::{
     credentials::{Authorization, graphic, userinfo},
     error::ConnectError,
     host::Host,
     url::Url,
+};
+#[cfg(feature = "tls")]
+use super::{
+    error::TlsOptionError,
+    tls::{Parsed, TlsOptions, TlsVersion},
 };
 
 /// The server to connect to, and the options for that. Pass it to the `connect` of a binding, which also takes a URL.
@@ -30,6 +36,10 @@ pub struct Connect {
     addresses: Option<Vec<SocketAddr>>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "tls")]
+    tls_options: Option<Box<TlsOptions>>,
+    #[cfg(feature = "tls")]
+    server_name: Option<String>,
 }
 
 impl Connect {
@@ -55,6 +65,10 @@ impl Connect {
             addresses: None,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "tls")]
+            tls_options: None,
+            #[cfg(feature = "tls")]
+            server_name: None,
         }
     }
 
@@ -122,6 +136,53 @@ impl Connect {
         self
     }
 
+    /// Trusts the root certificates in `pem`, instead of those of the features. Call it again to trust more.
+    #[cfg(feature = "tls")]
+    pub fn root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls_options().roots.push(pem.into());
+        self
+    }
+
+    /// Sends a certificate if the server asks for one. `chain` has the certificate and those that lead to a root, in this
+    /// order, and `key` has the private key. Both are PEM; one file may contain both.
+    #[cfg(feature = "tls")]
+    pub fn client_pem(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls_options().identity = Some((chain.into(), key.into()));
+        self
+    }
+
+    /// Accepts any certificate of the server, even one that has expired or is for another host.
+    ///
+    /// **Anyone on the network can then read and change the connection.** Use it for tests; to trust a private authority,
+    /// use [`root_pem`](Self::root_pem).
+    #[cfg(feature = "tls")]
+    pub fn danger_accept_invalid_certs(mut self, accepts: bool) -> Self {
+        self.tls_options().accepts_invalid = accepts;
+        self
+    }
+
+    /// Refuses servers that have only older versions of TLS. The default is 1.2.
+    #[cfg(feature = "tls")]
+    pub fn min_tls_version(mut self, version: TlsVersion) -> Self {
+        self.tls_options().minimum = Some(version);
+        self
+    }
+
+    /// Sends this name to the server (SNI) and requires a certificate for it, instead of one for the URL's host.
+    #[cfg(feature = "tls")]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_options(&mut self) -> &mut TlsOptions {
+        let options = self.tls_options.get_or_insert_default();
+        // What was made before was made of other options.
+        options.made = Arc::default();
+        options
+    }
+
     /// Tries these addresses instead of those of the URL's host, which is still the host of the request and of the
     /// certificate.
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
@@ -140,6 +201,16 @@ impl Connect {
         if url.tls {
             return Err(UrlError::NoTls.into());
         }
+        #[cfg(feature = "tls")]
+        let tls_options = match self.tls_options {
+            Some(_) if self.tls.is_some() => return Err(TlsOptionError::Config.into()),
+            options => options.map(|options| options.parse()).transpose()?,
+        };
+        #[cfg(feature = "tls")]
+        let server_name = match self.server_name.map(ServerName::try_from) {
+            Some(name) => Some(name.map_err(|_| UrlError::ServerName)?),
+            None => None,
+        };
         let mut request = Request::new(url.authority(), url.target)?;
         let headers = request.headers_mut();
         for name in self.subprotocols {
@@ -169,6 +240,10 @@ impl Connect {
             addresses: self.addresses,
             #[cfg(feature = "tls")]
             tls_config: self.tls,
+            #[cfg(feature = "tls")]
+            tls_options,
+            #[cfg(feature = "tls")]
+            server_name,
         })
     }
 }
@@ -230,6 +305,10 @@ pub struct Destination {
     /// The configuration for TLS that the caller gave.
     #[cfg(feature = "tls")]
     pub tls_config: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "tls")]
+    pub(super) tls_options: Option<Parsed>,
+    #[cfg(feature = "tls")]
+    pub(super) server_name: Option<ServerName<'static>>,
 }
 
 /// Leaves out the request, which may have credentials.

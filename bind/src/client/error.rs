@@ -25,6 +25,9 @@ pub enum ConnectError {
     /// Nothing was sent.
     #[cfg(feature = "tls")]
     NoRoots(io::Error),
+    /// An error of the caller: an option for TLS is not valid. Nothing was sent.
+    #[cfg(feature = "tls")]
+    TlsOption(TlsOptionError),
     /// The server refused, or its answer is not valid.
     Handshake(HandshakeError),
     /// Connecting took longer than [`handshake_timeout`](proto::Config::handshake_timeout).
@@ -88,6 +91,13 @@ impl From<HandshakeError> for ConnectError {
 }
 
 #[cfg(feature = "tls")]
+impl From<TlsOptionError> for ConnectError {
+    fn from(error: TlsOptionError) -> Self {
+        Self::TlsOption(error)
+    }
+}
+
+#[cfg(feature = "tls")]
 impl From<rustls::Error> for ConnectError {
     fn from(error: rustls::Error) -> Self {
         Self::Tls(Box::new(error))
@@ -131,8 +141,10 @@ impl fmt::Display for ConnectError {
             Self::NoRoots(error) => write!(
                 f,
                 "there are no root certificates to check the server's certificate with ({error}): turn on the feature \
-                 `webpki`, or give a ClientConfig to Connect::tls"
+                 `webpki`, or give your own to Connect::root_pem"
             ),
+            #[cfg(feature = "tls")]
+            Self::TlsOption(error) => error.fmt(f),
             Self::Handshake(error @ HandshakeError::Lost(_)) => {
                 write!(f, "{error}: a server that expects wss:// does this to a ws:// client")
             }
@@ -165,6 +177,42 @@ fn is_no_tls(error: &rustls::Error) -> bool {
         Error::InvalidMessage(InvalidMessage::InvalidContentType)
     )
 }
+
+/// An error of the caller: an option for TLS is not valid. Nothing was sent.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TlsOptionError {
+    /// `root_pem` has no root certificate, or one that is not valid.
+    Root,
+    /// The certificates of `client_pem` are missing or not valid.
+    Certificate,
+    /// The key of `client_pem` is missing or not valid.
+    Key,
+    /// A whole `ClientConfig` was given as well, which already decides this.
+    Config,
+}
+
+#[cfg(feature = "tls")]
+impl fmt::Display for TlsOptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root_pem has no valid root certificate: give a PEM file that begins with BEGIN CERTIFICATE",
+            Self::Certificate => {
+                "the certificates of client_pem are not valid: give a PEM file that begins with BEGIN CERTIFICATE"
+            }
+            Self::Key => {
+                "the key of client_pem is not valid: give a PEM file with a PKCS #8, PKCS #1 or SEC1 key that is not encrypted"
+            }
+            Self::Config => {
+                "Connect::tls already has a ClientConfig: set root certificates, client certificates and versions there"
+            }
+        })
+    }
+}
+
+#[cfg(feature = "tls")]
+impl std::error::Error for TlsOptionError {}
 
 /// An error of the caller: the URL cannot be connected to (RFC 6455 §3). Nothing was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -12,25 +12,37 @@ use rustls::crypto::ring as built_in;
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
 
 use super::{
+    builder::Destination,
     error::{ConnectError, UrlError},
     host::Host,
 };
 #[cfg(feature = "platform")]
 use crate::runtime::in_thread;
 
-/// Returns the TLS configuration of a client: `config`, or one that trusts the roots of the features. Its ALPN
-/// protocol is HTTP/1.1.
+/// Returns the TLS configuration of a client: the caller's, or one of the caller's options, or one that trusts the roots
+/// of the features. Its ALPN protocol is HTTP/1.1.
 ///
 /// # Errors
 ///
-/// [`ConnectError::NoProvider`], [`ConnectError::NoRoots`].
-pub(super) async fn client_config(
-    config: Option<Arc<ClientConfig>>,
-) -> Result<Arc<ClientConfig>, ConnectError> {
-    match config {
-        Some(config) => Ok(with_alpn(config)),
-        None => default_config().await,
+/// [`ConnectError::NoProvider`], [`ConnectError::NoRoots`], and [`ConnectError::Tls`] if the provider does not support
+/// the options.
+pub(super) async fn client_config(to: &Destination) -> Result<Arc<ClientConfig>, ConnectError> {
+    if let Some(config) = &to.tls_config {
+        return Ok(with_alpn(config.clone()));
     }
+    let Some(options) = &to.tls_options else {
+        return default_config().await;
+    };
+    if let Some(config) = options.made() {
+        return Ok(config);
+    }
+    let provider = CryptoProvider::get_default().cloned().or_else(built_in);
+    let provider = provider.ok_or(ConnectError::NoProvider)?;
+    let roots = match options.needs_roots() {
+        true => roots().await?,
+        false => RootCertStore::empty(),
+    };
+    options.make(provider, roots)
 }
 
 /// Returns the name that the certificate of a host must be for.
@@ -41,7 +53,7 @@ pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, UrlError> 
     }
 }
 
-const ALPN: &[u8] = b"http/1.1";
+pub(super) const ALPN: &[u8] = b"http/1.1";
 
 /// Sets the ALPN protocol, so that a server that prefers HTTP/2 does not select that.
 fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
