@@ -67,7 +67,7 @@ mod origin;
 mod request;
 
 /// The handshake in the bytes of HTTP/1.1.
-mod http1 {
+pub(crate) mod http1 {
     mod body;
     pub(super) mod check;
     pub(super) mod client;
@@ -78,6 +78,7 @@ mod http1 {
     mod http;
     mod key;
     pub(super) mod response;
+    pub(crate) mod responses;
     pub(super) mod server;
 }
 

@@ -1,17 +1,16 @@
 //! The client's half of the opening handshake (RFC 6455 §4.1).
 
-use alloc::{borrow::ToOwned, boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{borrow::ToOwned, string::String, sync::Arc, vec::Vec};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 
 use super::{
-    body::Body,
     check::RESERVED,
     error::{HandshakeError, ResponseError},
     exchange::Exchange,
-    head::{Found, Head},
     key,
     response::Response,
+    responses::Responses,
 };
 use crate::{
     config::{Config, Role},
@@ -29,33 +28,10 @@ use crate::{
 /// The client's half of the opening handshake: sends the request and checks the response.
 #[derive(Debug)]
 pub struct Client {
-    exchange: Exchange,
-    state: State,
-    head: Head,
-    /// The number of interim responses that were skipped.
-    interim: usize,
+    responses: Responses,
     /// The `Sec-WebSocket-Accept` that matches our key.
     accept: String,
     offer: Offer,
-}
-
-#[derive(Debug)]
-enum State {
-    /// The status and the minor version of HTTP, which are zero until the status line has come.
-    Head {
-        status: u16,
-        minor: u8,
-    },
-    Open(Response, Negotiated),
-    Refused(Response, Body),
-    Done,
-}
-
-impl State {
-    const START: Self = Self::Head {
-        status: 0,
-        minor: 0,
-    };
 }
 
 impl Client {
@@ -68,14 +44,8 @@ impl Client {
         let config = config.into();
         let key = key::generate(&config)?;
         let (bytes, offer) = encode(request, &key, &config)?;
-        let head = Head::new(config.max_head_size);
-        let mut exchange = Exchange::new(config);
-        exchange.send(&bytes);
         Ok(Self {
-            exchange,
-            state: State::START,
-            head,
-            interim: 0,
+            responses: Responses::new(&bytes, config),
             accept: key::accept(key.as_bytes()),
             offer,
         })
@@ -83,7 +53,7 @@ impl Client {
 
     /// Returns the bytes and the deadline, which a driver must serve.
     pub const fn exchange(&mut self) -> &mut Exchange {
-        &mut self.exchange
+        &mut self.responses.exchange
     }
 
     /// Returns the server's response and the open connection, or `None` when more input is needed.
@@ -91,145 +61,59 @@ impl Client {
     /// An error comes only once; close the transport after it. The work of a call is bounded by what was received
     /// since the last call.
     pub fn poll(&mut self) -> Result<Option<(Response, Connection)>, HandshakeError> {
-        if let State::Done = self.state {
-            return Ok(None);
-        }
-        let result = match self.read() {
-            Ok(()) => self.conclude(),
-            Err(error) => Err(error),
-        };
-        if !matches!(result, Ok(None)) {
-            self.state = State::Done;
-            self.exchange.finish();
-        }
-        result
-    }
-
-    /// Parses the bytes that were received.
-    fn read(&mut self) -> Result<(), HandshakeError> {
-        let config = self.exchange.config().clone();
-        loop {
-            let input = self.exchange.received();
-            match &mut self.state {
-                State::Head { status, minor } => {
-                    let found = self.head.find(input, &config);
-                    match found.map_err(ResponseError::from)? {
-                        None => return Ok(()),
-                        Some(Found::StartLine(range)) => {
-                            (*status, *minor) = parse_status(input.get(range).unwrap_or_default())?;
-                        }
-                        Some(Found::Fields(range)) => {
-                            let (status, minor, end) = (*status, *minor, range.end);
-                            let fields = self.head.unfolded(input.get(range).unwrap_or_default());
-                            let headers = self.head.parse_fields(fields);
-                            let headers = headers.map_err(ResponseError::from)?;
-                            self.exchange.consume(end);
-                            self.handle_head(status, minor, headers)?;
-                        }
-                    }
-                }
-                State::Refused(response, body) => match body.take(input) {
-                    Some(count) => {
-                        self.exchange.consume(count);
-                        return Ok(());
-                    }
-                    None => return Err(refused(response, body)),
-                },
-                State::Open(..) | State::Done => return Ok(()),
-            }
-        }
-    }
-
-    fn handle_head(
-        &mut self,
-        status: u16,
-        minor: u8,
-        headers: Headers,
-    ) -> Result<(), ResponseError> {
-        match status {
-            101 => {
-                let negotiated = self.check(minor, &headers)?;
-                let mut response = Response::new(status, Bytes::new());
-                response.headers = headers;
-                self.state = State::Open(response, negotiated);
-            }
-            // RFC 9110 §15.2: "MUST be able to parse one or more 1xx responses".
-            100..=199 => {
-                let config = self.exchange.config();
-                if self.interim >= config.max_interim_responses {
-                    return Err(ResponseError::TooManyInterim);
-                }
-                self.interim = self.interim.saturating_add(1);
-                self.head = Head::new(self.head.remaining());
-                self.state = State::START;
-            }
-            _ => {
-                let body = Body::new(status, &headers, self.exchange.config().max_error_body);
-                let mut response = Response::new(status, Bytes::new());
-                response.headers = headers;
-                self.state = State::Refused(response, body);
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks what "the client MUST validate" of a 101 (§4.1).
-    fn check(&self, minor: u8, headers: &Headers) -> Result<Negotiated, ResponseError> {
-        if minor != 1 {
-            return Err(ResponseError::Version);
-        }
-        // Item 2: "not an ASCII case-insensitive match for the value "websocket"".
-        let upgrade = headers
-            .single("Upgrade")
-            .map_err(|Repeated| ResponseError::Upgrade)?;
-        if !upgrade.is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
-            return Err(ResponseError::Upgrade);
-        }
-        // Item 3: "doesn't contain a token that is … match for the value "Upgrade"".
-        if !headers.list_has("Connection", "Upgrade") {
-            return Err(ResponseError::Connection);
-        }
-        // Item 4; §11.3.3: "MUST NOT appear more than once in an HTTP response".
-        let accept = headers
-            .single("Sec-WebSocket-Accept")
-            .map_err(|Repeated| ResponseError::Accept)?;
-        if accept != Some(self.accept.as_bytes()) {
-            return Err(ResponseError::Accept);
-        }
-        Ok(self.offer.agree(headers)?)
-    }
-
-    /// Returns the result of everything received so far.
-    fn conclude(&mut self) -> Result<Option<(Response, Connection)>, HandshakeError> {
-        match &mut self.state {
-            State::Open(response, negotiated) => {
-                let (response, negotiated) =
-                    (core::mem::take(response), core::mem::take(negotiated));
-                Ok(Some((response, self.connect(negotiated))))
-            }
-            State::Refused(response, body) if self.exchange.ended().is_some() => {
-                Err(refused(response, body))
-            }
-            _ => self.exchange.ended().map_or(Ok(None), Err),
-        }
+        let Self {
+            responses,
+            accept,
+            offer,
+        } = self;
+        let switched = responses.poll(|status, minor, headers| {
+            (status == 101).then(|| check(minor, headers, accept, offer))
+        })?;
+        Ok(switched.map(|(response, negotiated)| (response, self.connect(negotiated))))
     }
 
     fn connect(&mut self, negotiated: Negotiated) -> Connection {
-        let mut connection =
-            Connection::new(Role::Client, negotiated, self.exchange.config().clone());
+        let exchange = &mut self.responses.exchange;
+        let mut connection = Connection::new(Role::Client, negotiated, exchange.config().clone());
         // The server may have answered before we wrote all of the request.
-        if self.exchange.output().has_remaining() {
-            connection.preface(self.exchange.output().chunk());
+        if exchange.output().has_remaining() {
+            connection.preface(exchange.output().chunk());
         }
-        self.exchange.take_remainder().hand_to(&mut connection);
+        exchange.take_remainder().hand_to(&mut connection);
+        exchange.finish();
         connection
     }
 }
 
-fn refused(response: &mut Response, body: &mut Body) -> HandshakeError {
-    let mut response = core::mem::take(response);
-    response.body = body.finish();
-    HandshakeError::Refused(Box::new(response))
+/// Checks what "the client MUST validate" of a 101 (§4.1). `accept` is the `Sec-WebSocket-Accept` that matches our key.
+fn check(
+    minor: u8,
+    headers: &Headers,
+    accept: &str,
+    offer: &Offer,
+) -> Result<Negotiated, ResponseError> {
+    if minor != 1 {
+        return Err(ResponseError::Version);
+    }
+    // Item 2: "not an ASCII case-insensitive match for the value "websocket"".
+    let upgrade = headers
+        .single("Upgrade")
+        .map_err(|Repeated| ResponseError::Upgrade)?;
+    if !upgrade.is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
+        return Err(ResponseError::Upgrade);
+    }
+    // Item 3: "doesn't contain a token that is … match for the value "Upgrade"".
+    if !headers.list_has("Connection", "Upgrade") {
+        return Err(ResponseError::Connection);
+    }
+    // Item 4; §11.3.3: "MUST NOT appear more than once in an HTTP response".
+    let given = headers
+        .single("Sec-WebSocket-Accept")
+        .map_err(|Repeated| ResponseError::Accept)?;
+    if given != Some(accept.as_bytes()) {
+        return Err(ResponseError::Accept);
+    }
+    Ok(offer.agree(headers)?)
 }
 
 /// Encodes the request, with the fields that the handshake adds (§4.1, items 1 to 12).
@@ -266,13 +150,4 @@ fn encode(
     headers.encode(&mut bytes);
     bytes.extend_from_slice(b"\r\n");
     Ok((bytes, offer))
-}
-
-/// Parses the status and the minor version of HTTP.
-fn parse_status(line: &[u8]) -> Result<(u16, u8), ResponseError> {
-    let mut response = httparse::Response::new(&mut []);
-    match (response.parse(line), response.code, response.version) {
-        (Ok(_), Some(status @ 100..), Some(minor)) => Ok((status, minor)),
-        _ => Err(ResponseError::Syntax),
-    }
 }
