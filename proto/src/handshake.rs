@@ -71,8 +71,8 @@ pub(crate) mod http1 {
     mod body;
     pub(super) mod check;
     pub(super) mod client;
-    pub(super) mod error;
-    pub(super) mod exchange;
+    pub(crate) mod error;
+    pub(crate) mod exchange;
     mod head;
     #[cfg(feature = "http")]
     mod http;
@@ -94,4 +94,5 @@ pub use http1::{
     server::{Incoming, NotAccepted, Server},
 };
 pub use offer::Offer;
+pub(crate) use origin::has_port;
 pub use request::Request;

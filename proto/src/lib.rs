@@ -184,6 +184,7 @@ mod recv;
 mod send;
 mod stats;
 mod time;
+pub mod tunnel;
 
 /// Memory that is kept for later messages.
 mod memory {

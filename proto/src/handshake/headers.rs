@@ -113,7 +113,7 @@ impl Headers {
     }
 
     /// Writes `name: value` lines, each with its CRLF.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         for (name, value) in self.iter() {
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
                 out.extend_from_slice(part);

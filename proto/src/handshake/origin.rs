@@ -5,6 +5,11 @@ pub(super) fn is_authority(authority: &str) -> bool {
     split_authority(authority).is_some()
 }
 
+/// Whether `authority` is a host with a port.
+pub(crate) fn has_port(authority: &str) -> bool {
+    matches!(split_authority(authority), Some((_, Some(_))))
+}
+
 /// Splits `authority` into a host and its port, if there is one. User information is not allowed.
 fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority

@@ -80,7 +80,6 @@ impl Client {
             connection.preface(exchange.output().chunk());
         }
         exchange.take_remainder().hand_to(&mut connection);
-        exchange.finish();
         connection
     }
 }

@@ -57,7 +57,7 @@ impl Exchange {
     /// The size of a read. Everything received after the head must fit into a new connection.
     const ROOM: usize = 4 << 10;
 
-    pub(super) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
         Self {
             config: config.clone(),
             stage: Stage::Reading,
@@ -203,13 +203,13 @@ impl Exchange {
     }
 
     /// Returns the received bytes that are still needed.
-    pub(super) fn received(&mut self) -> &[u8] {
+    pub(crate) fn received(&mut self) -> &[u8] {
         self.fresh = false;
         self.input.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Drops the first `count` received bytes.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
@@ -219,7 +219,7 @@ impl Exchange {
     }
 
     /// Returns the reason why nothing more will be received, if there is one.
-    pub(super) fn ended(&self) -> Option<HandshakeError> {
+    pub(crate) fn ended(&self) -> Option<HandshakeError> {
         match self.lost {
             Some(lost) if self.heard => Some(HandshakeError::Truncated(lost)),
             Some(lost) => Some(HandshakeError::Lost(lost)),
@@ -228,7 +228,7 @@ impl Exchange {
     }
 
     /// Ends the exchange and returns the bytes received after the head.
-    pub(super) fn take_remainder(&mut self) -> Remainder {
+    pub(crate) fn take_remainder(&mut self) -> Remainder {
         let remainder = Remainder {
             bytes: Bytes::copy_from_slice(self.received()),
             lost: self.lost,
@@ -237,13 +237,13 @@ impl Exchange {
         remainder
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.output.copy(bytes, [0; 4]);
         self.waiting = self.output.remaining();
     }
 
     /// Returns the output that was not written yet.
-    pub(super) const fn output(&self) -> &Transmit {
+    pub(crate) const fn output(&self) -> &Transmit {
         &self.output
     }
 
@@ -259,7 +259,7 @@ impl Exchange {
     }
 
     /// Ends at once.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.stage = Stage::Done;
         self.timer = Alarm::OFF;
         self.fresh = false;
@@ -271,8 +271,8 @@ impl Exchange {
 
 /// The bytes received after the peer's head, and the end of the transport if it came.
 #[derive(Debug)]
-pub(super) struct Remainder {
-    bytes: Bytes,
+pub(crate) struct Remainder {
+    pub(crate) bytes: Bytes,
     lost: Option<Lost>,
 }
 

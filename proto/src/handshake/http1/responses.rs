@@ -47,7 +47,7 @@ impl Responses {
     /// returns `None` for a status that is not the one that was asked for.
     ///
     /// An error comes only once, and nothing comes after it or after the response. After the response the caller takes
-    /// what is left of the exchange, and finishes it.
+    /// the remainder of the exchange, which finishes it.
     pub(crate) fn poll<T>(
         &mut self,
         accept: impl Fn(u16, u8, &Headers) -> Option<Result<T, ResponseError>>,
