@@ -8,7 +8,7 @@ use std::{
 };
 
 use bind::{
-    Connect, ConnectError, InThread, Network, OptionalTls, Runtime, in_thread,
+    Connect, ConnectError, InThread, Network, Runtime, in_thread,
     proto::{Config, handshake::Response},
 };
 
@@ -62,11 +62,11 @@ pub fn connect_over<S: BlockingTransport>(
     Ok((WebSocket::new(inner, threads.0), response))
 }
 
-/// A socket, over TLS if the URL asked for it, and the server's response.
-type Over<S> = (WebSocket<OptionalTls<Io<S>>>, Response);
+/// A socket, and the server's response.
+type Over<S> = (WebSocket<ClientStream<S>>, Response);
 
-/// The transport of a client: TCP, with TLS if the URL asked for it.
-pub type ClientStream = OptionalTls<Io<TcpStream>>;
+/// The transport of a client: TCP, with TLS if the URL asked for it, and through a tunnel if there is a proxy.
+pub type ClientStream<S = TcpStream> = bind::ClientStream<Io<S>>;
 
 /// A runtime of blocking threads and the system's sockets.
 #[derive(Debug)]

@@ -2,7 +2,7 @@ use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use async_net::{TcpStream, resolve};
 use bind::{
-    Connect, ConnectError, Network, OptionalTls, Runtime, WebSocket,
+    Connect, ConnectError, Network, Runtime, WebSocket,
     proto::{Config, handshake::Response},
 };
 use futures_io::{AsyncRead, AsyncWrite};
@@ -79,8 +79,8 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     bind::connect_over(&Smol(()), |_| Io(stream), to).await
 }
 
-/// A socket, over TLS if the URL asked for it, and the server's response.
-type Over<S> = (WebSocket<OptionalTls<Io<S>>>, Response);
+/// A socket, and the server's response.
+type Over<S> = (WebSocket<ClientStream<S>>, Response);
 
-/// The transport of a client: TCP, with TLS if the URL asked for it.
-pub type ClientStream = OptionalTls<Io<TcpStream>>;
+/// The transport of a client: TCP, with TLS if the URL asked for it, and through a tunnel if there is a proxy.
+pub type ClientStream<S = TcpStream> = bind::ClientStream<Io<S>>;

@@ -36,6 +36,8 @@ mod guides {
     struct Limits;
     #[doc = include_str!("../../docs/compression.md")]
     struct Compression;
+    #[doc = include_str!("../../docs/proxies.md")]
+    struct Proxies;
     #[cfg(feature = "ring")]
     #[doc = include_str!("../../docs/tls.md")]
     struct Tls;

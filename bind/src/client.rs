@@ -4,12 +4,15 @@
 //! that it returns, so its futures are boxed.
 
 #[cfg(feature = "tls")]
-use std::future::poll_fn;
+use std::{future::poll_fn, sync::Arc};
 
 use proto::{
     Config, Instant,
     handshake::{Client, HandshakeError, Response},
 };
+
+#[cfg(feature = "tls")]
+use rustls::{ClientConfig, pki_types::ServerName};
 
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
@@ -29,7 +32,9 @@ mod error;
 mod host;
 #[cfg(feature = "http")]
 mod http;
+mod proxy;
 mod race;
+mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]
@@ -41,10 +46,13 @@ pub use builder::{Connect, Destination};
 pub use error::TlsOptionError;
 pub use error::{ConnectError, UrlError};
 pub use host::Host;
+use proxy::{Hop, Scheme};
+pub use proxy::{Proxy, ProxyError};
+pub use stream::ClientStream;
 #[cfg(feature = "tls")]
 pub use tls::TlsVersion;
 #[cfg(feature = "tls")]
-use trust::{client_config, server_name};
+use trust::{client_config, default_config, server_name, with_alpn};
 
 /// Connects as `to` specifies. One deadline bounds name resolution, TCP, TLS and the opening handshake together.
 ///
@@ -81,7 +89,7 @@ pub async fn connect_over<N: Network, S: Transport<Clock = N::Clock>>(
 }
 
 /// A socket, and the server's response.
-type Connected<S> = (WebSocket<OptionalTls<S>>, Response);
+type Connected<S> = (WebSocket<ClientStream<S>>, Response);
 
 /// Connects. If there is no deadline, the network has to be able to wait only if this `dials`.
 async fn open<N: Network, S: Transport>(
@@ -113,7 +121,8 @@ async fn open_to<N: Network, S: Transport>(
     if dials || deadline.is_some() {
         network.ready()?;
     }
-    let stream = within(secure(to, reach(to, deadline)), clock, deadline);
+    let layers = layers(network, to, reach(to, deadline), started);
+    let stream = within(layers, clock, deadline);
     let mut link = Link::new(stream.await.unwrap_or(Err(ConnectError::TimedOut))?);
     loop {
         match client.poll() {
@@ -139,26 +148,79 @@ async fn open_to<N: Network, S: Transport>(
     }
 }
 
-/// Reaches the server with `reach`, and begins TLS if the URL asks for it. The TLS configuration is made ready
+/// Reaches the server, or the proxy, with `reach`, and puts a tunnel and TLS over that. The TLS configuration is made ready
 /// before.
-async fn secure<S: Transport>(
+async fn layers<N: Network, S: Transport>(
+    network: &N,
     to: &Destination,
     reach: impl Future<Output = Result<S, ConnectError>>,
-) -> Result<OptionalTls<S>, ConnectError> {
-    if !to.tls {
-        return Ok(OptionalTls::unencrypted(reach.await?));
-    }
+    started: Instant,
+) -> Result<ClientStream<S>, ConnectError> {
+    let tls = Tls::of_server(to).await?;
+    let Some(proxy) = &to.proxy else {
+        let stream = reach.await?;
+        return Ok(ClientStream::direct(tls.over(stream).await?));
+    };
+    let tls_of_proxy = Tls::of_proxy(proxy).await?;
+    let io = tls_of_proxy.over(reach.await?).await?;
+    let tunnel = proxy.open(network, io, to, started).await?;
+    Ok(ClientStream::tunnel(tls.over(tunnel).await?))
+}
+
+/// The name and the configuration for TLS, if it is used.
+struct Tls {
     #[cfg(feature = "tls")]
-    {
-        let name = to
-            .server_name
-            .clone()
-            .map_or_else(|| server_name(&to.host), Ok)?;
-        let config = client_config(to).await?;
-        let mut stream = TlsStream::client(reach.await?, config, name)?;
-        poll_fn(|cx| stream.poll_handshake(cx)).await?;
-        Ok(OptionalTls::tls(stream))
+    with: Option<(ServerName<'static>, Arc<ClientConfig>)>,
+}
+
+impl Tls {
+    async fn of_server(to: &Destination) -> Result<Self, ConnectError> {
+        #[cfg(feature = "tls")]
+        {
+            let with = match (to.tls, &to.server_name) {
+                (false, _) => None,
+                (true, Some(name)) => Some((name.clone(), client_config(to).await?)),
+                (true, None) => Some((server_name(&to.host)?, client_config(to).await?)),
+            };
+            Ok(Self { with })
+        }
+        #[cfg(not(feature = "tls"))]
+        match to.tls {
+            false => Ok(Self {}),
+            true => Err(UrlError::NoTls.into()),
+        }
     }
-    #[cfg(not(feature = "tls"))]
-    Err(UrlError::NoTls.into())
+
+    async fn of_proxy(proxy: &Hop) -> Result<Self, ConnectError> {
+        #[cfg(feature = "tls")]
+        {
+            let with = match proxy.scheme {
+                Scheme::Https => {
+                    let config = match proxy.tls.clone() {
+                        Some(config) => with_alpn(config),
+                        None => default_config().await?,
+                    };
+                    Some((server_name(&proxy.host)?, config))
+                }
+                _ => None,
+            };
+            Ok(Self { with })
+        }
+        #[cfg(not(feature = "tls"))]
+        match proxy.scheme {
+            Scheme::Https => Err(ProxyError::Url.into()),
+            _ => Ok(Self {}),
+        }
+    }
+
+    /// Runs the TLS handshake over `stream`, if TLS is used.
+    async fn over<S: Transport>(self, stream: S) -> Result<OptionalTls<S>, ConnectError> {
+        #[cfg(feature = "tls")]
+        if let Some((name, config)) = self.with {
+            let mut stream = TlsStream::client(stream, config, name)?;
+            poll_fn(|cx| stream.poll_handshake(cx)).await?;
+            return Ok(OptionalTls::tls(stream));
+        }
+        Ok(OptionalTls::unencrypted(stream))
+    }
 }

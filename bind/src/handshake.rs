@@ -219,6 +219,11 @@ impl<S: Transport> Link<S> {
         WebSocket::over(connection, self.wire, self.clock)
     }
 
+    /// Returns the transport.
+    pub(crate) fn into_io(self) -> S {
+        self.wire.into_io()
+    }
+
     /// Returns the first error of the transport.
     #[cfg(feature = "tls")]
     pub(crate) fn into_error(self) -> Option<io::Error> {

@@ -39,6 +39,10 @@ impl<S> Wire<S> {
         }
     }
 
+    pub(crate) fn into_io(self) -> S {
+        self.io
+    }
+
     pub(crate) const fn get_ref(&self) -> &S {
         &self.io
     }

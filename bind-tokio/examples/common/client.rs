@@ -1,22 +1,22 @@
 //! The arguments of `client`, shared by all bindings.
 
-use std::{error::Error, sync::Arc};
+use std::error::Error;
 
-use crate::bowline::{
-    Config, Connect, Deflate,
-    rustls::{
-        self, ClientConfig, DigitallySignedStruct, SignatureScheme,
-        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        crypto::{CryptoProvider, ring},
-        pki_types::{CertificateDer, ServerName, UnixTime},
-    },
-};
+use crate::bowline::{Config, Connect, Deflate};
 
 pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
     const USAGE: &str =
-        "usage: client URL [--header K:V]… [--protocol P]… [--insecure] [--deflate]";
-    let mut args = std::env::args().skip(1);
-    let mut to = Connect::new(args.next().ok_or(USAGE)?);
+        "usage: client URL [--header K:V]… [--protocol P]… [--proxy URL] [--insecure] [--deflate]";
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    // The URL may stand first or last.
+    let first = args.first().is_some_and(|arg| !arg.starts_with("--"));
+    let url = if first {
+        Some(args.remove(0))
+    } else {
+        args.pop()
+    };
+    let mut to = Connect::new(url.ok_or(USAGE)?);
+    let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         to = match &arg[..] {
             "--header" => {
@@ -25,65 +25,11 @@ pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
                 to.header(name, value)
             }
             "--protocol" => to.subprotocol(args.next().ok_or(USAGE)?),
-            "--insecure" => to.tls(insecure()?),
-            "--deflate" => {
-                let mut config = Config::default();
-                config.deflate = Some(Deflate::default());
-                to.config(config)
-            }
+            "--proxy" => to.proxy(args.next().ok_or(USAGE)?),
+            "--insecure" => to.danger_accept_invalid_certs(true),
+            "--deflate" => to.config(Config::default().deflate(Deflate::default())),
             _ => return Err(USAGE.into()),
         };
     }
     Ok(to)
-}
-
-fn insecure() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    Ok(config)
-}
-
-/// Trusts any certificate.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

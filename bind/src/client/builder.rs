@@ -12,6 +12,7 @@ use super::{
     credentials::{Authorization, graphic, userinfo},
     error::ConnectError,
     host::Host,
+    proxy::{Hop, Proxy},
     url::Url,
 };
 #[cfg(feature = "tls")]
@@ -34,6 +35,7 @@ pub struct Connect {
     config: Option<Arc<Config>>,
     nodelay: bool,
     addresses: Option<Vec<SocketAddr>>,
+    proxy: Option<Proxy>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "tls")]
@@ -63,6 +65,7 @@ impl Connect {
             config: None,
             nodelay: true,
             addresses: None,
+            proxy: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "tls")]
@@ -183,6 +186,14 @@ impl Connect {
         options
     }
 
+    /// Connects through a proxy. With `connect_over`, the transport leads to the proxy.
+    ///
+    /// A proxy sees the host and the port of the server. What is sent to the server is encrypted only with `wss://`.
+    pub fn proxy(mut self, proxy: impl Into<Proxy>) -> Self {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
     /// Tries these addresses instead of those of the URL's host, which is still the host of the request and of the
     /// certificate.
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
@@ -238,6 +249,7 @@ impl Connect {
             config: self.config.unwrap_or_default(),
             nodelay: self.nodelay,
             addresses: self.addresses,
+            proxy: self.proxy.map(Proxy::parse).transpose()?,
             #[cfg(feature = "tls")]
             tls_config: self.tls,
             #[cfg(feature = "tls")]
@@ -302,6 +314,7 @@ pub struct Destination {
     pub nodelay: bool,
     /// The addresses to try, if the caller gave them.
     pub addresses: Option<Vec<SocketAddr>>,
+    pub(super) proxy: Option<Hop>,
     /// The configuration for TLS that the caller gave.
     #[cfg(feature = "tls")]
     pub tls_config: Option<Arc<rustls::ClientConfig>>,
@@ -325,11 +338,8 @@ impl fmt::Debug for Destination {
 impl Destination {
     /// Returns the addresses to try, or `None` if the name has to be resolved.
     pub fn addresses(&self) -> Option<Vec<SocketAddr>> {
-        match self.host {
-            _ if self.addresses.is_some() => self.addresses.clone(),
-            Host::Name(_) => None,
-            Host::Addr(address) => Some(vec![(address, self.port).into()]),
-        }
+        let given = self.addresses.clone();
+        given.or_else(|| self.host.addresses(self.port))
     }
 
     /// Returns the deadline for connecting, if that begins `now`.

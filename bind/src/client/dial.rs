@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{runtime::Network, transport::Timer};
 
-/// Resolves the name, and lets its addresses [race](Race) until there is a connection.
+/// Resolves the name of the server, or of its proxy, and lets its addresses [race](Race) until there is a connection.
 ///
 /// The caller drops this at `deadline`.
 ///
@@ -30,9 +30,13 @@ pub(super) async fn dial<N: Network>(
     to: &Destination,
     deadline: Option<Instant>,
 ) -> Result<N::Stream, ConnectError> {
-    let mut addresses = match to.addresses() {
+    let (host, port, addresses) = match &to.proxy {
+        Some(proxy) => (&proxy.host, proxy.port, proxy.host.addresses(proxy.port)),
+        None => (&to.host, to.port, to.addresses()),
+    };
+    let mut addresses = match addresses {
         Some(addresses) => addresses,
-        None => network.resolve(to.host.to_string(), to.port).await?,
+        None => network.resolve(host.to_string(), port).await?,
     };
     interleave(&mut addresses);
     let mut clock = network.clock();

@@ -1,5 +1,6 @@
 use std::{fmt, io};
 
+use super::proxy::ProxyError;
 use proto::handshake::{HandshakeError, InvalidHeader, OfferError, Response};
 
 /// The reason why there is no connection.
@@ -28,6 +29,8 @@ pub enum ConnectError {
     /// An error of the caller: an option for TLS is not valid. Nothing was sent.
     #[cfg(feature = "tls")]
     TlsOption(TlsOptionError),
+    /// There is no tunnel through the proxy.
+    Proxy(ProxyError),
     /// The server refused, or its answer is not valid.
     Handshake(HandshakeError),
     /// Connecting took longer than [`handshake_timeout`](proto::Config::handshake_timeout).
@@ -52,6 +55,7 @@ impl ConnectError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Io(_) | Self::TimedOut => true,
+            Self::Proxy(error) => error.is_transient(),
             Self::Handshake(error) => match error {
                 HandshakeError::TimedOut
                 | HandshakeError::Lost(_)
@@ -145,6 +149,7 @@ impl fmt::Display for ConnectError {
             ),
             #[cfg(feature = "tls")]
             Self::TlsOption(error) => error.fmt(f),
+            Self::Proxy(error) => error.fmt(f),
             Self::Handshake(error @ HandshakeError::Lost(_)) => {
                 write!(f, "{error}: a server that expects wss:// does this to a ws:// client")
             }

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 #[cfg(feature = "idna")]
@@ -19,6 +19,14 @@ pub enum Host {
 }
 
 impl Host {
+    /// Returns the only address to try, or `None` for a name.
+    pub(super) fn addresses(&self, port: u16) -> Option<Vec<SocketAddr>> {
+        match self {
+            Self::Name(_) => None,
+            Self::Addr(address) => Some(vec![(*address, port).into()]),
+        }
+    }
+
     /// Parses `host`, which has only characters that RFC 3987 allows in a host.
     ///
     /// A name may not have escapes, because some parsers decode them and others do not. If the last label of a name

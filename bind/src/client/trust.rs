@@ -56,7 +56,7 @@ pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, UrlError> 
 pub(super) const ALPN: &[u8] = b"http/1.1";
 
 /// Sets the ALPN protocol, so that a server that prefers HTTP/2 does not select that.
-fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
+pub(super) fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
     if config.alpn_protocols == [ALPN] {
         return config;
     }
@@ -68,7 +68,7 @@ fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
 /// Returns the default configuration, which is made once for each provider, so that sessions are resumed. The
 /// provider is the default of the process, once one is installed, which happens at most once. Before that it is the
 /// provider of the features.
-async fn default_config() -> Result<Arc<ClientConfig>, ConnectError> {
+pub(super) async fn default_config() -> Result<Arc<ClientConfig>, ConnectError> {
     static INSTALLED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     static BUILT_IN: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let installed = CryptoProvider::get_default();

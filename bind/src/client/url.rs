@@ -14,6 +14,41 @@ pub(super) struct Url {
     pub(super) target: String,
 }
 
+/// The parsed URL of a proxy: a scheme, and where to find it.
+pub(super) struct Authority {
+    /// The place of the scheme among those that are known.
+    pub(super) scheme: usize,
+    /// User and password, with their escapes.
+    pub(super) userinfo: Option<String>,
+    pub(super) host: Host,
+    pub(super) port: u16,
+}
+
+impl Authority {
+    /// Parses `text`, a URL with one of `schemes`, each with its default port, and no path but `/`.
+    pub(super) fn parse(text: &str, schemes: &[(&str, u16)]) -> Result<Self, UrlError> {
+        let iri = IriStr::new(text).map_err(|_| UrlError::Host)?;
+        let known = |(name, _): &(&str, u16)| name.eq_ignore_ascii_case(iri.scheme_str());
+        let scheme = schemes.iter().position(known).ok_or(UrlError::Scheme)?;
+        if !matches!(iri.path_str(), "" | "/")
+            || iri.query_str().is_some()
+            || iri.fragment().is_some()
+        {
+            return Err(UrlError::Escape);
+        }
+        let authority = iri.authority_components().ok_or(UrlError::Host)?;
+        Ok(Self {
+            scheme,
+            userinfo: authority.userinfo().map(str::to_owned),
+            host: Host::parse(authority.host())?,
+            port: match authority.port() {
+                None | Some("") => schemes[scheme].1,
+                Some(digits) => digits.parse().map_err(|_| UrlError::Port)?,
+            },
+        })
+    }
+}
+
 impl Url {
     /// Parses `text`. The part before the path must be valid by RFC 3986. In the path and the query, characters that
     /// must be escaped are escaped here.

@@ -4,7 +4,7 @@ use std::{future::poll_fn, io, pin::Pin};
 
 use futures_core::Stream as _;
 use proto::{
-    Chunk, Config, Connection, EntropyError, Event, Lost, Negotiated, Pull, ConnectionError, Role,
+    Chunk, Config, Connection, ConnectionError, EntropyError, Event, Lost, Negotiated, Pull, Role,
 };
 
 use crate::{
@@ -39,7 +39,9 @@ pub fn ours(role: Role, bytes: &[u8]) -> Verdict {
                 Ok(Some(_)) => {}
                 Ok(None) => break None,
                 Err(ConnectionError::Lost(Lost::Eof)) => break Some(End::Eof),
-                Err(ConnectionError::Protocol(error)) => break Some(End::Failed(format!("{error:?}"))),
+                Err(ConnectionError::Protocol(error)) => {
+                    break Some(End::Failed(format!("{error:?}")));
+                }
                 Err(error) => panic!("{error:?}"),
             }
         };

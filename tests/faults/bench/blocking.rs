@@ -12,7 +12,9 @@ use std::{
 };
 
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_blocking::{BlockingTransport, Clock, Incoming, Io, OptionalTls, WebSocket};
+use bowline_blocking::{
+    BlockingTransport, ClientStream, Clock, Incoming, Io, OptionalTls, WebSocket,
+};
 use testing::{
     certificates,
     threads::{self, World},
@@ -29,7 +31,7 @@ pub(crate) struct Blocking {
 
 impl Bench for Blocking {
     type End = End;
-    type Client = WebSocket<OptionalTls<Io<End>>>;
+    type Client = WebSocket<ClientStream<End>>;
     type Server = WebSocket<OptionalTls<Io<End>>>;
     type Incoming = Incoming<OptionalTls<Io<End>>>;
 

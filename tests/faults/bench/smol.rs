@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use ::smol::{LocalExecutor, Timer};
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_smol::{Incoming, Io, OptionalTls, WebSocket};
+use bowline_smol::{ClientStream, Incoming, Io, OptionalTls, WebSocket};
 use testing::certificates;
 
 use super::{Bench, url};
@@ -21,7 +21,7 @@ pub(crate) struct Smol {
 
 impl Bench for Smol {
     type End = End;
-    type Client = WebSocket<OptionalTls<Io<End>>>;
+    type Client = WebSocket<ClientStream<End>>;
     type Server = WebSocket<OptionalTls<Io<End>>>;
     type Incoming = Incoming<OptionalTls<Io<End>>>;
 

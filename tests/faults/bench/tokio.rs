@@ -7,7 +7,7 @@ use ::tokio::{
     time::{self, Instant},
 };
 use bind::{Connect, ConnectError, proto::Config};
-use bowline_tokio::{Incoming, Io, OptionalTls, WebSocket};
+use bowline_tokio::{ClientStream, Incoming, Io, OptionalTls, WebSocket};
 use testing::certificates;
 
 use super::{Bench, url};
@@ -24,7 +24,7 @@ pub(crate) struct Tokio {
 
 impl Bench for Tokio {
     type End = End;
-    type Client = WebSocket<OptionalTls<Io<End>>>;
+    type Client = WebSocket<ClientStream<End>>;
     type Server = WebSocket<OptionalTls<Io<End>>>;
     type Incoming = Incoming<OptionalTls<Io<End>>>;
 

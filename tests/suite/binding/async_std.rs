@@ -3,7 +3,7 @@
 use std::{io, net};
 
 use ::async_std::net::TcpStream;
-use bind::{Connect, ConnectError, OptionalTls, proto::handshake::Response};
+use bind::{Connect, ConnectError, proto::handshake::Response};
 use bowline_smol::{Io, WebSocket, connect_over};
 
 use super::smol::{Over, Stream};
@@ -26,7 +26,7 @@ impl Stream for TcpStream {
     /// Connects by itself, like an application with its own stream.
     async fn connect(
         to: Connect,
-    ) -> Result<(WebSocket<OptionalTls<Io<Self>>>, Response), ConnectError> {
+    ) -> Result<(WebSocket<bowline_smol::ClientStream<Self>>, Response), ConnectError> {
         let prepared = to.clone().prepare()?;
         let host = prepared.host.to_string();
         let stream = Self::connect((&*host, prepared.port)).await?;

@@ -33,7 +33,7 @@ pub trait Stream:
     fn connect(to: Connect) -> impl Future<Output = Result<Connected<Self>, ConnectError>> + Send;
 }
 
-type Connected<S> = (WebSocket<OptionalTls<Io<S>>>, Response);
+type Connected<S> = (WebSocket<bowline_smol::ClientStream<S>>, Response);
 
 impl Stream for TcpStream {
     fn of_std(stream: net::TcpStream) -> Self {
@@ -57,7 +57,7 @@ impl Stream for TcpStream {
 pub struct Over<S>(PhantomData<S>);
 
 impl<S: Stream> Binding for Over<S> {
-    type Client = WebSocket<OptionalTls<Io<S>>>;
+    type Client = WebSocket<bowline_smol::ClientStream<S>>;
     type Server = WebSocket<Io<S>>;
     type TlsServer = WebSocket<OptionalTls<Io<S>>>;
     type Incoming = bowline_smol::Incoming<Io<S>>;

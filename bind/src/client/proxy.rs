@@ -1,0 +1,311 @@
+//! Proxies, and the dialogues that open a tunnel through them.
+
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+use std::{fmt, io};
+
+use bytes::Bytes;
+use proto::{
+    Instant, Utf8Bytes,
+    handshake::{Exchange, FieldValue, HandshakeError, Headers, Response},
+    tunnel::{HttpTunnel, Socks5, SocksError, Target},
+};
+
+use super::{
+    builder::Destination,
+    credentials::{Authorization, userinfo},
+    error::ConnectError,
+    host::Host,
+    stream::Tunnel,
+    url::Authority,
+};
+use crate::{handshake::Link, runtime::Network, tls::OptionalTls, transport::Transport};
+
+/// A proxy that a client connects through.
+///
+/// Nothing is checked before it is used.
+#[derive(Clone)]
+pub struct Proxy {
+    url: String,
+    credentials: Option<(String, String)>,
+    headers: Vec<(Utf8Bytes, FieldValue)>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Proxy {
+    /// Uses the proxy at `url`. Its scheme says how:
+    ///
+    /// | scheme | the proxy |
+    /// | --- | --- |
+    /// | `http://` | HTTP CONNECT (RFC 9110 §9.3.6); port 80 if none is given |
+    /// | `https://` | the same, with TLS to the proxy; port 443 |
+    /// | `socks5://` | SOCKS 5 (RFC 1928), which gets an address of the server; port 1080 |
+    /// | `socks5h://` | SOCKS 5, which gets the name of the server and resolves it; port 1080 |
+    ///
+    /// A user and a password may stand in the URL, before the host and with escapes.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            credentials: None,
+            headers: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Uses this configuration for TLS to an `https://` proxy, instead of the default of `connect`. What `Connect` says of
+    /// TLS is about the server.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: impl Into<Arc<rustls::ClientConfig>>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+
+    /// Authenticates with a user and a password: `Basic` for HTTP (RFC 7617), RFC 1929 for SOCKS. They are sent to the
+    /// proxy only.
+    pub fn basic(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
+    }
+
+    /// Adds a header field to CONNECT. A proxy without HTTP gets none.
+    pub fn header(mut self, name: impl Into<Utf8Bytes>, value: impl Into<FieldValue>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(super) fn parse(self) -> Result<Hop, ConnectError> {
+        let schemes = [
+            ("http", 80),
+            ("https", 443),
+            ("socks5", 1080),
+            ("socks5h", 1080),
+        ];
+        let parsed = Authority::parse(&self.url, &schemes).map_err(|_| ProxyError::Url)?;
+        let scheme = match parsed.scheme {
+            0 => Scheme::Http,
+            1 => Scheme::Https,
+            2 => Scheme::Socks5,
+            _ => Scheme::Socks5h,
+        };
+        #[cfg(not(feature = "tls"))]
+        if scheme == Scheme::Https {
+            return Err(ProxyError::Url.into());
+        }
+        let credentials = match self.credentials {
+            Some((user, password)) => Some(Authorization::Basic {
+                user: user.into(),
+                password: password.into(),
+            }),
+            None => parsed.userinfo.as_deref().and_then(userinfo),
+        };
+        let mut headers = Headers::new();
+        for (name, value) in self.headers {
+            headers.push(name, value)?;
+        }
+        Ok(Hop {
+            scheme,
+            host: parsed.host,
+            port: parsed.port,
+            credentials,
+            headers,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
+        })
+    }
+}
+
+impl From<&str> for Proxy {
+    fn from(url: &str) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<String> for Proxy {
+    fn from(url: String) -> Self {
+        Self::new(url)
+    }
+}
+
+/// Leaves out the credentials, which the URL and the header fields may have.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    Socks5,
+    Socks5h,
+}
+
+/// A proxy whose description was checked.
+#[derive(Clone)]
+pub(super) struct Hop {
+    pub(super) scheme: Scheme,
+    pub(super) host: Host,
+    pub(super) port: u16,
+    credentials: Option<Authorization>,
+    headers: Headers,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Hop {
+    /// Opens a tunnel to the server over a transport that leads to the proxy.
+    pub(super) async fn open<N: Network, S: Transport>(
+        &self,
+        network: &N,
+        io: OptionalTls<S>,
+        to: &Destination,
+        now: Instant,
+    ) -> Result<Tunnel<S>, ConnectError> {
+        let config = to.config.clone();
+        let (io, received) = match self.scheme {
+            Scheme::Http | Scheme::Https => {
+                let mut headers = self.headers.clone();
+                if let Some(credentials) = self.credentials.clone() {
+                    headers.push("Proxy-Authorization", credentials.encode()?)?;
+                }
+                let authority = format!("{}:{}", to.host, to.port);
+                let tunnel = HttpTunnel::new(&authority, &headers, config)?;
+                dialogue(io, tunnel, HttpTunnel::exchange, HttpTunnel::poll, now).await?
+            }
+            Scheme::Socks5 | Scheme::Socks5h => {
+                let name = to.host.to_string();
+                let target = match (self.scheme, &to.host, to.addresses()) {
+                    (_, Host::Addr(address), _) => Target::Addr(*address),
+                    (Scheme::Socks5h, Host::Name(name), _) => Target::Name(name),
+                    (_, _, addresses) => Target::Addr(match addresses {
+                        Some(addresses) => first(&addresses)?,
+                        None => first(&network.resolve(name, to.port).await?)?,
+                    }),
+                };
+                let pair = match &self.credentials {
+                    Some(Authorization::Basic { user, password }) => {
+                        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone());
+                        let pair = text(user).and_then(|user| Ok((user, text(password)?)));
+                        Some(pair.map_err(|_| ProxyError::Url)?)
+                    }
+                    _ => None,
+                };
+                let pair = pair
+                    .as_ref()
+                    .map(|(user, password)| (&user[..], &password[..]));
+                let tunnel = Socks5::new(target, to.port, pair, config);
+                let tunnel = tunnel.map_err(ProxyError::Socks)?;
+                dialogue(io, tunnel, Socks5::exchange, Socks5::poll, now).await?
+            }
+        };
+        Ok(Tunnel::new(io, received))
+    }
+}
+
+fn first(addresses: &[std::net::SocketAddr]) -> io::Result<std::net::IpAddr> {
+    let first = addresses.first();
+    first
+        .map(std::net::SocketAddr::ip)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+}
+
+/// Drives a dialogue with a proxy to its end.
+async fn dialogue<S: Transport, M, E: Into<ProxyError>>(
+    io: S,
+    mut machine: M,
+    exchange: fn(&mut M) -> &mut Exchange,
+    poll: fn(&mut M) -> Result<Option<Bytes>, E>,
+    now: Instant,
+) -> Result<(S, Bytes), ProxyError> {
+    exchange(&mut machine).handle_timeout(now);
+    let mut link = Link::new(io);
+    loop {
+        match poll(&mut machine) {
+            Ok(Some(received)) => return Ok((link.into_io(), received)),
+            Ok(None) => link.serve(exchange(&mut machine)).await,
+            Err(error) => {
+                link.shut_down().await;
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+/// The reason why there is no tunnel through a proxy.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// An error of the caller: the URL of the proxy, or its user or password, is not valid, or it begins with `https` and
+    /// the feature `tls` is off. Nothing was sent.
+    Url,
+    /// The proxy refused, with this response: 407 if it wants a user and a password.
+    Refused(Box<Response>),
+    /// An HTTP proxy ended the connection, took too long, or its answer is not valid.
+    Handshake(HandshakeError),
+    /// A SOCKS proxy refused, or failed.
+    Socks(SocksError),
+}
+
+impl ProxyError {
+    /// Whether the same call may succeed later.
+    pub(super) fn is_transient(&self) -> bool {
+        let handshake = |error: &HandshakeError| {
+            matches!(
+                error,
+                HandshakeError::TimedOut | HandshakeError::Lost(_) | HandshakeError::Truncated(_)
+            )
+        };
+        match self {
+            Self::Url => false,
+            Self::Refused(response) => matches!(response.status, 408 | 425 | 429 | 500..),
+            Self::Handshake(error) | Self::Socks(SocksError::Handshake(error)) => handshake(error),
+            // RFC 1928 §6: a general failure, and what may be reachable later.
+            Self::Socks(error) => matches!(error, SocksError::Refused(1 | 3..=6)),
+        }
+    }
+}
+
+impl From<HandshakeError> for ProxyError {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Refused(response) => Self::Refused(response),
+            error => Self::Handshake(error),
+        }
+    }
+}
+
+impl From<SocksError> for ProxyError {
+    fn from(error: SocksError) -> Self {
+        Self::Socks(error)
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url => f.write_str(
+                "the URL of the proxy is not valid: write http://, https:// (feature `tls`), socks5:// or socks5h://, \
+                 then a host and a port, without a path",
+            ),
+            Self::Refused(response) if response.status == 407 => f.write_str(
+                "the proxy wants a user and a password, or does not accept them (status 407): give them to Proxy::basic",
+            ),
+            Self::Refused(response) => {
+                write!(f, "the proxy refused the tunnel with status {}", response.status)
+            }
+            Self::Handshake(error) => write!(f, "the proxy failed: {error}"),
+            Self::Socks(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ProxyError {}
+
+impl From<ProxyError> for ConnectError {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(error)
+    }
+}
