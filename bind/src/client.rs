@@ -28,6 +28,7 @@ use crate::{
 mod builder;
 mod credentials;
 mod dial;
+mod env;
 mod error;
 mod host;
 #[cfg(feature = "http")]

@@ -401,3 +401,46 @@ async fn relay(world: World, client: End, server: End, tls: Option<Arc<ServerCon
         }
     }
 }
+
+/// A process with these variables is this test once more.
+#[test]
+fn the_environment_names_the_proxy() {
+    const CHILD: &str = "BOWLINE_PROXY_CHILD";
+    let proxy = || to(Proxy::from_env());
+    if std::env::var(CHILD).is_ok() {
+        let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+        let (asked, result) = through(proxy(), vec![(CONNECT, answer)]);
+        result.unwrap();
+        assert_eq!(asked, ["resolve proxy.test", "connect 192.0.2.7:3128"]);
+        let direct = Connect::new("ws://direct.test/").proxy(Proxy::from_env());
+        assert!(format!("{:?}", direct.prepare().unwrap()).contains("proxy: false"));
+        return;
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_environment_names_the_proxy"])
+        .env_clear()
+        .env(CHILD, "1")
+        .env("all_proxy", "proxy.test:3128")
+        .env("no_proxy", "direct.test")
+        .output()
+        .unwrap();
+    assert!(
+        child.status.success(),
+        "{}",
+        String::from_utf8_lossy(&child.stdout)
+    );
+}
+
+#[test]
+fn a_function_chooses_the_proxy() {
+    let chosen = Proxy::with(|host, port| {
+        assert_eq!(port, 80);
+        (host.to_string() == "server.test").then(|| Proxy::new("http://192.0.2.9"))
+    });
+    let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+    let (asked, result) = through(to(chosen.clone()), vec![(CONNECT, answer)]);
+    result.unwrap();
+    assert_eq!(asked, ["connect 192.0.2.9:80"]);
+    let direct = Connect::new("ws://other.test/").proxy(chosen);
+    assert!(format!("{:?}", direct.prepare().unwrap()).contains("proxy: false"));
+}

@@ -2,11 +2,10 @@
 
 use std::error::Error;
 
-use crate::bowline::{Config, Connect, Deflate};
+use crate::bowline::{Config, Connect, Deflate, Proxy};
 
 pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
-    const USAGE: &str =
-        "usage: client URL [--header K:V]… [--protocol P]… [--proxy URL] [--insecure] [--deflate]";
+    const USAGE: &str = "usage: client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--insecure] [--deflate]";
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     // The URL may stand first or last.
     let first = args.first().is_some_and(|arg| !arg.starts_with("--"));
@@ -25,7 +24,10 @@ pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
                 to.header(name, value)
             }
             "--protocol" => to.subprotocol(args.next().ok_or(USAGE)?),
-            "--proxy" => to.proxy(args.next().ok_or(USAGE)?),
+            "--proxy" => to.proxy(match args.next().ok_or(USAGE)? {
+                env if env == "env" => Proxy::from_env(),
+                url => Proxy::new(url),
+            }),
             "--insecure" => to.danger_accept_invalid_certs(true),
             "--deflate" => to.config(Config::default().deflate(Deflate::default())),
             _ => return Err(USAGE.into()),

@@ -222,6 +222,10 @@ impl Connect {
             Some(name) => Some(name.map_err(|_| UrlError::ServerName)?),
             None => None,
         };
+        let proxy = match self.proxy {
+            Some(proxy) => proxy.choose(&url.host, url.port)?,
+            None => None,
+        };
         let mut request = Request::new(url.authority(), url.target)?;
         let headers = request.headers_mut();
         for name in self.subprotocols {
@@ -249,7 +253,7 @@ impl Connect {
             config: self.config.unwrap_or_default(),
             nodelay: self.nodelay,
             addresses: self.addresses,
-            proxy: self.proxy.map(Proxy::parse).transpose()?,
+            proxy,
             #[cfg(feature = "tls")]
             tls_config: self.tls,
             #[cfg(feature = "tls")]
@@ -331,6 +335,7 @@ impl fmt::Debug for Destination {
             .field("host", &self.host)
             .field("port", &self.port)
             .field("tls", &self.tls)
+            .field("proxy", &self.proxy.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,6 @@
 //! Proxies, and the dialogues that open a tunnel through them.
 
-#[cfg(feature = "tls")]
-use std::sync::Arc;
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 
 use bytes::Bytes;
 use proto::{
@@ -14,6 +12,7 @@ use proto::{
 use super::{
     builder::Destination,
     credentials::{Authorization, userinfo},
+    env::Environment,
     error::ConnectError,
     host::Host,
     stream::Tunnel,
@@ -26,14 +25,44 @@ use crate::{handshake::Link, runtime::Network, tls::OptionalTls, transport::Tran
 /// Nothing is checked before it is used.
 #[derive(Clone)]
 pub struct Proxy {
-    url: String,
+    source: Source,
     credentials: Option<(String, String)>,
     headers: Vec<(Utf8Bytes, FieldValue)>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
 }
 
+#[derive(Clone)]
+enum Source {
+    Url(String),
+    Environment(Environment),
+    Function(Arc<Choose>),
+}
+
+type Choose = dyn Fn(&Host, u16) -> Option<Proxy> + Send + Sync;
+
 impl Proxy {
+    /// Uses the proxy that the environment names, as it is now:
+    ///
+    /// - The first of `socks_proxy`, `all_proxy`, `https_proxy` and `http_proxy` that is set, whatever the scheme of the URL
+    ///   (RFC 6455 §4.1 prefers SOCKS), in lower case or else in capitals. Without a scheme it is an HTTP proxy. `HTTP_PROXY`
+    ///   in capitals is ignored if `REQUEST_METHOD` is set, because a web server passes a field of the request to CGI
+    ///   programs in it.
+    /// - `no_proxy` lists servers that are reached directly, separated by commas or spaces: `*` for all, a domain with all
+    ///   below it (`y.com`, `.y.com` and `*.y.com` are the same), an address, or a network such as `192.0.2.0/24`. A domain
+    ///   or an address may have a port (`y.com:8080`, `[2001:db8::1]:8080`).
+    /// - `localhost` and addresses of this machine are always reached directly.
+    pub fn from_env() -> Self {
+        Self::of(Source::Environment(Environment::read(|name| {
+            std::env::var(name).ok()
+        })))
+    }
+
+    /// Asks `choose` for the proxy of each server, by its host and port. `None` connects directly.
+    pub fn with(choose: impl Fn(&Host, u16) -> Option<Self> + Send + Sync + 'static) -> Self {
+        Self::of(Source::Function(Arc::new(choose)))
+    }
+
     /// Uses the proxy at `url`. Its scheme says how:
     ///
     /// | scheme | the proxy |
@@ -45,8 +74,12 @@ impl Proxy {
     ///
     /// A user and a password may stand in the URL, before the host and with escapes.
     pub fn new(url: impl Into<String>) -> Self {
+        Self::of(Source::Url(url.into()))
+    }
+
+    const fn of(source: Source) -> Self {
         Self {
-            url: url.into(),
+            source,
             credentials: None,
             headers: Vec::new(),
             #[cfg(feature = "tls")]
@@ -75,14 +108,32 @@ impl Proxy {
         self
     }
 
-    pub(super) fn parse(self) -> Result<Hop, ConnectError> {
+    /// Returns the proxy for a server, or `None` if that is reached directly.
+    pub(super) fn choose(self, host: &Host, port: u16) -> Result<Option<Hop>, ConnectError> {
+        match &self.source {
+            Source::Url(url) => {
+                let url = url.clone();
+                self.parse(&url).map(Some)
+            }
+            Source::Environment(environment) => {
+                let url = environment.proxy(host, port).map(str::to_owned);
+                url.map(|url| self.parse(&url)).transpose()
+            }
+            Source::Function(choose) => match choose(host, port) {
+                Some(proxy) => proxy.choose(host, port),
+                None => Ok(None),
+            },
+        }
+    }
+
+    fn parse(self, url: &str) -> Result<Hop, ConnectError> {
         let schemes = [
             ("http", 80),
             ("https", 443),
             ("socks5", 1080),
             ("socks5h", 1080),
         ];
-        let parsed = Authority::parse(&self.url, &schemes).map_err(|_| ProxyError::Url)?;
+        let parsed = Authority::parse(url, &schemes).map_err(|_| ProxyError::Url)?;
         let scheme = match parsed.scheme {
             0 => Scheme::Http,
             1 => Scheme::Https,
