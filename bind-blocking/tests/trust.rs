@@ -113,7 +113,7 @@ mod with_a_provider {
     fn assert_no_roots(error: ConnectError, why: &str) {
         let says = error.to_string();
         assert!(matches!(error, ConnectError::NoRoots(_)), "{error:?}");
-        for words in [why, "`webpki`", "Connect::tls"] {
+        for words in [why, "`webpki`", "Connect::root_pem"] {
             assert!(says.contains(words), "{says}");
         }
     }
