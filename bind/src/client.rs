@@ -66,10 +66,35 @@ pub async fn connect<N: Network>(
     network: &N,
     to: impl Into<Connect>,
 ) -> Result<Connected<N::Stream>, ConnectError> {
-    open(network, to, true, async |to: &Destination, deadline| {
-        dial::dial(network, to, deadline).await
+    let mut to = to.into();
+    Box::pin(async move {
+        let started = network.clock().now();
+        let mut remaining = to.max_redirects();
+        loop {
+            // It is needed once more only for a redirect.
+            let again = (remaining > 0).then(|| to.clone());
+            let destination = to.prepare()?;
+            let dial = async |to: &Destination, deadline| dial::dial(network, to, deadline).await;
+            let error = match open(network, &destination, true, dial, started).await {
+                Err(error) => error,
+                opened => return opened,
+            };
+            let next = again.zip(location(&error));
+            match next.and_then(|(again, location)| again.redirected(&destination, location)) {
+                Some(next) => to = next,
+                None => return Err(error),
+            }
+            remaining -= 1;
+        }
     })
     .await
+}
+
+/// Returns where a response redirects to, if it does (RFC 9110 §15.4).
+fn location(error: &ConnectError) -> Option<&[u8]> {
+    let response = error.response()?;
+    let redirects = matches!(response.status, 301 | 302 | 303 | 307 | 308);
+    response.headers.get("Location").filter(|_| redirects)
 }
 
 /// Connects over a transport that the caller provides, which is made for the configuration of `to`. Only TLS, if the
@@ -85,37 +110,39 @@ pub async fn connect_over<N: Network, S: Transport<Clock = N::Clock>>(
     stream: impl FnOnce(&Config) -> S,
     to: impl Into<Connect>,
 ) -> Result<Connected<S>, ConnectError> {
-    let over = async |to: &Destination, _| Ok(stream(&to.config));
-    open(network, to, false, over).await
+    let to = to.into();
+    Box::pin(async move {
+        let started = network.clock().now();
+        let over = async |to: &Destination, _| Ok(stream(&to.config));
+        open(network, &to.prepare()?, false, over, started).await
+    })
+    .await
 }
 
 /// A socket, and the server's response.
 type Connected<S> = (WebSocket<ClientStream<S>>, Response);
 
-/// Connects. If there is no deadline, the network has to be able to wait only if this `dials`.
+/// Connects. If there is no deadline, the network has to be able to wait only if this `dials`. The deadline counts from
+/// `started`.
 async fn open<N: Network, S: Transport>(
-    network: &N,
-    to: impl Into<Connect>,
-    dials: bool,
-    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
-) -> Result<Connected<S>, ConnectError> {
-    let to = to.into();
-    Box::pin(async move {
-        let to = to.prepare()?;
-        let opened = open_to(network, &to, dials, reach).await;
-        opened.inspect_err(|error| trace::not_connected(&to.host, to.port, error))
-    })
-    .await
-}
-
-async fn open_to<N: Network, S: Transport>(
     network: &N,
     to: &Destination,
     dials: bool,
     reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
+    started: Instant,
+) -> Result<Connected<S>, ConnectError> {
+    let opened = attempt(network, to, dials, reach, started).await;
+    opened.inspect_err(|error| trace::not_connected(&to.host, to.port, error))
+}
+
+async fn attempt<N: Network, S: Transport>(
+    network: &N,
+    to: &Destination,
+    dials: bool,
+    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
+    started: Instant,
 ) -> Result<Connected<S>, ConnectError> {
     let clock = network.clock();
-    let started = clock.now();
     let mut client = Client::new(to.request.clone(), to.config.clone())?;
     client.exchange().handle_timeout(started);
     let deadline = to.deadline(started);

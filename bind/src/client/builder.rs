@@ -36,6 +36,7 @@ pub struct Connect {
     nodelay: bool,
     addresses: Option<Vec<SocketAddr>>,
     proxy: Option<Proxy>,
+    redirects: usize,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "tls")]
@@ -66,6 +67,7 @@ impl Connect {
             nodelay: true,
             addresses: None,
             proxy: None,
+            redirects: 0,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "tls")]
@@ -184,6 +186,59 @@ impl Connect {
         // What was made before was made of other options.
         options.made = Arc::default();
         options
+    }
+
+    /// Follows at most this many redirects (301, 302, 303, 307, 308; RFC 9110 §15.4). The default is none, and a redirect is
+    /// then the error [`HandshakeError::Refused`](proto::handshake::HandshakeError::Refused).
+    ///
+    /// Redirects to `http://` and `https://` count as redirects to `ws://` and `wss://`. One from `wss://` to `ws://` is
+    /// not followed. A redirect that is not followed is returned as the error of its response.
+    ///
+    /// If a redirect leads to another host, port or scheme, the header fields, `Origin`, credentials,
+    /// [`addresses`](Self::addresses) and, with the feature `tls`, `client_pem` and `server_name` are not used there. The
+    /// subprotocols, the proxy and a configuration given to `tls` are.
+    ///
+    /// `handshake_timeout` is the deadline of all requests together. `connect_over` follows none, because its transport
+    /// leads to one server.
+    pub const fn redirects(mut self, most: usize) -> Self {
+        self.redirects = most;
+        self
+    }
+
+    pub(super) const fn max_redirects(&self) -> usize {
+        self.redirects
+    }
+
+    /// Returns what to connect to after a redirect from `from` to `location`, or `None` if it must not be followed.
+    pub(super) fn redirected(mut self, from: &Destination, location: &[u8]) -> Option<Self> {
+        let base = Url::parse(&self.url).ok()?;
+        let next = base.join(std::str::from_utf8(location).ok()?)?;
+        if from.tls && !next.tls {
+            return None;
+        }
+        if (next.tls, &next.host, next.port) != (base.tls, &base.host, base.port) {
+            self.headers.clear();
+            (self.origin, self.authorization, self.addresses) = (None, None, None);
+            #[cfg(feature = "tls")]
+            self.forget_server_in_tls();
+        } else if self.authorization.is_none() {
+            // The credentials stood in the URL, and this is the same server.
+            self.authorization = base.userinfo.as_deref().and_then(userinfo);
+        }
+        self.url = next.to_string();
+        Some(self)
+    }
+
+    /// Removes what TLS would say to one server only, or expect of it.
+    #[cfg(feature = "tls")]
+    fn forget_server_in_tls(&mut self) {
+        self.server_name = None;
+        if let Some(options) = &mut self.tls_options
+            && options.identity.take().is_some()
+        {
+            // The configuration that was made has the certificate.
+            options.made = Arc::default();
+        }
     }
 
     /// Connects through a proxy. With `connect_over`, the transport leads to the proxy.
@@ -365,5 +420,33 @@ mod tests {
             .header("X-Key", "s3cr3t");
         assert!(!format!("{to:?}").contains("s3cr3t"));
         assert!(!format!("{:?}", to.prepare().unwrap()).contains("s3cr3t"));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn certificate_and_server_name_stay_with_their_server() {
+        let to = Connect::new("wss://a.test/")
+            .client_pem("chain", "key")
+            .server_name("inner.test")
+            .danger_accept_invalid_certs(true);
+        let from = Connect::new("wss://a.test/").prepare().unwrap();
+        let to_itself = to.clone().redirected(&from, b"/two").unwrap();
+        assert!(to_itself.server_name.is_some());
+        assert!(to_itself.tls_options.unwrap().identity.is_some());
+        let away = to.clone().redirected(&from, b"wss://b.test/").unwrap();
+        assert!(away.server_name.is_none());
+        let (before, after) = (to.tls_options.unwrap(), away.tls_options.unwrap());
+        assert!(after.identity.is_none());
+        assert!(!Arc::ptr_eq(&before.made, &after.made));
+        assert!(after.accepts_invalid);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_is_not_given_up() {
+        let to = Connect::new("wss://a.test/");
+        let from = to.clone().prepare().unwrap();
+        assert!(to.clone().redirected(&from, b"http://a.test/").is_none());
+        assert!(to.redirected(&from, b"https://b.test/").is_some());
     }
 }

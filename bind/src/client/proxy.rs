@@ -1,6 +1,10 @@
 //! Proxies, and the dialogues that open a tunnel through them.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use proto::{
@@ -227,13 +231,11 @@ impl Hop {
                 dialogue(io, tunnel, HttpTunnel::exchange, HttpTunnel::poll, now).await?
             }
             Scheme::Socks5 | Scheme::Socks5h => {
-                let name = to.host.to_string();
-                let target = match (self.scheme, &to.host, to.addresses()) {
-                    (_, Host::Addr(address), _) => Target::Addr(*address),
-                    (Scheme::Socks5h, Host::Name(name), _) => Target::Name(name),
-                    (_, _, addresses) => Target::Addr(match addresses {
+                let target = match (self.scheme, &to.host) {
+                    (Scheme::Socks5h, Host::Name(name)) => Target::Name(name),
+                    _ => Target::Addr(match to.addresses() {
                         Some(addresses) => first(&addresses)?,
-                        None => first(&network.resolve(name, to.port).await?)?,
+                        None => first(&network.resolve(to.host.to_string(), to.port).await?)?,
                     }),
                 };
                 let pair = match &self.credentials {
@@ -256,10 +258,10 @@ impl Hop {
     }
 }
 
-fn first(addresses: &[std::net::SocketAddr]) -> io::Result<std::net::IpAddr> {
+fn first(addresses: &[SocketAddr]) -> io::Result<IpAddr> {
     let first = addresses.first();
     first
-        .map(std::net::SocketAddr::ip)
+        .map(SocketAddr::ip)
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }
 
@@ -357,6 +359,11 @@ impl std::error::Error for ProxyError {}
 
 impl From<ProxyError> for ConnectError {
     fn from(error: ProxyError) -> Self {
-        Self::Proxy(error)
+        match error {
+            // The dialogue has the one deadline of connecting.
+            ProxyError::Handshake(HandshakeError::TimedOut)
+            | ProxyError::Socks(SocksError::Handshake(HandshakeError::TimedOut)) => Self::TimedOut,
+            error => Self::Proxy(error),
+        }
     }
 }

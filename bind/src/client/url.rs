@@ -1,4 +1,10 @@
-use iri_string::{spec::IriSpec, types::IriStr, validate};
+use std::fmt;
+
+use iri_string::{
+    spec::IriSpec,
+    types::{IriAbsoluteStr, IriReferenceStr, IriStr},
+    validate,
+};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{error::UrlError, host::Host};
@@ -91,6 +97,27 @@ impl Url {
         })
     }
 
+    /// Returns the URL that a response refers to in `Location` (RFC 9110 §10.2.2), or `None` if it is not valid, or is not one
+    /// of a WebSocket server.
+    pub(super) fn join(&self, location: &str) -> Option<Self> {
+        let base = self.to_string();
+        let base = IriAbsoluteStr::new(&base).ok()?;
+        let joined = IriReferenceStr::new(location)
+            .ok()?
+            .resolve_against(base)
+            .to_string();
+        let (scheme, remainder) = joined.split_once("://")?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => "ws",
+            "https" => "wss",
+            _ => scheme,
+        };
+        // A fragment is for a browser.
+        let remainder = remainder.split('#').next()?;
+        let url = Self::parse(&format!("{scheme}://{remainder}")).ok()?;
+        url.userinfo.is_none().then_some(url)
+    }
+
     /// Returns the host, and the port if it is not the default (RFC 9110 §4.2.1).
     pub(super) fn authority(&self) -> String {
         if self.port == default_port(self.tls) {
@@ -98,6 +125,14 @@ impl Url {
         } else {
             format!("{}:{}", self.host, self.port)
         }
+    }
+}
+
+/// Without user and password.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.target)
     }
 }
 

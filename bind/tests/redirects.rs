@@ -1,0 +1,244 @@
+//! Redirects, in a world with its own clock.
+
+use std::{cell::RefCell, io, net::SocketAddr, pin::Pin, rc::Rc, time::Duration};
+
+use bowline_bind::{
+    Connect, ConnectError, Network, connect,
+    proto::{Config, handshake::HandshakeError},
+};
+use testing::world::*;
+
+/// A network whose servers answer one after the other, each once. `None` opens the connection.
+struct Net {
+    world: World,
+    answers: RefCell<Vec<Option<String>>>,
+    /// The names that were resolved, and the requests that came.
+    seen: Rc<RefCell<Vec<String>>>,
+    /// The time that an answer takes.
+    answering: Duration,
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>>>>;
+
+impl Network for Net {
+    type Clock = Clock;
+    type Tcp = End;
+    type Stream = End;
+    type Resolving = Boxed<Vec<SocketAddr>>;
+    type Connecting = Boxed<End>;
+
+    fn clock(&self) -> Clock {
+        self.world.clock()
+    }
+
+    fn resolve(&self, host: String, port: u16) -> Self::Resolving {
+        self.seen.borrow_mut().push(format!("{host}:{port}"));
+        Box::pin(async move { Ok(vec![([192, 0, 2, 1], port).into()]) })
+    }
+
+    fn connect(&self, _: SocketAddr, _: bool, _: Option<Duration>) -> Self::Connecting {
+        let (near, far) = pipe(&self.world, 1 << 16);
+        let answer = self.answers.borrow_mut().remove(0);
+        let (world, seen) = (self.world.clone(), self.seen.clone());
+        let answering = self.answering;
+        self.world.spawn_daemon(async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                world.sleep(Duration::from_millis(1)).await;
+                request.extend(far.incoming.borrow_mut().drain());
+            }
+            let request = String::from_utf8(request).unwrap();
+            seen.borrow_mut().push(request);
+            world.sleep(answering).await;
+            match answer {
+                Some(answer) => far.outgoing.borrow_mut().push(answer.as_bytes()),
+                // It is enough to know that the request came.
+                None => far.outgoing.borrow_mut().push(b"HTTP/1.1 418 Here\r\n\r\n"),
+            }
+            drop(far);
+        });
+        Box::pin(async { Ok(near) })
+    }
+
+    fn stream(&self, tcp: End, _: &Config) -> End {
+        tcp
+    }
+}
+
+fn to(location: &str) -> Option<String> {
+    Some(format!(
+        "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    ))
+}
+
+/// Returns the status of the last response, and what the network has seen.
+fn follow(connect_to: Connect, answers: Vec<Option<String>>) -> (u16, Vec<String>) {
+    let world = World::default();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let net = Net {
+        world: world.clone(),
+        answers: RefCell::new(answers),
+        seen: seen.clone(),
+        answering: Duration::ZERO,
+    };
+    let error =
+        world.block_on(async move { connect(&net, connect_to).await.map(drop).unwrap_err() });
+    let ConnectError::Handshake(HandshakeError::Refused(response)) = error else {
+        panic!("{error:?}")
+    };
+    (response.status, seen.take())
+}
+
+fn start() -> Connect {
+    let config = config().handshake_timeout(Duration::from_secs(10));
+    Connect::new("ws://u:p@a.test/one?q")
+        .config(config)
+        .header("X-Key", "s3cr3t")
+        .origin("http://o.test")
+}
+
+const ARRIVED: u16 = 418;
+
+#[test]
+fn redirects_are_followed_only_if_that_is_asked_for() {
+    let (status, seen) = follow(start(), vec![to("/two")]);
+    assert_eq!((status, seen.len()), (302, 2));
+    let (status, _) = follow(start().redirects(1), vec![to("/two"), None]);
+    assert_eq!(status, ARRIVED);
+    let (status, seen) = follow(start().redirects(2), vec![to("/2"), to("/3"), to("/4")]);
+    assert_eq!(
+        (status, seen.len()),
+        (302, 6),
+        "the third redirect is not followed"
+    );
+}
+
+#[test]
+fn each_status_of_a_redirect_is_one_and_no_other_is() {
+    for (status, followed) in [
+        (300, false),
+        (301, true),
+        (303, true),
+        (304, false),
+        (307, true),
+        (308, true),
+        (200, false),
+    ] {
+        let answer = to("/two").unwrap().replace("302", &status.to_string());
+        let (last, _) = follow(start().redirects(9), vec![Some(answer), None]);
+        assert_eq!(last, if followed { ARRIVED } else { status });
+    }
+}
+
+/// A relative reference is resolved against the URL; a fragment is for browsers.
+#[test]
+fn the_location_is_resolved_against_the_url() {
+    for (location, target, host) in [
+        ("/two", "/two", "a.test"),
+        ("two?x#y", "/two?x", "a.test"),
+        ("?x", "/one?x", "a.test"),
+        ("//b.test:81/two", "/two", "b.test:81"),
+        ("http://b.test/two", "/two", "b.test"),
+        ("HTTP://b.test", "/", "b.test"),
+        ("ws://b.test/a/../two", "/two", "b.test"),
+    ] {
+        let (status, seen) = follow(start().redirects(1), vec![to(location), None]);
+        assert_eq!(status, ARRIVED, "{location}");
+        let request = seen.last().unwrap();
+        assert!(
+            request.starts_with(&format!("GET {target} HTTP/1.1\r\n")),
+            "{location}: {request}"
+        );
+        assert!(
+            request.contains(&format!("\r\nHost: {host}\r\n")),
+            "{location}: {request}"
+        );
+    }
+}
+
+#[test]
+fn fields_origin_and_credentials_stay_with_their_server() {
+    let private = [
+        "X-Key: s3cr3t",
+        "Origin: http://o.test",
+        "Authorization: Basic dTpw",
+    ];
+    let (_, seen) = follow(start().redirects(1), vec![to("/two"), None]);
+    for field in private {
+        assert!(
+            seen[3].contains(field),
+            "{field} is for the same server: {}",
+            seen[3]
+        );
+    }
+    let elsewhere = start()
+        .redirects(2)
+        .bearer("token")
+        .addresses([([198, 51, 100, 1], 80).into()]);
+    for (start, location) in [
+        (start().redirects(1), "http://b.test/"),
+        (start().redirects(1), "ws://a.test:81/"),
+        (elsewhere, "//b.test/"),
+    ] {
+        let (status, seen) = follow(start, vec![to(location), None]);
+        assert_eq!(status, ARRIVED);
+        let request = seen.last().unwrap();
+        for field in ["s3cr3t", "Origin", "Authorization"] {
+            assert!(!request.contains(field), "{location}: {request}");
+        }
+        assert!(
+            seen[seen.len() - 2].ends_with(":80") || seen[seen.len() - 2].ends_with(":81"),
+            "its name is resolved"
+        );
+    }
+    // Once away, nothing comes back with a redirect to where it began.
+    let (_, seen) = follow(
+        start().redirects(2),
+        vec![to("//b.test/"), to("//a.test/"), None],
+    );
+    assert!(!seen.last().unwrap().contains("s3cr3t"));
+}
+
+#[test]
+fn what_leads_nowhere_is_the_error_of_the_response() {
+    for location in [
+        "ftp://b.test/",
+        "http://",
+        "mailto:a@b",
+        "http://u:p@b.test/",
+        "http://b.test:99999/",
+        "http://a b/",
+        "/%zz",
+    ] {
+        let (status, seen) = follow(start().redirects(9), vec![to(location)]);
+        assert_eq!((status, seen.len()), (302, 2), "{location:?}");
+    }
+    let without = Some("HTTP/1.1 302 Found\r\n\r\n".to_owned());
+    assert_eq!(follow(start().redirects(9), vec![without]).0, 302);
+}
+
+#[test]
+fn a_loop_ends_after_the_number_of_redirects() {
+    let answers = || (0..21).map(|_| to("/one?q")).collect();
+    let (status, seen) = follow(start().redirects(20), answers());
+    assert_eq!((status, seen.len()), (302, 42));
+    // An empty reference is the URL itself.
+    let (status, seen) = follow(start().redirects(2), vec![to(""), to(""), to("")]);
+    assert_eq!((status, seen.len()), (302, 6));
+}
+
+#[test]
+fn redirects_have_the_deadline_of_one_connection() {
+    let world = World::default();
+    let net = Net {
+        world: world.clone(),
+        answers: RefCell::new((0..99).map(|_| to("/one?q")).collect()),
+        seen: Rc::default(),
+        answering: Duration::from_secs(1),
+    };
+    let to = start().redirects(98);
+    let started = world.now();
+    let error = world.block_on(async move { connect(&net, to).await.map(drop).unwrap_err() });
+    assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+    assert_eq!(world.now() - started, Duration::from_secs(10));
+}
