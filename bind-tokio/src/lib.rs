@@ -36,6 +36,8 @@ mod guides {
     struct Limits;
     #[doc = include_str!("../../docs/compression.md")]
     struct Compression;
+    #[doc = include_str!("../../docs/connecting.md")]
+    struct Connecting;
     #[doc = include_str!("../../docs/proxies.md")]
     struct Proxies;
     #[cfg(feature = "ring")]

@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod builder;
+mod cookies;
 mod credentials;
 mod dial;
 mod env;
@@ -43,6 +44,7 @@ mod trust;
 mod url;
 
 pub use builder::{Connect, Destination};
+pub use cookies::CookieStore;
 #[cfg(feature = "tls")]
 pub use error::TlsOptionError;
 pub use error::{ConnectError, UrlError};
@@ -132,6 +134,13 @@ async fn open<N: Network, S: Transport>(
     started: Instant,
 ) -> Result<Connected<S>, ConnectError> {
     let opened = attempt(network, to, dials, reach, started).await;
+    let response = match &opened {
+        Ok((_, response)) => Some(response),
+        Err(error) => error.response(),
+    };
+    if let Some(response) = response {
+        to.store_cookies(response);
+    }
     opened.inspect_err(|error| trace::not_connected(&to.host, to.port, error))
 }
 

@@ -35,8 +35,8 @@ mod write_half;
 pub use byte_stream::{MessageReader, Source};
 pub use bytes::{ReadBytes, WriteBytes};
 pub use client::{
-    ClientStream, Connect, ConnectError, Destination, Host, Proxy, ProxyError, UrlError, connect,
-    connect_over,
+    ClientStream, Connect, ConnectError, CookieStore, Destination, Host, Proxy, ProxyError,
+    UrlError, connect, connect_over,
 };
 #[cfg(feature = "tls")]
 pub use client::{TlsOptionError, TlsVersion};
@@ -79,8 +79,8 @@ pub mod api {
     pub use crate::{TlsOptionError, TlsVersion};
 
     pub use crate::{
-        Connect, ConnectError, Destination, Error, Host, OptionalTls, Proxy, ProxyError, Transport,
-        TrySendError, UrlError,
+        Connect, ConnectError, CookieStore, Destination, Error, Host, OptionalTls, Proxy,
+        ProxyError, Transport, TrySendError, UrlError,
     };
     pub use crate::{Handle, QueueError, Received};
 }

@@ -1,9 +1,17 @@
-//! Redirects, in a world with its own clock.
+//! Redirects and cookies, in a world with its own clock.
 
-use std::{cell::RefCell, io, net::SocketAddr, pin::Pin, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bowline_bind::{
-    Connect, ConnectError, Network, connect,
+    Connect, ConnectError, CookieStore, Network, ProxyError, connect,
     proto::{Config, handshake::HandshakeError},
 };
 use testing::world::*;
@@ -73,6 +81,16 @@ fn to(location: &str) -> Option<String> {
 
 /// Returns the status of the last response, and what the network has seen.
 fn follow(connect_to: Connect, answers: Vec<Option<String>>) -> (u16, Vec<String>) {
+    match run(connect_to, answers) {
+        (ConnectError::Handshake(HandshakeError::Refused(response)), seen) => {
+            (response.status, seen)
+        }
+        (error, _) => panic!("{error:?}"),
+    }
+}
+
+/// Returns the error, and what the network has seen.
+fn run(connect_to: Connect, answers: Vec<Option<String>>) -> (ConnectError, Vec<String>) {
     let world = World::default();
     let seen = Rc::new(RefCell::new(Vec::new()));
     let net = Net {
@@ -83,10 +101,7 @@ fn follow(connect_to: Connect, answers: Vec<Option<String>>) -> (u16, Vec<String
     };
     let error =
         world.block_on(async move { connect(&net, connect_to).await.map(drop).unwrap_err() });
-    let ConnectError::Handshake(HandshakeError::Refused(response)) = error else {
-        panic!("{error:?}")
-    };
-    (response.status, seen.take())
+    (error, seen.take())
 }
 
 fn start() -> Connect {
@@ -241,4 +256,115 @@ fn redirects_have_the_deadline_of_one_connection() {
     let error = world.block_on(async move { connect(&net, to).await.map(drop).unwrap_err() });
     assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
     assert_eq!(world.now() - started, Duration::from_secs(10));
+}
+
+/// A proxy could lead anywhere with a redirect that looks like one of the server.
+#[test]
+fn a_redirect_of_a_proxy_is_not_followed() {
+    let to_elsewhere = to("http://b.test/").unwrap() + "Set-Cookie: a=b\r\n";
+    let jar = Arc::new(Jar::default());
+    let start = start().redirects(9).cookies(jar.clone());
+    let (error, seen) = run(start.proxy("http://p.test"), vec![Some(to_elsewhere)]);
+    let ConnectError::Proxy(ProxyError::Refused(response)) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((response.status, seen.len()), (302, 2));
+    assert!(jar.set.lock().unwrap().is_empty());
+}
+
+/// Has the URLs that were asked about, and what was set.
+#[derive(Default)]
+struct Jar {
+    asked: Mutex<Vec<String>>,
+    set: Mutex<Vec<(String, String)>>,
+    value: Option<&'static str>,
+}
+
+impl CookieStore for Jar {
+    fn cookies(&self, url: &str) -> Option<String> {
+        self.asked.lock().unwrap().push(url.to_owned());
+        self.value.map(str::to_owned)
+    }
+
+    fn set_cookie(&self, url: &str, set_cookie: &[u8]) {
+        let value = String::from_utf8_lossy(set_cookie).into_owned();
+        self.set.lock().unwrap().push((url.to_owned(), value));
+    }
+}
+
+/// Returns the answer with a field that comes before the others.
+fn with(answer: Option<String>, field: &str) -> Option<String> {
+    answer.map(|answer| answer.replacen("\r\n", &format!("\r\n{field}\r\n"), 1))
+}
+
+#[test]
+fn the_store_is_asked_about_each_url_and_gets_each_cookie() {
+    let jar = Arc::new(Jar {
+        value: Some("a=1; b=2"),
+        ..Jar::default()
+    });
+    let first = with(
+        with(to("http://b.test:81/two"), "Set-Cookie: c=3"),
+        "set-cookie: d=4",
+    );
+    let refusal = Some("HTTP/1.1 401 No\r\nSet-Cookie: e=5\r\n\r\n".to_owned());
+    let (status, seen) = follow(
+        start().redirects(9).cookies(jar.clone()),
+        vec![first, refusal],
+    );
+    assert_eq!(status, 401);
+    for request in [&seen[1], &seen[3]] {
+        assert_eq!(request.matches("Cookie: a=1; b=2\r\n").count(), 1);
+    }
+    let (one, two) = ("http://a.test/one?q", "http://b.test:81/two");
+    assert_eq!(*jar.asked.lock().unwrap(), [one, two]);
+    let set = jar.set.lock().unwrap();
+    let set: Vec<_> = set.iter().map(|(url, value)| (&**url, &**value)).collect();
+    assert_eq!(set, [(one, "d=4"), (one, "c=3"), (two, "e=5")]);
+}
+
+/// RFC 6265 §5.4: "the user agent MUST NOT attach more than one Cookie header field".
+#[test]
+fn there_is_one_cookie_field() {
+    let jar = || {
+        Arc::new(Jar {
+            value: Some("a=1"),
+            ..Jar::default()
+        })
+    };
+    let (_, seen) = follow(
+        start().header("cookie", "mine=1").cookies(jar()),
+        vec![None],
+    );
+    assert!(seen[1].contains("mine=1"));
+    assert!(!seen[1].contains("a=1"));
+    let (_, seen) = follow(start().cookies(Arc::new(Jar::default())), vec![None]);
+    assert!(!seen[1].to_lowercase().contains("cookie"));
+}
+
+/// A store that returns the end of a line must not be able to add a field.
+#[test]
+fn a_cookie_that_is_not_a_field_value_is_an_error_of_the_caller() {
+    let jar = Jar {
+        value: Some("a=1\r\nX: y"),
+        ..Jar::default()
+    };
+    let (error, seen) = run(start().cookies(Arc::new(jar)), Vec::new());
+    assert!(matches!(error, ConnectError::Header(_)), "{error:?}");
+    assert!(seen.is_empty());
+}
+
+#[test]
+fn a_thousand_cookies_and_a_location_of_10_kb_exceed_the_limits_of_the_handshake() {
+    let cookies = "Set-Cookie: a=b\r\n".repeat(1000);
+    let jar = Arc::new(Jar::default());
+    let answer = with(to("/two"), cookies.trim_end());
+    let (error, _) = run(start().redirects(9).cookies(jar.clone()), vec![answer]);
+    assert!(error.response().is_none(), "{error:?}");
+    assert!(jar.set.lock().unwrap().is_empty());
+    let (error, _) = run(
+        start().redirects(9),
+        vec![to(&format!("/{}", "a".repeat(10_240)))],
+    );
+    assert!(error.to_string().contains("line"), "{error}");
 }

@@ -2,13 +2,14 @@ use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
 use proto::{
     Config, Instant, Utf8Bytes,
-    handshake::{FieldValue, OfferError, Request},
+    handshake::{FieldValue, OfferError, Request, Response},
 };
 #[cfg(feature = "tls")]
 use rustls::pki_types::ServerName;
 
 use super::error::UrlError;
 use super::{
+    cookies::{CookieStore, Cookies},
     credentials::{Authorization, graphic, userinfo},
     error::ConnectError,
     host::Host,
@@ -37,6 +38,7 @@ pub struct Connect {
     addresses: Option<Vec<SocketAddr>>,
     proxy: Option<Proxy>,
     redirects: usize,
+    cookies: Option<Arc<dyn CookieStore>>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "tls")]
@@ -68,6 +70,7 @@ impl Connect {
             addresses: None,
             proxy: None,
             redirects: 0,
+            cookies: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "tls")]
@@ -205,6 +208,16 @@ impl Connect {
         self
     }
 
+    /// Sends the cookies that `store` has for the URL, and gives it those that a response sets: the response of an open
+    /// connection, a refusal, or a redirect that is followed.
+    ///
+    /// A field `Cookie` that was added by [`header`](Self::header) is sent instead of the cookies of the store. Cookies of
+    /// a proxy are ignored.
+    pub fn cookies(mut self, store: Arc<dyn CookieStore>) -> Self {
+        self.cookies = Some(store);
+        self
+    }
+
     pub(super) const fn max_redirects(&self) -> usize {
         self.redirects
     }
@@ -281,6 +294,7 @@ impl Connect {
             Some(proxy) => proxy.choose(&url.host, url.port)?,
             None => None,
         };
+        let cookies = self.cookies.map(|store| Cookies::new(store, &url));
         let mut request = Request::new(url.authority(), url.target)?;
         let headers = request.headers_mut();
         for name in self.subprotocols {
@@ -300,6 +314,12 @@ impl Connect {
         for (name, value) in self.headers {
             headers.push(name, value)?;
         }
+        // RFC 6265 §5.4: "the user agent MUST NOT attach more than one Cookie header field".
+        if headers.get("Cookie").is_none()
+            && let Some(value) = cookies.as_ref().and_then(Cookies::field)
+        {
+            headers.push("Cookie", value)?;
+        }
         Ok(Destination {
             host: url.host,
             port: url.port,
@@ -309,6 +329,7 @@ impl Connect {
             nodelay: self.nodelay,
             addresses: self.addresses,
             proxy,
+            cookies,
             #[cfg(feature = "tls")]
             tls_config: self.tls,
             #[cfg(feature = "tls")]
@@ -374,6 +395,7 @@ pub struct Destination {
     /// The addresses to try, if the caller gave them.
     pub addresses: Option<Vec<SocketAddr>>,
     pub(super) proxy: Option<Hop>,
+    cookies: Option<Cookies>,
     /// The configuration for TLS that the caller gave.
     #[cfg(feature = "tls")]
     pub tls_config: Option<Arc<rustls::ClientConfig>>,
@@ -400,6 +422,13 @@ impl Destination {
     pub fn addresses(&self) -> Option<Vec<SocketAddr>> {
         let given = self.addresses.clone();
         given.or_else(|| self.host.addresses(self.port))
+    }
+
+    /// Gives the cookies that a response sets to the store of [`Connect::cookies`].
+    pub fn store_cookies(&self, response: &Response) {
+        if let Some(cookies) = &self.cookies {
+            cookies.store(response);
+        }
     }
 
     /// Returns the deadline for connecting, if that begins `now`.
