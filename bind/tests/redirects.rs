@@ -218,6 +218,7 @@ fn fields_origin_and_credentials_stay_with_their_server() {
 fn what_leads_nowhere_is_the_error_of_the_response() {
     for location in [
         "ftp://b.test/",
+        "file:///etc/passwd",
         "http://",
         "mailto:a@b",
         "http://u:p@b.test/",
@@ -256,6 +257,18 @@ fn redirects_have_the_deadline_of_one_connection() {
     let error = world.block_on(async move { connect(&net, to).await.map(drop).unwrap_err() });
     assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
     assert_eq!(world.now() - started, Duration::from_secs(10));
+}
+
+/// RFC 6455 §4.1: the key "MUST be selected randomly for each connection".
+#[test]
+fn each_request_has_a_key_of_its_own() {
+    let random = start().config(Config::default());
+    let (_, seen) = follow(random.redirects(1), vec![to("/two"), None]);
+    let key = |request: &str| {
+        let (_, from_key) = request.split_once("Sec-WebSocket-Key: ").unwrap();
+        from_key.split("\r\n").next().unwrap().to_owned()
+    };
+    assert_ne!(key(&seen[1]), key(&seen[3]));
 }
 
 /// A proxy could lead anywhere with a redirect that looks like one of the server.
