@@ -120,7 +120,7 @@ impl Wake for Signal {
     }
 }
 
-/// What a pending call waits for, besides being woken.
+/// The event that a pending call waits for, besides being woken.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wants {
     /// The earliest deadline.

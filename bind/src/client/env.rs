@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::host::Host;
 
-/// What the environment says about proxies.
+/// The variables about proxies, as the environment has them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment {
     /// The URL of the proxy, if there is one.

@@ -20,7 +20,7 @@ enum Inner<S> {
 /// A tunnel through a proxy. The proxy itself may use TLS.
 pub(super) struct Tunnel<S> {
     io: OptionalTls<S>,
-    /// What the server sent together with the proxy's answer.
+    /// Bytes of the server that came together with the proxy's answer.
     received: Bytes,
 }
 

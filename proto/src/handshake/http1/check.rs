@@ -1,4 +1,4 @@
-//! The checks of an HTTP/1.1 request on the server, whoever parsed it (RFC 6455 §4.2.1), and the 101 (§4.2.2).
+//! The checks of an HTTP/1.1 request on the server, parsed here or by the caller (RFC 6455 §4.2.1), and the 101 (§4.2.2).
 
 use alloc::string::String;
 
