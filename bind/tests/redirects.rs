@@ -172,6 +172,62 @@ fn the_location_is_resolved_against_the_url() {
 }
 
 #[test]
+fn rfc3986_s5_4_the_examples_of_relative_references() {
+    let examples = "g /b/c/g|./g /b/c/g|g/ /b/c/g/|/g /g|?y /b/c/d;p?y|g?y /b/c/g?y|#s /b/c/d;p?q|g#s /b/c/g|\
+        g?y#s /b/c/g?y|;x /b/c/;x|g;x /b/c/g;x|g;x?y#s /b/c/g;x?y|. /b/c/|./ /b/c/|.. /b/|../ /b/|../g /b/g|../.. /|\
+        ../../ /|../../g /g|../../../g /g|../../../../g /g|/./g /g|/../g /g|g. /b/c/g.|.g /b/c/.g|g.. /b/c/g..|\
+        ..g /b/c/..g|./../g /b/g|./g/. /b/c/g/|g/./h /b/c/g/h|g/../h /b/c/h|g;x=1/./y /b/c/g;x=1/y|\
+        g;x=1/../y /b/c/y|g?y/./x /b/c/g?y/./x|g?y/../x /b/c/g?y/../x|g#s/./x /b/c/g|g#s/../x /b/c/g";
+    for example in examples.split('|') {
+        let (reference, target) = example.split_once(' ').unwrap();
+        let base = Connect::new("ws://a/b/c/d;p?q").config(config());
+        let (status, seen) = follow(base.redirects(1), vec![to(reference), None]);
+        assert_eq!(status, ARRIVED, "{example}");
+        let line = format!("GET {target} HTTP/1.1\r\n");
+        assert!(seen[3].starts_with(&line), "{example}: {}", seen[3]);
+    }
+}
+
+/// Every `Location` is followed to a valid request, or is returned.
+#[test]
+fn no_location_breaks_the_request() {
+    let parts = [
+        "http:", "https:", "wss:", "//", "/", "..", ".", "a.test", "b.test", ":", "80", "99999",
+        "@", "u", "?", "#", "%", "%41", "%zz", "[", "]", "::1", "\\", " ", "\t", "\u{e4}",
+        "\u{202e}", "\u{0}", ";", "\"", "<",
+    ];
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut followed = 0;
+    for _ in 0..3000 {
+        let mut location = String::new();
+        for _ in 0..1 + state % 7 {
+            // Xorshift.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            location.push_str(parts[(state % parts.len() as u64) as usize]);
+        }
+        let (_, seen) = run(start().redirects(1), vec![to(&location), None]);
+        let Some(request) = seen.get(3) else { continue };
+        followed += 1;
+        let (line, fields) = request.split_once("\r\n").unwrap();
+        assert!(line.starts_with("GET /"), "{location:?}: {line}");
+        assert_eq!(line.split(' ').count(), 3, "{location:?}: {line}");
+        assert!(
+            line.bytes()
+                .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        );
+        let is_same = seen[2] == "a.test:80";
+        assert_eq!(
+            is_same,
+            fields.contains("s3cr3t"),
+            "{location:?}: {request}"
+        );
+    }
+    assert!(followed > 500, "only {followed} were followed");
+}
+
+#[test]
 fn fields_origin_and_credentials_stay_with_their_server() {
     let private = [
         "X-Key: s3cr3t",
