@@ -170,6 +170,57 @@ fn the_next_address_is_tried_at_once_after_one_that_fails() {
     assert_eq!(tried, expected);
 }
 
+/// Connects with a resolver to a network that finds no name. Returns the error, and the hosts that were tried.
+fn resolved<F>(
+    world: &World,
+    resolve: impl Fn(String, u16) -> F + Send + Sync + 'static,
+) -> (ConnectError, Tried)
+where
+    F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+{
+    let hosts = Hosts {
+        world: world.clone(),
+        hosts: Vec::new(),
+        naming: secs(99),
+        tried: RefCell::default(),
+    };
+    let config = config().handshake_timeout(secs(10));
+    let to = Connect::new("ws://b.test:81/")
+        .config(config)
+        .resolver(resolve);
+    world.block_on(async move {
+        let error = connect(&hosts, to).await.map(drop).unwrap_err();
+        let tried = hosts.tried.borrow().clone();
+        (error, tried)
+    })
+}
+
+#[test]
+fn a_resolver_takes_the_place_of_the_system() {
+    let host = |host| SocketAddr::from((Ipv4Addr::new(192, 0, 2, host), 81));
+    let (error, tried) = resolved(&World::default(), move |name, port| async move {
+        assert_eq!((&*name, port), ("b.test", 81));
+        Ok(vec![host(REFUSES), host(ANSWERS)])
+    });
+    assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
+    let tried: Vec<_> = tried.iter().map(|(host, ..)| *host).collect();
+    assert_eq!(tried, [REFUSES, ANSWERS]);
+}
+
+#[test]
+fn a_resolver_may_fail_find_nothing_or_never_answer() {
+    let (error, _) = resolved(&World::default(), |_, _| async {
+        Err(io::Error::other("no such zone"))
+    });
+    assert!(matches!(&error, ConnectError::Io(why) if why.to_string() == "no such zone"));
+    let (error, _) = resolved(&World::default(), |_, _| async { Ok(Vec::new()) });
+    assert!(matches!(&error, ConnectError::Io(why) if why.kind() == io::ErrorKind::NotFound));
+    let world = World::default();
+    let (error, tried) = resolved(&world, |_, _| pending());
+    assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
+    assert_eq!((world.now(), tried.len()), (secs(10), 0));
+}
+
 /// The address that answers is reached within 300 ms of its turn, wherever it stands.
 #[test]
 fn in_every_order_of_four_addresses_the_one_that_answers_is_reached() {

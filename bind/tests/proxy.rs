@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -188,6 +188,35 @@ fn socks5_gets_an_address_and_socks5h_the_name() {
     let (asked, result) = through(given, script);
     result.unwrap();
     assert_eq!(asked, ["connect 192.0.2.9:1080"]);
+}
+
+/// The network is asked for no name.
+#[test]
+fn a_resolver_gets_the_name_of_the_proxy_and_for_socks5_that_of_the_server() {
+    let names = Arc::new(Mutex::new(Vec::new()));
+    let resolver = |to: Connect| {
+        let names = names.clone();
+        to.resolver(move |name, port| {
+            names.lock().unwrap().push(format!("{name}:{port}"));
+            async move { Ok(vec![([192, 0, 2, 9], port).into()]) }
+        })
+    };
+    let script = vec![
+        (&b"\x05\x01\x00"[..], &b"\x05\x00"[..]),
+        (
+            b"\x05\x01\x00\x01\xC0\x00\x02\x09\x00\x50",
+            b"\x05\x00\x00\x01\0\0\0\0\0\0",
+        ),
+    ];
+    let (asked, result) = through(resolver(to("socks5://proxy.test")), script);
+    result.unwrap();
+    assert_eq!(asked, ["connect 192.0.2.9:1080"]);
+    let script = vec![(CONNECT, &b"HTTP/1.1 200 OK\r\n\r\n"[..])];
+    let (asked, result) = through(resolver(to("http://proxy.test")), script);
+    result.unwrap();
+    assert_eq!(asked, ["connect 192.0.2.9:80"]);
+    let expected = ["proxy.test:1080", "server.test:80", "proxy.test:80"];
+    assert_eq!(*names.lock().unwrap(), expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, fmt, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use proto::{
     Config, Instant, Utf8Bytes,
@@ -21,6 +21,7 @@ use super::{
     error::TlsOptionError,
     tls::{Parsed, TlsOptions, TlsVersion},
 };
+use crate::runtime::Network;
 
 /// The server to connect to, and the options for that. Pass it to the `connect` of a binding, which also takes a URL.
 ///
@@ -36,6 +37,7 @@ pub struct Connect {
     config: Option<Arc<Config>>,
     nodelay: bool,
     addresses: Option<Vec<SocketAddr>>,
+    resolver: Option<Arc<Resolver>>,
     proxy: Option<Proxy>,
     redirects: usize,
     cookies: Option<Arc<dyn CookieStore>>,
@@ -46,6 +48,9 @@ pub struct Connect {
     #[cfg(feature = "tls")]
     server_name: Option<String>,
 }
+
+type Resolver = dyn Fn(String, u16) -> Resolving + Send + Sync;
+type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 impl Connect {
     /// Connects to `url`, `ws://…` or `wss://…` (RFC 6455 §3).
@@ -68,6 +73,7 @@ impl Connect {
             config: None,
             nodelay: true,
             addresses: None,
+            resolver: None,
             proxy: None,
             redirects: 0,
             cookies: None,
@@ -269,6 +275,19 @@ impl Connect {
         self
     }
 
+    /// Resolves names with `resolve` instead of the operating system: the name of the server, or that of the proxy. It gets the
+    /// name and the port, and returns the addresses to try, usually all with that port. It is not called for a host that is
+    /// an address, nor for the server if there are [`addresses`](Self::addresses).
+    ///
+    /// The future runs on the task or thread that connects, so it must not block. It is dropped at the deadline.
+    pub fn resolver<F>(mut self, resolve: impl Fn(String, u16) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        self.resolver = Some(Arc::new(move |name, port| Box::pin(resolve(name, port))));
+        self
+    }
+
     /// Checks the options, and returns what they stand for. This is for callers that connect by themselves.
     ///
     /// # Errors
@@ -328,6 +347,7 @@ impl Connect {
             config: self.config.unwrap_or_default(),
             nodelay: self.nodelay,
             addresses: self.addresses,
+            resolver: self.resolver,
             proxy,
             cookies,
             #[cfg(feature = "tls")]
@@ -394,6 +414,7 @@ pub struct Destination {
     pub nodelay: bool,
     /// The addresses to try, if the caller gave them.
     pub addresses: Option<Vec<SocketAddr>>,
+    resolver: Option<Arc<Resolver>>,
     pub(super) proxy: Option<Hop>,
     cookies: Option<Cookies>,
     /// The configuration for TLS that the caller gave.
@@ -422,6 +443,19 @@ impl Destination {
     pub fn addresses(&self) -> Option<Vec<SocketAddr>> {
         let given = self.addresses.clone();
         given.or_else(|| self.host.addresses(self.port))
+    }
+
+    /// Returns the addresses of a name.
+    pub(super) async fn resolve<N: Network>(
+        &self,
+        network: &N,
+        name: &Host,
+        port: u16,
+    ) -> io::Result<Vec<SocketAddr>> {
+        match &self.resolver {
+            Some(resolve) => resolve(name.to_string(), port).await,
+            None => network.resolve(name.to_string(), port).await,
+        }
     }
 
     /// Gives the cookies that a response sets to the store of [`Connect::cookies`].

@@ -36,7 +36,7 @@ pub(super) async fn dial<N: Network>(
     };
     let mut addresses = match addresses {
         Some(addresses) => addresses,
-        None => network.resolve(host.to_string(), port).await?,
+        None => to.resolve(network, host, port).await?,
     };
     interleave(&mut addresses);
     let mut clock = network.clock();

@@ -235,7 +235,7 @@ impl Hop {
                     (Scheme::Socks5h, Host::Name(name)) => Target::Name(name),
                     _ => Target::Addr(match to.addresses() {
                         Some(addresses) => first(&addresses)?,
-                        None => first(&network.resolve(to.host.to_string(), to.port).await?)?,
+                        None => first(&to.resolve(network, &to.host, to.port).await?)?,
                     }),
                 };
                 let pair = match &self.credentials {
