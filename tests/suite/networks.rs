@@ -110,3 +110,26 @@ fn an_address_that_does_not_answer_leaves_time_for_the_others() {
     was_reached(runtime.unwrap().block_on(reaches_the_second(Tokio)));
     was_reached(smol::block_on(reaches_the_second(Smol::<()>::default())));
 }
+
+/// The name exists nowhere, so only the resolver can lead to the server.
+#[test]
+fn a_resolver_works_in_every_binding() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    let leaves = std::thread::spawn(move || (0..3).for_each(|_| drop(listener.accept().unwrap())));
+    let to = Connect::new("ws://a.invalid/").resolver(move |name, _| async move {
+        assert_eq!(name, "a.invalid");
+        Ok(vec![server])
+    });
+    let was_reached =
+        |error: ConnectError| assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let socket = runtime.unwrap().block_on(bind::connect(&Tokio, to.clone()));
+    was_reached(socket.map(drop).unwrap_err());
+    let socket = smol::block_on(bind::connect(&Smol::<()>::default(), to.clone()));
+    was_reached(socket.map(drop).unwrap_err());
+    was_reached(bowline_blocking::connect(to).map(drop).unwrap_err());
+    leaves.join().unwrap();
+}
