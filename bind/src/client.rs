@@ -28,6 +28,7 @@ use crate::{
 mod builder;
 mod cookies;
 mod credentials;
+mod destination;
 mod dial;
 mod env;
 mod error;
@@ -35,22 +36,28 @@ mod host;
 #[cfg(feature = "http")]
 mod http;
 mod proxy;
+mod proxy_error;
 mod race;
+mod redirect;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]
 mod trust;
+mod tunnel;
 mod url;
 
-pub use builder::{Connect, Destination};
+pub use builder::Connect;
 pub use cookies::CookieStore;
+pub use destination::Destination;
 #[cfg(feature = "tls")]
 pub use error::TlsOptionError;
 pub use error::{ConnectError, UrlError};
 pub use host::Host;
+pub use proxy::Proxy;
 use proxy::{Hop, Scheme};
-pub use proxy::{Proxy, ProxyError};
+pub use proxy_error::ProxyError;
+use redirect::location;
 pub use stream::ClientStream;
 #[cfg(feature = "tls")]
 pub use tls::TlsVersion;
@@ -71,7 +78,7 @@ pub async fn connect<N: Network>(
     let mut to = to.into();
     Box::pin(async move {
         let started = network.clock().now();
-        let mut remaining = to.max_redirects();
+        let mut remaining = to.redirects;
         loop {
             // It is needed once more only for a redirect.
             let again = (remaining > 0).then(|| to.clone());
@@ -90,13 +97,6 @@ pub async fn connect<N: Network>(
         }
     })
     .await
-}
-
-/// Returns where a response redirects to, if it does (RFC 9110 §15.4).
-fn location(error: &ConnectError) -> Option<&[u8]> {
-    let response = error.response()?;
-    let redirects = matches!(response.status, 301 | 302 | 303 | 307 | 308);
-    response.headers.get("Location").filter(|_| redirects)
 }
 
 /// Connects over a transport that the caller provides, which is made for the configuration of `to`. Only TLS, if the
@@ -200,7 +200,7 @@ async fn layers<N: Network, S: Transport>(
     };
     let tls_of_proxy = Tls::of_proxy(proxy).await?;
     let io = tls_of_proxy.over(reach.await?).await?;
-    let tunnel = proxy.open(network, io, to, started).await?;
+    let tunnel = tunnel::open(proxy, network, io, to, started).await?;
     Ok(ClientStream::tunnel(tls.over(tunnel).await?))
 }
 

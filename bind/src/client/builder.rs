@@ -1,8 +1,8 @@
-use std::{borrow::Cow, fmt, io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{borrow::Cow, fmt, io, net::SocketAddr, sync::Arc};
 
 use proto::{
-    Config, Instant, Utf8Bytes,
-    handshake::{FieldValue, OfferError, Request, Response},
+    Config, Utf8Bytes,
+    handshake::{FieldValue, OfferError, Request},
 };
 #[cfg(feature = "tls")]
 use rustls::pki_types::ServerName;
@@ -11,17 +11,16 @@ use super::error::UrlError;
 use super::{
     cookies::{CookieStore, Cookies},
     credentials::{Authorization, graphic, userinfo},
+    destination::{Destination, Resolver},
     error::ConnectError,
-    host::Host,
-    proxy::{Hop, Proxy},
+    proxy::Proxy,
     url::Url,
 };
 #[cfg(feature = "tls")]
 use super::{
     error::TlsOptionError,
-    tls::{Parsed, TlsOptions, TlsVersion},
+    tls::{TlsOptions, TlsVersion},
 };
-use crate::runtime::Network;
 
 /// The server to connect to, and the options for that. Pass it to the `connect` of a binding, which also takes a URL.
 ///
@@ -29,28 +28,25 @@ use crate::runtime::Network;
 #[derive(Clone)]
 #[must_use = "it does nothing until it is given to `connect`"]
 pub struct Connect {
-    url: String,
-    headers: Vec<(Utf8Bytes, FieldValue)>,
-    subprotocols: Vec<String>,
-    origin: Option<String>,
-    authorization: Option<Authorization>,
-    config: Option<Arc<Config>>,
-    nodelay: bool,
-    addresses: Option<Vec<SocketAddr>>,
-    resolver: Option<Arc<Resolver>>,
-    proxy: Option<Proxy>,
-    redirects: usize,
-    cookies: Option<Arc<dyn CookieStore>>,
+    pub(super) url: String,
+    pub(super) headers: Vec<(Utf8Bytes, FieldValue)>,
+    pub(super) subprotocols: Vec<String>,
+    pub(super) origin: Option<String>,
+    pub(super) authorization: Option<Authorization>,
+    pub(super) config: Option<Arc<Config>>,
+    pub(super) nodelay: bool,
+    pub(super) addresses: Option<Vec<SocketAddr>>,
+    pub(super) resolver: Option<Arc<Resolver>>,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) redirects: usize,
+    pub(super) cookies: Option<Arc<dyn CookieStore>>,
     #[cfg(feature = "tls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "tls")]
-    tls_options: Option<Box<TlsOptions>>,
+    pub(super) tls_options: Option<Box<TlsOptions>>,
     #[cfg(feature = "tls")]
-    server_name: Option<String>,
+    pub(super) server_name: Option<String>,
 }
-
-type Resolver = dyn Fn(String, u16) -> Resolving + Send + Sync;
-type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 impl Connect {
     /// Connects to `url`, `ws://…` or `wss://…` (RFC 6455 §3).
@@ -224,42 +220,6 @@ impl Connect {
         self
     }
 
-    pub(super) const fn max_redirects(&self) -> usize {
-        self.redirects
-    }
-
-    /// Returns what to connect to after a redirect from `from` to `location`, or `None` if it must not be followed.
-    pub(super) fn redirected(mut self, from: &Destination, location: &[u8]) -> Option<Self> {
-        let base = Url::parse(&self.url).ok()?;
-        let next = base.join(std::str::from_utf8(location).ok()?)?;
-        if from.tls && !next.tls {
-            return None;
-        }
-        if (next.tls, &next.host, next.port) != (base.tls, &base.host, base.port) {
-            self.headers.clear();
-            (self.origin, self.authorization, self.addresses) = (None, None, None);
-            #[cfg(feature = "tls")]
-            self.forget_server_in_tls();
-        } else if self.authorization.is_none() {
-            // The credentials stood in the URL, and this is the same server.
-            self.authorization = base.userinfo.as_deref().and_then(userinfo);
-        }
-        self.url = next.to_string();
-        Some(self)
-    }
-
-    /// Removes what TLS would say to one server only, or expect of it.
-    #[cfg(feature = "tls")]
-    fn forget_server_in_tls(&mut self) {
-        self.server_name = None;
-        if let Some(options) = &mut self.tls_options
-            && options.identity.take().is_some()
-        {
-            // The configuration that was made has the certificate.
-            options.made = Arc::default();
-        }
-    }
-
     /// Connects through a proxy. With `connect_over`, the transport leads to the proxy.
     ///
     /// A proxy sees the host and the port of the server. What is sent to the server is encrypted only with `wss://`.
@@ -396,82 +356,6 @@ impl fmt::Debug for Connect {
     }
 }
 
-/// The checked content of a [`Connect`], for bindings.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Destination {
-    /// The name or address of the server.
-    pub host: Host,
-    /// The port of the server.
-    pub port: u16,
-    /// Whether TLS is used.
-    pub tls: bool,
-    /// The request to send.
-    pub request: Request,
-    /// The limits, deadlines and policy of the connection.
-    pub config: Arc<Config>,
-    /// Whether to set `TCP_NODELAY`.
-    pub nodelay: bool,
-    /// The addresses to try, if the caller gave them.
-    pub addresses: Option<Vec<SocketAddr>>,
-    resolver: Option<Arc<Resolver>>,
-    pub(super) proxy: Option<Hop>,
-    cookies: Option<Cookies>,
-    /// The configuration for TLS that the caller gave.
-    #[cfg(feature = "tls")]
-    pub tls_config: Option<Arc<rustls::ClientConfig>>,
-    #[cfg(feature = "tls")]
-    pub(super) tls_options: Option<Parsed>,
-    #[cfg(feature = "tls")]
-    pub(super) server_name: Option<ServerName<'static>>,
-}
-
-/// Leaves out the request, which may have credentials.
-impl fmt::Debug for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Destination")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("tls", &self.tls)
-            .field("proxy", &self.proxy.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Destination {
-    /// Returns the addresses to try, or `None` if the name has to be resolved.
-    pub fn addresses(&self) -> Option<Vec<SocketAddr>> {
-        let given = self.addresses.clone();
-        given.or_else(|| self.host.addresses(self.port))
-    }
-
-    /// Returns the addresses of a name.
-    pub(super) async fn resolve<N: Network>(
-        &self,
-        network: &N,
-        name: &Host,
-        port: u16,
-    ) -> io::Result<Vec<SocketAddr>> {
-        match &self.resolver {
-            Some(resolve) => resolve(name.to_string(), port).await,
-            None => network.resolve(name.to_string(), port).await,
-        }
-    }
-
-    /// Gives the cookies that a response sets to the store of [`Connect::cookies`].
-    pub fn store_cookies(&self, response: &Response) {
-        if let Some(cookies) = &self.cookies {
-            cookies.store(response);
-        }
-    }
-
-    /// Returns the deadline for connecting, if that begins `now`.
-    pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        let after = self.config.handshake_timeout;
-        after.and_then(|after| now.checked_add(after))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,33 +367,5 @@ mod tests {
             .header("X-Key", "s3cr3t");
         assert!(!format!("{to:?}").contains("s3cr3t"));
         assert!(!format!("{:?}", to.prepare().unwrap()).contains("s3cr3t"));
-    }
-
-    #[cfg(feature = "tls")]
-    #[test]
-    fn certificate_and_server_name_stay_with_their_server() {
-        let to = Connect::new("wss://a.test/")
-            .client_pem("chain", "key")
-            .server_name("inner.test")
-            .danger_accept_invalid_certs(true);
-        let from = Connect::new("wss://a.test/").prepare().unwrap();
-        let to_itself = to.clone().redirected(&from, b"/two").unwrap();
-        assert!(to_itself.server_name.is_some());
-        assert!(to_itself.tls_options.unwrap().identity.is_some());
-        let away = to.clone().redirected(&from, b"wss://b.test/").unwrap();
-        assert!(away.server_name.is_none());
-        let (before, after) = (to.tls_options.unwrap(), away.tls_options.unwrap());
-        assert!(after.identity.is_none());
-        assert!(!Arc::ptr_eq(&before.made, &after.made));
-        assert!(after.accepts_invalid);
-    }
-
-    #[cfg(feature = "tls")]
-    #[test]
-    fn tls_is_not_given_up() {
-        let to = Connect::new("wss://a.test/");
-        let from = to.clone().prepare().unwrap();
-        assert!(to.clone().redirected(&from, b"http://a.test/").is_none());
-        assert!(to.redirected(&from, b"https://b.test/").is_some());
     }
 }

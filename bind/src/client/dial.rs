@@ -11,7 +11,7 @@ use std::{
 use proto::Instant;
 
 use super::{
-    builder::Destination,
+    destination::Destination,
     error::ConnectError,
     race::{LANES, Race, Step, interleave},
 };

@@ -1,7 +1,10 @@
 use std::{fmt, io};
 
-use super::proxy::ProxyError;
-use proto::handshake::{HandshakeError, InvalidHeader, OfferError, Response};
+use super::proxy_error::ProxyError;
+use proto::{
+    handshake::{HandshakeError, InvalidHeader, OfferError, Response},
+    tunnel::SocksError,
+};
 
 /// The reason why there is no connection.
 #[derive(Debug)]
@@ -289,6 +292,17 @@ impl fmt::Display for UrlError {
 }
 
 impl std::error::Error for UrlError {}
+
+impl From<ProxyError> for ConnectError {
+    fn from(error: ProxyError) -> Self {
+        match error {
+            // The dialogue has the one deadline of connecting.
+            ProxyError::Handshake(HandshakeError::TimedOut)
+            | ProxyError::Socks(SocksError::Handshake(HandshakeError::TimedOut)) => Self::TimedOut,
+            error => Self::Proxy(error),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,28 +1,20 @@
-//! Proxies, and the dialogues that open a tunnel through them.
+//! The proxies that a client connects through.
 
-use std::{
-    fmt, io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
 use proto::{
-    Instant, Utf8Bytes,
-    handshake::{Exchange, FieldValue, HandshakeError, Headers, Response},
-    tunnel::{HttpTunnel, Socks5, SocksError, Target},
+    Utf8Bytes,
+    handshake::{FieldValue, Headers},
 };
 
 use super::{
-    builder::Destination,
     credentials::{Authorization, userinfo},
     env::Environment,
     error::ConnectError,
     host::Host,
-    stream::Tunnel,
+    proxy_error::ProxyError,
     url::Authority,
 };
-use crate::{handshake::Link, runtime::Network, tls::OptionalTls, transport::Transport};
 
 /// A proxy that a client connects through.
 ///
@@ -204,166 +196,8 @@ pub(super) struct Hop {
     pub(super) scheme: Scheme,
     pub(super) host: Host,
     pub(super) port: u16,
-    credentials: Option<Authorization>,
-    headers: Headers,
+    pub(super) credentials: Option<Authorization>,
+    pub(super) headers: Headers,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
-}
-
-impl Hop {
-    /// Opens a tunnel to the server over a transport that leads to the proxy.
-    pub(super) async fn open<N: Network, S: Transport>(
-        &self,
-        network: &N,
-        io: OptionalTls<S>,
-        to: &Destination,
-        now: Instant,
-    ) -> Result<Tunnel<S>, ConnectError> {
-        let config = to.config.clone();
-        let (io, received) = match self.scheme {
-            Scheme::Http | Scheme::Https => {
-                let mut headers = self.headers.clone();
-                if let Some(credentials) = self.credentials.clone() {
-                    headers.push("Proxy-Authorization", credentials.encode()?)?;
-                }
-                let authority = format!("{}:{}", to.host, to.port);
-                let tunnel = HttpTunnel::new(&authority, &headers, config)?;
-                dialogue(io, tunnel, HttpTunnel::exchange, HttpTunnel::poll, now).await?
-            }
-            Scheme::Socks5 | Scheme::Socks5h => {
-                let target = match (self.scheme, &to.host) {
-                    (Scheme::Socks5h, Host::Name(name)) => Target::Name(name),
-                    _ => Target::Addr(match to.addresses() {
-                        Some(addresses) => first(&addresses)?,
-                        None => first(&to.resolve(network, &to.host, to.port).await?)?,
-                    }),
-                };
-                let pair = match &self.credentials {
-                    Some(Authorization::Basic { user, password }) => {
-                        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone());
-                        let pair = text(user).and_then(|user| Ok((user, text(password)?)));
-                        Some(pair.map_err(|_| ProxyError::Url)?)
-                    }
-                    _ => None,
-                };
-                let pair = pair
-                    .as_ref()
-                    .map(|(user, password)| (&user[..], &password[..]));
-                let tunnel = Socks5::new(target, to.port, pair, config);
-                let tunnel = tunnel.map_err(ProxyError::Socks)?;
-                dialogue(io, tunnel, Socks5::exchange, Socks5::poll, now).await?
-            }
-        };
-        Ok(Tunnel::new(io, received))
-    }
-}
-
-fn first(addresses: &[SocketAddr]) -> io::Result<IpAddr> {
-    let first = addresses.first();
-    first
-        .map(SocketAddr::ip)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
-}
-
-/// Drives a dialogue with a proxy to its end.
-async fn dialogue<S: Transport, M, E: Into<ProxyError>>(
-    io: S,
-    mut machine: M,
-    exchange: fn(&mut M) -> &mut Exchange,
-    poll: fn(&mut M) -> Result<Option<Bytes>, E>,
-    now: Instant,
-) -> Result<(S, Bytes), ProxyError> {
-    exchange(&mut machine).handle_timeout(now);
-    let mut link = Link::new(io);
-    loop {
-        match poll(&mut machine) {
-            Ok(Some(received)) => return Ok((link.into_io(), received)),
-            Ok(None) => link.serve(exchange(&mut machine)).await,
-            Err(error) => {
-                link.shut_down().await;
-                return Err(error.into());
-            }
-        }
-    }
-}
-
-/// The reason why there is no tunnel through a proxy.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ProxyError {
-    /// An error of the caller: the URL of the proxy, or its user or password, is not valid, or it begins with `https` and
-    /// the feature `tls` is off. Nothing was sent.
-    Url,
-    /// The proxy refused, with this response: 407 if it wants a user and a password.
-    Refused(Box<Response>),
-    /// An HTTP proxy ended the connection, took too long, or its answer is not valid.
-    Handshake(HandshakeError),
-    /// A SOCKS proxy refused, or failed.
-    Socks(SocksError),
-}
-
-impl ProxyError {
-    /// Whether the same call may succeed later.
-    pub(super) fn is_transient(&self) -> bool {
-        let handshake = |error: &HandshakeError| {
-            matches!(
-                error,
-                HandshakeError::TimedOut | HandshakeError::Lost(_) | HandshakeError::Truncated(_)
-            )
-        };
-        match self {
-            Self::Url => false,
-            Self::Refused(response) => matches!(response.status, 408 | 425 | 429 | 500..),
-            Self::Handshake(error) | Self::Socks(SocksError::Handshake(error)) => handshake(error),
-            // RFC 1928 §6: a general failure, and what may be reachable later.
-            Self::Socks(error) => matches!(error, SocksError::Refused(1 | 3..=6)),
-        }
-    }
-}
-
-impl From<HandshakeError> for ProxyError {
-    fn from(error: HandshakeError) -> Self {
-        match error {
-            HandshakeError::Refused(response) => Self::Refused(response),
-            error => Self::Handshake(error),
-        }
-    }
-}
-
-impl From<SocksError> for ProxyError {
-    fn from(error: SocksError) -> Self {
-        Self::Socks(error)
-    }
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url => f.write_str(
-                "the URL of the proxy is not valid: write http://, https:// (feature `tls`), socks5:// or socks5h://, \
-                 then a host and a port, without a path",
-            ),
-            Self::Refused(response) if response.status == 407 => f.write_str(
-                "the proxy wants a user and a password, or does not accept them (status 407): give them to Proxy::basic",
-            ),
-            Self::Refused(response) => {
-                write!(f, "the proxy refused the tunnel with status {}", response.status)
-            }
-            Self::Handshake(error) => write!(f, "the proxy failed: {error}"),
-            Self::Socks(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ProxyError {}
-
-impl From<ProxyError> for ConnectError {
-    fn from(error: ProxyError) -> Self {
-        match error {
-            // The dialogue has the one deadline of connecting.
-            ProxyError::Handshake(HandshakeError::TimedOut)
-            | ProxyError::Socks(SocksError::Handshake(HandshakeError::TimedOut)) => Self::TimedOut,
-            error => Self::Proxy(error),
-        }
-    }
 }

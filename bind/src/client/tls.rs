@@ -16,10 +16,9 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::{
-    error::{ConnectError, TlsOptionError},
-    trust::ALPN,
-};
+use super::error::{ConnectError, TlsOptionError};
+
+pub(super) const ALPN: &[u8] = b"http/1.1";
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

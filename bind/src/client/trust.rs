@@ -12,9 +12,10 @@ use rustls::crypto::ring as built_in;
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
 
 use super::{
-    builder::Destination,
+    destination::Destination,
     error::{ConnectError, UrlError},
     host::Host,
+    tls::ALPN,
 };
 #[cfg(feature = "platform")]
 use crate::runtime::in_thread;
@@ -52,8 +53,6 @@ pub(super) fn server_name(host: &Host) -> Result<ServerName<'static>, UrlError> 
         Host::Addr(address) => Ok((*address).into()),
     }
 }
-
-pub(super) const ALPN: &[u8] = b"http/1.1";
 
 /// Sets the ALPN protocol, so that a server that prefers HTTP/2 does not select that.
 pub(super) fn with_alpn(config: Arc<ClientConfig>) -> Arc<ClientConfig> {
