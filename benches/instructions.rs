@@ -71,11 +71,10 @@ fn page(home: &Path) -> Result<(), Box<dyn Error>> {
     let about = "Instructions for each message";
     let mut report = Report::new("instructions", about, &["gungraun", "tokio"]);
     report.paragraph(
-        "Instructions in user space. `64 × 16 B` are 64 messages that come in one read, or are queued before \
-         one write; 1 MiB comes in reads of 128 KiB. The copy that takes the place of the read is counted. \
-         For the handshake, the number is for one handshake, with the request of a browser. Frames are masked \
-         if a server receives them or a client sends them. `before` is the number in the last committed page; \
-         another compiler or another valgrind also makes a difference.",
+        "Instructions in user space. `64 × 16 B` means 64 messages that arrive in one read, or are queued before \
+         one write; 1 MiB arrives in reads of 128 KiB. The copy that simulates the read is counted. A handshake \
+         row is one handshake, with a browser's request. Messages from a client are masked. `before` is the figure \
+         of this page in the last commit; another compiler or another valgrind changes it as well.",
     );
     let mut rows = Vec::new();
     for (index, case) in cases().into_iter().enumerate() {
