@@ -7,12 +7,11 @@ use proto::{
 #[cfg(feature = "tls")]
 use rustls::pki_types::ServerName;
 
-use super::error::UrlError;
 use super::{
     cookies::{CookieStore, Cookies},
     credentials::{Authorization, graphic, userinfo},
     destination::{Destination, Resolver},
-    error::ConnectError,
+    error::{ConnectError, UrlError},
     proxy::Proxy,
     url::Url,
 };
