@@ -35,7 +35,7 @@ const CONNECTIONS: [usize; 2] = [1_000, 10_000];
 /// One in this many connections has stalled; 0 means none.
 const STALLED: [usize; 2] = [0, 10];
 const SIZES: [(usize, &str); 2] = [(100, "100 B"), (4 << 10, "4 KiB")];
-/// How many messages are sent to a connection whose reader has stalled.
+/// The number of messages that are sent to a connection whose reader has stalled.
 const BEHIND: usize = 1_000;
 
 /// A set of connections that can all be sent one message.

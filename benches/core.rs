@@ -34,7 +34,7 @@ struct Cell {
     table: &'static str,
     row: &'static str,
     column: &'static str,
-    /// How many units, as named in the table, one run of `Work` performs.
+    /// The number of units, as named in the table, that one run of `Work` performs.
     times: usize,
     prepare: Box<dyn Fn() -> Work>,
 }

@@ -19,7 +19,7 @@ mod cpu_time;
 mod json;
 
 const SIZES: [(usize, &str); 3] = [(100, "100 B"), (1 << 10, "1 KiB"), (16 << 10, "16 KiB")];
-/// How many messages of each size there are. No two within a window are the same.
+/// The number of messages of each size. No two within a window are the same.
 const MESSAGES: usize = 512;
 const LEVELS: [u8; 2] = [1, 6];
 

@@ -7,13 +7,13 @@ use testing::frames;
 
 use crate::json::json;
 
-/// What each connection of a row does.
+/// The work of each connection in a row of the table.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
     /// The size of a message in bytes.
     pub(crate) size: usize,
-    /// How many messages of a connection wait for their answers at a time.
+    /// The number of messages of a connection that wait for their answers at a time.
     pub(crate) depth: usize,
     pub(crate) text: bool,
     /// How messages are compressed, with context takeover in both directions or without.
@@ -29,7 +29,7 @@ pub(crate) struct Cycle {
 }
 
 impl Cycle {
-    /// How many different messages there are. Compressed ones are longer than a window together.
+    /// The number of different messages. Compressed ones are longer than a window together.
     pub(crate) fn length(load: &Load) -> usize {
         match load.compression {
             Some(_) => (64 << 10) / load.size,

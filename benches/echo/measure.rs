@@ -27,7 +27,7 @@ pub(crate) struct Sample {
 /// How long messages are sent while CPU time is measured.
 const MEASURED: Duration = Duration::from_millis(150);
 
-/// How many connections' memory is compared with that of a few.
+/// The number of connections whose memory is compared with that of a few.
 const IDLE: usize = 2000;
 /// Fewer connections are compared with compression, because its state is large.
 const IDLE_DEFLATE: usize = 500;

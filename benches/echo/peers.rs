@@ -56,7 +56,7 @@ pub(crate) fn all() -> Vec<Server> {
     ]
 }
 
-/// What a reader of the page should know about the peers.
+/// Notes about the peers, for readers of the page.
 pub(crate) const NOTES: &str = "\
     Peers run the loop of their documentation, which flushes each message. In batched rows, answers are queued \
     and flushed when no more input is ready. fastwebsockets and wtx queue nothing, and a thread with \

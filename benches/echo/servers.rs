@@ -137,7 +137,7 @@ where
     smol::block_on(smol::future::or(listen(listener, &executor, echo), turns))
 }
 
-/// How many tasks run between two polls of the sockets.
+/// The number of tasks that run between two polls of the sockets.
 const TURN: usize = 8;
 
 async fn listen<E, F>(

@@ -12,7 +12,7 @@ use crate::frames::Takeover;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// How many connections wait for the server at once.
+/// The number of connections that wait for the server at once.
 const WAVE: usize = 50;
 
 /// Opens `count` connections to a server that speaks TCP only. Each sends a byte and waits for it, so

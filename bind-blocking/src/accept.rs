@@ -119,7 +119,7 @@ impl<S: Transport> Incoming<S> {
         self.inner.request()
     }
 
-    /// Whether the page that asks is from one of `origins`; refuse the request with 403 if not. See
+    /// Whether the request came from a page of one of `origins`. If it did not, refuse it with 403. See
     /// [`handshake::Incoming::origin_allowed`](bind::proto::handshake::Incoming::origin_allowed).
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
         self.inner.origin_allowed(origins)

@@ -1,5 +1,5 @@
-//! What a program with .NET's `ClientWebSocket` does: it connects, sends a text, receives the answer into a buffer of
-//! 1,024 bytes, and closes with 1000 and a reason.
+//! The steps of a program with .NET's `ClientWebSocket`: it connects, sends a text, receives the answer into a buffer
+//! of 1,024 bytes, and closes with 1000 and a reason.
 
 use bowline_tokio::{CloseCode, connect};
 

@@ -33,7 +33,7 @@ fn main() -> Ended {
     })
 }
 
-/// What a program prints. It fails if that does.
+/// Returns the output of a program, and fails if the program fails.
 async fn run(program: &str, arguments: Vec<&str>) -> Ended<String> {
     let output = Command::new(env::current_exe()?)
         .args(arguments)

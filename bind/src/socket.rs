@@ -256,7 +256,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// Those of [`recv`](Self::recv), unless it has returned them already.
+    /// The errors of [`recv`](Self::recv), unless it has returned them already.
     pub async fn close(&mut self, frame: impl IntoClose) -> Result<(), Error> {
         self.begin_close(frame.into_close());
         while self.recv_chunk().await?.is_some() {}

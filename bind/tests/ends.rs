@@ -1,4 +1,4 @@
-//! What every call returns after every end, compared with the table in the documentation of the socket.
+//! The result of every call after every end, compared with the table in the documentation of the socket.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 

@@ -23,7 +23,7 @@ struct Net {
     world: World,
     /// The ends that are given out, one for each connection.
     ends: RefCell<Vec<End>>,
-    /// What was asked of the network.
+    /// The names and addresses that the network was asked for.
     asked: Rc<RefCell<Vec<String>>>,
 }
 
@@ -66,7 +66,7 @@ async fn read_until(world: &World, end: &End, is_whole: impl Fn(&[u8]) -> bool) 
     got
 }
 
-/// What a scripted proxy reads and then answers, step by step.
+/// The steps of a scripted proxy: the bytes that it reads, and those that it then answers.
 type Script = Vec<(&'static [u8], &'static [u8])>;
 
 /// Connects through a proxy that follows the script, and then is the server. Returns what was asked of the network, and how

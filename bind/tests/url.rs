@@ -1,4 +1,4 @@
-//! What a URL connects to, what it requests, and the errors of URLs that are not valid.
+//! The server and the request that a URL stands for, and the errors of URLs that are not valid.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What a connection counts.
+//! The counters of a connection.
 
 use bowline_proto::{
     Chunk, CloseCode, Connection, Event, Lost, Message, Pull, Role, Stats, Traffic,
@@ -124,7 +124,7 @@ fn what_the_end_leaves_unsent_is_dropped() {
     assert_eq!(conn.stats().dropped, 2);
 }
 
-/// What one end has written is what the other has read: the response of the handshake is no part of either.
+/// One end has read exactly what the other has written. The response of the handshake is counted by neither.
 #[test]
 fn the_opening_handshake_is_not_counted() {
     let request = "GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

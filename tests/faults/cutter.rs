@@ -17,7 +17,7 @@ use bind::{
 
 use crate::binding::{ReadHalf, Socket, WriteHalf};
 
-/// What may be lost with a dropped future, as its documentation promises.
+/// The loss that the documentation of a future allows when it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Cut {
     /// A handshake: the connection is gone.

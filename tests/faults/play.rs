@@ -25,16 +25,16 @@ pub(crate) struct Troubled {
     pub(crate) cutter: Cutter,
 }
 
-/// What one end has seen of a game.
+/// The part of a game that one end has seen.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) opened: bool,
     pub(crate) received: Vec<Message>,
     /// The received part of an incomplete message in chunks.
     pub(crate) part: Vec<u8>,
-    /// How many messages of each writer were accepted by the calls that send.
+    /// The number of messages of each writer that were accepted by the calls that send.
     pub(crate) sent: Vec<usize>,
-    /// How many calls that receive have failed.
+    /// The number of receiving calls that have failed.
     pub(crate) errors: usize,
     pub(crate) closed: Option<Closed>,
     /// Whether this end closed or ended the connection on purpose.

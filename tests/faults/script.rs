@@ -6,7 +6,7 @@ use bind::proto::{Config, Kind, Message};
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// How many bytes fit between the ends, in each direction.
+    /// The number of bytes that fit between the ends, in each direction.
     pub(crate) capacity: usize,
     /// Changes the configurations of the client and the server. Times are given in this unit.
     pub(crate) configure: fn(&mut Config, &mut Config, Duration),

@@ -47,21 +47,21 @@ impl Room {
 #[derive(Default)]
 struct Log {
     online: usize,
-    /// How many visitors there have been.
+    /// The number of visitors so far.
     visitors: u64,
     lines: VecDeque<Prepared>,
     /// The size of `lines`.
     bytes: usize,
-    /// How many older lines were dropped.
+    /// The number of older lines that were dropped.
     gone: u64,
     /// The numbers of the latest messages, counting lines from the beginning.
     said: VecDeque<u64>,
 }
 
 impl Log {
-    /// How many bytes a visitor may fall behind.
+    /// The bytes of lines that are kept for visitors who have yet to read them.
     const MAX_BYTES: usize = 32 << 20;
-    /// How many messages are shown to visitors who join later.
+    /// The number of messages that are shown to visitors who join later.
     const MAX_SAID: usize = 20;
 
     fn say(&mut self, line: Prepared) {

@@ -10,7 +10,7 @@ pub struct Row {
     pub peer: Peer,
     /// The difference.
     pub differs: Differs,
-    /// What RFC 6455 says about it, and what the library does.
+    /// The rule of RFC 6455, and the behaviour of the library.
     pub why: &'static str,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// How many items it has.
+    /// The number of its items.
     pub(super) fn count(&self) -> u64 {
         (self.queue.len() as u64).saturating_add(self.current.is_some().into())
     }
