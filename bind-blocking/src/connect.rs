@@ -1,14 +1,17 @@
 use std::{
     io,
     net::{SocketAddr, TcpStream, ToSocketAddrs},
+    path::PathBuf,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     thread,
     time::Duration,
 };
 
 use bind::{
-    Connect, ConnectError, InThread, Network, Runtime, in_thread,
+    AnyTransport, Connect, ConnectError, Connector, InThread, Network, Reaching, Runtime,
+    in_thread,
     proto::{Config, handshake::Response},
 };
 
@@ -62,6 +65,37 @@ pub fn connect_over<S: BlockingTransport>(
     Ok((WebSocket::new(inner, threads.0), response))
 }
 
+/// Makes a [`Connector`] of a function that is given a host, a port and the time until the deadline, and connects; see
+/// [`Connect::connector`](crate::Connect::connector). It runs in a thread of its own, which nothing interrupts, so it should
+/// end after that time.
+///
+/// ```no_run
+/// # fn f() -> Result<(), bowline_blocking::ConnectError> {
+/// use std::net::TcpStream;
+///
+/// use bowline_blocking::{Connect, connect, connector};
+///
+/// let connector = connector(|host, port, _| {
+///     let stream = TcpStream::connect((host, port))?;
+///     stream.set_ttl(32)?;
+///     Ok(stream)
+/// });
+/// let (socket, _) = connect(Connect::new("ws://a.example").connector(connector))?;
+/// # Ok(()) }
+/// ```
+pub fn connector<S: BlockingTransport>(
+    reach: impl Fn(String, u16, Option<Duration>) -> io::Result<S> + Send + Sync + 'static,
+) -> Connector {
+    let reach = Arc::new(reach);
+    Connector::new(move |host, port, time| {
+        let reach = reach.clone();
+        Box::pin(Threaded(in_thread(move || {
+            let stream = reach(host.clone(), port, time)?;
+            Ok(Arc::new(stream) as Arc<dyn BlockingTransport>)
+        })))
+    })
+}
+
 /// A socket, and the server's response.
 type Over<S> = (WebSocket<ClientStream<S>>, Response);
 
@@ -84,6 +118,7 @@ impl Network for Threads {
     type Stream = Io<TcpStream>;
     type Resolving = Threaded<Vec<SocketAddr>>;
     type Connecting = Threaded<TcpStream>;
+    type Other = Arc<dyn BlockingTransport>;
 
     fn clock(&self) -> Clock {
         self.0.clock().clone()
@@ -110,6 +145,19 @@ impl Network for Threads {
 
     fn stream(&self, tcp: TcpStream, config: &Config) -> Io<TcpStream> {
         self.0.over(tcp, config)
+    }
+
+    /// Connects in a thread of its own, because that cannot be interrupted and has no timeout.
+    #[cfg(unix)]
+    fn unix(&self, path: PathBuf) -> Reaching<Self::Other> {
+        Box::pin(Threaded(in_thread(move || {
+            let stream = std::os::unix::net::UnixStream::connect(path)?;
+            Ok(Arc::new(stream) as Self::Other)
+        })))
+    }
+
+    fn other(&self, other: Self::Other, config: &Config) -> AnyTransport<Clock> {
+        AnyTransport::new(self.0.over(other, config))
     }
 }
 

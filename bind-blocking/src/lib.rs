@@ -95,7 +95,7 @@ pub use bind::rustls;
 pub use bind::{ReuniteError, api::*};
 pub use byte_stream::{ByteStream, MessageReader};
 pub use clock::{Clock, Time};
-pub use connect::{ClientStream, Threaded, Threads, connect, connect_over};
+pub use connect::{ClientStream, Threaded, Threads, connect, connect_over, connector};
 pub use error::TryRecvError;
 pub use outlet::Outlet;
 pub use pipe::Io;

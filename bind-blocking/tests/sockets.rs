@@ -36,7 +36,7 @@ fn a_name_is_looked_up() {
     });
     let (mut socket, response) = connect(&url).unwrap();
     assert_eq!(response.status, 101);
-    let stream = socket.get_ref().unwrap().get_ref();
+    let stream = socket.get_ref().unwrap().get_ref().unwrap();
     assert!(stream.nodelay().unwrap());
     assert_eq!(socket.peer_addr().unwrap(), stream.peer_addr().unwrap());
     socket.send("over a name").unwrap();

@@ -17,4 +17,4 @@ pub use bind::{
 };
 pub use byte_stream::ByteStream;
 pub use io::{Clock, Io};
-pub use runtime::{ClientStream, Smol, connect, connect_over};
+pub use runtime::{ClientStream, Smol, connect, connect_over, connector};

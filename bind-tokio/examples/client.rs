@@ -1,4 +1,4 @@
-//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--insecure] [--deflate]`.
+//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--unix PATH] [--insecure] [--deflate]`.
 //!
 //! Sends each line of its input as text and prints what arrives. Ends when the input ends or the server
 //! closes, and succeeds only after a clean close. `--insecure` trusts any certificate.

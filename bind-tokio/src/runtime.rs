@@ -1,7 +1,7 @@
-use std::{io, net::SocketAddr, pin::Pin, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, pin::Pin, time::Duration};
 
 use bind::{
-    Connect, ConnectError, Network, Runtime, WebSocket,
+    AnyTransport, Connect, ConnectError, Connector, Network, Reaching, Runtime, WebSocket,
     proto::{Config, handshake::Response},
 };
 use tokio::{
@@ -24,6 +24,7 @@ impl Network for Tokio {
     type Stream = Io<TcpStream>;
     type Resolving = Boxed<io::Result<Vec<SocketAddr>>>;
     type Connecting = Boxed<io::Result<TcpStream>>;
+    type Other = AnyTransport<Clock>;
 
     fn clock(&self) -> Clock {
         Clock::new()
@@ -47,6 +48,19 @@ impl Network for Tokio {
 
     fn stream(&self, tcp: TcpStream, _: &Config) -> Io<TcpStream> {
         Io(tcp)
+    }
+
+    #[cfg(unix)]
+    fn unix(&self, path: PathBuf) -> Reaching<Self::Other> {
+        Box::pin(async {
+            Ok(AnyTransport::new(Io(
+                tokio::net::UnixStream::connect(path).await?
+            )))
+        })
+    }
+
+    fn other(&self, other: Self::Other, _: &Config) -> Self::Other {
+        other
     }
 }
 
@@ -77,6 +91,33 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     to: impl Into<Connect>,
 ) -> Result<Over<S>, ConnectError> {
     bind::connect_over(&Tokio, |_| Io(stream), to).await
+}
+
+/// Makes a [`Connector`] of a function that is given a host and a port and connects to them; see
+/// [`Connect::connector`](crate::Connect::connector). Dropping the future that it returns must abandon the attempt.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), bowline_tokio::ConnectError> {
+/// use bowline_tokio::{Connect, connect, connector};
+/// use tokio::net::TcpStream;
+///
+/// let connector = connector(|host, port| async move {
+///     let stream = TcpStream::connect((host, port)).await?;
+///     stream.set_ttl(32)?;
+///     Ok(stream)
+/// });
+/// let (socket, _) = connect(Connect::new("ws://a.example").connector(connector)).await?;
+/// # Ok(()) }
+/// ```
+pub fn connector<S, F>(reach: impl Fn(String, u16) -> F + Send + Sync + 'static) -> Connector
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+{
+    Connector::new(move |host, port, _| {
+        let reaching = reach(host, port);
+        Box::pin(async { Ok(AnyTransport::new(Io(reaching.await?))) })
+    })
 }
 
 /// A socket, and the server's response.

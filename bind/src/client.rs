@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod builder;
+mod connector;
 mod cookies;
 mod credentials;
 mod destination;
@@ -48,6 +49,7 @@ mod tunnel;
 mod url;
 
 pub use builder::Connect;
+pub use connector::Connector;
 pub use cookies::CookieStore;
 pub use destination::Destination;
 #[cfg(feature = "tls")]
@@ -83,8 +85,16 @@ pub async fn connect<N: Network>(
             // It is needed once more only for a redirect.
             let again = (remaining > 0).then(|| to.clone());
             let destination = to.prepare()?;
-            let dial = async |to: &Destination, deadline| dial::dial(network, to, deadline).await;
-            let error = match open(network, &destination, true, dial, started).await {
+            let reach = async |to: &Destination, deadline| match dial::other(network, to, deadline)?
+            {
+                Some(other) => {
+                    let other = async { Ok(network.other(other.await?, &to.config)) };
+                    let stream = layers(network, to, other, started).await?;
+                    Ok(ClientStream::other(stream))
+                }
+                None => layers(network, to, dial::dial(network, to, deadline), started).await,
+            };
+            let error = match open(network, &destination, true, reach, started).await {
                 Err(error) => error,
                 opened => return opened,
             };
@@ -115,7 +125,10 @@ pub async fn connect_over<N: Network, S: Transport<Clock = N::Clock>>(
     let to = to.into();
     Box::pin(async move {
         let started = network.clock().now();
-        let over = async |to: &Destination, _| Ok(stream(&to.config));
+        let over = async |to: &Destination, _| {
+            let stream = async { Ok(stream(&to.config)) };
+            layers(network, to, stream, started).await
+        };
         open(network, &to.prepare()?, false, over, started).await
     })
     .await
@@ -130,7 +143,7 @@ async fn open<N: Network, S: Transport>(
     network: &N,
     to: &Destination,
     dials: bool,
-    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
+    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<ClientStream<S>, ConnectError>,
     started: Instant,
 ) -> Result<Connected<S>, ConnectError> {
     let opened = attempt(network, to, dials, reach, started).await;
@@ -148,7 +161,7 @@ async fn attempt<N: Network, S: Transport>(
     network: &N,
     to: &Destination,
     dials: bool,
-    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<S, ConnectError>,
+    reach: impl AsyncFnOnce(&Destination, Option<Instant>) -> Result<ClientStream<S>, ConnectError>,
     started: Instant,
 ) -> Result<Connected<S>, ConnectError> {
     let clock = network.clock();
@@ -158,8 +171,7 @@ async fn attempt<N: Network, S: Transport>(
     if dials || deadline.is_some() {
         network.ready()?;
     }
-    let layers = layers(network, to, reach(to, deadline), started);
-    let stream = within(layers, clock, deadline);
+    let stream = within(reach(to, deadline), clock, deadline);
     let mut link = Link::new(stream.await.unwrap_or(Err(ConnectError::TimedOut))?);
     loop {
         match client.poll() {

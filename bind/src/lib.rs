@@ -35,8 +35,8 @@ mod write_half;
 pub use byte_stream::{MessageReader, Source};
 pub use bytes::{ReadBytes, WriteBytes};
 pub use client::{
-    ClientStream, Connect, ConnectError, CookieStore, Destination, Host, Proxy, ProxyError,
-    UrlError, connect, connect_over,
+    ClientStream, Connect, ConnectError, Connector, CookieStore, Destination, Host, Proxy,
+    ProxyError, UrlError, connect, connect_over,
 };
 #[cfg(feature = "tls")]
 pub use client::{TlsOptionError, TlsVersion};
@@ -48,7 +48,7 @@ pub use outlet::Outlet;
 pub use proto;
 pub use read_half::ReadHalf;
 pub use reunite::ReuniteError;
-pub use runtime::{InThread, Network, Runtime, in_thread};
+pub use runtime::{InThread, Network, Reaching, Runtime, in_thread};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use socket::{WebSocket, drive};
@@ -56,7 +56,7 @@ pub use streaming::{Owner, Streaming};
 pub use tls::OptionalTls;
 #[cfg(feature = "tls")]
 pub use tls::accept_tls;
-pub use transport::{Timer, Transport};
+pub use transport::{AnyTransport, Timer, Transport};
 pub use write_half::WriteHalf;
 
 /// The items that every binding exports besides its own.
@@ -79,8 +79,8 @@ pub mod api {
     pub use crate::{TlsOptionError, TlsVersion};
 
     pub use crate::{
-        Connect, ConnectError, CookieStore, Destination, Error, Host, OptionalTls, Proxy,
-        ProxyError, Transport, TrySendError, UrlError,
+        Connect, ConnectError, Connector, CookieStore, Destination, Error, Host, OptionalTls,
+        Proxy, ProxyError, Transport, TrySendError, UrlError,
     };
     pub use crate::{Handle, QueueError, Received};
 }

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, PoisonError, mpsc},
     task::{Context, Poll, Waker},
@@ -14,8 +15,11 @@ use proto::Config;
 
 use crate::{
     sync::Mutex,
-    transport::{Timer, Transport},
+    transport::{AnyTransport, Timer, Transport},
 };
+
+/// A connection that is being made.
+pub type Reaching<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// The means by which a binding reaches a server.
 ///
@@ -31,6 +35,9 @@ pub trait Network {
     type Resolving: Future<Output = io::Result<Vec<SocketAddr>>>;
     /// A TCP connection that is being made. Several are made at once, and all but one of them are dropped.
     type Connecting: Future<Output = io::Result<Self::Tcp>> + Unpin;
+
+    /// A connection that is not TCP: to a Unix socket, or from a [`Connector`](crate::Connector).
+    type Other: 'static;
 
     /// Returns a clock that waits for nothing yet.
     fn clock(&self) -> Self::Clock;
@@ -53,6 +60,15 @@ pub trait Network {
 
     /// Makes a transport of a TCP connection.
     fn stream(&self, tcp: Self::Tcp, config: &Config) -> Self::Stream;
+
+    /// Connects to a Unix socket.
+    fn unix(&self, path: PathBuf) -> Reaching<Self::Other> {
+        drop(path);
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+
+    /// Makes a transport of a connection that is not TCP.
+    fn other(&self, other: Self::Other, config: &Config) -> AnyTransport<Self::Clock>;
 }
 
 /// A binding that can also run tasks beside the caller.

@@ -1,6 +1,7 @@
 //! The traits of a binding: a transport, and the clock by which calls over it wait.
 
 use std::{
+    fmt,
     future::poll_fn,
     io::{self, IoSlice},
     net::SocketAddr,
@@ -72,8 +73,109 @@ pub trait Transport: 'static {
     }
 }
 
+/// Implements the methods of `Transport` by calling them on what `$of!(self, io => call)` calls `io`. With `except`, the
+/// two methods that read remain to be written.
+macro_rules! delegate {
+    ($of:ident) => {
+        #[inline]
+        fn poll_read(
+            &mut self,
+            cx: &mut std::task::Context<'_>,
+            buf: &mut [u8],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            $of!(self, io => io.poll_read(cx, buf))
+        }
+
+        #[cfg(feature = "tls")]
+        fn tls(&self) -> Option<&rustls::CommonState> {
+            $of!(self, io => io.tls())
+        }
+
+        $crate::transport::delegate!($of, except poll_read, tls);
+    };
+    ($of:ident, except poll_read, tls) => {
+        fn clock(&self) -> Self::Clock {
+            $of!(self, io => io.clock())
+        }
+
+        #[inline]
+        fn poll_write(
+            &mut self,
+            cx: &mut std::task::Context<'_>,
+            buf: &[u8],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            $of!(self, io => io.poll_write(cx, buf))
+        }
+
+        fn poll_write_vectored(
+            &mut self,
+            cx: &mut std::task::Context<'_>,
+            bufs: &[std::io::IoSlice<'_>],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            $of!(self, io => io.poll_write_vectored(cx, bufs))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            $of!(self, io => io.is_write_vectored())
+        }
+
+        #[inline]
+        fn poll_flush(
+            &mut self,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            $of!(self, io => io.poll_flush(cx))
+        }
+
+        fn poll_shutdown(
+            &mut self,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            $of!(self, io => io.poll_shutdown(cx))
+        }
+
+        fn half_closes(&self) -> bool {
+            $of!(self, io => io.half_closes())
+        }
+
+        fn peer_addr(&self) -> std::io::Result<std::net::SocketAddr> {
+            $of!(self, io => io.peer_addr())
+        }
+    };
+}
+pub(crate) use delegate;
+
+/// A transport whose type is known only at run time.
+pub struct AnyTransport<C: Timer>(Box<dyn Transport<Clock = C> + Send + Sync>);
+
+impl<C: Timer> AnyTransport<C> {
+    /// Erases the type of a transport.
+    pub fn new(io: impl Transport<Clock = C> + Send + Sync) -> Self {
+        Self(Box::new(io))
+    }
+}
+
+macro_rules! inner {
+    ($self:ident, $io:ident => $call:expr) => {{
+        let Self($io) = $self;
+        $call
+    }};
+}
+
+impl<C: Timer> Transport for AnyTransport<C> {
+    type Clock = C;
+
+    delegate!(inner);
+}
+
+impl<C: Timer> fmt::Debug for AnyTransport<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyTransport").finish_non_exhaustive()
+    }
+}
+
 /// A clock that can wake a task. Clones share the clock, but each waits for a deadline of its own.
-pub trait Timer: Clone + Unpin {
+pub trait Timer: Clone + Unpin + 'static {
     /// Returns the current time.
     fn now(&self) -> Instant;
 

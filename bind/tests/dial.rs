@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    convert::Infallible,
     future::{Pending, pending},
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Connect, ConnectError, Network, connect,
+    AnyTransport, Connect, ConnectError, Network, connect,
     proto::{Config, handshake::OfferError},
 };
 use testing::world::*;
@@ -46,6 +47,7 @@ impl Network for Hosts {
     type Stream = End;
     type Resolving = Boxed<Vec<SocketAddr>>;
     type Connecting = Boxed<End>;
+    type Other = Infallible;
 
     fn clock(&self) -> Clock {
         self.world.clock()
@@ -67,6 +69,10 @@ impl Network for Hosts {
 
     fn stream(&self, tcp: End, _: &Config) -> End {
         tcp
+    }
+
+    fn other(&self, other: Self::Other, _: &Config) -> AnyTransport<Clock> {
+        match other {}
     }
 
     fn connect(&self, addr: SocketAddr, _: bool, time: Option<Duration>) -> Self::Connecting {
@@ -373,6 +379,7 @@ impl Network for Idle {
     type Stream = End;
     type Resolving = Pending<io::Result<Vec<SocketAddr>>>;
     type Connecting = Pending<io::Result<End>>;
+    type Other = Infallible;
 
     fn clock(&self) -> Clock {
         self.0.clock()
@@ -392,6 +399,10 @@ impl Network for Idle {
 
     fn stream(&self, _: End, _: &Config) -> End {
         panic!("the network must not be used");
+    }
+
+    fn other(&self, other: Self::Other, _: &Config) -> AnyTransport<Clock> {
+        match other {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    convert::Infallible,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Connect, ConnectError, CookieStore, Network, ProxyError, connect,
+    AnyTransport, Connect, ConnectError, CookieStore, Network, ProxyError, connect,
     proto::{Config, handshake::HandshakeError},
 };
 use testing::world::*;
@@ -34,6 +35,7 @@ impl Network for Net {
     type Stream = End;
     type Resolving = Boxed<Vec<SocketAddr>>;
     type Connecting = Boxed<End>;
+    type Other = Infallible;
 
     fn clock(&self) -> Clock {
         self.world.clock()
@@ -70,6 +72,10 @@ impl Network for Net {
 
     fn stream(&self, tcp: End, _: &Config) -> End {
         tcp
+    }
+
+    fn other(&self, other: Self::Other, _: &Config) -> AnyTransport<Clock> {
+        match other {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! The server and the request that a URL stands for, and the errors of URLs that are not valid.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
 use bowline_bind::{Connect, ConnectError, Destination, Host, UrlError};
 
@@ -31,6 +31,58 @@ fn lead(urls: &[(&str, &str, &str, u16)]) {
         };
         assert_eq!(asked(url), expected, "{url:.100}");
     }
+}
+
+#[test]
+fn a_url_can_name_a_unix_socket() {
+    for (url, socket, target) in [
+        ("ws+unix:/run/a.sock", "/run/a.sock", "/"),
+        ("ws+unix:/run/a.sock:/chat", "/run/a.sock", "/chat"),
+        (
+            "ws+unix:///run/a.sock:/chat?a=b:c",
+            "/run/a.sock",
+            "/chat?a=b:c",
+        ),
+        ("WS+UNIX:/a:/b c", "/a", "/b%20c"),
+        ("ws+unix:/a:/b:/c", "/a", "/b:/c"),
+    ] {
+        let to = prepared(url).unwrap();
+        assert_eq!(to.unix_path(), Some(Path::new(socket)), "{url}");
+        assert_eq!(to.request.target(), target, "{url}");
+        assert_eq!(to.request.host(), Some("localhost"), "{url}");
+        assert!(!to.tls, "{url}");
+    }
+    for url in [
+        "ws+unix:",
+        "ws+unix:a.sock",
+        "ws+unix://host/a.sock",
+        "ws+unix://user@/a.sock",
+        "ws+unix:/a.sock:",
+        "ws+unix:/a.sock:chat",
+        "ws+unix:/a.sock?q",
+        "ws+unix:/a%20b",
+        "ws+unix:/a b",
+        "ws+unix:/a\\b",
+        "ws+unix:/é",
+    ] {
+        assert_eq!(prepared(url).unwrap_err(), UrlError::SocketPath, "{url}");
+    }
+    assert_eq!(prepared("ws+unix:/a:/b#c").unwrap_err(), UrlError::Fragment);
+    assert_eq!(
+        prepared("ws+unix:/a:/b\n").unwrap_err(),
+        UrlError::Character
+    );
+    assert_eq!(prepared("wss+unix:/a").unwrap_err(), UrlError::NoScheme);
+    assert_eq!(prepared("ws://h/").unwrap().unix_path(), None);
+}
+
+#[test]
+fn a_unix_socket_replaces_the_place_of_the_url_and_needs_no_proxy() {
+    let to = Connect::new("ws://h:8080/").unix("relative path");
+    let to = to.proxy("http://proxy.test:1").prepare().unwrap();
+    assert_eq!(to.unix_path(), Some(Path::new("relative path")));
+    assert_eq!(to.request.host(), Some("h:8080"));
+    assert!(format!("{to:?}").contains("proxy: false"));
 }
 
 #[test]
@@ -183,13 +235,7 @@ fn what_no_url_of_a_websocket_is() {
         ),
         (
             Scheme,
-            &[
-                "http://h/",
-                "https://h/#f",
-                "file:///h",
-                "wsx://h",
-                "ws+unix:///s",
-            ],
+            &["http://h/", "https://h/#f", "file:///h", "wsx://h"],
         ),
         (
             NoScheme,

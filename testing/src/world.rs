@@ -7,6 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    convert::Infallible,
     future::{Future, Pending, pending, poll_fn},
     io::{self, IoSlice},
     net::SocketAddr,
@@ -21,7 +22,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Network, Timer, Transport, WebSocket, drive,
+    AnyTransport, Network, Timer, Transport, WebSocket, drive,
     proto::{Config, Connection, EntropyError, Instant, Negotiated, Role},
 };
 
@@ -506,6 +507,7 @@ impl Network for World {
     type Stream = End;
     type Resolving = Pending<io::Result<Vec<SocketAddr>>>;
     type Connecting = Pending<io::Result<End>>;
+    type Other = Infallible;
 
     fn clock(&self) -> Clock {
         self.clock()
@@ -521,5 +523,9 @@ impl Network for World {
 
     fn stream(&self, tcp: End, _: &Config) -> End {
         tcp
+    }
+
+    fn other(&self, other: Self::Other, _: &Config) -> AnyTransport<Clock> {
+        match other {}
     }
 }

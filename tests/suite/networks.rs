@@ -4,7 +4,7 @@
 use std::{iter, net::TcpListener, time::Duration};
 use std::{net, sync::mpsc};
 
-use bind::{Connect, ConnectError, Network, Runtime, proto::Config};
+use bind::{Connect, ConnectError, Network, ProxyError, Runtime, proto::Config};
 use bowline_blocking::Threads;
 use bowline_smol::{ClientStream as SmolStream, Smol};
 use bowline_tokio::{ClientStream as TokioStream, Tokio};
@@ -104,10 +104,7 @@ async fn reaches_the_second(network: impl Network) -> ConnectError {
 fn an_address_that_does_not_answer_leaves_time_for_the_others() {
     let was_reached =
         |error: ConnectError| assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    was_reached(runtime.unwrap().block_on(reaches_the_second(Tokio)));
+    was_reached(tokio_runtime().block_on(reaches_the_second(Tokio)));
     was_reached(smol::block_on(reaches_the_second(Smol::<()>::default())));
 }
 
@@ -123,13 +120,160 @@ fn a_resolver_works_in_every_binding() {
     });
     let was_reached =
         |error: ConnectError| assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let socket = runtime.unwrap().block_on(bind::connect(&Tokio, to.clone()));
+    let socket = tokio_runtime().block_on(bind::connect(&Tokio, to.clone()));
     was_reached(socket.map(drop).unwrap_err());
     let socket = smol::block_on(bind::connect(&Smol::<()>::default(), to.clone()));
     was_reached(socket.map(drop).unwrap_err());
     was_reached(bowline_blocking::connect(to).map(drop).unwrap_err());
     leaves.join().unwrap();
+}
+
+/// Answers three requests, whatever they are, with a status that says that they came.
+#[cfg(unix)]
+fn teapot(listener: std::os::unix::net::UnixListener) -> std::thread::JoinHandle<Vec<String>> {
+    use std::io::{BufRead, BufReader, Write};
+
+    std::thread::spawn(move || {
+        let mut hosts = Vec::new();
+        for _ in 0..3 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let mut request = lines
+                .by_ref()
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty());
+            hosts.push(
+                request
+                    .by_ref()
+                    .find(|line| line.starts_with("Host:"))
+                    .unwrap(),
+            );
+            request.for_each(drop);
+            stream
+                .write_all(b"HTTP/1.1 418 Here\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+        }
+        hosts
+    })
+}
+
+#[cfg(unix)]
+fn was_served(error: ConnectError) {
+    assert_eq!(
+        error.response().expect("a response").status,
+        418,
+        "{error:?}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_reached_in_every_binding() {
+    let folder = tempdir();
+    let path = folder.join("socket");
+    let server = teapot(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let to = Connect::new(format!("ws+unix:{}:/chat", path.display()));
+    let runtime = tokio_runtime();
+    let socket = runtime.block_on(bowline_tokio::connect(to.clone()));
+    was_served(socket.map(drop).unwrap_err());
+    let socket = smol::block_on(bowline_smol::connect(to.clone()));
+    was_served(socket.map(drop).unwrap_err());
+    let to = Connect::new("ws://a.test/chat").unix(&path);
+    was_served(bowline_blocking::connect(to).map(drop).unwrap_err());
+    let hosts = ["Host: localhost", "Host: localhost", "Host: a.test"];
+    assert_eq!(server.join().unwrap(), hosts);
+    std::fs::remove_dir_all(folder).unwrap();
+
+    // Nothing listens there any more.
+    let gone = |error| assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
+    let to = Connect::new("ws://a.test/chat").unix(path);
+    let socket = runtime.block_on(bowline_tokio::connect(to.clone()));
+    gone(socket.map(drop).unwrap_err());
+    let socket = smol::block_on(bowline_smol::connect(to.clone()));
+    gone(socket.map(drop).unwrap_err());
+    gone(bowline_blocking::connect(to).map(drop).unwrap_err());
+}
+
+/// Connectors of the three bindings that lead to a Unix socket, whatever host is asked for.
+#[cfg(unix)]
+fn connectors(path: &std::path::Path) -> [bind::Connector; 3] {
+    let (for_tokio, for_smol, for_blocking) = (path.to_owned(), path.to_owned(), path.to_owned());
+    let expected = |host: &str, port| assert_eq!((host, port), ("proxy.invalid", 3128));
+    [
+        bowline_tokio::connector(move |host, port| {
+            expected(&host, port);
+            tokio::net::UnixStream::connect(for_tokio.clone())
+        }),
+        bowline_smol::connector(move |host, port| {
+            expected(&host, port);
+            smol::net::unix::UnixStream::connect(for_smol.clone())
+        }),
+        bowline_blocking::connector(move |host, port, time| {
+            expected(&host, port);
+            assert!(time.is_some_and(|time| !time.is_zero()));
+            std::os::unix::net::UnixStream::connect(&for_blocking)
+        }),
+    ]
+}
+
+/// The proxy exists nowhere, so only the connector can lead to it.
+#[cfg(unix)]
+#[test]
+fn a_connector_reaches_the_proxy_in_every_binding() {
+    let folder = tempdir();
+    let path = folder.join("socket");
+    let server = teapot(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let to = Connect::new("ws://a.invalid/").proxy("http://proxy.invalid:3128");
+    let [for_tokio, for_smol, for_blocking] = connectors(&path).map(|it| to.clone().connector(it));
+    let refused = |error| match error {
+        ConnectError::Proxy(ProxyError::Refused(response)) => {
+            assert_eq!(response.status, 418);
+        }
+        error => panic!("{error:?}"),
+    };
+    let socket = tokio_runtime().block_on(bowline_tokio::connect(for_tokio));
+    refused(socket.map(drop).unwrap_err());
+    let socket = smol::block_on(bowline_smol::connect(for_smol));
+    refused(socket.map(drop).unwrap_err());
+    refused(
+        bowline_blocking::connect(for_blocking)
+            .map(drop)
+            .unwrap_err(),
+    );
+    assert_eq!(server.join().unwrap(), ["Host: a.invalid:80"; 3]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_connector_of_another_binding_is_an_error_of_the_caller() {
+    let [for_tokio, for_smol, _] = connectors(std::path::Path::new("/nowhere"));
+    let to = |connector| Connect::new("ws://a.invalid/").connector(connector);
+    let is_other = |error| assert!(matches!(error, ConnectError::Connector), "{error:?}");
+    let socket = tokio_runtime().block_on(bowline_tokio::connect(to(for_smol)));
+    is_other(socket.map(drop).unwrap_err());
+    let socket = smol::block_on(bowline_smol::connect(to(for_tokio.clone())));
+    is_other(socket.map(drop).unwrap_err());
+    is_other(
+        bowline_blocking::connect(to(for_tokio))
+            .map(drop)
+            .unwrap_err(),
+    );
+}
+
+#[cfg(unix)]
+fn tempdir() -> std::path::PathBuf {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("bowline-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
+
+fn tokio_runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::bowline::{Config, Connect, Deflate, Proxy};
 
 pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
-    const USAGE: &str = "usage: client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--insecure] [--deflate]";
+    const USAGE: &str = "usage: client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--unix PATH] [--insecure] [--deflate]";
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     // The URL may stand first or last.
     let first = args.first().is_some_and(|arg| !arg.starts_with("--"));
@@ -28,6 +28,7 @@ pub(crate) fn parse() -> Result<Connect, Box<dyn Error>> {
                 env if env == "env" => Proxy::from_env(),
                 url => Proxy::new(url),
             }),
+            "--unix" => to.unix(args.next().ok_or(USAGE)?),
             "--insecure" => to.danger_accept_invalid_certs(true),
             "--deflate" => to.config(Config::default().deflate(Deflate::default())),
             _ => return Err(USAGE.into()),

@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, io, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use proto::{
     Config, Utf8Bytes,
@@ -8,6 +8,7 @@ use proto::{
 use rustls::pki_types::ServerName;
 
 use super::{
+    connector::{Connector, Way},
     cookies::{CookieStore, Cookies},
     credentials::{Authorization, graphic, userinfo},
     destination::{Destination, Resolver},
@@ -36,6 +37,7 @@ pub struct Connect {
     pub(super) nodelay: bool,
     pub(super) addresses: Option<Vec<SocketAddr>>,
     pub(super) resolver: Option<Arc<Resolver>>,
+    pub(super) way: Way,
     pub(super) proxy: Option<Proxy>,
     pub(super) redirects: usize,
     pub(super) cookies: Option<Arc<dyn CookieStore>>,
@@ -58,6 +60,9 @@ impl Connect {
     /// - A user and a password are sent as by [`basic`](Self::basic). In them, every character must be escaped except
     ///   letters, digits and `-._~!$&'()*+,;=`.
     /// - A fragment is refused, and so is a space at either end.
+    /// - `ws+unix:/path/of/socket:/path?query` connects to a [Unix socket](Self::unix); the part from the second colon on may
+    ///   be missing. The request is for the host `localhost`. The path of the socket is absolute, and cannot have a colon or a
+    ///   character that URLs escape.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
@@ -69,6 +74,7 @@ impl Connect {
             nodelay: true,
             addresses: None,
             resolver: None,
+            way: Way::Tcp,
             proxy: None,
             redirects: 0,
             cookies: None,
@@ -199,7 +205,8 @@ impl Connect {
     /// not followed. A redirect that is not followed is returned as the error of its response.
     ///
     /// If a redirect leads to another host, port or scheme, the header fields, `Origin`, credentials,
-    /// [`addresses`](Self::addresses) and, with the feature `tls`, `client_pem` and `server_name` are not used there. The
+    /// [`addresses`](Self::addresses), [`unix`](Self::unix) and, with the feature `tls`, `client_pem` and `server_name` are not
+    /// used there. The
     /// subprotocols, the proxy and a configuration given to `tls` are.
     ///
     /// `handshake_timeout` is the deadline of all requests together. `connect_over` follows none, because its transport
@@ -247,6 +254,29 @@ impl Connect {
         self
     }
 
+    /// Connects to the Unix socket at `path`, instead of the host and port of the URL, which are still those of the request
+    /// and of the certificate. A proxy is not used. In the blocking binding, a thread may wait for a server that does not accept
+    /// connections for longer than the deadline.
+    ///
+    /// This replaces an earlier [`connector`](Self::connector).
+    pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.way = Way::Unix(path.into());
+        self
+    }
+
+    /// Reaches the server, or its proxy, in the way of `connector`, instead of resolving its name and connecting by TCP. TLS and
+    /// the dialogue with a proxy run over what it returns.
+    ///
+    /// The function `connector` of a binding makes it, and it works only with that binding. It is for socket options, such as
+    /// a local address or TCP keep-alive, and for transports of another kind. [`addresses`](Self::addresses),
+    /// [`resolver`](Self::resolver) and [`nodelay`](Self::nodelay) do not apply to it.
+    ///
+    /// This replaces an earlier [`unix`](Self::unix).
+    pub fn connector(mut self, connector: Connector) -> Self {
+        self.way = Way::Connector(connector);
+        self
+    }
+
     /// Checks the options, and returns what they stand for. This is for callers that connect by themselves.
     ///
     /// # Errors
@@ -268,9 +298,13 @@ impl Connect {
             Some(name) => Some(name.map_err(|_| UrlError::ServerName)?),
             None => None,
         };
-        let proxy = match self.proxy {
-            Some(proxy) => proxy.choose(&url.host, url.port)?,
-            None => None,
+        let way = match &url.unix {
+            Some(path) => Way::Unix(path.into()),
+            None => self.way,
+        };
+        let proxy = match (self.proxy, &way) {
+            (None, _) | (_, Way::Unix(_)) => None,
+            (Some(proxy), _) => proxy.choose(&url.host, url.port)?,
         };
         let cookies = self.cookies.map(|store| Cookies::new(store, &url));
         let mut request = Request::new(url.authority(), url.target)?;
@@ -307,6 +341,7 @@ impl Connect {
             nodelay: self.nodelay,
             addresses: self.addresses,
             resolver: self.resolver,
+            way,
             proxy,
             cookies,
             #[cfg(feature = "tls")]

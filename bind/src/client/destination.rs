@@ -1,4 +1,4 @@
-use std::{fmt, io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, io, net::SocketAddr, path::Path, pin::Pin, sync::Arc};
 
 use proto::{
     Config, Instant,
@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 
 #[cfg(feature = "tls")]
 use super::tls::Parsed;
-use super::{cookies::Cookies, host::Host, proxy::Hop};
+use super::{connector::Way, cookies::Cookies, host::Host, proxy::Hop};
 use crate::runtime::Network;
 
 /// The checked content of a [`Connect`](super::Connect), for bindings.
@@ -31,6 +31,7 @@ pub struct Destination {
     /// The addresses to try, if the caller gave them.
     pub addresses: Option<Vec<SocketAddr>>,
     pub(super) resolver: Option<Arc<Resolver>>,
+    pub(super) way: Way,
     pub(super) proxy: Option<Hop>,
     pub(super) cookies: Option<Cookies>,
     /// The configuration for TLS that the caller gave.
@@ -63,6 +64,22 @@ impl Destination {
     pub fn addresses(&self) -> Option<Vec<SocketAddr>> {
         let given = self.addresses.clone();
         given.or_else(|| self.host.addresses(self.port))
+    }
+
+    /// Returns the path of the Unix socket to connect to, if it is one.
+    pub fn unix_path(&self) -> Option<&Path> {
+        match &self.way {
+            Way::Unix(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Returns the host and the port that a connection is made to: those of the proxy, if there is one.
+    pub(super) const fn first_hop(&self) -> (&Host, u16) {
+        match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => (&self.host, self.port),
+        }
     }
 
     /// Returns the addresses of a name.

@@ -11,11 +11,15 @@ use std::{
 use proto::Instant;
 
 use super::{
+    connector::Way,
     destination::Destination,
     error::ConnectError,
     race::{LANES, Race, Step, interleave},
 };
-use crate::{runtime::Network, transport::Timer};
+use crate::{
+    runtime::{Network, Reaching},
+    transport::Timer,
+};
 
 /// Resolves the name of the server, or of its proxy, and lets its addresses [race](Race) until there is a connection.
 ///
@@ -30,9 +34,10 @@ pub(super) async fn dial<N: Network>(
     to: &Destination,
     deadline: Option<Instant>,
 ) -> Result<N::Stream, ConnectError> {
-    let (host, port, addresses) = match &to.proxy {
-        Some(proxy) => (&proxy.host, proxy.port, proxy.host.addresses(proxy.port)),
-        None => (&to.host, to.port, to.addresses()),
+    let (host, port) = to.first_hop();
+    let addresses = match &to.proxy {
+        Some(_) => host.addresses(port),
+        None => to.addresses(),
     };
     let mut addresses = match addresses {
         Some(addresses) => addresses,
@@ -40,13 +45,8 @@ pub(super) async fn dial<N: Network>(
     };
     interleave(&mut addresses);
     let mut clock = network.clock();
-    let time = |now| {
-        deadline
-            .map(|deadline| remaining(deadline, now))
-            .transpose()
-    };
     let now = clock.now();
-    let mut race = Race::new(addresses.len(), now, time(now)?);
+    let mut race = Race::new(addresses.len(), now, remaining(deadline, now)?);
     let mut attempts = [const { None::<(SocketAddr, N::Connecting)> }; LANES];
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let tcp = poll_fn(|cx| {
@@ -69,7 +69,7 @@ pub(super) async fn dial<N: Network>(
             match race.step(now) {
                 Step::Begin { lane, address } => {
                     let addr = addresses[address];
-                    let connecting = network.connect(addr, to.nodelay, time(now)?);
+                    let connecting = network.connect(addr, to.nodelay, remaining(deadline, now)?);
                     attempts[lane] = Some((addr, connecting));
                 }
                 Step::Cancel { lane } => attempts[lane] = None,
@@ -83,6 +83,29 @@ pub(super) async fn dial<N: Network>(
         }
     });
     Ok(network.stream(tcp.await?, &to.config))
+}
+
+/// Reaches the server, or its proxy, in another way than TCP. Returns `None` if TCP is the way. The caller drops the future
+/// at `deadline`.
+///
+/// # Errors
+///
+/// [`ConnectError::Connector`]; [`ConnectError::TimedOut`] if the deadline has passed.
+pub(super) fn other<N: Network>(
+    network: &N,
+    to: &Destination,
+    deadline: Option<Instant>,
+) -> Result<Option<Reaching<N::Other>>, ConnectError> {
+    Ok(Some(match &to.way {
+        Way::Tcp => return Ok(None),
+        Way::Unix(path) => network.unix(path.clone()),
+        Way::Connector(connector) => {
+            let reach = connector.get().ok_or(ConnectError::Connector)?;
+            let (host, port) = to.first_hop();
+            let time = remaining(deadline, network.clock().now())?;
+            reach(host.to_string(), port, time)
+        }
+    }))
 }
 
 /// An error together with the address that it is about.
@@ -104,9 +127,14 @@ impl std::error::Error for Failed {
     }
 }
 
-fn remaining(deadline: Instant, now: Instant) -> Result<Duration, ConnectError> {
+/// Returns the time until the deadline, if there is one.
+fn remaining(deadline: Option<Instant>, now: Instant) -> Result<Option<Duration>, ConnectError> {
+    let Some(deadline) = deadline else {
+        return Ok(None);
+    };
     let remaining = deadline.since_epoch().saturating_sub(now.since_epoch());
-    (!remaining.is_zero())
-        .then_some(remaining)
-        .ok_or(ConnectError::TimedOut)
+    match remaining.is_zero() {
+        true => Err(ConnectError::TimedOut),
+        false => Ok(Some(remaining)),
+    }
 }

@@ -32,6 +32,8 @@ pub enum ConnectError {
     /// An error of the caller: an option for TLS is not valid. Nothing was sent.
     #[cfg(feature = "tls")]
     TlsOption(TlsOptionError),
+    /// An error of the caller: the connector was made by another binding. Nothing was sent.
+    Connector,
     /// There is no tunnel through the proxy.
     Proxy(ProxyError),
     /// The server refused, or its answer is not valid.
@@ -152,6 +154,10 @@ impl fmt::Display for ConnectError {
             ),
             #[cfg(feature = "tls")]
             Self::TlsOption(error) => error.fmt(f),
+            Self::Connector => f.write_str(
+                "the connector was made by another binding: make it with the function `connector` of the crate whose \
+                 `connect` is called",
+            ),
             Self::Proxy(error) => error.fmt(f),
             Self::Handshake(error @ HandshakeError::Lost(_)) => {
                 write!(f, "{error}: a server that expects wss:// does this to a ws:// client")
@@ -249,6 +255,9 @@ pub enum UrlError {
     ServerName,
     /// It is a `wss` URL, and the feature `tls` is off.
     NoTls,
+    /// It is a `ws+unix` URL whose socket has a path that is not absolute or has a character that URLs escape, or whose second
+    /// colon is not followed by a slash.
+    SocketPath,
 }
 
 impl fmt::Display for UrlError {
@@ -287,6 +296,10 @@ impl fmt::Display for UrlError {
                 "no certificate can be for the URL's host: write a name that is valid in DNS, or an address"
             }
             Self::NoTls => "the URL begins with wss://: turn on the feature `tls`, or write ws://",
+            Self::SocketPath => {
+                "the URL's socket has no absolute path of plain characters: write ws+unix:/path/of/socket:/path, or give the \
+                 socket's path to Connect::unix"
+            }
         })
     }
 }

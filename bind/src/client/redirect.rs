@@ -1,11 +1,14 @@
 //! Redirects (RFC 9110 §15.4).
 
+#[cfg(test)]
+use std::path::Path;
+
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
 use super::{
-    builder::Connect, credentials::userinfo, destination::Destination, error::ConnectError,
-    url::Url,
+    builder::Connect, connector::Way, credentials::userinfo, destination::Destination,
+    error::ConnectError, url::Url,
 };
 
 /// Returns where a response redirects to, if it does (RFC 9110 §15.4).
@@ -26,11 +29,16 @@ impl Connect {
         if (next.tls, &next.host, next.port) != (base.tls, &base.host, base.port) {
             self.headers.clear();
             (self.origin, self.authorization, self.addresses) = (None, None, None);
+            if let Way::Unix(_) = self.way {
+                self.way = Way::Tcp;
+            }
             #[cfg(feature = "tls")]
             self.forget_server_in_tls();
-        } else if self.authorization.is_none() {
-            // The credentials stood in the URL, and this is the same server.
-            self.authorization = base.userinfo.as_deref().and_then(userinfo);
+        } else {
+            // This is the same server, so what the first URL said about it still holds.
+            let in_url = || base.userinfo.as_deref().and_then(userinfo);
+            self.authorization = self.authorization.or_else(in_url);
+            self.way = from.way.clone();
         }
         self.url = next.to_string();
         Some(self)
@@ -49,8 +57,46 @@ impl Connect {
     }
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_socket_stays_with_its_server() {
+        let socket = |to: &Connect| {
+            to.clone()
+                .prepare()
+                .unwrap()
+                .unix_path()
+                .map(Path::to_owned)
+        };
+        for to in [
+            Connect::new("ws+unix:/a.sock:/one"),
+            Connect::new("ws://localhost/one").unix("/a.sock"),
+        ] {
+            let from = to.clone().prepare().unwrap();
+            for location in [&b"/two"[..], b"http://localhost/two"] {
+                let to_itself = to.clone().redirected(&from, location).unwrap();
+                assert_eq!(socket(&to_itself), Some("/a.sock".into()));
+                assert_eq!(to_itself.url, "ws://localhost/two");
+            }
+            let away = to.clone().redirected(&from, b"ws://b.test/").unwrap();
+            assert_eq!(socket(&away), None);
+        }
+    }
+
+    #[test]
+    fn no_server_leads_to_a_unix_socket() {
+        let to = Connect::new("ws://a.test/");
+        let from = to.clone().prepare().unwrap();
+        for location in [&b"ws+unix:/s"[..], b"ws+unix:/s:/p", b"ws+unix:///s:/p"] {
+            assert!(to.clone().redirected(&from, location).is_none());
+        }
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tls_tests {
     use super::*;
 
     #[test]

@@ -1,20 +1,23 @@
 use std::{
-    fmt,
-    io::{self, IoSlice},
-    net::SocketAddr,
+    fmt, io,
     task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
 
-use crate::{tls::OptionalTls, transport::Transport};
+use crate::{
+    tls::OptionalTls,
+    transport::{AnyTransport, Transport, delegate},
+};
 
-/// The transport of a client over `S`: with TLS if the URL asks for it, and through a tunnel if there is a proxy.
-pub struct ClientStream<S>(Inner<S>);
+/// The transport of a client: `S`, with TLS if the URL asks for it, and through a tunnel if there is a proxy; or a transport
+/// of another type, such as a Unix socket.
+pub struct ClientStream<S: Transport>(Inner<S>);
 
-enum Inner<S> {
+enum Inner<S: Transport> {
     Direct(OptionalTls<S>),
     Tunnel(Box<OptionalTls<Tunnel<S>>>),
+    Other(AnyTransport<S::Clock>),
 }
 
 /// A tunnel through a proxy. The proxy itself may use TLS.
@@ -24,7 +27,7 @@ pub(super) struct Tunnel<S> {
     received: Bytes,
 }
 
-impl<S> ClientStream<S> {
+impl<S: Transport> ClientStream<S> {
     pub(super) const fn direct(stream: OptionalTls<S>) -> Self {
         Self(Inner::Direct(stream))
     }
@@ -33,12 +36,18 @@ impl<S> ClientStream<S> {
         Self(Inner::Tunnel(Box::new(stream)))
     }
 
+    pub(super) fn other(stream: ClientStream<AnyTransport<S::Clock>>) -> Self {
+        Self(Inner::Other(AnyTransport::new(stream)))
+    }
+
     /// Returns the transport below TLS and the tunnel, such as a TCP stream. Reading from it or writing to it would break
-    /// the connection.
-    pub fn get_ref(&self) -> &S {
+    /// the connection. Returns `None` if it has another type, because it came from
+    /// [`Connect::connector`](super::Connect::connector) or is a Unix socket.
+    pub fn get_ref(&self) -> Option<&S> {
         match &self.0 {
-            Inner::Direct(stream) => stream.get_ref(),
-            Inner::Tunnel(stream) => stream.get_ref().io.get_ref(),
+            Inner::Direct(stream) => Some(stream.get_ref()),
+            Inner::Tunnel(stream) => Some(stream.get_ref().io.get_ref()),
+            Inner::Other(_) => None,
         }
     }
 }
@@ -49,12 +58,15 @@ impl<S> Tunnel<S> {
     }
 }
 
+macro_rules! io {
+    ($self:ident, $io:ident => $call:expr) => {{
+        let Self { io: $io, .. } = $self;
+        $call
+    }};
+}
+
 impl<S: Transport> Transport for Tunnel<S> {
     type Clock = S::Clock;
-
-    fn clock(&self) -> S::Clock {
-        self.io.clock()
-    }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.received.is_empty() {
@@ -65,106 +77,36 @@ impl<S: Transport> Transport for Tunnel<S> {
         Poll::Ready(Ok(len))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.io.poll_write(cx, buf)
+    // TLS with the proxy is not TLS with the server.
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> Option<&rustls::CommonState> {
+        None
     }
 
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_flush(cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_shutdown(cx)
-    }
-
-    fn half_closes(&self) -> bool {
-        self.io.half_closes()
-    }
-
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io.peer_addr()
-    }
+    delegate!(io, except poll_read, tls);
 }
 
-/// Makes the same call on either transport.
-macro_rules! either {
+/// Makes the same call on any of the transports.
+macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self {
             Self(Inner::Direct($stream)) => $call,
             Self(Inner::Tunnel($stream)) => $call,
+            Self(Inner::Other($stream)) => $call,
         }
     };
 }
 
+/// Its peer is the proxy, if there is one; its TLS is that with the server.
 impl<S: Transport> Transport for ClientStream<S> {
     type Clock = S::Clock;
 
-    fn clock(&self) -> S::Clock {
-        self.get_ref().clock()
-    }
-
-    #[inline]
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_read(cx, buf))
-    }
-
-    #[inline]
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        either!(self, stream => stream.is_write_vectored())
-    }
-
-    #[inline]
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_shutdown(cx))
-    }
-
-    fn half_closes(&self) -> bool {
-        either!(self, stream => stream.half_closes())
-    }
-
-    /// The address of the proxy, if there is one.
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.get_ref().peer_addr()
-    }
-
-    /// TLS with the server, not with a proxy.
-    #[cfg(feature = "tls")]
-    fn tls(&self) -> Option<&rustls::CommonState> {
-        either!(self, stream => stream.tls())
-    }
+    delegate!(each);
 }
 
-impl<S: fmt::Debug> fmt::Debug for ClientStream<S> {
+impl<S: Transport + fmt::Debug> fmt::Debug for ClientStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        either!(self, stream => stream.fmt(f))
+        each!(self, stream => stream.fmt(f))
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Url {
     pub(super) port: u16,
     /// Path and query, as they are sent in the request.
     pub(super) target: String,
+    /// The path of the Unix socket that the URL names.
+    pub(super) unix: Option<String>,
 }
 
 /// The parsed URL of a proxy: a scheme, and where to find it.
@@ -63,6 +65,9 @@ impl Url {
         if text.bytes().any(is_control) || text.starts_with(' ') || text.ends_with(' ') {
             return Err(UrlError::Character);
         }
+        if let Some(remainder) = after_scheme(text, "ws+unix") {
+            return Self::parse_unix(remainder);
+        }
         let split = text.split_once("://");
         let (scheme, remainder) = split
             .filter(|(scheme, _)| validate::scheme(scheme).is_ok())
@@ -94,6 +99,26 @@ impl Url {
                 Some(query) => format!("{path}?{query}"),
                 None => path,
             },
+            unix: None,
+        })
+    }
+
+    /// Parses what follows `ws+unix:`, as the package `ws` of Node reads it: the path of a socket and, after a colon, a path
+    /// and a query. Node would keep the escapes of the socket's path, and a URL can only have escapes, so neither is allowed.
+    fn parse_unix(remainder: &str) -> Result<Self, UrlError> {
+        let absolute = match remainder.strip_prefix("//") {
+            Some(absolute) => absolute,
+            None => remainder,
+        };
+        let (socket, target) = absolute.split_once(':').unwrap_or((absolute, "/"));
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"/!$&'()*+,;=-._~@".contains(&byte);
+        if !socket.starts_with('/') || !socket.bytes().all(is_plain) || !target.starts_with('/') {
+            return Err(UrlError::SocketPath);
+        }
+        Ok(Self {
+            unix: Some(socket.to_owned()),
+            ..Self::parse(&format!("ws://localhost{target}"))?
         })
     }
 
@@ -115,7 +140,8 @@ impl Url {
         // A fragment is for a browser.
         let remainder = remainder.split('#').next()?;
         let url = Self::parse(&format!("{scheme}://{remainder}")).ok()?;
-        url.userinfo.is_none().then_some(url)
+        // A server must not lead to a socket of this machine.
+        (url.userinfo.is_none() && url.unix.is_none()).then_some(url)
     }
 
     /// Returns the host, and the port if it is not the default (RFC 9110 §4.2.1).
@@ -128,7 +154,13 @@ impl Url {
     }
 }
 
-/// Without user and password.
+/// Returns what follows `scheme:`, if the URL has this scheme.
+fn after_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
+    let (found, remainder) = url.split_once(':')?;
+    found.eq_ignore_ascii_case(scheme).then_some(remainder)
+}
+
+/// Without user, password and Unix socket.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "wss" } else { "ws" };

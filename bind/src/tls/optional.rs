@@ -1,13 +1,8 @@
-use std::{
-    fmt,
-    io::{self, IoSlice},
-    net::SocketAddr,
-    task::{Context, Poll},
-};
+use std::fmt;
 
 #[cfg(feature = "tls")]
 use super::TlsStream;
-use crate::transport::Transport;
+use crate::transport::{Transport, delegate};
 
 /// A transport over `S`: TLS, if the connection uses it, or `S` itself.
 pub struct OptionalTls<S>(Inner<S>);
@@ -53,53 +48,7 @@ macro_rules! either {
 impl<S: Transport> Transport for OptionalTls<S> {
     type Clock = S::Clock;
 
-    fn clock(&self) -> S::Clock {
-        self.get_ref().clock()
-    }
-
-    #[inline]
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_read(cx, buf))
-    }
-
-    #[inline]
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        either!(self, stream => stream.is_write_vectored())
-    }
-
-    #[inline]
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_shutdown(cx))
-    }
-
-    fn half_closes(&self) -> bool {
-        either!(self, stream => stream.half_closes())
-    }
-
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.get_ref().peer_addr()
-    }
-
-    #[cfg(feature = "tls")]
-    fn tls(&self) -> Option<&rustls::CommonState> {
-        either!(self, stream => stream.tls())
-    }
+    delegate!(either);
 }
 
 impl<S: fmt::Debug> fmt::Debug for OptionalTls<S> {

@@ -105,7 +105,11 @@ impl Binding for Blocking {
     }
 
     fn nodelay(client: &Self::Client) -> io::Result<bool> {
-        client.get_ref().expect("it is open").get_ref().nodelay()
+        client
+            .get_ref()
+            .and_then(|io| io.get_ref())
+            .expect("it is open")
+            .nodelay()
     }
 }
 

@@ -124,8 +124,8 @@ impl<S: Stream> Binding for Over<S> {
     }
 
     fn server_addr(client: &Self::Client) -> io::Result<net::SocketAddr> {
-        let stream = client.get_ref().ok_or(io::ErrorKind::NotConnected)?;
-        stream.get_ref().peer_addr()
+        let stream = client.get_ref().and_then(|io| io.get_ref());
+        stream.ok_or(io::ErrorKind::NotConnected)?.peer_addr()
     }
 
     fn client_addr(server: &Self::Server) -> io::Result<net::SocketAddr> {
@@ -134,7 +134,11 @@ impl<S: Stream> Binding for Over<S> {
     }
 
     fn nodelay(client: &Self::Client) -> io::Result<bool> {
-        client.get_ref().expect("it is open").get_ref().nodelay()
+        client
+            .get_ref()
+            .and_then(|io| io.get_ref())
+            .expect("it is open")
+            .nodelay()
     }
 }
 

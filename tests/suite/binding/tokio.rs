@@ -94,7 +94,11 @@ impl Binding for Tokio {
     }
 
     fn nodelay(client: &Self::Client) -> io::Result<bool> {
-        client.get_ref().expect("it is open").get_ref().nodelay()
+        client
+            .get_ref()
+            .and_then(|io| io.get_ref())
+            .expect("it is open")
+            .nodelay()
     }
 }
 
