@@ -106,6 +106,12 @@ pub type ClientStream<S = TcpStream> = bind::ClientStream<Io<S>>;
 #[derive(Debug)]
 pub struct Threads(Runner);
 
+impl Threads {
+    pub(crate) const fn runner(&self) -> &Runner {
+        &self.0
+    }
+}
+
 impl Default for Threads {
     fn default() -> Self {
         Self(Runner::new(Clock::default()))

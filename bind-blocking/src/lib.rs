@@ -78,6 +78,7 @@ mod error;
 mod outlet;
 mod pipe;
 mod reading;
+mod reconnect;
 mod reunite;
 mod run;
 mod socket;
@@ -99,6 +100,7 @@ pub use connect::{ClientStream, Threaded, Threads, connect, connect_over, connec
 pub use error::TryRecvError;
 pub use outlet::Outlet;
 pub use pipe::Io;
+pub use reconnect::{Reconnect, ReconnectSender};
 pub use socket::WebSocket;
 pub use split::{ReadHalf, Streaming, WriteHalf};
 pub use transport::BlockingTransport;

@@ -209,7 +209,8 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         dropped
     }
 
-    fn end(&self) {
+    /// Ends the transport.
+    pub(crate) fn end(&self) {
         // The end of TLS may still have to be written. That takes two slices of time at most, because a
         // signal may cut one of them short.
         for _ in 0..2 {

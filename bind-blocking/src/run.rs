@@ -159,6 +159,13 @@ impl Runner {
         }
     }
 
+    /// Ends the transport, which also ends a read or write that another thread is blocked in.
+    pub(crate) fn end(&self) {
+        if let Some(pipe) = self.pipe() {
+            pipe.end();
+        }
+    }
+
     /// Records that the read half is gone.
     pub(crate) fn reader_gone(&self) {
         if let Some(pipe) = self.pipe() {

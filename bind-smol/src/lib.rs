@@ -17,4 +17,6 @@ pub use bind::{
 };
 pub use byte_stream::ByteStream;
 pub use io::{Clock, Io};
-pub use runtime::{ClientStream, Smol, connect, connect_over, connector};
+pub use runtime::{
+    ClientStream, Reconnect, ReconnectSender, Smol, connect, connect_over, connector,
+};

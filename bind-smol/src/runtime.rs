@@ -126,3 +126,9 @@ type Over<S> = (WebSocket<ClientStream<S>>, Response);
 
 /// The transport of a client: TCP, with TLS if the URL asked for it, and through a tunnel if there is a proxy.
 pub type ClientStream<S = TcpStream> = bind::ClientStream<Io<S>>;
+
+/// A client that connects again when its connection is lost.
+pub type Reconnect = bind::Reconnect<Smol>;
+
+/// The sending direction of a [`Reconnect`].
+pub type ReconnectSender = bind::ReconnectSender<ClientStream>;

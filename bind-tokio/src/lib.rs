@@ -17,7 +17,9 @@ pub use bind::{
 };
 pub use byte_stream::ByteStream;
 pub use io::{Clock, Io};
-pub use runtime::{ClientStream, Tokio, connect, connect_over, connector};
+pub use runtime::{
+    ClientStream, Reconnect, ReconnectSender, Tokio, connect, connect_over, connector,
+};
 
 /// The examples of the README and of the guides.
 #[cfg(doctest)]

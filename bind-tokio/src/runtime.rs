@@ -13,7 +13,7 @@ use tokio::{
 use crate::io::{Clock, Io};
 
 /// The tokio runtime that the caller is in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -125,3 +125,9 @@ type Over<S> = (WebSocket<ClientStream<S>>, Response);
 
 /// The transport of a client: TCP, with TLS if the URL asked for it, and through a tunnel if there is a proxy.
 pub type ClientStream<S = TcpStream> = bind::ClientStream<Io<S>>;
+
+/// A client that connects again when its connection is lost.
+pub type Reconnect = bind::Reconnect<Tokio>;
+
+/// The sending direction of a [`Reconnect`].
+pub type ReconnectSender = bind::ReconnectSender<ClientStream>;

@@ -7,6 +7,11 @@ use crate::{
     driver, error::Error, output, socket::WebSocket, transport::Transport, write_half::WriteHalf,
 };
 
+pub use crate::reconnect::{
+    link::{Link, Route},
+    machine::{Machine, Step},
+    outage::outage_of,
+};
 pub use crate::transport::within;
 
 /// Returns what `recv` would return, if that is one of many small messages that came in one read. If this returns

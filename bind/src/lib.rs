@@ -19,6 +19,7 @@ mod lanes;
 mod outlet;
 mod output;
 mod read_half;
+mod reconnect;
 mod reunite;
 mod runtime;
 mod shared;
@@ -47,8 +48,12 @@ pub use handshake::{Incoming, NotAccepted, accept, accept_any, from_parts};
 pub use outlet::Outlet;
 pub use proto;
 pub use read_half::ReadHalf;
+pub use reconnect::{
+    Backoff, GaveUp, GiveUpReason, Offline, Outage, Reconnect, ReconnectEvent, ReconnectSendError,
+    ReconnectSender, ReconnectState,
+};
 pub use reunite::ReuniteError;
-pub use runtime::{InThread, Network, Reaching, Runtime, in_thread};
+pub use runtime::{InThread, Network, Reaching, Runtime, SendNetwork, in_thread};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use socket::{WebSocket, drive};
@@ -78,6 +83,10 @@ pub mod api {
     #[cfg(feature = "tls")]
     pub use crate::{TlsOptionError, TlsVersion};
 
+    pub use crate::{
+        Backoff, GaveUp, GiveUpReason, Offline, Outage, ReconnectEvent, ReconnectSendError,
+        ReconnectState,
+    };
     pub use crate::{
         Connect, ConnectError, Connector, CookieStore, Destination, Error, Host, OptionalTls,
         Proxy, ProxyError, Transport, TrySendError, UrlError,

@@ -71,6 +71,35 @@ pub trait Network {
     fn other(&self, other: Self::Other, config: &Config) -> AnyTransport<Self::Clock>;
 }
 
+/// A network whose connections may move between threads. Every network is one whose types all may.
+pub trait SendNetwork:
+    Network<
+        Clock: Send + Sync,
+        Tcp: Send,
+        Stream: Send + Sync,
+        Resolving: Send,
+        Connecting: Send,
+        Other: Send,
+    > + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<N> SendNetwork for N where
+    N: Network<
+            Clock: Send + Sync,
+            Tcp: Send,
+            Stream: Send + Sync,
+            Resolving: Send,
+            Connecting: Send,
+            Other: Send,
+        > + Send
+        + Sync
+        + 'static
+{
+}
+
 /// A binding that can also run tasks beside the caller.
 pub trait Runtime: Network {
     /// Runs `task` to its end, whether or not the caller is still there.

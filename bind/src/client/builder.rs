@@ -277,6 +277,11 @@ impl Connect {
         self
     }
 
+    /// Returns the configuration that was given, or the default.
+    pub(crate) fn current_config(&self) -> Arc<Config> {
+        self.config.clone().unwrap_or_default()
+    }
+
     /// Checks the options, and returns what they stand for. This is for callers that connect by themselves.
     ///
     /// # Errors
