@@ -1,6 +1,6 @@
 //! The proxy that the environment names, and the servers that are reached without it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, str::FromStr};
 
 use super::host::Host;
 
@@ -96,21 +96,30 @@ fn entry(text: &str) -> Option<(Pattern, Option<u16>)> {
     if let Some((network, bits)) = text.split_once('/') {
         let network: IpAddr = address(network)?;
         let most = if network.is_ipv4() { 32 } else { 128 };
-        let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
+        let bits = number(bits).filter(|bits| *bits <= most)?;
         return Some((Pattern::Network(network, bits), None));
     }
     // An IPv6 address has colons, so it can have a port only with brackets.
     let (host, port) = match (address(text), text.rsplit_once(':')) {
-        (None, Some((host, port))) => (host, Some(port.parse().ok()?)),
+        (None, Some((host, port))) => (host, Some(number(port)?)),
         _ => (text, None),
     };
     if let Some(address) = address(host) {
         let bits = if address.is_ipv4() { 32 } else { 128 };
+        if port.is_some() && address.is_ipv6() && !host.starts_with('[') {
+            return None;
+        }
         return Some((Pattern::Network(address, bits), port));
     }
-    let domain = host.strip_prefix('*').unwrap_or(host);
-    let domain = without_dot(domain.strip_prefix('.').unwrap_or(domain));
+    let dotted = host.strip_prefix("*.").or_else(|| host.strip_prefix('.'));
+    let domain = without_dot(dotted.unwrap_or(host));
     (!domain.is_empty()).then(|| (Pattern::Domain(domain.to_owned()), port))
+}
+
+/// Parses a number that has digits only. `parse` takes a sign too.
+fn number<T: FromStr>(digits: &str) -> Option<T> {
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
 }
 
 /// Parses an address, with or without brackets.
