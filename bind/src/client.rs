@@ -52,6 +52,7 @@ pub use builder::Connect;
 pub use connector::Connector;
 pub use cookies::CookieStore;
 pub use destination::Destination;
+pub(crate) use env::Environment;
 #[cfg(feature = "tls")]
 pub use error::TlsOptionError;
 pub use error::{ConnectError, UrlError};

@@ -1,10 +1,16 @@
-//! Functions that our blocking binding needs beyond the API, because its calls are not futures. They may change in
-//! any version.
+//! Functions that our blocking binding needs beyond the API, because its calls are not futures, and one that our tests
+//! need. They may change in any version.
 
 use proto::{Message, Outgoing};
 
 use crate::{
-    driver, error::Error, output, socket::WebSocket, transport::Transport, write_half::WriteHalf,
+    client::{Environment, Host},
+    driver,
+    error::Error,
+    output,
+    socket::WebSocket,
+    transport::Transport,
+    write_half::WriteHalf,
 };
 
 pub use crate::reconnect::{
@@ -39,4 +45,11 @@ pub fn release_thread_memory() {
     driver::release_loan();
     output::release_loan();
     proto::internal::release_thread_memory();
+}
+
+/// Returns the URL of the proxy that [`Proxy::from_env`](crate::Proxy::from_env) chooses for a server, if the environment
+/// has the variables that `get` returns. A test cannot change the environment of a process that has threads.
+pub fn proxy_of(get: impl Fn(&str) -> Option<String>, host: &Host, port: u16) -> Option<String> {
+    let environment = Environment::read(get);
+    environment.proxy(host, port).map(str::to_owned)
 }

@@ -8,6 +8,7 @@ pub mod deflate;
 pub mod frame;
 pub mod handshake_client;
 pub mod handshake_server;
+pub mod no_proxy;
 pub mod pair;
 pub mod tally;
 pub mod tunnel;

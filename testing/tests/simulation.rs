@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, env, panic, thread, time::Instant};
 
-use bowline_testing::bodies::{connection, pair, tally};
+use bowline_testing::bodies::{connection, no_proxy, pair, tally};
 
 #[test]
 fn connections() {
@@ -78,6 +78,26 @@ fn pairs() {
             "TimedOut(Write",
             "Lost(Eof",
             "Lost(Reset",
+        ],
+    );
+}
+
+#[test]
+fn proxies_of_the_environment() {
+    let counts = simulate("lists", 5_000, no_proxy::run);
+    assert_happened(
+        &counts,
+        &[
+            "by a proxy",
+            "this machine",
+            "listed",
+            "no proxy at all",
+            "`*`",
+            "a domain",
+            "a domain with a port",
+            "an address",
+            "an address with a port",
+            "a network",
         ],
     );
 }

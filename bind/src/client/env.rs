@@ -6,7 +6,7 @@ use super::host::Host;
 
 /// The variables about proxies, as the environment has them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Environment {
+pub(crate) struct Environment {
     /// The URL of the proxy, if there is one.
     proxy: Option<String>,
     no_proxy: NoProxy,
@@ -14,7 +14,7 @@ pub(super) struct Environment {
 
 impl Environment {
     /// Reads the variables with `get`. A name in lower case comes before the same in capitals.
-    pub(super) fn read(get: impl Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn read(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
         let either = |name: &str| get(name).or_else(|| get(&name.to_ascii_uppercase()));
         // A web server passes the field `Proxy` of a request to CGI programs as HTTP_PROXY, so anyone can set that.
@@ -37,7 +37,7 @@ impl Environment {
     }
 
     /// Returns the URL of the proxy for a server. This machine is always reached without one.
-    pub(super) fn proxy(&self, host: &Host, port: u16) -> Option<&str> {
+    pub(crate) fn proxy(&self, host: &Host, port: u16) -> Option<&str> {
         let is_local = match host {
             Host::Name(name) => without_dot(name).eq_ignore_ascii_case("localhost"),
             Host::Addr(address) => address.to_canonical().is_loopback(),
