@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, env, panic, thread, time::Instant};
 
-use bowline_testing::bodies::{connection, no_proxy, pair, tally};
+use bowline_testing::bodies::{connection, no_proxy, pair, tally, tunnel};
 
 #[test]
 fn connections() {
@@ -78,6 +78,26 @@ fn pairs() {
             "TimedOut(Write",
             "Lost(Eof",
             "Lost(Reset",
+        ],
+    );
+}
+
+#[test]
+fn tunnels() {
+    let counts = simulate("tunnels", 20_000, tunnel::dialogue);
+    assert_happened(
+        &counts,
+        &[
+            "HTTP: open",
+            "HTTP: refused",
+            "HTTP: failed",
+            "SOCKS: open",
+            "SOCKS: syntax",
+            "SOCKS: no credentials",
+            "SOCKS: no method",
+            "SOCKS: denied",
+            "SOCKS: refused",
+            "SOCKS: ended",
         ],
     );
 }

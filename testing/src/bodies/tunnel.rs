@@ -1,7 +1,8 @@
 //! Tunnels through proxies: any bytes as the answer of the proxy, cut anywhere.
 //!
 //! The outcome is the same however the answer is cut, and no byte of the server is lost. There is at most one outcome, and
-//! then nothing. A reading of RFC 1928 and RFC 1929 that shares no code with ours agrees about SOCKS.
+//! then nothing. A reading of RFC 1928 and RFC 1929 that shares no code with ours agrees about SOCKS. An answer of HTTP that
+//! was written here is read as it was meant.
 
 use std::sync::Arc;
 
@@ -12,6 +13,12 @@ use proto::{
     handshake::{Exchange, HandshakeError, Headers},
     tunnel::{HttpTunnel, Socks5, SocksError, Target},
 };
+
+use crate::bodies::{choices::Choices, tally::count};
+
+mod answers;
+
+use answers::{http_answer, socks_answer};
 
 /// Runs one input: which proxy, and then what it sends.
 pub fn run(data: &[u8]) {
@@ -27,13 +34,48 @@ pub fn run(data: &[u8]) {
     if is_socks {
         socks(bytes, credentials, step);
     } else {
-        http(bytes, step);
+        let _ = http(bytes, step);
     }
 }
 
+/// Runs a dialogue with a proxy that mostly keeps to the rules. Bytes without a plan hardly ever open a tunnel.
+pub fn dialogue(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let step = 1 + choices.below(64);
+    let credentials = choices.flip();
+    let is_socks = choices.flip();
+    let mut answer = match is_socks {
+        true => socks_answer(&mut choices, credentials),
+        false => http_answer(&mut choices),
+    };
+    let len = choices.below(40);
+    let server = choices.raw(len);
+    answer.bytes.extend(&server);
+    let is_whole = !choices.one_in(4);
+    if !is_whole {
+        let len = choices.below(answer.bytes.len());
+        answer.bytes.truncate(len);
+    }
+    let is_changed = choices.one_in(4) && !answer.bytes.is_empty();
+    if is_changed {
+        let at = choices.below(answer.bytes.len());
+        answer.bytes[at] ^= 1 << choices.below(8);
+    }
+    if is_socks {
+        return socks(&answer.bytes, credentials, step);
+    }
+    let outcome = http(&answer.bytes, step);
+    if is_whole && !is_changed {
+        answer.check(outcome, &server);
+    }
+}
+
+/// The most that is kept of the body of a refusal.
+const MAX_BODY: usize = 100;
+
 fn config() -> Arc<Config> {
     let config = Config::new(|_| Ok(()));
-    Arc::new(config.max_head_size(1000).max_error_body(100))
+    Arc::new(config.max_head_size(1000).max_error_body(MAX_BODY))
 }
 
 /// Returns how a dialogue ends if the proxy sends `bytes`, at most `step` at a time, and then ends. A tunnel that opens has
@@ -78,27 +120,33 @@ fn outcome<M, E>(
     }
 }
 
-fn http(bytes: &[u8], step: usize) {
+fn http(bytes: &[u8], step: usize) -> Result<Vec<u8>, HandshakeError> {
     let one = |step| {
         let tunnel = HttpTunnel::new("a.test:80", &Headers::new(), config()).expect("valid");
         outcome(tunnel, bytes, step, HttpTunnel::exchange, HttpTunnel::poll)
     };
     let (whole, cut) = (one(usize::MAX), one(step));
     assert_eq!(whole, cut, "cut at every {step}");
-    match whole {
+    count(match &whole {
+        Ok(_) => "HTTP: open",
+        Err(HandshakeError::Refused(_)) => "HTTP: refused",
+        Err(_) => "HTTP: failed",
+    });
+    match &whole {
         Ok(after) => {
             assert!(
-                bytes.ends_with(&after),
+                bytes.ends_with(after),
                 "what is the server's is passed on as it is"
             );
             let head = &bytes[..bytes.len() - after.len()];
             assert!(head.ends_with(b"\n"), "a head ends with a line");
         }
         Err(HandshakeError::Refused(response)) => {
-            assert!(!(200..300).contains(&response.status) && response.body.len() <= 100);
+            assert!(!(200..300).contains(&response.status) && response.body.len() <= MAX_BODY);
         }
         Err(_) => {}
     }
+    whole
 }
 
 /// An outcome of SOCKS that can be compared.
@@ -130,6 +178,15 @@ fn socks(bytes: &[u8], credentials: bool, step: usize) {
         }
     };
     let expected = read(bytes, credentials);
+    count(match expected {
+        Verdict::Open(_) => "SOCKS: open",
+        Verdict::Syntax => "SOCKS: syntax",
+        Verdict::NoCredentials => "SOCKS: no credentials",
+        Verdict::NoMethod => "SOCKS: no method",
+        Verdict::Denied => "SOCKS: denied",
+        Verdict::Refused(_) => "SOCKS: refused",
+        Verdict::Ended => "SOCKS: ended",
+    });
     assert_eq!(one(usize::MAX), expected);
     assert_eq!(one(step), expected, "cut at every {step}");
 }
