@@ -19,7 +19,7 @@ use crate::{
 /// and completes the closing handshake. None of this happens while no thread is in a call.
 ///
 /// Every call is bounded by the deadlines of [`Config`](crate::Config). `recv` waits for as long as the
-/// peer answers the keep-alive Pings, or without bound if those are turned off.
+/// peer answers the keep-alive Pings, or without bound if none are sent.
 ///
 /// Dropping the socket ends the transport without a Close; call [`close`](Self::close) to end the
 /// connection properly.

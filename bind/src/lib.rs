@@ -68,9 +68,9 @@ pub use write_half::WriteHalf;
 pub mod api {
     pub use proto::{
         self, Chunk, CloseCode, CloseFrame, Closed, Config, ControlPayload, ControlTooLong,
-        Deadline, EntropyError, Event, Initiator, IntoClose, InvalidCloseCode, InvalidUtf8, Kind,
-        Lost, Message, Negotiated, Outgoing, Prepared, ProtocolError, Role, SendError, State,
-        Stats, Traffic, Utf8Bytes,
+        Deadline, EntropyError, Event, Initiator, IntoClose, InvalidCloseCode, InvalidUtf8,
+        KeepAlive, Kind, Lost, Message, Negotiated, Outgoing, Prepared, ProtocolError, Role,
+        SendError, State, Stats, Traffic, Utf8Bytes,
         handshake::{
             AnswerError, FieldValue, HandshakeError, Headers, HttpVersion, InvalidHeader,
             OfferError, Request, RequestError, Response, ResponseError, respond,

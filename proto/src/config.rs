@@ -12,6 +12,21 @@ pub enum Role {
     Server,
 }
 
+/// What keep-alive sends, each time that [`Config::keep_alive`] has passed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum KeepAlive {
+    /// A Ping, if nothing was received (RFC 6455 §5.5.2). Its answer proves that the peer is alive, and
+    /// [`Config::pong_timeout`] is the deadline for that.
+    #[default]
+    Ping,
+    /// An unsolicited Pong, whatever was sent or received. RFC 6455 §5.5.3: "This serves as a unidirectional
+    /// heartbeat." It keeps our direction open where idle connections are cut. The peer does not answer it, so it
+    /// neither finds a peer that is gone nor measures latency, and [`Config::pong_timeout`] does nothing. It is sent
+    /// once a millisecond at most.
+    Pong,
+}
+
 /// Limits, deadlines and policy of a connection.
 ///
 /// Start with `Config::default()`, change what matters, and share the result between connections. Everything that takes
@@ -56,8 +71,11 @@ pub struct Config {
     /// transport up to this mark. Default: 64 KiB.
     pub send_high_water: usize,
 
-    /// A Ping is sent after this long without input, and at most twice as long. Default: 20 s.
+    /// A Ping is sent after this long without input, and at most twice as long. With [`KeepAlive::Pong`] an
+    /// unsolicited Pong is sent each time that this long has passed. If it is `None`, neither is sent. Default: 20 s.
     pub keep_alive: Option<Duration>,
+    /// Whether keep-alive sends Pings or unsolicited Pongs. Default: `Ping`.
+    pub keep_alive_kind: KeepAlive,
     /// The connection fails if nothing at all is received for this long after a keep-alive Ping was sent. Default:
     /// 20 s.
     pub pong_timeout: Option<Duration>,
@@ -114,6 +132,7 @@ impl Config {
             send_frame_size: None,
             send_high_water: 64 << 10,
             keep_alive: Some(Duration::from_secs(20)),
+            keep_alive_kind: KeepAlive::Ping,
             pong_timeout: Some(Duration::from_secs(20)),
             close_timeout: Some(Duration::from_secs(5)),
             write_timeout: Some(Duration::from_secs(20)),
@@ -176,6 +195,7 @@ impl Config {
         send_frame_size: Option<usize>,
         send_high_water: usize,
         keep_alive: impl Into<Option<Duration>>,
+        keep_alive_kind: KeepAlive,
         pong_timeout: impl Into<Option<Duration>>,
         close_timeout: impl Into<Option<Duration>>,
         write_timeout: impl Into<Option<Duration>>,

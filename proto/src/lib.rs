@@ -206,7 +206,7 @@ pub use close::{
     CloseFrame, Closed, Initiator, IntoClose,
     code::{CloseCode, InvalidCloseCode},
 };
-pub use config::{Config, Role};
+pub use config::{Config, KeepAlive, Role};
 pub use connection::{Connection, State};
 pub use error::{
     ConnectionError, ControlTooLong, Deadline, EntropyError, Lost, ProtocolError, SendError,

@@ -130,8 +130,8 @@ impl Sender {
             if frame.is_some() {
                 self.ending().close = frame;
             }
-            // A peer that gets a Close is not asked for a Pong.
-            self.owed.take(|owed| owed.ping.take());
+            // A connection that closes is not kept alive.
+            self.owed.take(|owed| owed.keep_alive.take());
         }
     }
 
@@ -141,7 +141,7 @@ impl Sender {
         if matches!(self.closing, Closing::No | Closing::Queued) {
             self.owed.merge(control);
             if self.closing != Closing::No {
-                self.owed.take(|owed| owed.ping.take());
+                self.owed.take(|owed| owed.keep_alive.take());
             }
         }
     }

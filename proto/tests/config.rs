@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_proto::Config;
+use bowline_proto::{Config, KeepAlive};
 
 #[test]
 fn each_setter_sets_the_field_of_its_name() {
@@ -16,6 +16,7 @@ fn each_setter_sets_the_field_of_its_name() {
         .send_frame_size(Some(6))
         .send_high_water(7)
         .keep_alive(second)
+        .keep_alive_kind(KeepAlive::Pong)
         .pong_timeout(2 * second)
         .close_timeout(3 * second)
         .write_timeout(4 * second)
@@ -41,6 +42,7 @@ fn each_setter_sets_the_field_of_its_name() {
         ),
         (1, Some(2), 3, 4, 5, Some(6), 7)
     );
+    assert_eq!(config.keep_alive_kind, KeepAlive::Pong);
     assert_eq!(
         [
             config.keep_alive,

@@ -1,7 +1,7 @@
 //! The counters of a connection.
 
 use bowline_proto::{
-    Chunk, CloseCode, Connection, Event, Lost, Message, Pull, Role, Stats, Traffic,
+    Chunk, CloseCode, Connection, Event, KeepAlive, Lost, Message, Pull, Role, Stats, Traffic,
     handshake::Server,
 };
 use bytes::Buf;
@@ -96,6 +96,16 @@ fn the_pings_of_keep_alive_count() {
     assert_eq!(end.write().len(), 1);
     let sent = end.conn.stats().sent;
     assert_eq!((sent.pings, sent.messages), (1, 0));
+}
+
+#[test]
+fn unsolicited_pongs_of_keep_alive_count_only_on_the_wire() {
+    for (role, octets) in [(Role::Client, 6), (Role::Server, 2)] {
+        let mut end = End::with(role, |config| config.keep_alive_kind = KeepAlive::Pong);
+        end.pass(secs(20));
+        assert_eq!(end.write().len(), 1);
+        assert_eq!(counts(end.conn.stats().sent), [0, 0, octets, 0]);
+    }
 }
 
 #[test]

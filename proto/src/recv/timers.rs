@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    config::Config,
+    config::{Config, KeepAlive},
     error::Deadline,
     message::ControlPayload,
     send::control::Control,
@@ -17,7 +17,7 @@ use crate::{
 /// deadline comes; a deadline that must begin asks for the time first (see [`Alarm`]).
 pub(super) struct Timers {
     keep_alive: Alarm,
-    stage: KeepAlive,
+    stage: Stage,
     message: Alarm,
     idle: Alarm,
     /// Whether the deadline passed while input was still unread. That input may prove that it was met, so it is
@@ -36,9 +36,9 @@ pub(super) struct Timers {
     pings_received: u32,
 }
 
-/// The event that keep-alive waits for.
+/// The event that keep-alive by Pings waits for.
 #[derive(Clone, Copy, PartialEq)]
-enum KeepAlive {
+enum Stage {
     /// The time to check whether anything was heard.
     Listening,
     /// Its Ping to be sent.
@@ -46,6 +46,9 @@ enum KeepAlive {
     /// The time by which something must have been heard.
     Awaiting,
 }
+
+/// The shortest period of unsolicited Pongs.
+const SHORTEST_BEAT: Duration = Duration::from_millis(1);
 
 struct Probe {
     payload: ControlPayload,
@@ -58,7 +61,7 @@ impl Timers {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             keep_alive: Alarm::due(config.keep_alive),
-            stage: KeepAlive::Listening,
+            stage: Stage::Listening,
             message: Alarm::OFF,
             idle: Alarm::due(config.idle_timeout),
             message_is_late: false,
@@ -75,7 +78,7 @@ impl Timers {
     #[inline]
     pub(super) fn handle_input(&mut self) {
         self.heard = true;
-        if self.stage == KeepAlive::Awaiting {
+        if self.stage == Stage::Awaiting {
             self.listen(Alarm::DUE);
         }
     }
@@ -115,8 +118,8 @@ impl Timers {
 
     pub(super) fn handle_ping_sent(&mut self, payload: ControlPayload) {
         let is_ours = *payload == self.pings.to_be_bytes();
-        if is_ours && self.stage == KeepAlive::Pinged {
-            (self.stage, self.keep_alive) = (KeepAlive::Awaiting, Alarm::DUE);
+        if is_ours && self.stage == Stage::Pinged {
+            (self.stage, self.keep_alive) = (Stage::Awaiting, Alarm::DUE);
         }
         // An earlier Ping that was answered still waits for the time to measure its round trip, so the new one is
         // not measured.
@@ -191,32 +194,58 @@ impl Timers {
                 (self.idle, self.idle_is_late) = (Alarm::OFF, true);
             }
         }
+        match config.keep_alive_kind {
+            KeepAlive::Ping => self.keep_alive_by_ping(config, now, drained, owed),
+            KeepAlive::Pong => {
+                self.keep_alive_by_pong(config, now, owed);
+                None
+            }
+        }
+    }
+
+    fn keep_alive_by_ping(
+        &mut self,
+        config: &Config,
+        now: Instant,
+        drained: bool,
+        owed: &mut Control,
+    ) -> Option<Deadline> {
         match self.stage {
-            KeepAlive::Listening => {
+            Stage::Listening => {
                 if self.keep_alive.is_over(now, config.keep_alive) {
                     if core::mem::take(&mut self.heard) || !drained {
                         self.keep_alive = Alarm::DUE;
                     } else {
                         self.pings = self.pings.wrapping_add(1);
                         let payload = Bytes::copy_from_slice(&self.pings.to_be_bytes());
-                        owed.slots().ping = Some(ControlPayload::from_checked(payload));
-                        (self.stage, self.keep_alive) = (KeepAlive::Pinged, Alarm::OFF);
+                        owed.slots().keep_alive = Some(ControlPayload::from_checked(payload));
+                        (self.stage, self.keep_alive) = (Stage::Pinged, Alarm::OFF);
                     }
                 }
             }
-            KeepAlive::Awaiting => {
+            Stage::Awaiting => {
                 // If anything was heard since, the wait has ended already.
                 if self.keep_alive.is_over(now, config.pong_timeout) {
                     self.listen(if drained { Alarm::OFF } else { Alarm::DUE });
                     return drained.then_some(Deadline::Pong);
                 }
             }
-            KeepAlive::Pinged => {}
+            Stage::Pinged => {}
         }
         None
     }
 
+    /// §5.5.3: "A response to an unsolicited Pong frame is not expected." Its period therefore begins again at once.
+    fn keep_alive_by_pong(&mut self, config: &Config, now: Instant, owed: &mut Control) {
+        // Nothing else stops a period of no length from passing again and again.
+        let period = config.keep_alive.map(|period| period.max(SHORTEST_BEAT));
+        if self.keep_alive.is_over(now, period) {
+            owed.slots().keep_alive = Some(ControlPayload::default());
+            self.keep_alive = Alarm::DUE;
+        }
+    }
+
     fn listen(&mut self, timer: Alarm) {
-        (self.stage, self.keep_alive) = (KeepAlive::Listening, timer);
+        (self.stage, self.keep_alive) = (Stage::Listening, timer);
     }
 }

@@ -2,8 +2,8 @@ use alloc::boxed::Box;
 
 use crate::{close::CloseFrame, message::ControlPayload};
 
-/// The control frames that a [`Receiver`](crate::Receiver) owes the peer: at most one Ping, one Pong and one Close.
-/// The [`Sender`](crate::Sender) gets them in [`meet`](crate::Receiver::meet).
+/// The control frames that a [`Receiver`](crate::Receiver) owes the peer: at most one of keep-alive, one Pong that
+/// answers, and one Close. The [`Sender`](crate::Sender) gets them in [`meet`](crate::Receiver::meet).
 ///
 /// It takes memory only while something is owed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -11,7 +11,9 @@ pub(crate) struct Control(Option<Box<Slots>>);
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Slots {
-    pub(crate) ping: Option<ControlPayload>,
+    /// The payload of a Ping or of an unsolicited Pong, as [`Config::keep_alive_kind`](crate::Config) says.
+    pub(crate) keep_alive: Option<ControlPayload>,
+    /// The payload of the Pong that answers the latest Ping.
     pub(crate) pong: Option<ControlPayload>,
     pub(crate) close: Option<Option<CloseFrame>>,
 }
@@ -43,16 +45,15 @@ impl Control {
     }
 
     /// Adds what became owed later. The latest Pong wins: RFC 6455 §5.5.3, "MAY elect to send a Pong frame for only
-    /// the most recently processed Ping frame". The first Close wins, and a peer that gets a Close is not asked for
-    /// a Pong.
+    /// the most recently processed Ping frame". The first Close wins, and a connection that closes is not kept alive.
     pub(crate) fn merge(&mut self, newer: Self) {
         let Some(newer) = newer.0 else { return };
         let slots = self.slots();
         slots.pong = newer.pong.or_else(|| slots.pong.take());
         slots.close = slots.close.take().or(newer.close);
-        slots.ping = match slots.close {
+        slots.keep_alive = match slots.close {
             Some(_) => None,
-            None => newer.ping.or_else(|| slots.ping.take()),
+            None => newer.keep_alive.or_else(|| slots.keep_alive.take()),
         };
     }
 }

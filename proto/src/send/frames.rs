@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     close::CloseFrame,
+    config::KeepAlive,
     deflate::Deflater,
     error::{ConnectionError, EntropyError, Lost},
     message::{ControlPayload, Message},
@@ -129,8 +130,12 @@ impl Sender {
             if let Some(pong) = self.owed.take(|owed| owed.pong.take()) {
                 return self.frame_control(OpCode::Pong, &pong);
             }
-            if let Some(ping) = self.owed.take(|owed| owed.ping.take()) {
-                return self.frame_control(OpCode::Ping, &ping);
+            if let Some(payload) = self.owed.take(|owed| owed.keep_alive.take()) {
+                let opcode = match self.config.keep_alive_kind {
+                    KeepAlive::Ping => OpCode::Ping,
+                    KeepAlive::Pong => OpCode::Pong,
+                };
+                return self.frame_control(opcode, &payload);
             }
         }
         if let Some(close) = self.owed.take(|owed| owed.close.take()) {

@@ -11,6 +11,7 @@ mod limits;
 mod owed;
 mod pull;
 mod text;
+mod unsolicited;
 mod waiting;
 
 use bowline_proto::{Config, ConnectionError, Deadline, Event, Instant, ProtocolError, Role};

@@ -1,6 +1,6 @@
 //! Law 2: owed control never grows.
 
-use bowline_proto::{ConnectionError, ControlPayload, Deadline, Event, Role};
+use bowline_proto::{ConnectionError, ControlPayload, Deadline, Event, KeepAlive, Role};
 use bytes::Buf;
 use testing::{
     ends::{BOTH, End, payload, secs},
@@ -84,20 +84,88 @@ fn law_2_a_keep_alive_ping_is_not_lost_when_a_pong_is_owed() {
 }
 
 #[test]
-fn law_2_a_ping_that_comes_to_be_owed_after_our_close_is_not_sent() {
-    for role in BOTH {
-        let mut end = End::new(role);
+fn law_2_keep_alive_that_comes_to_be_owed_after_our_close_is_not_sent() {
+    let kinds = [KeepAlive::Ping, KeepAlive::Pong];
+    for (role, kind) in BOTH
+        .into_iter()
+        .flat_map(|role| kinds.map(|kind| (role, kind)))
+    {
+        let mut end = End::with(role, |config| config.keep_alive_kind = kind);
         end.tick();
         let (mut rx, mut tx) = end.conn.split();
         tx.close(None);
         // The half that receives does not know it yet.
         let now = at(20);
         assert_eq!(rx.handle_timeout(now), Ok(()));
-        assert!(rx.has_control(), "a Ping");
+        assert!(rx.has_control(), "a {kind:?}");
         rx.meet(&mut tx);
         let transmit = tx.transmit().unwrap();
         let written = transmit.copy_to_bytes(transmit.remaining());
         assert_eq!(Frame::read_all(&written, role), [Frame::new(CLOSE, "")]);
+    }
+}
+
+#[test]
+fn law_2_a_pong_that_answers_and_an_unsolicited_one_do_not_replace_each_other() {
+    for role in BOTH {
+        for is_asked_first in [true, false] {
+            let mut end = End::with(role, |config| {
+                config.keep_alive_kind = KeepAlive::Pong;
+                config.send_high_water = 1;
+                config.write_timeout = None;
+            });
+            let asked = |end: &mut End, payload: &str| {
+                end.give(&[Frame::new(PING, payload)]);
+            };
+            end.tick();
+            // The transport takes nothing of this message, so everything else waits.
+            end.conn.send(vec![7; 10]).unwrap();
+            assert!(end.write_some(0, false).is_empty());
+            if is_asked_first {
+                asked(&mut end, "replaced");
+                asked(&mut end, "asked");
+            }
+            // Of many periods, one Pong waits.
+            end.pass(secs(200));
+            if !is_asked_first {
+                asked(&mut end, "replaced");
+                asked(&mut end, "asked");
+            }
+            assert_eq!(
+                end.write(),
+                [
+                    Frame::binary([7; 10]),
+                    Frame::new(PONG, "asked"),
+                    Frame::new(PONG, "")
+                ],
+                "the answer comes first"
+            );
+            asked(&mut end, "again");
+            assert_eq!(end.write(), [Frame::new(PONG, "again")]);
+        }
+    }
+}
+
+#[test]
+fn law_2_an_unsolicited_pong_that_is_being_written_holds_up_no_answer() {
+    for role in BOTH {
+        let mut end = End::with(role, |config| {
+            config.keep_alive_kind = KeepAlive::Pong;
+            config.write_timeout = None;
+        });
+        end.pass(secs(20));
+        let mut bytes = end.write_some(1, false);
+        end.give(&[Frame::new(PING, "1"), Frame::new(PING, "2")]);
+        end.pass(secs(3600));
+        bytes.extend(end.write_some(usize::MAX, true));
+        assert_eq!(
+            Frame::read_all(&bytes, role),
+            [
+                Frame::new(PONG, ""),
+                Frame::new(PONG, "2"),
+                Frame::new(PONG, "")
+            ]
+        );
     }
 }
 
