@@ -346,11 +346,10 @@ impl End {
             self.closing |= self.state() == State::Closed;
         }
         self.halves.sent(flushed);
-        let pings = self.outbox.keep_alives();
         let said = self.outbox.wrote(&part);
-        let pinged = self.outbox.keep_alives() > pings;
+        let kept = self.outbox.take_kept();
         let waits = self.halves.has_output() || !flushed;
-        self.watch.wrote(!part.is_empty(), waits, pinged);
+        self.watch.wrote(!part.is_empty(), waits, kept);
         self.check();
         (part, said)
     }

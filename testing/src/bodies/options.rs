@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use proto::{
-    Config,
+    Config, KeepAlive,
     deflate::{Agreed, Deflate, Window},
 };
 
@@ -30,12 +30,22 @@ pub(crate) fn config(choices: &mut Choices<'_>) -> Config {
         _ => None,
     };
     config.send_high_water = choices.of(&[64 << 10, 0, 1, 500]);
-    let mut after = |usual: Duration| match choices.below(4) {
+    let after = |choices: &mut Choices<'_>, which: usize, usual: Duration| match which {
         0 | 1 => Some(usual),
         2 => None,
         _ => Some(Duration::from_millis(1 << choices.below(18))),
     };
-    config.keep_alive = after(Duration::from_secs(20));
+    // One byte chooses both options, so that older inputs still mean the same.
+    let keep_alive = choices.below(16);
+    config.keep_alive_kind = match keep_alive / 4 {
+        3 => KeepAlive::Pong,
+        _ => KeepAlive::Ping,
+    };
+    config.keep_alive = after(choices, keep_alive % 4, Duration::from_secs(20));
+    let mut after = |usual| {
+        let which = choices.below(4);
+        after(choices, which, usual)
+    };
     config.pong_timeout = after(Duration::from_secs(20));
     config.close_timeout = after(Duration::from_secs(5));
     config.write_timeout = after(Duration::from_secs(20));

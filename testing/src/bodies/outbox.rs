@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use proto::{CloseFrame, Config, Kind, Role, deflate::Window};
+use proto::{CloseFrame, Config, KeepAlive, Kind, Role, deflate::Window};
 
 use crate::bodies::{
     tally,
@@ -13,7 +13,8 @@ pub(crate) struct Outbox {
     reader: Reader,
     window: Option<Window>,
     threshold: usize,
-    keep_alive: bool,
+    /// What keep-alive sends, if it is on.
+    keep_alive: Option<KeepAlive>,
     /// The messages that were accepted and are not completely on the wire.
     messages: VecDeque<Sent>,
     controls: VecDeque<Asked>,
@@ -26,6 +27,8 @@ pub(crate) struct Outbox {
     /// The numbers of keep-alive Pings that were seen, and of messages and control frames that the application
     /// asked for.
     keep_alives: u32,
+    /// What was seen since [`Outbox::take_kept`].
+    kept: Kept,
     seen_messages: usize,
     seen_controls: usize,
     /// The number of messages, chunks, Pings and Pongs that are completely on the wire.
@@ -35,6 +38,16 @@ pub(crate) struct Outbox {
     closes: Vec<Close>,
     /// The Close that was sent.
     pub(crate) close: Option<Vec<u8>>,
+}
+
+/// The numbers of frames that keep-alive sent.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Kept {
+    pub(crate) pings: u32,
+    /// Empty Pongs that nobody asked for.
+    pub(crate) beats: u32,
+    /// Empty Pongs that may have been answers to empty Pings.
+    pub(crate) perhaps: u32,
 }
 
 /// The form in which a message is sent.
@@ -73,13 +86,14 @@ impl Outbox {
             reader: Reader::new(role, window, config.send_frame_size),
             window,
             threshold: config.deflate.unwrap_or_default().threshold,
-            keep_alive: config.keep_alive.is_some(),
+            keep_alive: config.keep_alive.map(|_| config.keep_alive_kind),
             messages: VecDeque::new(),
             controls: VecDeque::new(),
             heard: VecDeque::new(),
             answered: None,
             either: Vec::new(),
             keep_alives: 0,
+            kept: Kept::default(),
             seen_messages: 0,
             seen_controls: 0,
             sent: 0,
@@ -93,9 +107,9 @@ impl Outbox {
         self.accepted
     }
 
-    /// Returns how many Pings were sent without having been asked for.
-    pub(crate) fn keep_alives(&self) -> u32 {
-        self.keep_alives
+    /// Returns what keep-alive has sent since the last call.
+    pub(crate) fn take_kept(&mut self) -> Kept {
+        std::mem::take(&mut self.kept)
     }
 
     /// Returns the most that may be reported as sent.
@@ -163,8 +177,19 @@ impl Outbox {
                     if self.is_asked(said) {
                         self.either.extend(at.map(|_| payload.clone()));
                     } else if let Some(at) = at {
-                        self.heard.drain(..=at);
-                        self.answered = Some(payload.clone());
+                        if self.may_beat(payload) {
+                            // If it is no answer, nothing is known of the Pings around this one.
+                            self.kept.perhaps += 1;
+                            if self.heard.back() == Some(payload) {
+                                self.answered = Some(payload.clone());
+                            }
+                        } else {
+                            self.heard.drain(..=at);
+                            self.answered = Some(payload.clone());
+                        }
+                    } else if self.may_beat(payload) {
+                        self.kept.beats += 1;
+                        tally::count("unsolicited Pong");
                     } else {
                         let at = self.either.iter().position(|pong| pong == payload);
                         let at = at.expect("§5.5.3: a Pong answers a Ping, and the latest wins");
@@ -215,10 +240,20 @@ impl Outbox {
     fn wrote_ping(&mut self, said: &Said, payload: &[u8]) {
         if !self.is_asked(said) {
             self.keep_alives += 1;
+            self.kept.pings += 1;
             tally::count("keep-alive");
-            assert!(self.keep_alive, "a Ping that nobody asked for");
+            assert_eq!(
+                self.keep_alive,
+                Some(KeepAlive::Ping),
+                "nobody asked for it"
+            );
             assert_eq!(payload, self.keep_alives.to_be_bytes(), "each has a number");
         }
+    }
+
+    /// Whether keep-alive may have sent a Pong with this payload.
+    fn may_beat(&self, payload: &[u8]) -> bool {
+        self.keep_alive == Some(KeepAlive::Pong) && payload.is_empty()
     }
 
     /// Whether the application asked for this control frame. Such frames come in the order of the requests, after

@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
-use proto::{Config, Deadline, Instant};
+use proto::{Config, Deadline, Instant, KeepAlive};
 
-use crate::bodies::entropy;
+use crate::bodies::{entropy, outbox::Kept};
 
 #[derive(Default, Debug)]
 pub(crate) struct Watch {
-    keep_alive: KeepAlive,
+    keep_alive: Stage,
+    /// The most unsolicited Pongs that may be seen until nothing waits.
+    beats: u32,
+    /// Whether one of them must be seen by then.
+    owes_beat: bool,
     heard: bool,
     /// Whether everything received was polled.
     polled: bool,
@@ -23,11 +27,11 @@ pub(crate) struct Watch {
 }
 
 #[derive(Default, Debug)]
-enum KeepAlive {
+enum Stage {
     /// It begins when the time is passed.
     #[default]
     New,
-    /// At that time it checks whether anything was received.
+    /// At that time it checks whether anything was received, or sends a Pong.
     Listening(Option<Instant>),
     /// A Ping must be sent.
     Pinged,
@@ -69,8 +73,8 @@ impl Watch {
     pub(crate) fn heard(&mut self) {
         self.heard = true;
         self.polled = false;
-        if let KeepAlive::Awaiting(_) = self.keep_alive {
-            self.keep_alive = KeepAlive::New;
+        if let Stage::Awaiting(_) = self.keep_alive {
+            self.keep_alive = Stage::New;
         }
     }
 
@@ -78,7 +82,7 @@ impl Watch {
     pub(crate) fn ended(&mut self, failed: bool) {
         self.polled = false;
         if failed {
-            self.keep_alive = KeepAlive::Off;
+            self.stop();
             self.write = Since::Never;
         }
     }
@@ -107,29 +111,42 @@ impl Watch {
         if self.closing == Since::Never {
             self.closing = Since::Now;
         }
-        self.keep_alive = KeepAlive::Off;
+        self.stop();
     }
 
-    /// Handles an attempt to write: whether bytes were written, whether something still waits, and whether a
-    /// keep-alive Ping was sent.
-    pub(crate) fn wrote(&mut self, moved: bool, waits: bool, pinged: bool) {
+    fn stop(&mut self) {
+        self.keep_alive = Stage::Off;
+        self.owes_beat = false;
+    }
+
+    /// Handles an attempt to write: whether bytes were written, whether something still waits, and what keep-alive
+    /// sent.
+    pub(crate) fn wrote(&mut self, moved: bool, waits: bool, kept: Kept) {
         if !waits {
             self.write = Since::Never;
         } else if moved || self.write == Since::Never {
             self.write = Since::Now;
         }
-        if pinged {
+        if kept.pings > 0 {
             assert!(
-                matches!(self.keep_alive, KeepAlive::Pinged | KeepAlive::Off),
+                matches!(self.keep_alive, Stage::Pinged | Stage::Off),
                 "a Ping before its time"
             );
-            if let KeepAlive::Pinged = self.keep_alive {
-                self.keep_alive = KeepAlive::Awaiting(Since::Now);
+            if let Stage::Pinged = self.keep_alive {
+                self.keep_alive = Stage::Awaiting(Since::Now);
             }
         }
-        let missing = !waits && matches!(self.keep_alive, KeepAlive::Pinged);
+        assert!(kept.beats <= self.beats, "a Pong before its time");
+        self.beats -= kept.beats;
+        self.owes_beat &= kept.beats == 0 && kept.perhaps == 0;
+        if waits {
+            return;
+        }
         let excused = self.is_over() || entropy::is_dry();
+        let missing = matches!(self.keep_alive, Stage::Pinged);
         assert!(!missing || excused, "a keep-alive Ping is missing");
+        assert!(!self.owes_beat || excused, "an unsolicited Pong is missing");
+        self.beats = 0;
     }
 
     /// Passes the time.
@@ -153,23 +170,30 @@ impl Watch {
                 Deadline::Message,
             );
         }
-        let next = || config.keep_alive.and_then(|after| now.checked_add(after));
+        let is_pong = config.keep_alive_kind == KeepAlive::Pong;
+        let least = Duration::from_millis(if is_pong { 1 } else { 0 });
+        let next = || now.checked_add(config.keep_alive?.max(least));
         match &mut self.keep_alive {
-            KeepAlive::New => self.keep_alive = KeepAlive::Listening(next()),
-            KeepAlive::Listening(Some(at)) if *at <= now => {
+            Stage::New => self.keep_alive = Stage::Listening(next()),
+            Stage::Listening(Some(at)) if *at <= now && is_pong => {
+                self.keep_alive = Stage::Listening(next());
+                // One that is being written, and one in a slot.
+                (self.beats, self.owes_beat) = ((self.beats + 1).min(2), true);
+            }
+            Stage::Listening(Some(at)) if *at <= now => {
                 let heard = std::mem::take(&mut self.heard) || !self.polled;
                 self.keep_alive = match heard {
-                    true => KeepAlive::Listening(next()),
-                    false => KeepAlive::Pinged,
+                    true => Stage::Listening(next()),
+                    false => Stage::Pinged,
                 };
             }
-            KeepAlive::Awaiting(since) => {
+            Stage::Awaiting(since) => {
                 let is_over = since.is_over(now, config.pong_timeout);
                 self.over
                     .extend((is_over && self.polled).then_some(Deadline::Pong));
                 if is_over {
                     // Unread input counts as received.
-                    self.keep_alive = KeepAlive::Listening(next());
+                    self.keep_alive = Stage::Listening(next());
                 }
             }
             _ => {}
