@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use ::tokio::spawn;
 use bind::{
     Error,
-    proto::{CloseCode, Closed, Config, ConnectionError, Deadline, Event},
+    proto::{CloseCode, Closed, Config, ConnectionError, Deadline, Event, KeepAlive},
 };
 
 use crate::{
@@ -18,6 +18,7 @@ for_each_wire! {
     a_peer_that_vanished_is_noticed,
     a_peer_that_vanished_is_noticed_by_the_half_that_receives,
     a_peer_that_answers_is_not_taken_for_vanished,
+    a_peer_that_gets_unsolicited_pongs_need_not_answer,
     a_peer_that_stops_reading_is_cut,
     a_peer_that_stops_reading_is_cut_for_both_halves,
     a_peer_that_stops_reading_is_cut_though_nobody_receives,
@@ -88,6 +89,25 @@ async fn a_peer_that_answers_is_not_taken_for_vanished<W: Wire>() {
     assert!(client.latency().is_some());
     client.close(None).await.unwrap();
     assert_eq!(answering.await.unwrap(), None);
+}
+
+async fn a_peer_that_gets_unsolicited_pongs_need_not_answer<W: Wire>() {
+    let beating = with(|config| {
+        config.keep_alive = Some(Duration::from_millis(20));
+        config.keep_alive_kind = KeepAlive::Pong;
+        config.pong_timeout = Some(Duration::from_millis(1));
+    });
+    let (mut client, mut server) = pair::<W, W>(&beating, &defaults()).await;
+    let beaten = spawn(async move { (client.recv().await.unwrap(), client.latency()) });
+    for _ in 0..5 {
+        let event = server.recv_event().await.unwrap();
+        assert!(
+            matches!(&event, Some(Event::Pong(payload)) if payload.is_empty()),
+            "{event:?}"
+        );
+    }
+    server.close(None).await.unwrap();
+    assert_eq!(beaten.await.unwrap(), (None, None));
 }
 
 fn impatient() -> Arc<Config> {
