@@ -1,12 +1,15 @@
-//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--unix PATH] [--insecure] [--deflate]`.
+//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--unix PATH] [--reconnect] [--insecure]
+//! [--deflate]`.
 //!
 //! Sends each line of its input as text and prints what arrives. Ends when the input ends or the server
-//! closes, and succeeds only after a clean close. `--insecure` trusts any certificate.
+//! closes, and succeeds only after a clean close. `--insecure` trusts any certificate. With `--reconnect` it connects again
+//! after a loss, and says so.
 
 use std::{error::Error, io, thread};
 
 use bowline_blocking::{
-    self as bowline, ClientStream, CloseCode, Closed, Message, SendError, WriteHalf, connect,
+    self as bowline, ClientStream, CloseCode, Connect, Offline, Reconnect, SendError, WriteHalf,
+    connect,
 };
 
 #[path = "../../bind-tokio/examples/common/client.rs"]
@@ -14,10 +17,7 @@ mod arguments;
 
 fn main() {
     let clean = match run() {
-        Ok(closed) => {
-            eprintln!("{closed}");
-            closed.clean
-        }
+        Ok(clean) => clean,
         Err(error) => {
             eprintln!("{error}");
             false
@@ -27,8 +27,13 @@ fn main() {
     std::process::exit(if clean { 0 } else { 1 });
 }
 
-fn run() -> Result<Closed, Box<dyn Error>> {
-    let (socket, _) = connect(arguments::parse()?)?;
+/// Returns whether the connection was closed cleanly.
+fn run() -> Result<bool, Box<dyn Error>> {
+    let arguments = arguments::parse()?;
+    if arguments.reconnects {
+        return reconnect(arguments.to);
+    }
+    let (socket, _) = connect(arguments.to)?;
     let (mut receiver, sender) = socket.split();
     thread::spawn(move || match send_lines(&sender) {
         // The server has closed, but messages that it sent before are still to be read.
@@ -39,12 +44,11 @@ fn run() -> Result<Closed, Box<dyn Error>> {
         }
     });
     while let Some(message) = receiver.recv()? {
-        match message {
-            Message::Text(text) => println!("{text}"),
-            Message::Binary(data) => println!("{} bytes: {data:?}", data.len()),
-        }
+        arguments::print(message);
     }
-    receiver.closed().ok_or_else(|| "not closed".into())
+    let closed = receiver.closed().ok_or("not closed")?;
+    eprintln!("{closed}");
+    Ok(closed.clean)
 }
 
 fn send_lines(sender: &WriteHalf<ClientStream>) -> Result<(), bowline::Error> {
@@ -52,4 +56,21 @@ fn send_lines(sender: &WriteHalf<ClientStream>) -> Result<(), bowline::Error> {
         sender.send(line.map_err(bowline::Error::Lost)?)?;
     }
     sender.finish(CloseCode::NORMAL)
+}
+
+fn reconnect(to: Connect) -> Result<bool, Box<dyn Error>> {
+    let mut socket = Reconnect::new(to).offline(Offline::Wait);
+    let sender = socket.sender();
+    thread::spawn(move || {
+        for line in io::stdin().lines().map_while(Result::ok) {
+            if let Err(error) = sender.send(line) {
+                eprintln!("{error}");
+            }
+        }
+        sender.stop(CloseCode::NORMAL)
+    });
+    while let Some(event) = socket.recv_event()? {
+        arguments::tell(event);
+    }
+    Ok(true)
 }

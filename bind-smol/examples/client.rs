@@ -1,14 +1,18 @@
-//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--unix PATH] [--insecure] [--deflate]`.
+//! Talks to a server: `client URL [--header K:V]… [--protocol P]… [--proxy URL|env] [--unix PATH] [--reconnect] [--insecure]
+//! [--deflate]`.
 //!
 //! Sends each line of its input as text and prints what arrives. Ends when the input ends or the server
-//! closes, and succeeds only after a clean close. `--insecure` trusts any certificate.
+//! closes, and succeeds only after a clean close. `--insecure` trusts any certificate. With `--reconnect` it connects again
+//! after a loss, and says so.
 
 use std::{
     error::Error,
     io::{self, stdin},
 };
 
-use bowline_smol::{self as bowline, CloseCode, Closed, Message, SendError, connect};
+use bowline_smol::{
+    self as bowline, CloseCode, Connect, Message, Offline, Reconnect, SendError, connect,
+};
 use smol::{
     Unblock,
     future::{self, FutureExt},
@@ -21,10 +25,7 @@ mod arguments;
 
 fn main() {
     let clean = match smol::block_on(run()) {
-        Ok(closed) => {
-            eprintln!("{closed}");
-            closed.clean
-        }
+        Ok(clean) => clean,
         Err(error) => {
             eprintln!("{error}");
             false
@@ -39,8 +40,13 @@ enum Next {
     Line(Option<io::Result<String>>),
 }
 
-async fn run() -> Result<Closed, Box<dyn Error>> {
-    let (mut socket, _) = connect(arguments::parse()?).await?;
+/// Returns whether the connection was closed cleanly.
+async fn run() -> Result<bool, Box<dyn Error>> {
+    let arguments = arguments::parse()?;
+    if arguments.reconnects {
+        return reconnect(arguments.to).await;
+    }
+    let (mut socket, _) = connect(arguments.to).await?;
     let mut lines = BufReader::new(Unblock::new(stdin())).lines();
     let mut open = true;
     loop {
@@ -54,8 +60,7 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
         // The future that is dropped loses no message or line.
         match message.race(line).await {
             Next::Message(message) => match message? {
-                Some(Message::Text(text)) => println!("{text}"),
-                Some(Message::Binary(data)) => println!("{} bytes: {data:?}", data.len()),
+                Some(message) => arguments::print(message),
                 None => break,
             },
             Next::Line(Some(line)) => match socket.send(line?).await {
@@ -69,5 +74,26 @@ async fn run() -> Result<Closed, Box<dyn Error>> {
             }
         }
     }
-    socket.closed().cloned().ok_or_else(|| "not closed".into())
+    let closed = socket.closed().ok_or("not closed")?;
+    eprintln!("{closed}");
+    Ok(closed.clean)
+}
+
+async fn reconnect(to: Connect) -> Result<bool, Box<dyn Error>> {
+    let mut socket = Reconnect::new(to).offline(Offline::Wait);
+    let sender = socket.sender();
+    let sends = smol::spawn(async move {
+        let mut lines = BufReader::new(Unblock::new(stdin())).lines();
+        while let Some(Ok(line)) = lines.next().await {
+            if let Err(error) = sender.send(line).await {
+                eprintln!("{error}");
+            }
+        }
+        sender.stop(CloseCode::NORMAL).await
+    });
+    while let Some(event) = socket.recv_event().await? {
+        arguments::tell(event);
+    }
+    drop(sends);
+    Ok(true)
 }
