@@ -40,6 +40,8 @@ mod guides {
     struct Compression;
     #[doc = include_str!("../../docs/connecting.md")]
     struct Connecting;
+    #[doc = include_str!("../../docs/reconnecting.md")]
+    struct Reconnecting;
     #[doc = include_str!("../../docs/proxies.md")]
     struct Proxies;
     #[cfg(feature = "ring")]

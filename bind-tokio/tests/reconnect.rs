@@ -36,6 +36,8 @@ enum Serve {
     Drop(Duration),
     /// It opens the connection and reports every message that comes.
     Listen,
+    /// As `Listen`, but it drops the connection after a time.
+    ListenFor(Duration),
     /// It opens the connection and reads nothing, and drops it after a time.
     Deaf(Duration),
 }
@@ -103,9 +105,19 @@ async fn run(serve: Serve, number: usize, mut far: DuplexStream, seen: Seen) {
             let _ = socket.send("hello").await;
             let _ = timeout(after, socket.recv()).await;
         }
-        Serve::Listen => {
+        Serve::Listen | Serve::ListenFor(_) => {
             let mut socket = opened(far).await;
-            while let Ok(Some(message)) = socket.recv().await {
+            let end = sleep(match serve {
+                Serve::ListenFor(after) => after,
+                _ => secs(1 << 20),
+            });
+            tokio::pin!(end);
+            loop {
+                let received = tokio::select! {
+                    () = &mut end => return,
+                    received = socket.recv() => received,
+                };
+                let Ok(Some(message)) = received else { break };
                 let text = message.as_text().unwrap().to_owned();
                 seen.messages.lock().unwrap().push((number, text));
             }
@@ -559,6 +571,148 @@ async fn a_message_that_is_too_large_is_refused_before_it_is_queued() {
     let too_big = |error: &Error| matches!(error, Error::Send(SendError::TooBig { max: 3 }));
     assert!(matches!(sent, Err(ReconnectSendError::Failed(error)) if too_big(&error)));
     socket.send("one").await.unwrap();
+}
+
+/// The peer reads nothing, so every call waits until the one that stops gives up.
+#[tokio::test(start_paused = true)]
+async fn stop_ends_sends_that_wait_for_the_peer() {
+    let (to, _) = server([Serve::Deaf(secs(100))]);
+    let mut socket = Reconnect::new(to).offline(Offline::Wait);
+    let (words, _) = events(&mut socket, 1).await;
+    assert_eq!(words, ["connected 101"]);
+    let sends: Vec<_> = (0..3)
+        .map(|_| {
+            let sender = socket.sender();
+            tokio::spawn(async move { sender.send("x".repeat(100_000)).await })
+        })
+        .collect();
+    let sender = socket.sender();
+    let began = Instant::now();
+    let stops = tokio::spawn(async move {
+        sleep(secs(1)).await;
+        tokio::join!(sender.stop(CloseCode::NORMAL), sender.stop(None))
+    });
+    assert!(socket.recv().await.unwrap().is_none());
+    // `close_timeout` is 5 s, counted from the Close.
+    assert!(began.elapsed() <= secs(12), "{:?}", began.elapsed());
+    let (first, second) = stops.await.unwrap();
+    assert!(matches!(first, Err(Error::TimedOut(_))), "{first:?}");
+    assert!(matches!(second, Err(Error::TimedOut(_))), "{second:?}");
+    for send in sends {
+        let sent = send.await.unwrap();
+        let error = sent.expect_err("it was not read");
+        let is_over = matches!(
+            error,
+            ReconnectSendError::Failed(_) | ReconnectSendError::Ended(_)
+        );
+        assert!(is_over, "{error:?}");
+    }
+}
+
+/// Numbers from a seed (Knuth's MMIX).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// Servers that do anything, calls that are dropped at any time, and two senders. No message arrives twice, those of a sender
+/// arrive in order, and none arrives whose call returned it.
+#[tokio::test(start_paused = true)]
+async fn no_message_arrives_twice_or_out_of_order() {
+    for seed in 0..300 {
+        let mut random = Random(seed);
+        let serves: Vec<_> = (0..12)
+            .map(|_| match random.below(8) {
+                0 => Serve::Nothing,
+                1 => Serve::Answer(BUSY),
+                2 => Serve::Close(1001),
+                3 => Serve::Drop(Duration::from_millis(random.below(3000))),
+                4 => Serve::Deaf(Duration::from_millis(random.below(3000))),
+                _ => Serve::ListenFor(Duration::from_millis(random.below(4000))),
+            })
+            .chain([Serve::Listen])
+            .collect();
+        let offline = match random.below(3) {
+            0 => Offline::Fail,
+            1 => Offline::Wait,
+            _ => Offline::Queue {
+                messages: 5,
+                bytes: 50_000,
+            },
+        };
+        let (to, seen) = server(serves);
+        let policy = Backoff::default().base(Duration::from_millis(500));
+        let mut socket = Reconnect::new(to).policy(policy).offline(offline);
+        let sends: Vec<_> = (0..2)
+            .map(|name| tokio::spawn(sends(socket.sender(), name, Random(seed))))
+            .collect();
+        let sender = socket.sender();
+        let stops = tokio::spawn(async move {
+            let mut returned = Vec::new();
+            for send in sends {
+                returned.extend(send.await.unwrap());
+            }
+            let _ = sender.stop(CloseCode::NORMAL).await;
+            returned
+        });
+        loop {
+            let patience = Duration::from_millis(random.below(200));
+            match timeout(patience, socket.recv()).await {
+                Err(_) | Ok(Ok(Some(_))) => {}
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => panic!("seed {seed}: {error}"),
+            }
+        }
+        let returned = stops.await.unwrap();
+        // The last connection's messages are all read.
+        sleep(secs(1)).await;
+        let messages = seen.messages();
+        for name in 0..2 {
+            let of_sender = messages.iter().filter_map(|(_, text)| {
+                let (sender, number) = text.trim_end_matches('x').split_once(' ')?;
+                (sender == name.to_string()).then(|| number.parse::<u32>().unwrap())
+            });
+            let numbers: Vec<_> = of_sender.collect();
+            assert!(
+                numbers.is_sorted_by(|a, b| a < b),
+                "seed {seed}: {numbers:?}"
+            );
+        }
+        for text in returned {
+            assert!(
+                messages.iter().all(|(_, it)| *it != text),
+                "seed {seed}: {text}"
+            );
+        }
+    }
+}
+
+/// Sends numbered messages, and returns those that were returned.
+async fn sends(
+    sender: bowline_tokio::ReconnectSender,
+    name: u32,
+    mut random: Random,
+) -> Vec<String> {
+    let mut returned = Vec::new();
+    for number in 0..20 {
+        let text = format!(
+            "{name} {number}{}",
+            "x".repeat(random.below(20_000) as usize)
+        );
+        match timeout(secs(random.below(5)), sender.send(&text)).await {
+            Ok(Err(ReconnectSendError::Failed(_))) | Ok(Ok(())) | Err(_) => {}
+            Ok(Err(_)) => returned.push(text),
+        }
+        sleep(Duration::from_millis(random.below(2000))).await;
+    }
+    returned
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use bowline_tokio::Config;
+use bowline_tokio::{Backoff, Config};
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -95,10 +95,10 @@ fn defaults() -> BTreeMap<&'static str, String> {
     ])
 }
 
-/// Returns the public fields of `Config`, each with the default that its documentation states.
-fn documented() -> BTreeMap<String, String> {
-    let source = read("proto/src/config.rs");
-    let (_, fields) = source.split_once("pub struct Config {").unwrap();
+/// Returns the public fields of a struct, each with the default that its documentation states.
+fn documented(path: &str, name: &str) -> BTreeMap<String, String> {
+    let source = read(path);
+    let (_, fields) = source.split_once(&format!("pub struct {name} {{")).unwrap();
     let (fields, _) = fields.split_once("\n}").unwrap();
     let mut documented = BTreeMap::new();
     let mut text = String::new();
@@ -124,7 +124,11 @@ fn the_table_of_limits_and_rustdoc_state_the_defaults() {
         .into_iter()
         .map(|(name, default)| (name.to_owned(), default))
         .collect();
-    assert_eq!(documented(), defaults, "proto/src/config.rs");
+    assert_eq!(
+        documented("proto/src/config.rs", "Config"),
+        defaults,
+        "proto/src/config.rs"
+    );
     let rows = table(
         &read("docs/limits.md"),
         "| field | default | unit | beyond it |",
@@ -195,4 +199,58 @@ fn the_guide_to_tls_states_its_features() {
         };
         assert_eq!(features.get(name), Some(&stated), "{name}");
     }
+}
+
+#[test]
+fn every_default_of_reconnecting_is_documented_as_it_is() {
+    let Backoff {
+        base,
+        factor,
+        cap,
+        jitter,
+        attempts,
+        total,
+        reset_after,
+        max_retry_after,
+        ..
+    } = Backoff::default();
+    assert_eq!((attempts, total), (None, None));
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let expected = BTreeMap::from([
+        ("base", seconds(base)),
+        ("factor", factor.to_string()),
+        ("cap", seconds(cap)),
+        ("jitter", format!("`{jitter}`")),
+        ("attempts", "`None`".to_owned()),
+        ("total", "`None`".to_owned()),
+        ("reset_after", seconds(reset_after)),
+        (
+            "max_retry_after",
+            format!("{} min", max_retry_after.as_secs() / 60),
+        ),
+    ]);
+    let expected: BTreeMap<_, _> = expected
+        .into_iter()
+        .map(|(field, default)| (field.to_owned(), default))
+        .collect();
+    assert_eq!(
+        documented("bind/src/reconnect/backoff.rs", "Backoff"),
+        expected
+    );
+    let rows = table(
+        &read("docs/reconnecting.md"),
+        "| field | default | meaning |",
+    );
+    let rows: BTreeMap<_, _> = rows
+        .into_iter()
+        .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn the_guide_to_reconnecting_has_the_program_that_is_tested() {
+    let program = read("bind-tokio/examples/reconnecting.rs");
+    assert!(read("docs/reconnecting.md").contains(&program));
+    assert!(program.lines().count() <= 40);
 }

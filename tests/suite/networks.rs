@@ -216,6 +216,41 @@ fn connectors(path: &std::path::Path) -> [bind::Connector; 3] {
     ]
 }
 
+/// The server drops each connection after one message, until it closes the third.
+#[test]
+fn a_client_of_smol_connects_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        for number in 0..3 {
+            let (stream, _) = listener.accept().unwrap();
+            let mut socket = bowline_blocking::accept_any(stream, Config::default()).unwrap();
+            let first = socket.recv().unwrap().unwrap();
+            assert_eq!(first.as_text(), Some("subscribe"));
+            socket.send(format!("{number}")).unwrap();
+            if number == 2 {
+                socket.close(None).unwrap();
+            }
+        }
+    });
+    let policy = bind::Backoff::default().base(Duration::from_millis(10));
+    let mut socket =
+        bowline_smol::Reconnect::new(url)
+            .policy(policy)
+            .on_connect(|mut socket| async move {
+                socket.send("subscribe").await?;
+                Ok(socket)
+            });
+    smol::block_on(async {
+        for number in 0..3 {
+            let message = socket.recv().await.unwrap().unwrap();
+            assert_eq!(message.as_text(), Some(&*number.to_string()));
+        }
+        assert!(socket.recv().await.unwrap().is_none());
+    });
+    server.join().unwrap();
+}
+
 /// The proxy exists nowhere, so only the connector can lead to it.
 #[cfg(unix)]
 #[test]

@@ -16,7 +16,7 @@ pub struct Backoff {
     /// The longest delay. Default: 30 s.
     pub cap: Duration,
     /// Whether each delay is a random part of what it would be, between nothing and all of it. Without this, all clients
-    /// of a server that restarts come back at the same moments. Default: true.
+    /// of a server that restarts come back at the same moments. Default: `true`.
     pub jitter: bool,
     /// The attempts in a row that may fail. A connection that was lost before [`reset_after`](field@Self::reset_after)
     /// counts as a failed attempt. If it is `None`, there is no limit. Default: `None`.
