@@ -23,14 +23,15 @@ use crate::{
 mod backoff;
 pub(crate) mod link;
 pub(crate) mod machine;
+mod offline;
 pub(crate) mod outage;
 mod sender;
 
 pub use backoff::Backoff;
 use link::Link;
-pub use link::{Offline, ReconnectSendError, ReconnectState};
-pub use machine::ReconnectEvent;
 use machine::{Machine, Step};
+pub use machine::{ReconnectEvent, ReconnectState};
+pub use offline::{Offline, ReconnectSendError};
 use outage::outage_of;
 pub use outage::{GaveUp, GiveUpReason, Outage};
 pub use sender::ReconnectSender;

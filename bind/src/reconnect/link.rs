@@ -7,92 +7,15 @@ use std::{
 
 use proto::{Outgoing, SendError};
 
-use super::machine::Step;
+use super::{
+    machine::ReconnectState,
+    offline::{Offline, ReconnectSendError},
+};
 use crate::{
     client::Connect,
     error::Error,
     sync::{Mutex, MutexGuard},
 };
-
-/// What becomes of a message that is sent while there is no connection.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Offline {
-    /// The call fails and returns the message.
-    #[default]
-    Fail,
-    /// The call waits for a connection. It must not be made by the task or thread that receives, because that one connects.
-    Wait,
-    /// The message is queued, and sent after the next `on_connect`. The call fails if the bounds are exceeded.
-    Queue {
-        /// The most messages.
-        messages: usize,
-        /// The most payload in bytes.
-        bytes: usize,
-    },
-}
-
-/// The stage of a socket that reconnects.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum ReconnectState {
-    /// A connection is being made, or `on_connect` is running.
-    Connecting,
-    /// There is a connection.
-    Open,
-    /// The next attempt begins after a delay.
-    Waiting,
-    /// The socket was stopped, has given up, or was dropped.
-    Ended,
-}
-
-impl From<Step> for ReconnectState {
-    fn from(step: Step) -> Self {
-        match step {
-            Step::Connect => Self::Connecting,
-            Step::Receive => Self::Open,
-            Step::Wait(_) => Self::Waiting,
-            Step::End => Self::Ended,
-        }
-    }
-}
-
-/// The reason why a message was not sent.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ReconnectSendError {
-    /// There is no connection. Contains the message.
-    Disconnected(Outgoing),
-    /// There is no connection, and as much is queued as [`Offline::Queue`] allows. Contains the message.
-    Full(Outgoing),
-    /// There will be no connection any more. Contains the message.
-    Ended(Outgoing),
-    /// The message was handed to a connection, which failed, or it cannot be sent at all. It is not sent again, because
-    /// the peer may have received it.
-    Failed(Error),
-}
-
-impl fmt::Display for ReconnectSendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disconnected(_) => f.write_str(
-                "there is no connection now: send the message again later, or choose Offline::Wait or Offline::Queue",
-            ),
-            Self::Full(_) => f.write_str("there is no connection now, and the queue is full"),
-            Self::Ended(_) => f.write_str("there is no connection, and no attempt to connect any more"),
-            Self::Failed(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ReconnectSendError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Failed(error) => error.source(),
-            _ => None,
-        }
-    }
-}
 
 /// What the task that receives shares with those that send. `W` is the sending direction of a connection.
 pub struct Link<W>(Mutex<Inner<W>>);
@@ -316,5 +239,152 @@ impl<W> fmt::Debug for Link<W> {
             .field("state", &inner.state)
             .field("queued", &inner.queue.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+    };
+
+    use super::*;
+
+    fn link(offline: Offline) -> Link<u8> {
+        let link = Link::new(&Connect::new("ws://a.test"));
+        link.set_offline(offline);
+        link
+    }
+
+    /// Says in a word what becomes of a message.
+    fn routed(link: &Link<u8>, text: &str) -> String {
+        match link.route(text.into()) {
+            Route::Direct(half, message) => {
+                assert_eq!(message.message().as_text(), Some(text));
+                format!("to {half}")
+            }
+            Route::Later(..) => "later".to_owned(),
+            Route::Done(Ok(())) => "queued".to_owned(),
+            Route::Done(Err(ReconnectSendError::Disconnected(_))) => "disconnected".to_owned(),
+            Route::Done(Err(ReconnectSendError::Full(_))) => "full".to_owned(),
+            Route::Done(Err(ReconnectSendError::Ended(_))) => "ended".to_owned(),
+            Route::Done(Err(ReconnectSendError::Failed(_))) => "failed".to_owned(),
+        }
+    }
+
+    const QUEUE: Offline = Offline::Queue {
+        messages: 3,
+        bytes: 5,
+    };
+
+    #[test]
+    fn each_policy_decides_while_there_is_no_connection() {
+        for (offline, word) in [
+            (Offline::Fail, "disconnected"),
+            (Offline::Wait, "later"),
+            (QUEUE, "queued"),
+        ] {
+            let link = link(offline);
+            for state in [ReconnectState::Connecting, ReconnectState::Waiting] {
+                link.set(state);
+                assert_eq!(routed(&link, "a"), word);
+            }
+            link.set(ReconnectState::Ended);
+            assert_eq!(routed(&link, "a"), "ended");
+        }
+    }
+
+    #[test]
+    fn messages_wait_in_the_queue_until_it_is_empty() {
+        let link = link(QUEUE);
+        assert_eq!(routed(&link, "1"), "queued");
+        assert!(link.open(&Arc::new(7)));
+        assert_eq!(routed(&link, "2"), "queued");
+        let first = || Some(link.first()?.message().as_text()?.to_owned());
+        assert_eq!(first().as_deref(), Some("1"));
+        link.remove();
+        assert_eq!(routed(&link, "3"), "queued");
+        assert_eq!(first().as_deref(), Some("2"));
+        link.remove();
+        link.remove();
+        assert_eq!((link.queued(), first()), (0, None));
+        assert_eq!(routed(&link, "4"), "to 7");
+        link.remove();
+    }
+
+    #[test]
+    fn the_queue_counts_messages_and_bytes() {
+        let link = link(QUEUE);
+        assert_eq!(routed(&link, "123456"), "full");
+        assert_eq!(routed(&link, "12345"), "queued");
+        assert_eq!(routed(&link, "6"), "full");
+        link.remove();
+        for _ in 0..3 {
+            assert_eq!(routed(&link, ""), "queued");
+        }
+        assert_eq!(routed(&link, ""), "full");
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_gets_no_more_messages() {
+        let (link, half) = (link(Offline::Fail), Arc::new(1));
+        assert!(link.open(&half));
+        link.refused(&half, SendError::Closed.into()).unwrap();
+        assert_eq!(routed(&link, "a"), "disconnected");
+        // The next connection is not touched by what is known of the one before.
+        assert!(link.open(&Arc::new(2)));
+        let lost = Error::Lost(io::ErrorKind::ConnectionReset.into());
+        link.refused(&half, lost).unwrap();
+        assert_eq!(routed(&link, "a"), "to 2");
+        let refused = link.refused(&half, SendError::Unfinished.into());
+        assert!(matches!(refused, Err(ReconnectSendError::Failed(_))));
+    }
+
+    #[test]
+    fn a_socket_that_was_stopped_opens_no_more() {
+        let (link, half) = (link(QUEUE), Arc::new(1));
+        assert!(link.open(&half));
+        assert_eq!(link.stop(), Some(half.clone()));
+        assert_eq!(routed(&link, "a"), "ended");
+        link.set(ReconnectState::Connecting);
+        assert!(!link.open(&half), "nobody would close it");
+        assert_eq!(link.stop(), None);
+    }
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn all_who_wait_are_woken_by_a_change() {
+        let link = link(Offline::Wait);
+        let counts = [const { AtomicUsize::new(0) }; 2].map(|count| Arc::new(Count(count)));
+        for count in &counts {
+            let waker = Waker::from(count.clone());
+            let cx = &mut Context::from_waker(&waker);
+            for _ in 0..3 {
+                assert!(link.poll_stopped(cx).is_pending());
+                assert!(link.poll_state(cx, ReconnectState::Connecting).is_pending());
+            }
+        }
+        let woken = || {
+            counts
+                .each_ref()
+                .map(|count| count.0.load(Ordering::Relaxed))
+        };
+        assert_eq!(woken(), [0, 0]);
+        link.set(ReconnectState::Waiting);
+        assert_eq!(woken(), [1, 1], "each waker is kept once");
+        let cx = &mut Context::from_waker(Waker::noop());
+        let state = link.poll_state(cx, ReconnectState::Connecting);
+        assert_eq!(state, Poll::Ready(ReconnectState::Waiting));
+        link.stop();
+        assert!(link.poll_stopped(cx).is_ready());
     }
 }

@@ -35,6 +35,31 @@ pub enum ReconnectEvent {
     },
 }
 
+/// The stage of a socket that reconnects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ReconnectState {
+    /// A connection is being made, or `on_connect` is running.
+    Connecting,
+    /// There is a connection.
+    Open,
+    /// The next attempt begins after a delay.
+    Waiting,
+    /// The socket was stopped, has given up, or was dropped.
+    Ended,
+}
+
+impl From<Step> for ReconnectState {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Connect => Self::Connecting,
+            Step::Receive => Self::Open,
+            Step::Wait(_) => Self::Waiting,
+            Step::End => Self::Ended,
+        }
+    }
+}
+
 /// What a caller has to do next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {

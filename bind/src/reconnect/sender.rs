@@ -2,7 +2,11 @@ use std::{fmt, future::poll_fn, sync::Arc};
 
 use proto::{IntoClose, Outgoing};
 
-use super::link::{Link, ReconnectSendError, ReconnectState, Route};
+use super::{
+    link::{Link, Route},
+    machine::ReconnectState,
+    offline::ReconnectSendError,
+};
 use crate::{error::Error, transport::Transport, write_half::WriteHalf};
 
 /// The sending direction of a [`Reconnect`](crate::Reconnect). Clones send over the same socket, from any number of tasks.
