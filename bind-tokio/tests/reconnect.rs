@@ -720,6 +720,13 @@ fn its_parts_move_between_threads() {
     const fn moves<T: Send + 'static>() {}
     const fn shared<T: Send + Sync + Clone + 'static>() {}
     moves::<Reconnect>();
+    const fn sends<T: Send>(_: &T) {}
+    let mut socket = Reconnect::new("ws://a.test");
+    sends(&async move {
+        let _ = socket.send("x").await;
+        let _ = socket.stop(None).await;
+        socket.recv().await
+    });
     shared::<bowline_tokio::ReconnectSender>();
     moves::<Response>();
 }

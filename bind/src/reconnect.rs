@@ -150,8 +150,13 @@ impl<N: SendNetwork> Reconnect<N> {
     /// # Errors
     ///
     /// As [`ReconnectSender::send`].
-    pub async fn send(&self, message: impl Into<Outgoing>) -> Result<(), ReconnectSendError> {
-        self.sender().send(message).await
+    pub fn send<M: Into<Outgoing>>(
+        &self,
+        message: M,
+    ) -> impl Future<Output = Result<(), ReconnectSendError>> + use<N, M> {
+        // The future does not borrow this, which only one thread at a time may use.
+        let (sender, message) = (self.sender(), message.into());
+        async move { sender.send(message).await }
     }
 
     /// Stops the socket; see [`ReconnectSender::stop`].
@@ -159,8 +164,12 @@ impl<N: SendNetwork> Reconnect<N> {
     /// # Errors
     ///
     /// As [`ReconnectSender::stop`].
-    pub async fn stop(&self, frame: impl IntoClose) -> Result<(), Error> {
-        self.sender().stop(frame).await
+    pub fn stop<F: IntoClose>(
+        &self,
+        frame: F,
+    ) -> impl Future<Output = Result<(), Error>> + use<N, F> {
+        let (sender, frame) = (self.sender(), frame.into_close());
+        async move { sender.stop(frame).await }
     }
 
     /// Returns the stage.
