@@ -36,6 +36,7 @@ mod error;
 mod host;
 #[cfg(feature = "http")]
 mod http;
+mod prepare;
 mod proxy;
 mod proxy_error;
 mod race;
