@@ -5,12 +5,10 @@
 #![cfg(target_os = "linux")]
 
 use std::{
-    env, fs,
+    env,
     future::Future,
     net::{TcpListener, TcpStream},
     sync::Arc,
-    thread,
-    time::Duration,
 };
 
 use bind::{Connect, proto::Config};
@@ -20,8 +18,10 @@ use tokio::runtime::Builder;
 
 #[path = "../suite/binding/mod.rs"]
 mod binding;
+mod held;
 
 use binding::{Blocking, Plain, Smol, Socket, Tls, Tokio, Wire, async_std::AsyncStd};
+use held::Held;
 
 /// This is one test, because all tests of a process share its descriptors and threads.
 #[test]
@@ -43,22 +43,11 @@ fn nothing_is_left_of_thousands_of_sockets() {
 
 /// Opens this many connections, uses them while all are open, and ends them in different ways.
 fn round_trip<W: Wire>(name: &str, count: usize) {
-    /// In milliseconds; long enough on any machine.
-    const SETTLE: usize = 20_000;
     // The first connection starts what stays, such as a runtime's reactor.
     on_a_runtime(connections::<W>(4));
     let before = Held::now();
     on_a_runtime(connections::<W>(count));
-    // Ended threads disappear from the list a moment later, as do descriptors that a reactor has just
-    // used.
-    for _ in 0..SETTLE {
-        if Held::now().fits(&before) {
-            break;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    let held = Held::now();
-    assert!(held.fits(&before), "{name}: {held:?}, before {before:?}");
+    held::settle(&before, name);
 }
 
 async fn connections<W: Wire>(count: usize) {
@@ -118,26 +107,4 @@ fn on_a_runtime(test: impl Future<Output = ()>) {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(test);
-}
-
-/// The number of descriptors and threads that this process holds.
-#[derive(Debug)]
-struct Held {
-    descriptors: usize,
-    threads: usize,
-}
-
-impl Held {
-    /// A reactor may keep a few of the first connections for a while, so there may even be fewer later.
-    const fn fits(&self, before: &Self) -> bool {
-        self.descriptors <= before.descriptors && self.threads <= before.threads
-    }
-
-    fn now() -> Self {
-        let count = |path: &str| fs::read_dir(path).unwrap().count();
-        Self {
-            descriptors: count("/proc/self/fd"),
-            threads: count("/proc/self/task"),
-        }
-    }
 }

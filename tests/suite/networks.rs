@@ -1,10 +1,8 @@
 //! How bindings connect to a server and run tasks.
 
-#[cfg(target_os = "linux")]
-use std::{iter, net::TcpListener, time::Duration};
-use std::{net, sync::mpsc};
+use std::{net::TcpListener, sync::mpsc, time::Duration};
 
-use bind::{Connect, ConnectError, Network, ProxyError, Runtime, proto::Config};
+use bind::{Connect, ConnectError, ProxyError, Runtime, proto::Config};
 use bowline_blocking::Threads;
 use bowline_smol::{ClientStream as SmolStream, Smol};
 use bowline_tokio::{ClientStream as TokioStream, Tokio};
@@ -64,48 +62,6 @@ fn a_task_runs_on_the_executor_that_smol_was_given() {
 #[test]
 fn a_task_is_a_thread_where_calls_block() {
     spawns(&Threads::default());
-}
-
-/// Returns an address that never answers, because its listener's queue is full for as long as the first
-/// value lives.
-#[cfg(target_os = "linux")]
-fn black_hole() -> (impl Sized, net::SocketAddr) {
-    use socket2::{Domain, Socket, Type};
-
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let any = net::SocketAddr::from(([127, 0, 0, 1], 0));
-    listener.bind(&any.into()).unwrap();
-    listener.listen(0).unwrap();
-    let addr = listener.local_addr().unwrap().as_socket().unwrap();
-    let connect = || net::TcpStream::connect_timeout(&addr, Duration::from_millis(100));
-    let waiting = iter::from_fn(|| connect().ok()).collect::<Vec<_>>();
-    ((listener, waiting), addr)
-}
-
-/// Connects with `network` to a black hole and to a server that closes at once.
-#[cfg(target_os = "linux")]
-async fn reaches_the_second(network: impl Network) -> ConnectError {
-    let (_hole, first) = black_hole();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let second = listener.local_addr().unwrap();
-    let leaves = std::thread::spawn(move || drop(listener.accept().unwrap()));
-    let mut config = Config::default();
-    config.handshake_timeout = Some(Duration::from_secs(1));
-    let to = Connect::new("ws://a.test/")
-        .config(config)
-        .addresses([first, second]);
-    let error = bind::connect(&network, to).await.map(drop).unwrap_err();
-    leaves.join().unwrap();
-    error
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn an_address_that_does_not_answer_leaves_time_for_the_others() {
-    let was_reached =
-        |error: ConnectError| assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
-    was_reached(tokio_runtime().block_on(reaches_the_second(Tokio)));
-    was_reached(smol::block_on(reaches_the_second(Smol::<()>::default())));
 }
 
 /// The name exists nowhere, so only the resolver can lead to the server.
