@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -23,6 +24,12 @@ def build(package, *names, features=""):
         command += ["--example", name]
     subprocess.run(command, cwd=ROOT, check=True)
     return os.path.join(target_dir(), "release", "examples")
+
+
+def copies(package, *names):
+    """Builds examples for release; returns copies of them, because the examples of all bindings have the same names."""
+    folder = build(package, *names)
+    return [shutil.copy2(os.path.join(folder, name), os.path.join(folder, "%s-of-%s" % (name, package))) for name in names]
 
 
 def build_app(package):
