@@ -11,7 +11,7 @@ use std::{
 
 use bind::{
     AnyTransport, Connect, ConnectError, Connector, InThread, Network, Reaching, Runtime,
-    in_thread,
+    in_thread, internal,
     proto::{Config, handshake::Response},
 };
 
@@ -144,6 +144,7 @@ impl Network for Threads {
                 Some(time) => TcpStream::connect_timeout(&addr, time),
                 None => TcpStream::connect(addr),
             }?;
+            internal::refuse_itself(stream.local_addr()?, stream.peer_addr()?)?;
             stream.set_nodelay(nodelay)?;
             Ok(stream)
         }))

@@ -3,6 +3,7 @@ use std::{io, net::SocketAddr, path::PathBuf, pin::Pin, time::Duration};
 use async_net::{TcpStream, resolve};
 use bind::{
     AnyTransport, Connect, ConnectError, Connector, Network, Reaching, Runtime, WebSocket,
+    internal,
     proto::{Config, handshake::Response},
 };
 use futures_io::{AsyncRead, AsyncWrite};
@@ -42,6 +43,7 @@ impl<E> Network for Smol<E> {
     fn connect(&self, addr: SocketAddr, nodelay: bool, _: Option<Duration>) -> Self::Connecting {
         Box::pin(async move {
             let stream = TcpStream::connect(addr).await?;
+            internal::refuse_itself(stream.local_addr()?, stream.peer_addr()?)?;
             stream.set_nodelay(nodelay)?;
             Ok(stream)
         })

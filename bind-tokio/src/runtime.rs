@@ -2,6 +2,7 @@ use std::{io, net::SocketAddr, path::PathBuf, pin::Pin, time::Duration};
 
 use bind::{
     AnyTransport, Connect, ConnectError, Connector, Network, Reaching, Runtime, WebSocket,
+    internal,
     proto::{Config, handshake::Response},
 };
 use tokio::{
@@ -41,6 +42,7 @@ impl Network for Tokio {
     fn connect(&self, addr: SocketAddr, nodelay: bool, _: Option<Duration>) -> Self::Connecting {
         Box::pin(async move {
             let stream = TcpStream::connect(addr).await?;
+            internal::refuse_itself(stream.local_addr()?, stream.peer_addr()?)?;
             stream.set_nodelay(nodelay)?;
             Ok(stream)
         })

@@ -106,6 +106,20 @@ pub trait Runtime: Network {
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
 }
 
+/// Fails if a new TCP connection leads from a port to the same port. If nothing listens on a port of this machine, and the
+/// system happens to pick that port for the client's end, TCP connects the client to itself (RFC 9293 §3.5).
+///
+/// # Errors
+///
+/// [`io::ErrorKind::ConnectionRefused`].
+pub fn refuse_itself(local: SocketAddr, peer: SocketAddr) -> io::Result<()> {
+    if local == peer {
+        let why = "nothing listens there, and the client would be connected to itself";
+        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, why));
+    }
+    Ok(())
+}
+
 /// Calls `f`, which blocks, in a thread of its own. If the future is dropped, the thread runs on, because nothing can
 /// interrupt it.
 pub fn in_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> InThread<T> {

@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 
 use std::{
+    fs,
+    io::ErrorKind,
     iter,
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
@@ -22,17 +24,18 @@ const DEADLINE: Duration = Duration::from_secs(3);
 
 /// This is one test, because all tests of a process share its descriptors and threads.
 #[test]
-fn the_good_address_is_reached_in_every_order_and_nothing_is_left() {
-    let tokio = |to| {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().build().unwrap();
-        runtime.block_on(bowline_tokio::connect(to)).map(drop)
-    };
+fn dead_addresses_are_passed_over_and_nothing_is_left() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().unwrap();
+    let tokio = |to| runtime.block_on(bowline_tokio::connect(to)).map(drop);
     let smol = |to| smol::block_on(bowline_smol::connect(to)).map(drop);
     let blocking = |to| bowline_blocking::connect(to).map(drop);
     every_order("tokio", tokio);
     every_order("smol", smol);
     every_order("blocking", blocking);
+    never_to_itself("tokio", tokio);
+    never_to_itself("smol", smol);
+    never_to_itself("blocking", blocking);
 }
 
 fn every_order(name: &str, connect: impl Fn(Connect) -> Result<(), ConnectError>) {
@@ -78,6 +81,24 @@ fn every_order(name: &str, connect: impl Fn(Connect) -> Result<(), ConnectError>
     }
     held::settle(&before, name);
     server.join().unwrap();
+}
+
+/// Nothing listens on a port from which the system makes outgoing connections. After some thousand attempts it picks that
+/// port for the client's end, too, and TCP connects the client to itself.
+fn never_to_itself(name: &str, connect: impl Fn(Connect) -> Result<(), ConnectError>) {
+    /// The whole range would take half a minute.
+    const ATTEMPTS: usize = 4000;
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    // The system prefers ports of the same parity as the lowest.
+    let lowest: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+    let addr = SocketAddr::from(([127, 0, 0, 1], lowest + 4000));
+    for attempt in 0..ATTEMPTS {
+        let to = Connect::new("ws://a.test/").addresses([addr]);
+        match connect(to) {
+            Err(ConnectError::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
+            other => panic!("{name}: attempt {attempt}: {other:?}"),
+        }
+    }
 }
 
 /// Returns an address that never answers, because its listener's queue is full for as long as the first value lives.
