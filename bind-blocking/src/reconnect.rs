@@ -194,6 +194,9 @@ impl Reconnect {
     }
 
     fn connect(&mut self) {
+        if self.shared.link.is_stopped() {
+            return self.end();
+        }
         self.shared.link.set(ReconnectState::Connecting);
         let threads = Arc::new(Threads::default());
         self.shared.set_connecting(Some(threads.clone()));
