@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{Config, Connect, HttpVersion, Message, Role, connect, from_parts, respond};
+use bowline_tokio::{
+    Config, Connect, HttpVersion, Message, Origins, Role, connect, from_parts, respond,
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Version, server::conn::http1, service::service_fn};
@@ -93,7 +95,7 @@ async fn answer(
         _ => HttpVersion::Other,
     };
     let method = request.method().as_str();
-    let origins = Some(&["http://a.test"][..]);
+    let origins = Origins::Listed(&["http://a.test"]);
     let responded = respond(version, method, fields, &["chat"], origins, &shared);
     let (status, headers, body) = match responded {
         Ok((headers, negotiated)) => {

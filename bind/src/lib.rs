@@ -73,7 +73,7 @@ pub mod api {
         SendError, State, Stats, Traffic, Utf8Bytes,
         handshake::{
             AnswerError, FieldValue, HandshakeError, Headers, HttpVersion, InvalidHeader,
-            OfferError, Request, RequestError, Response, ResponseError, respond,
+            OfferError, Origins, Request, RequestError, Response, ResponseError, respond,
         },
     };
 

@@ -94,5 +94,6 @@ pub use http1::{
     server::{Incoming, NotAccepted, Server},
 };
 pub use offer::Offer;
+pub use origin::Origins;
 pub(crate) use origin::has_port;
 pub use request::Request;

@@ -10,7 +10,7 @@ use bowline_proto::{
     CloseCode, CloseFrame, Config, Connection, ConnectionError, Event, Kind, Message, Negotiated,
     ProtocolError, Role, State,
     deflate::{Agreed, Deflate, Window},
-    handshake::{HttpVersion, respond},
+    handshake::{HttpVersion, Origins, respond},
 };
 use testing::{
     ends::{
@@ -434,7 +434,7 @@ fn respond_to(deflate: Deflate, fields: &[String]) -> (Option<String>, Negotiate
         "GET",
         request.into_iter().chain(offers),
         &[],
-        None,
+        Origins::Any,
         &config,
     )
     .unwrap();

@@ -8,7 +8,8 @@ use bind::{
     proto::{
         CloseCode, CloseFrame, Lost, Message, Negotiated, Role,
         handshake::{
-            AnswerError, HandshakeError, Headers, HttpVersion, RequestError, Response, respond,
+            AnswerError, HandshakeError, Headers, HttpVersion, Origins, RequestError, Response,
+            respond,
         },
     },
 };
@@ -206,7 +207,15 @@ async fn a_hosted_upgrade_goes_on_where_the_host_stopped_reading<B: Binding>() {
         ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
         ("Sec-WebSocket-Version", b"13"),
     ];
-    let (_, negotiated) = respond(HttpVersion::Http11, "GET", fields, &[], None, &shared).unwrap();
+    let (_, negotiated) = respond(
+        HttpVersion::Http11,
+        "GET",
+        fields,
+        &[],
+        Origins::Any,
+        &shared,
+    )
+    .unwrap();
     let (client, server) = tcp().await;
     let client = client.into_std().unwrap();
     let mut client = B::from_parts(client, &[], negotiated.clone(), Role::Client, &shared);

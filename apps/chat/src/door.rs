@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{Config, Deflate, HttpVersion, Negotiated, RequestError, Response, respond};
+use bowline_tokio::{
+    Config, Deflate, HttpVersion, Negotiated, Origins, RequestError, Response, respond,
+};
 use http_body_util::Full;
 use hyper::{
     Request, Version,
     body::{Bytes, Incoming},
-    header::HOST,
     http,
 };
 
@@ -46,9 +47,9 @@ pub(crate) fn admit(
     let method = request.method().as_str();
     let fields = request.headers().iter();
     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let ours = our_origins(request);
-    let ours = ours.each_ref().map(|origin| &origin[..]);
-    let (headers, negotiated) = respond(version, method, fields, &[], Some(&ours), config)
+    // A browser lets any page connect here with the user's cookies, and says which site the page is from
+    // (RFC 6455 §10.2).
+    let (headers, negotiated) = respond(version, method, fields, &[], Origins::SameHost, config)
         .map_err(RequestError::response)?;
     let name = name(request).ok_or_else(|| Response::new(400, "a name, please\n"))?;
     let mut switching = Response::new(101, "");
@@ -70,14 +71,6 @@ fn page() -> Response {
     let html = page.headers.push("Content-Type", "text/html");
     html.expect("a valid field");
     page
-}
-
-/// Returns the origins of our own page. A browser lets any page connect here with the user's cookies,
-/// and says which site the page is from (RFC 6455 §10.2).
-fn our_origins(request: &Request<Incoming>) -> [String; 2] {
-    let host = request.headers().get(HOST);
-    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    ["http", "https"].map(|scheme| format!("{scheme}://{host}"))
 }
 
 /// Returns the name in the request: 1 to 32 characters, without control characters.

@@ -16,14 +16,6 @@ pub(crate) struct Request {
     pub(crate) leftover: Vec<u8>,
 }
 
-impl Request {
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        let mut fields = self.fields.iter();
-        let (_, value) = fields.find(|(other, _)| other.eq_ignore_ascii_case(name))?;
-        str::from_utf8(value).ok()
-    }
-}
-
 /// Reads a head of at most 8 KiB.
 pub(crate) fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
     let mut bytes = vec![0; 8192];

@@ -14,8 +14,8 @@ use std::{
 };
 
 use bowline_blocking::{
-    CloseCode, Config, Io, Negotiated, Response, TrySendError, Utf8Bytes, WriteHalf, from_parts,
-    proto::Role, respond,
+    CloseCode, Config, Io, Negotiated, Origins, Response, TrySendError, Utf8Bytes, WriteHalf,
+    from_parts, proto::Role, respond,
 };
 
 use http::Request;
@@ -110,13 +110,12 @@ fn answer(request: &Request, config: &Config) -> Result<(Response, Negotiated), 
         .map(|(name, value)| (&name[..], &value[..]));
     // A browser lets any page connect to programs on this machine, and says which site the page is from
     // (RFC 6455 §10.2).
-    let ours = format!("http://{}", request.field("Host").unwrap_or_default());
     let (headers, negotiated) = respond(
         request.version,
         &request.method,
         fields,
         &[],
-        Some(&[&ours]),
+        Origins::SameHost,
         config,
     )
     .map_err(|error| error.response())?;

@@ -7,7 +7,7 @@ use super::{
     error::{AnswerError, Refusal},
     extensions,
     headers::{Headers, Repeated, is_token},
-    origin,
+    origin::Origins,
 };
 use crate::{config::Config, negotiated::Negotiated};
 
@@ -50,10 +50,16 @@ impl<'a> Asked<'a> {
     /// Whether the page that sent the request is from one of `origins`; see
     /// [`Incoming::origin_allowed`](super::Incoming::origin_allowed).
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
-        let origin = self.fields.get("Origin");
-        origin.is_none_or(|origin| {
-            core::str::from_utf8(origin).is_ok_and(|origin| origin::is_listed(origin, origins))
-        })
+        self.is_from(Origins::Listed(origins))
+    }
+
+    fn is_from(&self, origins: Origins<'_>) -> bool {
+        let Some(origin) = self.fields.get("Origin") else {
+            return true;
+        };
+        let host = self.fields.single("Host").ok().flatten();
+        let host = host.and_then(|host| core::str::from_utf8(host).ok());
+        core::str::from_utf8(origin).is_ok_and(|origin| origins.allow(origin, host))
     }
 
     /// Returns the first of the client's offers that is in `supported`; pass it to [`answer`](Self::answer).
@@ -63,15 +69,15 @@ impl<'a> Asked<'a> {
         offers.find(|offer| supported.contains(offer))
     }
 
-    /// Accepts the client, with the first of its offers that is among the `subprotocols`. If `origins` are given,
-    /// returns an error for pages of any other origin.
+    /// Accepts the client, with the first of its offers that is among the `subprotocols`. Returns an error for pages
+    /// of any origin that is not among `origins`.
     pub fn respond(
         &self,
         subprotocols: &[&str],
-        origins: Option<&[&str]>,
+        origins: Origins<'_>,
         config: &Config,
     ) -> Result<Answer, Refusal> {
-        if origins.is_some_and(|origins| !self.origin_allowed(origins)) {
+        if !self.is_from(origins) {
             return Err(Refusal::ForeignOrigin);
         }
         Ok(self.agree(self.pick_subprotocol(subprotocols), config))

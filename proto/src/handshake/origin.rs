@@ -1,5 +1,47 @@
 //! Hosts and origins (RFC 3986 §3.2, RFC 6454 §4).
 
+/// The pages that may open a connection. A client that sends no `Origin` passes in any case, because it is not a
+/// browser.
+///
+/// A browser lets a page connect to any server with the user's cookies, and names the page's origin. RFC 6455 §10.2:
+/// servers "that are not intended to process input from any web page but only for certain sites SHOULD verify the
+/// |Origin|".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Origins<'a> {
+    /// The pages of the server itself: the origin has the host and the port of the request's `Host`. The scheme may be
+    /// any that WebSocket or HTTP has, because behind a proxy that ends TLS a server does not know its own.
+    SameHost,
+    /// Pages of these origins, each written like `https://chat.example`. Scheme and host are compared without case, and a
+    /// default port equals none. `null` passes only if it is listed.
+    Listed(&'a [&'a str]),
+    /// All pages.
+    Any,
+}
+
+impl Origins<'_> {
+    /// Whether a page of `origin` may connect to a server that is asked for as `host`.
+    pub(super) fn allow(self, origin: &str, host: Option<&str>) -> bool {
+        match self {
+            Self::SameHost => host.is_some_and(|host| is_of_host(origin, host)),
+            Self::Listed(list) => is_listed(origin, list),
+            Self::Any => true,
+        }
+    }
+}
+
+/// Whether the authority of `origin` is `host`, which has no port if it is the default one of the origin's scheme.
+fn is_of_host(origin: &str, host: &str) -> bool {
+    let (Some((scheme, name, port)), Some((host, given))) =
+        (split_origin(origin), split_authority(host))
+    else {
+        return false;
+    };
+    // The host of any other scheme is not a host of the web.
+    let default = default_port(scheme);
+    default.is_some() && name.eq_ignore_ascii_case(host) && port == given.or(default)
+}
+
 /// Whether `authority` is a host with at most a port.
 pub(super) fn is_authority(authority: &str) -> bool {
     split_authority(authority).is_some()
@@ -54,7 +96,7 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
 
 /// Whether `origin` is in `list`. Scheme, host and port are compared without case, and a default port equals none.
 /// `null` is in the list only if it is listed.
-pub(super) fn is_listed(origin: &str, list: &[&str]) -> bool {
+fn is_listed(origin: &str, list: &[&str]) -> bool {
     list.iter()
         .any(|entry| match (split_origin(origin), split_origin(entry)) {
             (Some((scheme, host, port)), Some(entry)) => {
@@ -70,14 +112,17 @@ pub(super) fn is_listed(origin: &str, list: &[&str]) -> bool {
 fn split_origin(origin: &str) -> Option<(&str, &str, Option<u16>)> {
     let (scheme, authority) = origin.split_once("://")?;
     let (host, port) = split_authority(authority)?;
-    let default = match scheme {
+    Some((scheme, host, port.or_else(|| default_port(scheme))))
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
         _ if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("ws") => Some(80),
         _ if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") => {
             Some(443)
         }
         _ => None,
-    };
-    Some((scheme, host, port.or(default)))
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +165,39 @@ mod tests {
         ] {
             assert!(!is_authority(invalid), "{invalid}");
         }
+    }
+
+    #[test]
+    fn a_page_of_the_server_has_its_host_and_port() {
+        for (origin, host) in [
+            ("http://a.test", "a.test"),
+            ("https://a.test", "A.Test"),
+            ("HTTPS://A.TEST:443", "a.test"),
+            ("https://a.test", "a.test:443"),
+            ("http://a.test:8080", "a.test:8080"),
+            ("http://[::1]:9001", "[::1]:9001"),
+            ("wss://a.test", "a.test"),
+        ] {
+            assert!(is_of_host(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("https://evil.test", "a.test"),
+            ("https://a.test.evil.test", "a.test"),
+            ("https://a.test:8443", "a.test"),
+            ("https://a.test", "a.test:8443"),
+            ("https://a.test", "a.test:80"),
+            ("http://a.test", "a.test:443"),
+            ("https://a.test@evil", "a.test"),
+            ("app://a.test", "a.test"),
+            ("app://a.test:80", "a.test:80"),
+            ("null", "null"),
+            ("a.test", "a.test"),
+            ("http://", ""),
+            ("", ""),
+        ] {
+            assert!(!is_of_host(origin, host), "{origin} {host}");
+        }
+        assert!(!Origins::SameHost.allow("http://a.test", None));
     }
 
     #[test]

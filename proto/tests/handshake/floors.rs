@@ -1,7 +1,7 @@
 //! The offer and the answer, without the HTTP/1.1 that carries them.
 
 use bowline_proto::handshake::{
-    AnswerError, Asked, Disagreement, Headers, Offer, OfferError, Refusal, RequestError,
+    AnswerError, Asked, Disagreement, Headers, Offer, OfferError, Origins, Refusal, RequestError,
     ResponseError,
 };
 
@@ -38,7 +38,9 @@ fn an_offer_and_its_answer_agree_without_a_version_of_http() {
         ]
     );
     let asked = Asked::new(&asked).unwrap();
-    let answer = asked.respond(&["superchat"], None, &config).unwrap();
+    let answer = asked
+        .respond(&["superchat"], Origins::Any, &config)
+        .unwrap();
     assert_eq!(
         pairs(&answer.fields),
         [("Sec-WebSocket-Protocol", &b"superchat"[..])]
@@ -89,14 +91,14 @@ fn what_is_asked_for_is_checked_before_it_is_answered() {
     }
     let foreign = fields(&[VERSION, ("Origin", "https://evil.test")]);
     let asked = Asked::new(&foreign).unwrap();
-    let refusal = asked.respond(&[], Some(&["https://a.test"]), &config());
+    let refusal = asked.respond(&[], Origins::Listed(&["https://a.test"]), &config());
     assert_eq!(refusal.unwrap_err(), Refusal::ForeignOrigin);
     assert!(
         asked
-            .respond(&[], Some(&["https://evil.test"]), &config())
+            .respond(&[], Origins::Listed(&["https://evil.test"]), &config())
             .is_ok()
     );
-    assert!(asked.respond(&[], None, &config()).is_ok());
+    assert!(asked.respond(&[], Origins::Any, &config()).is_ok());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Each option of the handshake, and that it is respected.
 
 use bowline_proto::handshake::{
-    Headers, HttpVersion, OfferError, RequestError, ResponseError, respond,
+    Headers, HttpVersion, OfferError, Origins, RequestError, ResponseError, respond,
 };
 use testing::polls::Polls;
 
@@ -145,7 +145,15 @@ fn max_head_line() {
         let fields = REQUEST.trim_end().lines().skip(1);
         let fields = fields.filter_map(|line| line.split_once(": "));
         let fields = fields.map(|(name, value)| (name, value.as_bytes()));
-        let responded = respond(HttpVersion::Http11, "GET", fields, &[], None, &config).map(|_| ());
+        let responded = respond(
+            HttpVersion::Http11,
+            "GET",
+            fields,
+            &[],
+            Origins::Any,
+            &config,
+        )
+        .map(|_| ());
         match spare {
             0 => assert_eq!(responded, Ok(())),
             _ => assert_eq!(responded, Err(RequestError::FieldTooLong)),
@@ -175,8 +183,15 @@ fn max_head_fields() {
         config.max_head_fields = 5 - spare;
         let (_, result) = serve_with(config.clone(), &[REQUEST.as_bytes()], usize::MAX);
         let fields = [("Host", &b"a"[..]); 5];
-        let responded =
-            respond(HttpVersion::Http11, "GET", fields, &[], None, &config).unwrap_err();
+        let responded = respond(
+            HttpVersion::Http11,
+            "GET",
+            fields,
+            &[],
+            Origins::Any,
+            &config,
+        )
+        .unwrap_err();
         match spare {
             0 => assert!(result.unwrap().is_some() && responded == RequestError::Host),
             _ => {

@@ -2,7 +2,9 @@
 
 use bowline_proto::{
     ConnectionError, Lost,
-    handshake::{AnswerError, HandshakeError, Headers, HttpVersion, RequestError, respond},
+    handshake::{
+        AnswerError, HandshakeError, Headers, HttpVersion, Origins, RequestError, respond,
+    },
 };
 use proptest::prelude::*;
 use testing::polls::Polls;
@@ -289,13 +291,13 @@ fn parsed(request: &str) -> Option<(HttpVersion, &str, Vec<Field<'_>>)> {
 type Field<'a> = (&'a str, Vec<u8>);
 
 fn respond_to(request: &str, subprotocols: &[&str]) -> Option<Result<Headers, RequestError>> {
-    respond_if(request, subprotocols, None)
+    respond_if(request, subprotocols, Origins::Any)
 }
 
 fn respond_if(
     request: &str,
     subprotocols: &[&str],
-    origins: Option<&[&str]>,
+    origins: Origins<'_>,
 ) -> Option<Result<Headers, RequestError>> {
     let (version, method, fields) = parsed(request)?;
     let fields = fields.iter().map(|(name, value)| (*name, &value[..]));
@@ -371,6 +373,26 @@ fn rfc9110_s7_8_respond_refuses_http_1_0_and_what_is_no_1_1() {
 }
 
 #[test]
+fn s10_2_respond_lets_in_pages_of_its_own_host() {
+    for (origin, allowed) in [
+        ("http://a.test", true),
+        ("https://A.Test", true),
+        ("https://a.test:8443", false),
+        ("http://test", false),
+        ("null", false),
+    ] {
+        let request = with(REQUEST, &format!("Origin: {origin}"));
+        let answered = respond_if(&request, &[], Origins::SameHost).unwrap();
+        match allowed {
+            true => assert!(answered.is_ok(), "{origin}"),
+            false => assert_eq!(answered, Err(RequestError::ForeignOrigin), "{origin}"),
+        }
+    }
+    let no_browser = respond_if(REQUEST, &[], Origins::SameHost).unwrap();
+    assert!(no_browser.is_ok());
+}
+
+#[test]
 fn s10_2_respond_lets_pages_in_by_their_origin() {
     let ours = ["https://a.test", "http://b.test:81"];
     for (origin, allowed) in [
@@ -388,12 +410,15 @@ fn s10_2_respond_lets_pages_in_by_their_origin() {
             "" => REQUEST.to_owned(),
             origin => with(REQUEST, origin),
         };
-        let answered = respond_if(&request, &[], Some(&ours)).unwrap();
+        let answered = respond_if(&request, &[], Origins::Listed(&ours)).unwrap();
         match allowed {
             true => assert!(answered.is_ok(), "{origin}"),
             false => assert_eq!(answered, Err(RequestError::ForeignOrigin), "{origin}"),
         }
-        assert!(respond_if(&request, &[], None).unwrap().is_ok(), "{origin}");
+        assert!(
+            respond_if(&request, &[], Origins::Any).unwrap().is_ok(),
+            "{origin}"
+        );
         assert_eq!(
             incoming(&request).origin_allowed(&ours),
             allowed,

@@ -6,8 +6,8 @@ use bowline_proto::{
     Config, Negotiated,
     deflate::{Agreed, Deflate},
     handshake::{
-        Client, HandshakeError, Headers, HttpVersion, Request, RequestError, ResponseError, Server,
-        respond,
+        Client, HandshakeError, Headers, HttpVersion, Origins, Request, RequestError,
+        ResponseError, Server, respond,
     },
 };
 use bytes::Buf;
@@ -29,8 +29,15 @@ pub(crate) fn answer_to(options: Deflate, offers: &[&str]) -> (Option<String>, O
         .iter()
         .map(|offer| ("Sec-WebSocket-Extensions", offer.as_bytes()));
     let fields = FIELDS.into_iter().chain(offers);
-    let (headers, negotiated) =
-        respond(HttpVersion::Http11, "GET", fields, &[], None, &config).unwrap();
+    let (headers, negotiated) = respond(
+        HttpVersion::Http11,
+        "GET",
+        fields,
+        &[],
+        Origins::Any,
+        &config,
+    )
+    .unwrap();
     let answer = headers.get("Sec-WebSocket-Extensions");
     let answer = answer.map(|answer| str::from_utf8(answer).unwrap().to_owned());
     (answer, negotiated.deflate)
@@ -100,8 +107,15 @@ fn s5_1_it_is_offered_and_answered_only_if_asked_for() {
     let config = Config::new(entropy);
     let offered = ("Sec-WebSocket-Extensions", &b"permessage-deflate"[..]);
     let fields = FIELDS.into_iter().chain([offered]);
-    let (headers, negotiated) =
-        respond(HttpVersion::Http11, "GET", fields, &[], None, &config).unwrap();
+    let (headers, negotiated) = respond(
+        HttpVersion::Http11,
+        "GET",
+        fields,
+        &[],
+        Origins::Any,
+        &config,
+    )
+    .unwrap();
     assert_eq!(headers.get("Sec-WebSocket-Extensions"), None);
     assert_eq!(negotiated, Negotiated::default());
     // Offered but not accepted: the connection opens without compression.
@@ -235,7 +249,7 @@ fn s7_a_server_declines_parameters_that_are_not_valid() {
         "GET",
         FIELDS.into_iter().chain([offered]),
         &[],
-        None,
+        Origins::Any,
         &config,
     );
     assert_eq!(responded, Err(RequestError::Extensions));

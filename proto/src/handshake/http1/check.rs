@@ -11,7 +11,7 @@ use crate::{
         answer::{Answer, Asked},
         error::AnswerError,
         headers::{Headers, Repeated},
-        origin::is_authority,
+        origin::{Origins, is_authority},
     },
     negotiated::Negotiated,
     text::utf8::Utf8Bytes,
@@ -21,15 +21,14 @@ use crate::{
 /// parameters for [`Connection::new`](crate::Connection::new), to be called after the 101 is written.
 ///
 /// `subprotocols` are those that the server speaks; the first of the client's offers that is among them is picked.
-/// If `origins` are given, pages of any other origin are refused with 403, as described at
-/// [`Incoming::origin_allowed`](crate::handshake::Incoming::origin_allowed). You may add fields of your own. On an
-/// error, send its [`response`](RequestError::response) and close.
+/// Pages of any origin that is not among `origins` are refused with 403. You may add fields of your own. On an error,
+/// send its [`response`](RequestError::response) and close.
 pub fn respond<'a>(
     version: HttpVersion,
     method: &str,
     fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     subprotocols: &[&str],
-    origins: Option<&[&str]>,
+    origins: Origins<'_>,
     config: &Config,
 ) -> Result<(Headers, Negotiated), RequestError> {
     match version {
