@@ -2,8 +2,14 @@
 
 mod accept;
 mod byte_stream;
+#[cfg(feature = "axum")]
+mod extract;
+#[cfg(feature = "hyper")]
+mod hosted;
 mod io;
 mod runtime;
+#[cfg(feature = "hyper")]
+mod upgrade;
 
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
@@ -16,10 +22,16 @@ pub use bind::{
     WriteHalf, api::*,
 };
 pub use byte_stream::ByteStream;
+#[cfg(feature = "axum")]
+pub use extract::{UpgradeRejection, UpgradeRequest, WebSocketUpgrade};
+#[cfg(feature = "hyper")]
+pub use hosted::Hosted;
 pub use io::{Clock, Io};
 pub use runtime::{
     ClientStream, Reconnect, ReconnectSender, Tokio, connect, connect_over, connector,
 };
+#[cfg(feature = "hyper")]
+pub use upgrade::{Pending, Upgrade, upgrade};
 
 /// The examples of the README and of the guides.
 #[cfg(doctest)]
@@ -51,4 +63,7 @@ mod guides {
     struct TestingYourApp;
     #[doc = include_str!("../../docs/cancel-safety.md")]
     struct CancelSafety;
+    #[cfg(feature = "axum")]
+    #[doc = include_str!("../../docs/hosting.md")]
+    struct Hosting;
 }

@@ -5,6 +5,9 @@ use std::{env, error::Error, net::SocketAddr, process::Stdio, time::Duration};
 use bowline_tokio::{Config, accept_any};
 use tokio::{io, net::TcpListener, process::Command, time};
 
+#[cfg(feature = "axum")]
+#[path = "../examples/axum.rs"]
+mod axum;
 #[path = "../examples/copy.rs"]
 mod copy;
 #[path = "../examples/dotnet_client.rs"]
@@ -19,6 +22,8 @@ const PROGRAM: &str = "BOWLINE_EXAMPLE";
 
 fn main() -> Ended {
     match env::var(PROGRAM).as_deref() {
+        #[cfg(feature = "axum")]
+        Ok("axum") => return axum::main(),
         Ok("copy") => return copy::main(),
         Ok("dotnet_client") => return dotnet_client::main(),
         Ok("publisher") => return publisher::main(),
@@ -26,6 +31,8 @@ fn main() -> Ended {
     }
     let limit = Duration::from_secs(120);
     tokio::runtime::Runtime::new()?.block_on(async {
+        #[cfg(feature = "axum")]
+        time::timeout(limit, axum_serves_its_page_and_its_socket()).await??;
         time::timeout(limit, dotnet_client_counts_what_it_receives()).await??;
         time::timeout(limit, a_publisher_answers_the_pings_of_its_server()).await??;
         time::timeout(limit, a_gigabyte_is_copied_in_bounded_memory()).await??;
@@ -49,6 +56,40 @@ async fn listen() -> io::Result<(TcpListener, String)> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let url = format!("ws://{}/", listener.local_addr()?);
     Ok((listener, url))
+}
+
+#[cfg(feature = "axum")]
+async fn axum_serves_its_page_and_its_socket() -> Ended {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+    let program = include_str!("../examples/axum.rs");
+    assert!(program.lines().count() <= 25, "it is not short any more");
+    let mut server = Command::new(env::current_exe()?)
+        .arg("127.0.0.1:0")
+        .env(PROGRAM, "axum")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let printed = server.stdout.take().ok_or("no output")?;
+    let url = BufReader::new(printed).lines().next_line().await?;
+    let url = url.ok_or("it printed nothing")?;
+    let addr = url.trim_start_matches("http://").trim_end_matches('/');
+
+    let mut stream = tokio::net::TcpStream::connect(addr).await?;
+    let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await?;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    assert!(page.contains("new WebSocket("), "{page}");
+
+    let (mut socket, _) = bowline_tokio::connect(format!("ws://{addr}/")).await?;
+    socket.send("hello").await?;
+    assert_eq!(socket.recv().await?, Some("hello".into()));
+    socket.close(None).await?;
+    server.kill().await?;
+    println!("axum_serves_its_page_and_its_socket ... ok");
+    Ok(())
 }
 
 async fn dotnet_client_counts_what_it_receives() -> Ended {

@@ -1,4 +1,4 @@
-//! A socket beneath an HTTP server.
+//! A socket beneath an HTTP server, by `respond` and `from_parts` alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +14,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
+
+use support::{FIELDS, field, read_head};
+
+mod support;
 
 /// With hyper, one port serves HTTP and WebSocket.
 #[tokio::test]
@@ -53,8 +57,6 @@ async fn talk() {
     }
 
     // hyper also accepts HTTP/1.0, which has no upgrade.
-    const FIELDS: &str = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
     for (version, origin, answer) in [
         ("1.0", "http://a.test", "HTTP/1.0 400 "),
         ("1.1", "http://evil.test", "HTTP/1.1 403 "),
@@ -124,20 +126,4 @@ async fn answer(
         response = response.header(name, value);
     }
     response.body(Full::new(body))
-}
-
-/// Reads a head, up to its empty line.
-async fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    String::from_utf8(head).unwrap()
-}
-
-/// Returns the value of a field in a head.
-fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
-    let field = fields.find(|(key, _)| key.eq_ignore_ascii_case(name));
-    field.map(|(_, value)| value)
 }

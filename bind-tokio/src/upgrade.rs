@@ -1,0 +1,213 @@
+//! Sockets beneath an HTTP server: the options, the answer to a request of hyper, and the wait for the connection.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bind::{
+    WebSocket, from_parts,
+    proto::{
+        Config, Negotiated, Role,
+        handshake::{self, Headers, Origins, RequestError, respond},
+    },
+};
+use hyper::{
+    Method, Request, Response, StatusCode, Version,
+    body::Bytes,
+    http::HeaderMap,
+    upgrade::{OnUpgrade, on},
+};
+
+use crate::hosted::Hosted;
+
+/// How to answer a request that asks for a WebSocket. Pass it to [`upgrade`], and keep it for the next request.
+///
+/// By default no subprotocol is spoken, only pages of the server itself may connect, and the configuration is
+/// [`Config::default`].
+///
+/// The extractor for axum has the same methods; there `T` is the request.
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until a request is answered"]
+pub struct Upgrade<T = ()> {
+    subprotocols: Vec<String>,
+    allowed: Allowed,
+    config: Arc<Config>,
+    #[cfg_attr(
+        not(feature = "axum"),
+        expect(dead_code, reason = "there is no request")
+    )]
+    pub(crate) request: T,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Allowed {
+    #[default]
+    SameHost,
+    Listed(Vec<String>),
+    Any,
+}
+
+impl Upgrade {
+    /// Makes the default options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<T> Upgrade<T> {
+    /// Sets the subprotocols that the server speaks. The first of the client's offers that is among them is picked; if
+    /// there is none, the socket has no subprotocol.
+    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.subprotocols = names.into_iter().map(S::into).collect();
+        self
+    }
+
+    /// Lets pages of these origins connect, each written like `https://chat.example`, and no others. See
+    /// [`Origins::Listed`].
+    ///
+    /// By default pages of the server itself may connect ([`Origins::SameHost`]). List the origins if a proxy changes
+    /// `Host`.
+    pub fn origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
+        self.allowed = Allowed::Listed(origins.into_iter().map(S::into).collect());
+        self
+    }
+
+    /// Lets every page connect. A browser then sends the user's cookies on behalf of any page, so do not rely on
+    /// them (RFC 6455 §10.2).
+    pub fn any_origin(mut self) -> Self {
+        self.allowed = Allowed::Any;
+        self
+    }
+
+    /// Sets the configuration of the socket, which many sockets can share. The HTTP server has read the request, so
+    /// only [`max_head_fields`](Config::max_head_fields) and [`max_head_line`](Config::max_head_line) of the limits of
+    /// the handshake apply.
+    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.config = config.into();
+        self
+    }
+
+    /// Returns the same options for a request.
+    #[cfg(feature = "axum")]
+    pub(crate) fn of<U>(self, request: U) -> Upgrade<U> {
+        Upgrade {
+            subprotocols: self.subprotocols,
+            allowed: self.allowed,
+            config: self.config,
+            request,
+        }
+    }
+
+    /// Returns the fields of the 101, and what was agreed on.
+    pub(crate) fn answer(
+        &self,
+        method: &Method,
+        version: Version,
+        fields: &HeaderMap,
+    ) -> Result<(Headers, Negotiated), RequestError> {
+        let subprotocols: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
+        let listed: Vec<_>;
+        let origins = match &self.allowed {
+            Allowed::SameHost => Origins::SameHost,
+            Allowed::Listed(origins) => {
+                listed = origins.iter().map(String::as_str).collect();
+                Origins::Listed(&listed)
+            }
+            Allowed::Any => Origins::Any,
+        };
+        let fields = fields.iter();
+        respond(
+            version.into(),
+            method.as_str(),
+            fields.map(|(name, value)| (name.as_str(), value.as_bytes())),
+            &subprotocols,
+            origins,
+            &self.config,
+        )
+    }
+
+    /// Returns the socket to wait for.
+    pub(crate) fn pending(&self, on: OnUpgrade, negotiated: Negotiated) -> Pending {
+        Pending {
+            waiting: Some((on, negotiated)),
+            config: self.config.clone(),
+        }
+    }
+}
+
+#[doc = include_str!("../docs/upgrade.md")]
+pub fn upgrade<B, R: From<Bytes>>(
+    request: &mut Request<B>,
+    options: &Upgrade,
+) -> Result<(Response<R>, Pending), Response<R>> {
+    match options.answer(request.method(), request.version(), request.headers()) {
+        Ok((fields, negotiated)) => {
+            let pending = options.pending(on(request), negotiated);
+            Ok((switching(fields), pending))
+        }
+        Err(error) => Err(refusal(error)),
+    }
+}
+
+/// Returns the 101 with `fields`.
+pub(crate) fn switching<R: From<Bytes>>(fields: Headers) -> Response<R> {
+    let mut response = handshake::Response::new(101, Bytes::new());
+    response.headers = fields;
+    to_http(response)
+}
+
+/// Returns the response to a request that is not valid or not allowed.
+pub(crate) fn refusal<R: From<Bytes>>(error: RequestError) -> Response<R> {
+    to_http(error.response())
+}
+
+fn to_http<R: From<Bytes>>(response: handshake::Response) -> Response<R> {
+    match Response::try_from(response) {
+        Ok(response) => response.map(R::from),
+        // The `http` crate does not allow a field. The handshake writes no such field.
+        Err(_) => failed(),
+    }
+}
+
+/// Returns a response that says that the server has failed.
+pub(crate) fn failed<R: From<Bytes>>() -> Response<R> {
+    let mut response = Response::new(R::from(Bytes::new()));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// A future that must be spawned, because the 101 leaves only after the handler has returned: a handler that awaits it
+/// waits for ever.
+///
+/// It resolves to the socket once hyper has sent the 101, and to an error if hyper ends the connection before that, or
+/// does not hand it over: [`with_upgrades`] must be on. Dropping the future drops the connection after the 101. Drop it if
+/// you send another response, because hyper hands the connection over after the last response, whatever its status.
+///
+/// [`with_upgrades`]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Connection.html#method.with_upgrades
+#[derive(Debug)]
+#[must_use = "the connection ends if nothing waits for it"]
+pub struct Pending {
+    /// `None` once the future has resolved.
+    waiting: Option<(OnUpgrade, Negotiated)>,
+    config: Arc<Config>,
+}
+
+impl Future for Pending {
+    type Output = hyper::Result<WebSocket<Hosted>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((on, _)) = &mut self.waiting else {
+            return Poll::Pending;
+        };
+        let upgraded = ready!(Pin::new(on).poll(cx));
+        let Some((_, negotiated)) = self.waiting.take() else {
+            return Poll::Pending;
+        };
+        let config = self.config.clone();
+        Poll::Ready(
+            upgraded.map(|io| from_parts(Hosted(io), &[], negotiated, Role::Server, config)),
+        )
+    }
+}
