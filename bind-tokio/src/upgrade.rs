@@ -182,10 +182,8 @@ pub(crate) fn failed<R: From<Bytes>>() -> Response<R> {
 /// waits for ever.
 ///
 /// It resolves to the socket once hyper has sent the 101, and to an error if hyper ends the connection before that, or
-/// does not hand it over: [`with_upgrades`] must be on. Dropping the future drops the connection after the 101. Drop it if
+/// does not hand it over: `with_upgrades` of its connection must be on. Dropping the future drops the connection after the 101. Drop it if
 /// you send another response, because hyper hands the connection over after the last response, whatever its status.
-///
-/// [`with_upgrades`]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Connection.html#method.with_upgrades
 #[derive(Debug)]
 #[must_use = "the connection ends if nothing waits for it"]
 pub struct Pending {
