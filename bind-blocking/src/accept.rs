@@ -10,7 +10,7 @@ use bind::{
     },
 };
 
-use crate::{pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTransport};
+use crate::{clock::Clock, pipe::Io, run::Runner, socket::WebSocket, transport::BlockingTransport};
 
 /// Reads the request of a client that has connected. The caller then accepts or refuses it.
 ///
@@ -102,6 +102,17 @@ pub fn from_parts<S: BlockingTransport>(
     let inner = bind::from_parts(io, leftover, negotiated, role, config);
     WebSocket::new(inner, runner)
 }
+
+/// Returns a client and a server that are connected to each other in memory, for tests. Each needs a thread of its own. See
+/// [`bind::pair`].
+pub fn pair(config: impl Into<Arc<Config>>) -> (WebSocket<InMemory>, WebSocket<InMemory>) {
+    let (client, server) = bind::pair(Clock::default(), config);
+    let socket = |inner| WebSocket::new(inner, Runner::new(Clock::default()));
+    (socket(client), socket(server))
+}
+
+/// The transport of a [`pair`].
+pub type InMemory = bind::InMemory<Clock>;
 
 /// A valid request, to be accepted or refused, after as long a time as that takes.
 ///

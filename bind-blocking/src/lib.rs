@@ -89,7 +89,7 @@ mod writing;
 
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
-pub use accept::{Incoming, NotAccepted, accept, accept_any, from_parts};
+pub use accept::{InMemory, Incoming, NotAccepted, accept, accept_any, from_parts, pair};
 #[cfg(feature = "tls")]
 pub use bind::rustls;
 #[doc(inline)]

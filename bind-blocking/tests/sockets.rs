@@ -272,3 +272,34 @@ fn idle_clients_cost_their_threads_and_nothing_more() {
     }
     assert_eq!(count("fd"), files);
 }
+
+/// Two threads talk without a port, also when both halves of both ends are in use.
+#[test]
+fn a_pair_in_memory_needs_no_port() {
+    let (client, mut server) = bowline_blocking::pair(Config::default());
+    assert!(server.recv_timeout(Duration::from_millis(10)).is_err());
+    let echoes = thread::spawn(move || {
+        while let Some(message) = server.recv().unwrap() {
+            server.send(message).unwrap();
+        }
+        server.closed().unwrap().clean
+    });
+    let (mut read, write) = client.split();
+    let sends = thread::spawn(move || {
+        for number in 0..50 {
+            write.send(vec![7; number * 10_000]).unwrap();
+        }
+        write
+    });
+    for number in 0..50 {
+        assert_eq!(read.recv().unwrap().unwrap().len(), number * 10_000);
+    }
+    sends.join().unwrap().close(None).unwrap();
+    assert!(read.recv().unwrap().is_none());
+    assert!(echoes.join().unwrap());
+
+    // A silent peer does not keep a call for longer than its deadline.
+    let config = Config::default().close_timeout(Duration::from_millis(50));
+    let (mut client, _silent) = bowline_blocking::pair(config);
+    assert!(client.close(None).is_err());
+}

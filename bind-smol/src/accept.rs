@@ -8,7 +8,7 @@ use bind::{
 };
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::io::Io;
+use crate::io::{Clock, Io};
 
 #[doc = include_str!("../docs/accept.md")]
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -55,3 +55,11 @@ pub fn from_parts<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 ) -> WebSocket<Io<S>> {
     bind::from_parts(Io(stream), leftover, negotiated, role, config)
 }
+
+/// Returns a client and a server that are connected to each other in memory, for tests. See [`bind::pair`].
+pub fn pair(config: impl Into<Arc<Config>>) -> (WebSocket<InMemory>, WebSocket<InMemory>) {
+    bind::pair(Clock::new(), config)
+}
+
+/// The transport of a [`pair`].
+pub type InMemory = bind::InMemory<Clock>;

@@ -7,7 +7,7 @@ mod runtime;
 
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
-pub use accept::{accept, accept_any, from_parts};
+pub use accept::{InMemory, accept, accept_any, from_parts, pair};
 #[cfg(feature = "tls")]
 pub use bind::rustls;
 #[doc(inline)]

@@ -71,3 +71,16 @@ fn the_deadlines_of_a_socket_outlive_its_executor() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_pair_in_memory_needs_no_port() {
+    let (mut client, mut server) = bowline_smol::pair(Config::default());
+    smol::block_on(async {
+        client.send("hello").await.unwrap();
+        assert_eq!(server.recv().await.unwrap(), Some(Message::from("hello")));
+        let closes = client.close(None);
+        let (closed, received) = smol::future::zip(closes, server.recv()).await;
+        closed.unwrap();
+        assert_eq!(received.unwrap(), None);
+    });
+}

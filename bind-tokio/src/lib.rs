@@ -13,7 +13,7 @@ mod upgrade;
 
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
-pub use accept::{accept, accept_any, from_parts};
+pub use accept::{InMemory, accept, accept_any, from_parts, pair};
 #[cfg(feature = "tls")]
 pub use bind::rustls;
 #[doc(inline)]

@@ -201,3 +201,17 @@ fn a_deadline_that_passed_between_two_runtimes_has_passed() {
         other => panic!("{other:?}"),
     }
 }
+
+/// The clock of the pair is that of tokio, so tests may pause it.
+#[tokio::test(start_paused = true)]
+async fn a_pair_in_memory_needs_no_port() {
+    let (mut client, mut server) = bowline_tokio::pair(Config::default());
+    client.send("hello").await.unwrap();
+    assert_eq!(server.recv().await.unwrap(), Some("hello".into()));
+    // The client says nothing more, not even a Pong.
+    let received = server.recv().await;
+    assert!(
+        matches!(received, Err(Error::TimedOut(Deadline::Pong))),
+        "{received:?}"
+    );
+}

@@ -18,6 +18,7 @@ pub mod internal;
 mod lanes;
 mod outlet;
 mod output;
+mod pair;
 mod read_half;
 mod reconnect;
 mod reunite;
@@ -46,6 +47,7 @@ pub use error::{Error, TrySendError};
 pub use handle::{Handle, QueueError};
 pub use handshake::{Incoming, NotAccepted, accept, accept_any, from_parts};
 pub use outlet::Outlet;
+pub use pair::{InMemory, pair};
 pub use proto;
 pub use read_half::ReadHalf;
 pub use reconnect::{
