@@ -3,7 +3,7 @@
 //!
 //! Sends each line of its input as text and prints what arrives. Ends when the input ends or the server
 //! closes, and succeeds only after a clean close. `--insecure` trusts any certificate. With `--reconnect` it connects again
-//! after a loss, and says so.
+//! after a loss, and prints what happens.
 
 use std::{error::Error, io, thread};
 

@@ -90,7 +90,7 @@ pub fn connector<S: BlockingTransport>(
     Connector::new(move |host, port, time| {
         let reach = reach.clone();
         Box::pin(Threaded(in_thread(move || {
-            let stream = reach(host.clone(), port, time)?;
+            let stream = reach(host, port, time)?;
             Ok(Arc::new(stream) as Arc<dyn BlockingTransport>)
         })))
     })

@@ -37,9 +37,10 @@
 //! ```
 //!
 //! See also: [`Connect`] for a client's header fields, credentials and TLS; [`Reconnect`] for a client
-//! that connects again when its connection is lost; [`accept`] to look at a request before it is answered; [`from_parts`] and [`respond`] to run beneath an HTTP server;
-//! [`WebSocket::split`] to send and receive in different threads; [`accept_tls`] for a server with TLS;
-//! [`Config`] for limits and deadlines; [`BlockingTransport`] for a transport of your own.
+//! that connects again when its connection is lost; [`accept`] to look at a request before it is
+//! answered; [`from_parts`] and [`respond`] to run beneath an HTTP server; [`WebSocket::split`] to send
+//! and receive in different threads; [`accept_tls`] for a server with TLS; [`Config`] for limits and
+//! deadlines; [`BlockingTransport`] for a transport of your own.
 //!
 //! # Rules
 //!

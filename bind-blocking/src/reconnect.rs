@@ -40,7 +40,7 @@ pub struct Reconnect {
     open: Option<(ReadHalf<ClientStream>, Arc<WriteHalf<ClientStream>>)>,
 }
 
-/// What the thread that receives shares with those that send.
+/// The state that the thread that receives shares with those that send.
 #[derive(Debug)]
 struct Shared {
     link: Link<WriteHalf<ClientStream>>,
@@ -49,10 +49,6 @@ struct Shared {
 }
 
 impl Shared {
-    fn set_connecting(&self, threads: Option<Arc<Threads>>) {
-        *self.connecting() = threads;
-    }
-
     fn connecting(&self) -> MutexGuard<'_, Option<Arc<Threads>>> {
         self.connecting
             .lock()
@@ -199,7 +195,7 @@ impl Reconnect {
         }
         self.shared.link.set(ReconnectState::Connecting);
         let threads = Arc::new(Threads::default());
-        self.shared.set_connecting(Some(threads.clone()));
+        *self.shared.connecting() = Some(threads.clone());
         let mut connecting = pin!(bind::connect(&*threads, self.to.clone()));
         let connected = threads.runner().run(poll_fn(|cx| {
             if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
@@ -220,7 +216,7 @@ impl Reconnect {
         {
             return self.handle_outage(error.into(), 0);
         }
-        self.shared.set_connecting(None);
+        *self.shared.connecting() = None;
         let (read, write) = socket.split();
         let write = Arc::new(write);
         if !self.shared.link.open(&write) {

@@ -116,7 +116,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for WebSocketUpgrade {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct UpgradeRejection {
-    /// What is wrong with the request.
+    /// The fault of the request.
     pub error: RequestError,
 }
 

@@ -14,10 +14,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::any,
 };
-use bowline_tokio::{
-    Config, Connect, Hosted, Message, RequestError, UpgradeRejection, WebSocket, WebSocketUpgrade,
-    connect,
-};
+use bowline_tokio::{Config, Hosted, RequestError, UpgradeRejection, WebSocket, WebSocketUpgrade};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -25,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use support::{FIELDS, field, read_head};
+use support::{FIELDS, field, read_head, talk_to};
 
 mod support;
 
@@ -97,14 +94,7 @@ async fn answer(addr: &str, start: &str, fields: &str) -> String {
 async fn a_page_and_a_socket_share_a_route() {
     guarded(async {
         let addr = serve(routes()).await;
-        let to = Connect::new(format!("ws://{addr}/optional")).subprotocol("chat");
-        let (mut socket, _) = connect(to).await.unwrap();
-        assert_eq!(socket.subprotocol(), Some("chat"));
-        let message = Message::from("x".repeat(100_000));
-        socket.send(message.clone()).await.unwrap();
-        assert!(socket.recv().await.unwrap() == Some(message));
-        socket.close(None).await.unwrap();
-        assert!(socket.closed().unwrap().clean);
+        talk_to(format!("ws://{addr}/optional")).await;
 
         let mut stream = TcpStream::connect(&addr).await.unwrap();
         for method in ["GET", "POST"] {
@@ -176,7 +166,7 @@ async fn options_are_those_of_hyper() {
             ("GET /listed", &origin("a.test"), "403"),
             ("GET /listed", &origin("b.test"), "101"),
             ("GET /any", &origin("b.test"), "101"),
-            // Limits are those of the configuration, which is set behind the extraction.
+            // The limits are those of the configuration, which is set after the extraction.
             ("GET /few", &FIELDS.to_owned(), "431"),
             ("GET /default", &long, "431"),
             ("GET /long", &long, "101"),

@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bowline_tokio::{
-    Config, Connect, HttpVersion, Message, Origins, Role, connect, from_parts, respond,
-};
+use bowline_tokio::{Config, HttpVersion, Origins, Role, from_parts, respond};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Version, server::conn::http1, service::service_fn};
@@ -15,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use support::{FIELDS, field, read_head};
+use support::{FIELDS, field, read_head, talk_to};
 
 mod support;
 
@@ -28,17 +26,11 @@ async fn hyper_hosts_a_socket() {
 
 async fn talk() {
     let url = serve().await;
-    let to = Connect::new(url).subprotocol("chat");
-    let (mut socket, response) = connect(to).await.unwrap();
+    let response = talk_to(url).await;
     assert_eq!(
         response.headers.get("Sec-WebSocket-Protocol"),
         Some(&b"chat"[..])
     );
-    let message = Message::from("x".repeat(100_000));
-    socket.send(message.clone()).await.unwrap();
-    assert!(socket.recv().await.unwrap() == Some(message));
-    socket.close(None).await.unwrap();
-    assert!(socket.closed().unwrap().clean);
 
     // A request that is no upgrade is answered, and the connection goes on.
     let url = serve().await;

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// What the server does with a connection.
+/// A way for the server to treat a connection.
 #[derive(Clone, Copy, Debug)]
 enum Serve {
     /// It refuses the TCP connection.
@@ -223,7 +223,10 @@ async fn a_code_that_is_fatal_ends_it_and_says_so() {
         assert_eq!(gave_up.reason, GiveUpReason::Fatal);
         assert!(matches!(&gave_up.outage, Outage::Closed(closed) if closed.code == code));
         assert!(gave_up.to_string().contains(&code.to_string()), "{gave_up}");
-        assert!(socket.recv().await.unwrap().is_none(), "it is told once");
+        assert!(
+            socket.recv().await.unwrap().is_none(),
+            "the error is returned once"
+        );
         assert_eq!(seen.times().len(), 1);
     }
 }

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, time::Duration};
 
 use bowline_tokio::{
-    Config, Connect, Deadline, Error, Hosted, Message, Pending, ReadHalf, RequestError, Upgrade,
-    WebSocket, WriteHalf, connect, connect_over, upgrade,
+    Config, Deadline, Error, Hosted, Pending, ReadHalf, RequestError, Upgrade, WebSocket,
+    WriteHalf, connect_over, upgrade,
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -24,11 +24,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use support::{FIELDS, field, read_head};
+use support::{FIELDS, field, read_head, talk_to};
 
 mod support;
 
-/// What waits for the sockets of a connection.
+/// The sockets of a connection, each before its 101 is sent.
 type Sockets = mpsc::UnboundedReceiver<Pending>;
 
 /// Serves one connection with hyper, which sends a page or upgrades.
@@ -100,17 +100,10 @@ async fn a_page_and_a_socket_share_a_port() {
         }
     });
     let talk = async {
-        let to = Connect::new(format!("ws://{addr}/")).subprotocol("chat");
-        let (mut socket, _) = connect(to).await.unwrap();
-        assert_eq!(socket.subprotocol(), Some("chat"));
-        let message = Message::from("x".repeat(100_000));
-        socket.send(message.clone()).await.unwrap();
-        assert!(socket.recv().await.unwrap() == Some(message));
-        socket.close(None).await.unwrap();
-        assert!(socket.closed().unwrap().clean);
+        talk_to(format!("ws://{addr}/")).await;
 
         let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
-        // The connection goes on behind a page, and then becomes a socket.
+        // The connection goes on after a page, and then becomes a socket.
         for _ in 0..2 {
             let request = b"GET /page HTTP/1.1\r\nHost: a.test\r\n\r\n";
             stream.write_all(request).await.unwrap();
@@ -235,7 +228,7 @@ async fn either_side_closes() {
 
 /// The stream ends as soon as the Close was answered, and the socket waits for the client's end only.
 #[tokio::test(start_paused = true)]
-async fn the_stream_ends_behind_the_close() {
+async fn the_stream_ends_after_the_close() {
     let (mut client, mut socket) = open(Upgrade::new()).await;
     client.write_all(b"\x88\x80\0\0\0\0").await.unwrap();
     let begun = Instant::now();

@@ -12,7 +12,7 @@ pub enum Role {
     Server,
 }
 
-/// What keep-alive sends, each time that [`Config::keep_alive`] has passed.
+/// The frame that keep-alive sends each time that [`Config::keep_alive`] has passed.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum KeepAlive {

@@ -14,6 +14,8 @@ pub mod catalogue;
 pub mod certificates;
 pub mod ends;
 pub mod frames;
+#[cfg(target_os = "linux")]
+pub mod held;
 pub mod polls;
 pub mod rfc1951;
 #[cfg(feature = "threads")]

@@ -13,11 +13,7 @@ use std::{
 
 use bind::{Connect, ConnectError, proto::Config};
 use socket2::{Domain, Socket, Type};
-
-#[path = "../scale/held.rs"]
-mod held;
-
-use held::Held;
+use testing::held::{self, Held};
 
 /// The time that connecting may take. The threads of the blocking binding end after it.
 const DEADLINE: Duration = Duration::from_secs(3);

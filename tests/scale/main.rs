@@ -13,15 +13,16 @@ use std::{
 
 use bind::{Connect, proto::Config};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testing::certificates;
+use testing::{
+    certificates,
+    held::{self, Held},
+};
 use tokio::runtime::Builder;
 
 #[path = "../suite/binding/mod.rs"]
 mod binding;
-mod held;
 
 use binding::{Blocking, Plain, Smol, Socket, Tls, Tokio, Wire, async_std::AsyncStd};
-use held::Held;
 
 /// This is one test, because all tests of a process share its descriptors and threads.
 #[test]

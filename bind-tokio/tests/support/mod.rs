@@ -1,6 +1,20 @@
-//! Heads of HTTP, written and read by hand.
+//! A client that talks to a hosted server, and heads of HTTP, written and read by hand.
 
+use bowline_tokio::{Connect, Message, Response, connect};
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Talks to a server that speaks the subprotocol `chat` and echoes, and closes. Returns its response.
+pub(crate) async fn talk_to(url: String) -> Response {
+    let to = Connect::new(url).subprotocol("chat");
+    let (mut socket, response) = connect(to).await.unwrap();
+    assert_eq!(socket.subprotocol(), Some("chat"));
+    let message = Message::from("x".repeat(100_000));
+    socket.send(message.clone()).await.unwrap();
+    assert!(socket.recv().await.unwrap() == Some(message));
+    socket.close(None).await.unwrap();
+    assert!(socket.closed().unwrap().clean);
+    response
+}
 
 /// The fields of a valid opening handshake.
 pub(crate) const FIELDS: &str = "Host: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -2,7 +2,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use proto::{Outgoing, SendError};
@@ -17,7 +17,7 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
-/// What the task that receives shares with those that send. `W` is the sending direction of a connection.
+/// The state that the task that receives shares with those that send. `W` is the sending direction of a connection.
 pub struct Link<W>(Mutex<Inner<W>>);
 
 struct Inner<W> {
@@ -111,21 +111,35 @@ impl<W> Link<W> {
         self.lock().queue.len()
     }
 
-    /// Returns the number of changes up to now.
-    pub fn changes(&self) -> u64 {
-        self.lock().changes
-    }
-
-    /// Waits for a change after the first `seen` ones.
-    pub fn poll_change(&self, cx: &mut Context<'_>, seen: u64) -> Poll<u64> {
+    /// Waits until `look` finds something.
+    fn poll_until<U>(
+        &self,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&Inner<W>) -> Option<U>,
+    ) -> Poll<U> {
         let mut inner = self.lock();
-        if inner.changes != seen {
-            return Poll::Ready(inner.changes);
+        if let Some(found) = look(&inner) {
+            return Poll::Ready(found);
         }
         if !inner.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
             inner.wakers.push(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// Waits for a change after the first `seen` ones.
+    pub fn poll_change(&self, cx: &mut Context<'_>, seen: u64) -> Poll<()> {
+        self.poll_until(cx, |inner| (inner.changes != seen).then_some(()))
+    }
+
+    /// Waits until the socket is stopped.
+    pub fn poll_stopped(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_until(cx, |inner| inner.is_stopped.then_some(()))
+    }
+
+    /// Waits until the stage is another one than `state`, and returns it.
+    pub fn poll_state(&self, cx: &mut Context<'_>, state: ReconnectState) -> Poll<ReconnectState> {
+        self.poll_until(cx, |inner| (inner.state != state).then_some(inner.state))
     }
 
     /// Stops the socket. Returns the connection that is to be closed, if there is one.
@@ -139,29 +153,6 @@ impl<W> Link<W> {
     /// Returns whether the socket was stopped.
     pub fn is_stopped(&self) -> bool {
         self.lock().is_stopped
-    }
-
-    /// Waits until the socket is stopped.
-    pub fn poll_stopped(&self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let seen = self.changes();
-            if self.is_stopped() {
-                return Poll::Ready(());
-            }
-            ready!(self.poll_change(cx, seen));
-        }
-    }
-
-    /// Waits until the stage is another one than `state`, and returns it.
-    pub fn poll_state(&self, cx: &mut Context<'_>, state: ReconnectState) -> Poll<ReconnectState> {
-        loop {
-            let seen = self.changes();
-            let now = self.state();
-            if now != state {
-                return Poll::Ready(now);
-            }
-            ready!(self.poll_change(cx, seen));
-        }
     }
 
     /// Decides about a message. While messages wait in the queue, later ones wait there too, so that their order stays.
@@ -209,13 +200,9 @@ impl<W> Link<W> {
 
     /// Records that a connection has ended, which the task that receives may not have noticed yet.
     fn lost(&self, half: &Arc<W>) {
-        let is_current =
-            |inner: &Inner<W>| inner.half.as_ref().is_some_and(|it| Arc::ptr_eq(it, half));
-        // The caller still has the half, so it is not dropped here.
         let mut inner = self.lock();
-        if is_current(&inner) {
-            inner.half = None;
-        }
+        // The caller still has the half, so it is not dropped here.
+        inner.half.take_if(|current| Arc::ptr_eq(current, half));
     }
 
     /// Returns the first message of the queue, which stays there until [`remove`](Self::remove).

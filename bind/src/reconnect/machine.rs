@@ -60,7 +60,7 @@ impl From<Step> for ReconnectState {
     }
 }
 
-/// What a caller has to do next.
+/// The step that a caller has to take next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
     /// Connect, and then call [`handle_open`](Machine::handle_open) or

@@ -4,7 +4,7 @@ use proto::Outgoing;
 
 use crate::error::Error;
 
-/// What becomes of a message that is sent while there is no connection.
+/// The treatment of a message that is sent while there is no connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Offline {

@@ -96,7 +96,7 @@ const fn is_transient_code(code: u16) -> bool {
     )
 }
 
-/// What `on_connect` returns if it fails: an error of the connection, or one of its own.
+/// Converts the error of `on_connect`, which is one of the connection or one of its own.
 impl From<Box<dyn error::Error + Send + Sync>> for Outage {
     fn from(error: Box<dyn error::Error + Send + Sync>) -> Self {
         match error.downcast() {

@@ -21,23 +21,28 @@ const FIELDS: [(&str, &[u8]); 5] = [
     ("Sec-WebSocket-Version", b"13"),
 ];
 
-/// Returns the answer of a server with these options to these fields of offers, and what it then uses.
-pub(crate) fn answer_to(options: Deflate, offers: &[&str]) -> (Option<String>, Option<Agreed>) {
-    let mut config = Config::new(entropy);
-    config.deflate = Some(options);
+/// Returns the fields with which a server answers these fields of offers, and what was negotiated.
+fn respond_to(config: &Config, offers: &[&str]) -> (Headers, Negotiated) {
     let offers = offers
         .iter()
         .map(|offer| ("Sec-WebSocket-Extensions", offer.as_bytes()));
     let fields = FIELDS.into_iter().chain(offers);
-    let (headers, negotiated) = respond(
+    let responded = respond(
         HttpVersion::Http11,
         "GET",
         fields,
         &[],
         Origins::Any,
-        &config,
-    )
-    .unwrap();
+        config,
+    );
+    responded.unwrap()
+}
+
+/// Returns the answer of a server with these options to these fields of offers, and what it then uses.
+pub(crate) fn answer_to(options: Deflate, offers: &[&str]) -> (Option<String>, Option<Agreed>) {
+    let mut config = Config::new(entropy);
+    config.deflate = Some(options);
+    let (headers, negotiated) = respond_to(&config, offers);
     let answer = headers.get("Sec-WebSocket-Extensions");
     let answer = answer.map(|answer| str::from_utf8(answer).unwrap().to_owned());
     (answer, negotiated.deflate)
@@ -105,17 +110,7 @@ fn s5_1_it_is_offered_and_answered_only_if_asked_for() {
     let (offer, agreed) = offer_and(None, "");
     assert_eq!((offer, agreed), (None, Ok(None)));
     let config = Config::new(entropy);
-    let offered = ("Sec-WebSocket-Extensions", &b"permessage-deflate"[..]);
-    let fields = FIELDS.into_iter().chain([offered]);
-    let (headers, negotiated) = respond(
-        HttpVersion::Http11,
-        "GET",
-        fields,
-        &[],
-        Origins::Any,
-        &config,
-    )
-    .unwrap();
+    let (headers, negotiated) = respond_to(&config, &["permessage-deflate"]);
     assert_eq!(headers.get("Sec-WebSocket-Extensions"), None);
     assert_eq!(negotiated, Negotiated::default());
     // Offered but not accepted: the connection opens without compression.

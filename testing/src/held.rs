@@ -1,10 +1,10 @@
-//! What a process holds of the system.
+//! The descriptors and threads that a process holds.
 
 use std::{fs, thread, time::Duration};
 
 /// The number of descriptors and threads that this process holds.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     descriptors: usize,
     threads: usize,
 }
@@ -15,7 +15,7 @@ impl Held {
         self.descriptors <= before.descriptors && self.threads <= before.threads
     }
 
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         let count = |path: &str| fs::read_dir(path).unwrap().count();
         Self {
             descriptors: count("/proc/self/fd"),
@@ -25,7 +25,7 @@ impl Held {
 }
 
 /// Waits until no more is held than before.
-pub(crate) fn settle(before: &Held, name: &str) {
+pub fn settle(before: &Held, name: &str) {
     /// In milliseconds; long enough on any machine.
     const SETTLE: usize = 20_000;
     // Ended threads disappear from the list a moment later, as do descriptors that a reactor has just used.
