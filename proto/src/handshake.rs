@@ -11,8 +11,9 @@
 //!
 //! Each holds an [`Exchange`], which a driver serves as it serves a [`Connection`](crate::Connection): it reads
 //! into [`recv_buf`](Exchange::recv_buf), writes [`transmit`](Exchange::transmit), passes the time when
-//! [`poll_timeout`](Exchange::poll_timeout) asks for it, and calls `poll` after each of these. A server that has
-//! already parsed the request uses [`respond`]. All of these are built on [`Offer`] and [`Asked`], which work on
+//! [`poll_timeout`](Exchange::poll_timeout) asks for it, and calls `poll` after each of these. A server that also
+//! serves pages calls [`poll_any`](Server::poll_any), which returns an [`Incoming`] or a [`PageRequest`]. A server that
+//! has already parsed the request uses [`respond`]. All of these are built on [`Offer`] and [`Asked`], which work on
 //! header fields alone and so also serve handshakes outside HTTP/1.1.
 //!
 //! ```
@@ -77,6 +78,8 @@ pub(crate) mod http1 {
     #[cfg(feature = "http")]
     mod http;
     mod key;
+    pub(super) mod page;
+    mod request_line;
     pub(super) mod response;
     pub(crate) mod responses;
     pub(super) mod server;
@@ -90,6 +93,7 @@ pub use http1::{
     client::Client,
     error::{HandshakeError, RequestError, ResponseError},
     exchange::Exchange,
+    page::{Arrived, PageRequest},
     response::Response,
     server::{Incoming, NotAccepted, Server},
 };

@@ -49,11 +49,12 @@ const DEADLINES: [Deadline; 6] = [
     Deadline::Idle,
 ];
 
-const REQUEST: [RequestError; 21] = [
+const REQUEST: [RequestError; 22] = [
     RequestError::Syntax,
     RequestError::Version,
     RequestError::Http10,
     RequestError::Method,
+    RequestError::PageMethod,
     RequestError::Target,
     RequestError::TargetTooLong,
     RequestError::FieldTooLong,
@@ -214,7 +215,7 @@ fn a_bad_request_is_answered_by_the_status_that_is_documented() {
             &[E::Versions, E::Subprotocol, E::Extensions, E::Origin],
         ),
         (403, &[E::ForeignOrigin]),
-        (405, &[E::Method]),
+        (405, &[E::Method, E::PageMethod]),
         (414, &[E::TargetTooLong]),
         (417, &[E::Expectation]),
         (426, &[E::NoUpgrade, E::WebSocketVersion]),

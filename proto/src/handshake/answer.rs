@@ -53,7 +53,7 @@ impl<'a> Asked<'a> {
         self.is_from(Origins::Listed(origins))
     }
 
-    fn is_from(&self, origins: Origins<'_>) -> bool {
+    pub(super) fn is_from(&self, origins: Origins<'_>) -> bool {
         let Some(origin) = self.fields.get("Origin") else {
             return true;
         };

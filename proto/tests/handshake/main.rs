@@ -5,6 +5,7 @@ mod client;
 mod conversions;
 mod floors;
 mod options;
+mod pages;
 mod refusal;
 mod requests;
 mod responses;
@@ -85,12 +86,15 @@ fn written(exchange: &mut Exchange) -> Vec<u8> {
     bytes
 }
 
-/// Sends `parts` to a server, each in reads of its own, until it returns a result.
-fn serve_with(
+type Served<T> = (Server, Result<Option<T>, HandshakeError>);
+
+/// Sends `parts` to a server, each in reads of its own, until `poll` returns a result.
+fn serve_by<T>(
+    poll: fn(&mut Server) -> Result<Option<T>, HandshakeError>,
     config: Config,
     parts: &[&[u8]],
     step: usize,
-) -> (Server, Result<Option<Incoming>, HandshakeError>) {
+) -> Served<T> {
     let mut server = Server::new(config);
     server.exchange().handle_timeout(at(1));
     for part in parts {
@@ -99,7 +103,7 @@ fn serve_with(
             let len = read(server.exchange(), part, step);
             assert!(len > 0, "a server that waits for input takes it");
             part = &part[len..];
-            match server.poll() {
+            match poll(&mut server) {
                 Ok(None) => {}
                 end => return (server, end),
             }
@@ -108,7 +112,11 @@ fn serve_with(
     (server, Ok(None))
 }
 
-fn serve(request: impl AsRef<[u8]>) -> (Server, Result<Option<Incoming>, HandshakeError>) {
+fn serve_with(config: Config, parts: &[&[u8]], step: usize) -> Served<Incoming> {
+    serve_by(Server::poll, config, parts, step)
+}
+
+fn serve(request: impl AsRef<[u8]>) -> Served<Incoming> {
     serve_with(config(), &[request.as_ref()], usize::MAX)
 }
 

@@ -383,6 +383,8 @@ fn s10_2_respond_lets_in_pages_of_its_own_host() {
     ] {
         let request = with(REQUEST, &format!("Origin: {origin}"));
         let answered = respond_if(&request, &[], Origins::SameHost).unwrap();
+        let from = incoming(&request).is_from(Origins::SameHost);
+        assert_eq!(from, allowed, "{origin}");
         match allowed {
             true => assert!(answered.is_ok(), "{origin}"),
             false => assert_eq!(answered, Err(RequestError::ForeignOrigin), "{origin}"),
@@ -419,10 +421,13 @@ fn s10_2_respond_lets_pages_in_by_their_origin() {
             respond_if(&request, &[], Origins::Any).unwrap().is_ok(),
             "{origin}"
         );
+        let incoming = incoming(&request);
+        assert_eq!(incoming.origin_allowed(&ours), allowed, "{origin}");
         assert_eq!(
-            incoming(&request).origin_allowed(&ours),
+            incoming.is_from(Origins::Listed(&ours)),
             allowed,
             "{origin}"
         );
+        assert!(incoming.is_from(Origins::Any), "{origin}");
     }
 }

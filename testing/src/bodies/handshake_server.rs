@@ -2,13 +2,17 @@
 //!
 //! The outcome is the same however the request is cut; it is at most one error, and then nothing. An answer is one
 //! response that another parser can read, and it contains nothing of the client's except what was agreed on. An
-//! accepted request is one that another parser reads in the same way.
+//! accepted request is one that another parser reads in the same way. A server that also serves pages decides the same
+//! about everything else.
 
 use arbitrary::Unstructured;
 use proto::{
     ConnectionError, Event,
     deflate::Agreed,
-    handshake::{Exchange, HandshakeError, Headers, Incoming, Response, Server},
+    handshake::{
+        Arrived, Exchange, HandshakeError, Headers, Incoming, PageRequest, RequestError, Response,
+        Server,
+    },
 };
 
 use crate::{
@@ -29,8 +33,13 @@ pub fn run(data: &[u8]) {
         return;
     };
     let bytes = input.take_rest();
-    let outcome = options.setup.in_cuts(|cuts| serve(&options, bytes, cuts));
-    check(&options, bytes, &outcome);
+    let [upgrades, any] = [poll as Poll, Server::poll_any].map(|poll| {
+        options
+            .setup
+            .in_cuts(|cuts| serve(&options, poll, bytes, cuts))
+    });
+    check(&options, bytes, &upgrades);
+    check_any(bytes, &any, &upgrades);
 }
 
 #[derive(Debug)]
@@ -61,6 +70,8 @@ enum Answer {
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     request: Option<(String, Option<String>, Option<String>, Headers)>,
+    /// Whether the request for a page is a HEAD.
+    page: Option<bool>,
     error: Option<HandshakeError>,
     written: Vec<u8>,
     events: Vec<Result<Event, ConnectionError>>,
@@ -70,7 +81,13 @@ struct Outcome {
 
 const SUPPORTED: [&str; 2] = ["chat", "superchat"];
 
-fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
+type Poll = fn(&mut Server) -> Result<Option<Arrived>, HandshakeError>;
+
+fn poll(server: &mut Server) -> Result<Option<Arrived>, HandshakeError> {
+    Ok(server.poll()?.map(Arrived::Upgrade))
+}
+
+fn serve(options: &Options, poll: Poll, bytes: &[u8], cuts: Cuts) -> Outcome {
     let mut server = Server::new(options.setup.config());
     handshake::feed(
         &mut server,
@@ -80,18 +97,20 @@ fn serve(options: &Options, bytes: &[u8], cuts: Cuts) -> Outcome {
         options.end,
         |server, rest| {
             let mut outcome = Outcome::default();
-            match server.poll() {
+            match poll(server) {
                 Ok(None) => return None,
-                Ok(Some(incoming)) => {
+                Ok(Some(Arrived::Upgrade(incoming))) => {
                     let rest = rest.expect("no request comes of the end of a transport");
                     answer(options, incoming, rest, cuts, &mut outcome);
                 }
+                Ok(Some(Arrived::Page(page))) => answer_page(options, page, &mut outcome),
+                Ok(Some(other)) => panic!("{other:?}"),
                 Err(error) => {
                     outcome.error = Some(error);
                     finish(server.exchange(), options.end, &mut outcome.written);
                 }
             }
-            assert!(matches!(server.poll(), Ok(None)), "an outcome comes once");
+            assert!(matches!(poll(server), Ok(None)), "an outcome comes once");
             Some(outcome)
         },
     )
@@ -135,6 +154,16 @@ fn answer(options: &Options, incoming: Incoming, rest: &[u8], cuts: Cuts, outcom
     let head = heads::head_len(&outcome.written).expect("a whole head");
     outcome.written.truncate(head);
     outcome.events = handshake::converse(&mut connection, rest, cuts);
+}
+
+fn answer_page(options: &Options, page: PageRequest, outcome: &mut Outcome) {
+    assert!(page.request().host().is_some());
+    outcome.page = Some(page.is_head());
+    let mut exchange = match options.answer {
+        Answer::Refuse => page.refuse(),
+        _ => page.respond(Response::new(200, "a page")),
+    };
+    finish(&mut exchange, options.end, &mut outcome.written);
 }
 
 /// Checks that one page's origin is allowed and no other's; a request without an origin comes from no page.
@@ -197,6 +226,31 @@ fn check(options: &Options, bytes: &[u8], outcome: &Outcome) {
     assert_eq!(!outcome.written.is_empty(), answered, "{error:?}");
     if answered {
         check_answer(options, outcome);
+    }
+}
+
+/// Checks that a server that also serves pages serves nothing else differently.
+fn check_any(bytes: &[u8], any: &Outcome, upgrades: &Outcome) {
+    let Some(HandshakeError::Request(error)) = upgrades.error else {
+        return assert_eq!(any, upgrades);
+    };
+    let is_head = heads::skip_empty_lines(bytes).starts_with(b"HEAD ");
+    match error {
+        RequestError::NoUpgrade if any.page.is_some() => assert_eq!(any.page, Some(false)),
+        RequestError::Method if is_head => assert_ne!(any.page, Some(false)),
+        RequestError::Method => {
+            assert_eq!(any.error, Some(RequestError::PageMethod.into()));
+        }
+        _ => assert_eq!(any, upgrades),
+    }
+    if any.error != upgrades.error && !any.written.is_empty() {
+        let head = Head::of_response(&any.written);
+        if is_head {
+            assert!(head.body.is_empty(), "a HEAD asks for no content");
+            assert_ne!(head.get("Content-Length"), Some("0"));
+        } else {
+            head.assert_last();
+        }
     }
 }
 

@@ -31,11 +31,11 @@ pub fn respond<'a>(
     origins: Origins<'_>,
     config: &Config,
 ) -> Result<(Headers, Negotiated), RequestError> {
-    match version {
-        HttpVersion::Http11 => check_method(method)?,
+    let method = match version {
+        HttpVersion::Http11 => check_method(method, Wanted::Upgrade)?,
         HttpVersion::Http10 => return Err(RequestError::Http10),
         HttpVersion::Other => return Err(RequestError::Version),
-    }
+    };
     let mut headers = Headers::new();
     for (name, value) in fields {
         if headers.len() >= config.max_head_fields {
@@ -49,7 +49,7 @@ pub fn respond<'a>(
         let pushed = headers.push(name, Bytes::copy_from_slice(value));
         pushed.map_err(|_| RequestError::Syntax)?;
     }
-    let accept = check_headers(&headers)?;
+    let accept = check_headers(&headers, method)?.ok_or(RequestError::NoUpgrade)?;
     let asked = Asked::checked(&headers);
     let answer = asked.respond(subprotocols, origins, config)?;
     Ok(switch(accept, answer))
@@ -66,17 +66,38 @@ pub enum HttpVersion {
     Other,
 }
 
-/// §4.1: "The method of the request MUST be GET"; methods are case-sensitive.
-pub(super) fn check_method(method: &str) -> Result<(), RequestError> {
-    if method == "GET" {
-        Ok(())
-    } else {
-        Err(RequestError::Method)
+/// The method of a request (RFC 9110 §9.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Method {
+    Get,
+    Head,
+}
+
+/// The requests that the caller asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted {
+    /// Only opening handshakes.
+    Upgrade,
+    /// Requests for a page as well.
+    Any,
+}
+
+/// §4.1: "The method of the request MUST be GET"; methods are case-sensitive. A page may be asked for with a HEAD.
+pub(super) fn check_method(method: &str, wanted: Wanted) -> Result<Method, RequestError> {
+    match (method, wanted) {
+        ("GET", _) => Ok(Method::Get),
+        ("HEAD", Wanted::Any) => Ok(Method::Head),
+        (_, Wanted::Upgrade) => Err(RequestError::Method),
+        (_, Wanted::Any) => Err(RequestError::PageMethod),
     }
 }
 
-/// Checks §4.2.1, items 2 to 10. Returns the `Sec-WebSocket-Accept` of a valid request.
-pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
+/// Checks the fields of a request. Returns the `Sec-WebSocket-Accept` of a valid opening handshake, and `None` for a
+/// request that does not ask for a WebSocket.
+pub(super) fn check_headers(
+    headers: &Headers,
+    method: Method,
+) -> Result<Option<String>, RequestError> {
     check_body(headers)?;
     // §4.2.1, item 2: "A |Host| header field containing the server's authority."
     let host = headers
@@ -86,8 +107,20 @@ pub(super) fn check_headers(headers: &Headers) -> Result<String, RequestError> {
     if !host.is_some_and(is_authority) {
         return Err(RequestError::Host);
     }
-    // Items 3 and 4: "containing the value "websocket"", "that includes the token "Upgrade"".
-    if !headers.list_has("Upgrade", "websocket") || !headers.list_has("Connection", "Upgrade") {
+    // Item 3: "containing the value "websocket"".
+    if !headers.list_has("Upgrade", "websocket") {
+        return Ok(None);
+    }
+    match method {
+        Method::Get => check_upgrade(headers).map(Some),
+        Method::Head => Err(RequestError::Method),
+    }
+}
+
+/// Checks §4.2.1, items 4 to 10. Returns the `Sec-WebSocket-Accept`.
+fn check_upgrade(headers: &Headers) -> Result<String, RequestError> {
+    // Item 4: "that includes the token "Upgrade"".
+    if !headers.list_has("Connection", "Upgrade") {
         return Err(RequestError::NoUpgrade);
     }
     // §11.3.1: the key "MUST NOT appear more than once". A request without one is older than version 13.

@@ -101,6 +101,9 @@ pub enum RequestError {
     Http10,
     /// 405: the method is not GET.
     Method,
+    /// 405: the method is neither GET nor HEAD, where pages are served as well
+    /// ([`poll_any`](crate::handshake::Server::poll_any)).
+    PageMethod,
     /// 400: a request target that names no resource.
     Target,
     /// 414: the request line exceeds [`max_head_line`](crate::Config::max_head_line).
@@ -142,7 +145,7 @@ impl RequestError {
     pub const fn status(self) -> u16 {
         match self {
             Self::ForeignOrigin => 403,
-            Self::Method => 405,
+            Self::Method | Self::PageMethod => 405,
             Self::TargetTooLong => 414,
             Self::Expectation => 417,
             Self::NoUpgrade | Self::WebSocketVersion => 426,
@@ -160,6 +163,7 @@ impl RequestError {
         let headers = &mut response.headers;
         match self.status() {
             // RFC 9110 §15.5.6: "MUST generate an Allow header field in a 405 response".
+            405 if self == Self::PageMethod => headers.set("Allow", "GET, HEAD"),
             405 => headers.set("Allow", "GET"),
             426 => {
                 // RFC 9110 §15.5.22: "MUST send an Upgrade header field in a 426 response"; §7.8: a sender of
@@ -182,6 +186,7 @@ impl fmt::Display for RequestError {
             Self::Version => "the request uses a version of HTTP that is not supported",
             Self::Http10 => "the request is HTTP/1.0, but a WebSocket needs HTTP/1.1",
             Self::Method => "the request's method is not GET",
+            Self::PageMethod => "the request's method is neither GET nor HEAD",
             Self::Target => "the request's target is not valid",
             Self::TargetTooLong => "the request line is too long (max_head_line)",
             Self::FieldTooLong => "a header field of the request is too long (max_head_line)",

@@ -2,7 +2,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
-use super::{error::HandshakeError, response::Response};
+use super::{check::Method, error::HandshakeError, response::Response};
 use crate::{
     config::Config,
     connection::Connection,
@@ -16,8 +16,8 @@ use crate::{
 /// ```text
 /// Reading ── 101 received ──→ Done, a Connection goes on
 ///    │ ╲
-///    │  request received, to be decided on ──→ Done, an Incoming goes on
-///    ↓ not valid                                        ↓ refused: another Exchange
+///    │  request received, to be decided on ──→ Done, an Incoming or a PageRequest goes on
+///    ↓ not valid                                        ↓ answered: another Exchange
 /// Answering ── flushed ──→ Draining ── peer's end, deadline ──→ Done
 /// ```
 ///
@@ -45,7 +45,7 @@ pub struct Exchange {
 enum Stage {
     /// The peer's head is expected, or the body of its refusal.
     Reading,
-    /// Our refusal is being written. Input is discarded.
+    /// Our last response is being written. Input is discarded.
     Answering,
     /// Our direction ends. Input is discarded until the peer's direction ends as well: closing a transport with
     /// unread input resets it, and the reset may overtake our answer.
@@ -74,11 +74,16 @@ impl Exchange {
         }
     }
 
-    /// Makes an exchange that refuses a request, which was read already.
-    pub(super) fn refusal(config: Arc<Config>, response: Response, remainder: &Remainder) -> Self {
+    /// Makes an exchange that answers a request of this `method`, which was read already.
+    pub(super) fn refusal(
+        config: Arc<Config>,
+        response: Response,
+        method: Method,
+        remainder: &Remainder,
+    ) -> Self {
         let mut exchange = Self::new(config);
         exchange.lost = remainder.lost;
-        exchange.refuse(response);
+        exchange.refuse(response, method);
         exchange
     }
 
@@ -247,9 +252,9 @@ impl Exchange {
         &self.output
     }
 
-    /// Sends a last response, and then ends.
-    pub(super) fn refuse(&mut self, response: Response) {
-        self.send(&response.encode_last());
+    /// Sends a last response to a request of this `method`, and then ends.
+    pub(super) fn refuse(&mut self, response: Response, method: Method) {
+        self.send(&response.encode_last(method));
         self.stage = Stage::Answering;
         self.fresh = false;
         self.timer.start(self.config.write_timeout);

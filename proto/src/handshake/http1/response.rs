@@ -3,6 +3,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use super::check::Method;
 use crate::handshake::headers::Headers;
 
 /// The server's response.
@@ -36,8 +37,8 @@ impl Response {
         response
     }
 
-    /// Encodes the last response before the transport ends.
-    pub(super) fn encode_last(mut self) -> Vec<u8> {
+    /// Encodes the last response before the transport ends, to a request of this `method`.
+    pub(super) fn encode_last(mut self, method: Method) -> Vec<u8> {
         // Any other status would open the connection, or make the client wait for more.
         if !(200..=599).contains(&self.status) {
             self.status = 500;
@@ -58,7 +59,10 @@ impl Response {
             headers.set("Content-Length", self.body.len().to_string());
         }
         let mut out = self.encode_head();
-        out.extend_from_slice(&self.body);
+        // RFC 9110 §9.3.2: "the server MUST NOT send content" to a HEAD. The length is the one for a GET.
+        if method == Method::Get {
+            out.extend_from_slice(&self.body);
+        }
         out
     }
 
@@ -86,6 +90,8 @@ const fn reason(status: u16) -> &'static str {
         200 => "OK",
         301 => "Moved Permanently",
         302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
@@ -116,8 +122,8 @@ mod tests {
     #[test]
     fn what_errors_and_applications_answer_has_a_phrase() {
         let statuses = [
-            101, 200, 301, 302, 307, 308, 400, 401, 403, 404, 405, 408, 410, 414, 417, 426, 429,
-            431, 500, 501, 502, 503, 505,
+            101, 200, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 408, 410, 414, 417,
+            426, 429, 431, 500, 501, 502, 503, 505,
         ];
         for status in statuses {
             assert_ne!(reason(status), "", "{status}");

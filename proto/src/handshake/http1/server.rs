@@ -1,15 +1,17 @@
 //! The server's half of the opening handshake (RFC 6455 §4.2).
 
-use alloc::{borrow::ToOwned, boxed::Box, format, string::String, sync::Arc};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::fmt;
 
 use bytes::Bytes;
 
 use super::{
-    check::{check_extra, check_headers, check_method, switch},
+    check::{Method, Wanted, check_extra, check_headers, check_method, switch},
     error::{HandshakeError, RequestError},
     exchange::{Exchange, Remainder},
     head::{Found, Head},
+    page::{Arrived, PageRequest},
+    request_line::{RequestLine, Target},
     response::Response,
 };
 use crate::{
@@ -19,10 +21,9 @@ use crate::{
         answer::{Answer, Asked},
         error::AnswerError,
         headers::Headers,
-        origin,
-        request::{Request, is_origin_form},
+        origin::Origins,
+        request::Request,
     },
-    text::utf8::Utf8Bytes,
 };
 
 /// The server's half of the opening handshake: reads the request.
@@ -30,15 +31,9 @@ use crate::{
 pub struct Server {
     exchange: Exchange,
     head: Head,
-    line: Option<RequestLine>,
-}
-
-/// The content of the request line of a GET (RFC 9112 §3).
-#[derive(Debug)]
-struct RequestLine {
-    target: Utf8Bytes,
-    /// The host of a target in absolute form.
-    host: Option<Bytes>,
+    /// The method, which counts as GET until the request line has come.
+    method: Method,
+    target: Option<Target>,
 }
 
 impl Server {
@@ -49,7 +44,8 @@ impl Server {
         Self {
             head: Head::new(config.max_head_size),
             exchange: Exchange::new(config),
-            line: None,
+            method: Method::Get,
+            target: None,
         }
     }
 
@@ -59,17 +55,37 @@ impl Server {
     }
 
     /// Returns the request after all of it has come, to be accepted or refused, or `None` when more input is
-    /// needed.
+    /// needed. A request that does not ask for a WebSocket is an error; [`poll_any`](Self::poll_any) returns it.
     ///
     /// An error comes only once. After it, serve the [`exchange`](Self::exchange) until it
     /// [`is_done`](Exchange::is_done), because it still sends the client the reason. The work of a call is bounded
     /// by what was received since the last call.
     pub fn poll(&mut self) -> Result<Option<Incoming>, HandshakeError> {
+        match self.poll_for(Wanted::Upgrade)? {
+            Some(Arrived::Upgrade(incoming)) => Ok(Some(incoming)),
+            Some(Arrived::Page(page)) => {
+                self.exchange = page.refuse();
+                Err(RequestError::NoUpgrade.into())
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Does the same as [`poll`](Self::poll), but also returns requests for a page: a GET or HEAD, in HTTP/1.1, with
+    /// a valid `Host` and without a body, whose `Upgrade` does not list `websocket`.
+    ///
+    /// A request that lists it must be a valid opening handshake, and is an error otherwise. Another method than these
+    /// two is [`RequestError::PageMethod`].
+    pub fn poll_any(&mut self) -> Result<Option<Arrived>, HandshakeError> {
+        self.poll_for(Wanted::Any)
+    }
+
+    fn poll_for(&mut self, wanted: Wanted) -> Result<Option<Arrived>, HandshakeError> {
         if !self.exchange.is_reading() {
             return Ok(None);
         }
-        let error = match self.read() {
-            Ok(Some(incoming)) => return Ok(Some(incoming)),
+        let error = match self.read(wanted) {
+            Ok(Some(arrived)) => return Ok(Some(arrived)),
             Ok(None) => match self.exchange.ended() {
                 Some(error) => error,
                 None => return Ok(None),
@@ -77,104 +93,58 @@ impl Server {
             Err(error) => error.into(),
         };
         match &error {
-            HandshakeError::Request(error) => self.exchange.refuse(error.response()),
+            HandshakeError::Request(error) => self.exchange.refuse(error.response(), self.method),
             HandshakeError::TimedOut if self.exchange.has_heard() => {
-                self.exchange
-                    .refuse(Response::text(408, "the request took too long"));
+                let response = Response::text(408, "the request took too long");
+                self.exchange.refuse(response, self.method);
             }
             _ => self.exchange.finish(),
         }
         Err(error)
     }
 
-    fn read(&mut self) -> Result<Option<Incoming>, RequestError> {
+    fn read(&mut self, wanted: Wanted) -> Result<Option<Arrived>, RequestError> {
         let config = self.exchange.config().clone();
         let input = self.exchange.received();
         loop {
             match self.head.find(input, &config)? {
                 None => return Ok(None),
                 Some(Found::StartLine(range)) => {
-                    self.line = Some(RequestLine::parse(input.get(range).unwrap_or_default())?);
+                    let line = RequestLine::parse(input.get(range).unwrap_or_default())?;
+                    self.method = check_method(line.method, wanted)?;
+                    self.target = Some(Target::parse(line.target).ok_or(RequestError::Target)?);
                 }
                 Some(Found::Fields(range)) => {
                     let end = range.end;
                     let fields = Bytes::copy_from_slice(input.get(range).unwrap_or_default());
                     let mut headers = self.head.parse_fields(fields)?;
-                    let line = self.line.take().ok_or(RequestError::Syntax)?;
-                    let accept = check_headers(&headers)?;
-                    if let Some(host) = line.host {
+                    let target = self.target.take().ok_or(RequestError::Syntax)?;
+                    let accept = check_headers(&headers, self.method)?;
+                    if let Some(host) = target.host {
                         // RFC 9112 §3.2.2: "MUST ignore the received Host … and instead use the host
                         // information of the request-target".
                         headers.set("Host", host);
                     }
-                    let request = Request::from_parts(line.target, headers);
+                    let request = Request::from_parts(target.path, headers);
                     self.exchange.consume(end);
                     let remainder = self.exchange.take_remainder();
-                    return Ok(Some(Incoming {
-                        request,
-                        accept,
-                        config,
-                        remainder,
+                    return Ok(Some(match accept {
+                        Some(accept) => Arrived::Upgrade(Incoming {
+                            request,
+                            accept,
+                            config,
+                            remainder,
+                        }),
+                        None => Arrived::Page(PageRequest {
+                            request,
+                            method: self.method,
+                            config,
+                            remainder,
+                        }),
                     }));
                 }
             }
         }
-    }
-}
-
-impl RequestLine {
-    fn parse(line: &[u8]) -> Result<Self, RequestError> {
-        let mut request = httparse::Request::new(&mut []);
-        let parsed = request.parse(line);
-        if parsed == Err(httparse::Error::Version) && is_other_version(line) {
-            return Err(RequestError::Version);
-        }
-        let (Ok(_), Some(method), Some(target), Some(version)) =
-            (parsed, request.method, request.path, request.version)
-        else {
-            return Err(RequestError::Syntax);
-        };
-        if version != 1 {
-            return Err(RequestError::Http10);
-        }
-        check_method(method)?;
-        Self::parse_target(target).ok_or(RequestError::Target)
-    }
-
-    /// Parses the target. §4.2.1, item 1: "a Request-URI", which is a path with a query, or a whole http(s) URI.
-    fn parse_target(target: &str) -> Option<Self> {
-        if is_origin_form(target) {
-            return Some(Self {
-                target: Utf8Bytes::from(target),
-                host: None,
-            });
-        }
-        let (scheme, rest) = target.split_once("://")?;
-        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-            return None;
-        }
-        let (host, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let path = if rest.starts_with('/') {
-            rest.to_owned()
-        } else {
-            format!("/{rest}")
-        };
-        let valid = origin::is_authority(host) && is_origin_form(&path);
-        valid.then(|| Self {
-            target: path.into(),
-            host: Some(Bytes::copy_from_slice(host.as_bytes())),
-        })
-    }
-}
-
-/// Whether the line belongs to another version of HTTP (RFC 9112 §2.3).
-fn is_other_version(line: &[u8]) -> bool {
-    let mut words = line.trim_ascii_end().split(|&byte| byte == b' ').skip(2);
-    match (words.next(), words.next()) {
-        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
-            major.is_ascii_digit() && minor.is_ascii_digit()
-        }
-        _ => false,
     }
 }
 
@@ -206,6 +176,12 @@ impl Incoming {
     /// SHOULD verify the |Origin|"; refuse others with 403.
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
         self.asked().origin_allowed(origins)
+    }
+
+    /// Whether the page that sent the request is among `origins`. For [`Origins::Listed`] this is
+    /// [`origin_allowed`](Self::origin_allowed); [`Origins::SameHost`] needs no list.
+    pub fn is_from(&self, origins: Origins<'_>) -> bool {
+        self.asked().is_from(origins)
     }
 
     /// Returns the first of the client's offers that is in `supported`; pass it to [`accept`](Self::accept).
@@ -261,7 +237,7 @@ impl Incoming {
     /// `Connection`, `Content-Length` and `Transfer-Encoding` are set to what is needed. A status below 200 or
     /// above 599 cannot refuse a request, so it is sent as 500.
     pub fn refuse(self, response: Response) -> Exchange {
-        Exchange::refusal(self.config, response, &self.remainder)
+        Exchange::refusal(self.config, response, Method::Get, &self.remainder)
     }
 }
 
