@@ -23,6 +23,7 @@ mod read_half;
 mod reconnect;
 mod reunite;
 mod runtime;
+mod server;
 mod shared;
 mod socket;
 mod streaming;
@@ -58,6 +59,7 @@ pub use reunite::ReuniteError;
 pub use runtime::{InThread, Network, Reaching, Runtime, SendNetwork, in_thread};
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use server::{Subnet, SubnetError};
 pub use socket::{WebSocket, drive};
 pub use streaming::{Owner, Streaming};
 pub use tls::OptionalTls;
@@ -91,7 +93,7 @@ pub mod api {
     };
     pub use crate::{
         Connect, ConnectError, Connector, CookieStore, Destination, Error, Host, OptionalTls,
-        Proxy, ProxyError, Transport, TrySendError, UrlError,
+        Proxy, ProxyError, Subnet, SubnetError, Transport, TrySendError, UrlError,
     };
     pub use crate::{Handle, QueueError, Received};
 }

@@ -1,6 +1,6 @@
 //! The proxy that the environment names, and the servers that are reached without it.
 
-use std::{net::IpAddr, str::FromStr};
+use crate::server::subnet::{Subnet, number};
 
 use super::host::Host;
 
@@ -58,8 +58,7 @@ struct NoProxy(Vec<(Pattern, Option<u16>)>);
 enum Pattern {
     Everything,
     Domain(String),
-    /// The addresses whose first bits are those of this one.
-    Network(IpAddr, u8),
+    Network(Subnet),
 }
 
 impl NoProxy {
@@ -79,9 +78,7 @@ impl NoProxy {
             let matches = match (pattern, host) {
                 (Pattern::Everything, _) => true,
                 (Pattern::Domain(domain), Host::Name(name)) => is_below(without_dot(name), domain),
-                (Pattern::Network(network, bits), Host::Addr(address)) => {
-                    is_in(*address, *network, *bits)
-                }
+                (Pattern::Network(network), Host::Addr(address)) => network.contains(*address),
                 _ => false,
             };
             matches && only.is_none_or(|only| only == port)
@@ -93,41 +90,24 @@ fn entry(text: &str) -> Option<(Pattern, Option<u16>)> {
     if text == "*" {
         return Some((Pattern::Everything, None));
     }
-    if let Some((network, bits)) = text.split_once('/') {
-        let network: IpAddr = address(network)?;
-        let most = if network.is_ipv4() { 32 } else { 128 };
-        let bits = number(bits).filter(|bits| *bits <= most)?;
-        return Some((Pattern::Network(network, bits), None));
+    // Only a network has a slash, and it has no port.
+    if text.contains('/') {
+        return Some((Pattern::Network(text.parse().ok()?), None));
     }
     // An IPv6 address has colons, so it can have a port only with brackets.
-    let (host, port) = match (address(text), text.rsplit_once(':')) {
-        (None, Some((host, port))) => (host, Some(number(port)?)),
+    let (host, port) = match (text.parse::<Subnet>(), text.rsplit_once(':')) {
+        (Err(_), Some((host, port))) => (host, Some(number(port)?)),
         _ => (text, None),
     };
-    if let Some(address) = address(host) {
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        if port.is_some() && address.is_ipv6() && !host.starts_with('[') {
+    if let Ok(address) = host.parse() {
+        if port.is_some() && host.contains(':') && !host.starts_with('[') {
             return None;
         }
-        return Some((Pattern::Network(address, bits), port));
+        return Some((Pattern::Network(address), port));
     }
     let dotted = host.strip_prefix("*.").or_else(|| host.strip_prefix('.'));
     let domain = without_dot(dotted.unwrap_or(host));
     (!domain.is_empty()).then(|| (Pattern::Domain(domain.to_owned()), port))
-}
-
-/// Parses a number that has digits only. `parse` takes a sign too.
-fn number<T: FromStr>(digits: &str) -> Option<T> {
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?
-}
-
-/// Parses an address, with or without brackets.
-fn address(text: &str) -> Option<IpAddr> {
-    match text.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-        Some(inside) => inside.parse().ok().filter(IpAddr::is_ipv6),
-        None => text.parse().ok(),
-    }
 }
 
 /// Removes the dot at the end of a name, which makes it absolute in DNS.
@@ -144,26 +124,6 @@ fn is_below(name: &str, domain: &str) -> bool {
         return false;
     };
     end.eq_ignore_ascii_case(domain) && (above.is_empty() || above.ends_with('.'))
-}
-
-/// Whether the first `bits` of both addresses are the same. An IPv4 address may be written as IPv6 (`::ffff:192.0.2.1`).
-fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let same = |a: u128, b: u128, unused: u32| a.checked_shr(unused) == b.checked_shr(unused);
-    match (address.to_canonical(), network) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => {
-            let unused = 32_u32.saturating_sub(bits.into());
-            same(u32::from(a).into(), u32::from(b).into(), unused)
-        }
-        (IpAddr::V6(a), IpAddr::V6(b)) => {
-            let unused = 128_u32.saturating_sub(bits.into());
-            same(a.into(), b.into(), unused)
-        }
-        (IpAddr::V4(_), IpAddr::V6(b)) => match b.to_ipv4_mapped() {
-            Some(b) if bits >= 96 => is_in(address, b.into(), bits.saturating_sub(96)),
-            _ => false,
-        },
-        (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
 }
 
 #[cfg(test)]
