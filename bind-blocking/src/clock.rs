@@ -185,4 +185,19 @@ impl Wants {
         let polled = future.poll(&mut Context::from_waker(waker));
         (polled, WANTS.with(Cell::take))
     }
+
+    /// Calls a function of the application within a poll. It may run futures itself, as if there were no poll around it.
+    pub(crate) fn apart<T>(f: impl FnOnce() -> T) -> T {
+        /// Puts the state of the poll back, even if the function panics. A wake that was meant for the outer future may
+        /// have been taken by an inner one, so the outer one is polled once more.
+        struct Back(Wants);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                WANTS.with(|cell| cell.set(self.0));
+                Clock::default().signal().wake();
+            }
+        }
+        let _back = Back(WANTS.with(Cell::take));
+        f()
+    }
 }

@@ -103,10 +103,15 @@ type Over<S> = (WebSocket<ClientStream<S>>, Response);
 pub type ClientStream<S = TcpStream> = bind::ClientStream<Io<S>>;
 
 /// A runtime of blocking threads and the system's sockets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Threads(Runner);
 
 impl Threads {
+    /// Makes a runtime for one socket of a server.
+    pub(crate) fn alert() -> Self {
+        Self(Runner::new(Clock::default()).alert())
+    }
+
     pub(crate) const fn runner(&self) -> &Runner {
         &self.0
     }
@@ -181,9 +186,10 @@ impl<T> Future for Threaded<T> {
 }
 
 impl Runtime for Threads {
-    /// Runs a task in a thread of its own. If no thread can be started, the task is dropped.
+    /// Runs a task in a thread of its own, which also serves the transport that was made by this value, if there is one. If
+    /// no thread can be started, the task is dropped.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        let clock = self.0.clock().clone();
-        let _ = thread::Builder::new().spawn(move || Runner::new(clock).run(task));
+        let runner = self.0.clone();
+        let _ = thread::Builder::new().spawn(move || runner.run(task));
     }
 }

@@ -24,6 +24,8 @@ use crate::{
 /// How long a write blocks before the thread looks around. A read blocks as long if there is something
 /// to write as well.
 const SLICE: Duration = Duration::from_millis(8);
+/// How long a read of a server's socket blocks at most, because nothing else can tell its thread that the server stops.
+const ALERT: Duration = Duration::from_millis(512);
 
 /// A transport, with the bytes on their way to and from it.
 ///
@@ -43,13 +45,15 @@ pub(crate) struct Pipe<S: ?Sized> {
     /// The longest time for which a read blocks if several threads share the socket, so that the reader
     /// notices what the others have done, such as a close.
     look: Option<Duration>,
+    /// The longest time for which a read blocks in any case.
+    alert: Option<Duration>,
     transport: S,
 }
 
 impl<S: BlockingTransport> Pipe<S> {
     /// Fails the connection if the write timeout cannot be set, because writes could then block without
     /// bound.
-    pub(crate) fn new(transport: S, config: &Config) -> Self {
+    pub(crate) fn new(transport: S, config: &Config, is_alert: bool) -> Self {
         let pipe = Self {
             clock: transport.clock(),
             reading: Reading::default(),
@@ -58,6 +62,7 @@ impl<S: BlockingTransport> Pipe<S> {
             dropped: AtomicBool::new(false),
             reader_gone: AtomicBool::new(false),
             look: config.close_timeout,
+            alert: is_alert.then_some(ALERT),
             transport,
         };
         if let Err(error) = pipe.transport.set_write_timeout(Some(SLICE)) {
@@ -116,7 +121,7 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
                 self.writing.stand_by(|| self.read(Some(SLICE)));
             }
             (true, false) if self.is_shared() => {
-                let time = [remaining(wants.until, now), self.look];
+                let time = [self.remaining(wants, now), self.look];
                 let read = || self.read(time.into_iter().flatten().min());
                 if turns.is_on_duty {
                     self.writing.off_duty(read);
@@ -127,9 +132,9 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
             // This wait may be long, and a read by the driver would hold the driver's memory for all of
             // it.
             (true, false) if self.reading.is_quiet() => {
-                self.read(remaining(wants.until, now));
+                self.read(self.remaining(wants, now));
             }
-            (true, false) => return Some(remaining(wants.until, now)),
+            (true, false) => return Some(self.remaining(wants, now)),
             (false, true) => self.writing.stand_by(|| {
                 let goes_on = || !signal.is_set() && !may_read() && !self.is_late(wants);
                 let mut patience = Patience::default();
@@ -233,6 +238,12 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         self.reader_gone.store(true, Ordering::Relaxed);
     }
 
+    /// Returns how long a read may block: until the first deadline.
+    fn remaining(&self, wants: Wants, now: Instant) -> MayWait {
+        let until = wants.until.map(|it| it.saturating_duration_since(now));
+        [until, self.alert].into_iter().flatten().min()
+    }
+
     fn is_shared(&self) -> bool {
         self.shared.load(Ordering::Relaxed)
     }
@@ -253,11 +264,6 @@ impl Patience {
             release_thread_memory();
         }
     }
-}
-
-/// Returns the time from `now` until a deadline.
-fn remaining(until: Option<Instant>, now: Instant) -> Option<Duration> {
-    until.map(|until| until.saturating_duration_since(now))
 }
 
 /// Marks a thread as one that writes what others leave to it, until its call returns.
@@ -447,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_read_waits_if_it_may_and_nothing_is_to_be_written() {
-        let pipe = Pipe::new(Stuck(AtomicBool::new(false)), &Config::default());
+        let pipe = Pipe::new(Stuck(AtomicBool::new(false)), &Config::default(), false);
         let mut io = Io(Arc::new(pipe));
         assert!(!reads(&mut io, None));
         assert!(reads(&mut io, Some(None)));

@@ -4,6 +4,7 @@ mod accept;
 mod byte_stream;
 mod io;
 mod runtime;
+mod server;
 
 #[cfg(feature = "tls")]
 pub use accept::accept_tls;
@@ -20,3 +21,4 @@ pub use io::{Clock, Io};
 pub use runtime::{
     ClientStream, Reconnect, ReconnectSender, Smol, connect, connect_over, connector,
 };
+pub use server::{Listener, Server, ServerStream, Tracker};

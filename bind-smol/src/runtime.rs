@@ -10,7 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::io::{Clock, Io};
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The smol runtime, with an executor of the caller's if tasks are to be run.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,6 +8,7 @@ mod extract;
 mod hosted;
 mod io;
 mod runtime;
+mod server;
 #[cfg(feature = "hyper")]
 mod upgrade;
 
@@ -30,6 +31,7 @@ pub use io::{Clock, Io};
 pub use runtime::{
     ClientStream, Reconnect, ReconnectSender, Tokio, connect, connect_over, connector,
 };
+pub use server::{Listener, Server, ServerStream, Tracker};
 #[cfg(feature = "hyper")]
 pub use upgrade::{Pending, Upgrade, upgrade};
 

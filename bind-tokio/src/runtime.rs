@@ -17,7 +17,7 @@ use crate::io::{Clock, Io};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Network for Tokio {
     type Clock = Clock;

@@ -13,7 +13,9 @@ use std::{
 
 use proto::{
     Config, Connection, Instant, Lost, Negotiated, Role,
-    handshake::{self, AnswerError, Exchange, HandshakeError, Headers, Request, Response, Server},
+    handshake::{
+        self, AnswerError, Exchange, HandshakeError, Headers, Origins, Request, Response, Server,
+    },
 };
 
 use crate::{
@@ -40,23 +42,54 @@ pub fn accept<S: Transport>(
     io: S,
     config: impl Into<Arc<Config>>,
 ) -> impl Future<Output = Result<Incoming<S>, HandshakeError>> {
-    let mut server = Server::new(config);
+    let config = config.into();
     Box::pin(async move {
-        let mut link = Box::new(Link::new(io));
-        let error = loop {
-            match server.poll() {
-                Ok(Some(incoming)) => {
-                    let incoming = Box::new(incoming);
-                    return Ok(Incoming { incoming, link });
-                }
-                Ok(None) => link.serve(server.exchange()).await,
-                Err(error) => break error,
-            }
-        };
-        link.serve_to_end(server.exchange()).await;
-        trace::not_accepted(link.wire.get_ref(), &error);
-        Err(error)
+        let (incoming, link) = read(io, config, Server::poll).await?;
+        let incoming = Box::new(incoming);
+        Ok(Incoming { incoming, link })
     })
+}
+
+/// Reads a client's request as [`accept`] does, but also one that asks for no upgrade.
+pub(crate) async fn accept_all<S: Transport>(
+    io: S,
+    config: Arc<Config>,
+) -> Result<Arrived<S>, HandshakeError> {
+    let (arrived, link) = read(io, config, Server::poll_any).await?;
+    Ok(match arrived {
+        handshake::Arrived::Upgrade(incoming) => Arrived::Upgrade(Incoming {
+            incoming: Box::new(incoming),
+            link,
+        }),
+        handshake::Arrived::Page(request) => Arrived::Page(PageRequest { request, link }),
+    })
+}
+
+/// A request that a server has read.
+pub(crate) enum Arrived<S: Transport> {
+    Upgrade(Incoming<S>),
+    /// It asks for no upgrade.
+    Page(PageRequest<S>),
+}
+
+/// Reads until `poll` returns a request.
+async fn read<S: Transport, T>(
+    io: S,
+    config: Arc<Config>,
+    poll: impl Fn(&mut Server) -> Result<Option<T>, HandshakeError>,
+) -> Result<(T, Box<Link<S>>), HandshakeError> {
+    let mut server = Server::new(config);
+    let mut link = Box::new(Link::new(io));
+    let error = loop {
+        match poll(&mut server) {
+            Ok(Some(request)) => return Ok((request, link)),
+            Ok(None) => link.serve(server.exchange()).await,
+            Err(error) => break error,
+        }
+    };
+    link.serve_to_end(server.exchange()).await;
+    trace::not_accepted(link.wire.get_ref(), &error);
+    Err(error)
 }
 
 /// Opens the connection for any client, from any page and for any path, without a subprotocol.
@@ -113,6 +146,11 @@ impl<S: Transport> Incoming<S> {
     /// Returns the first of the client's offers that is in `supported`; pass it to [`accept`](Self::accept).
     pub fn pick_subprotocol(&self, supported: &[&str]) -> Option<&str> {
         self.incoming.pick_subprotocol(supported)
+    }
+
+    /// Whether the request came from a page that `origins` names.
+    pub(crate) fn is_from(&self, origins: Origins<'_>) -> bool {
+        self.incoming.is_from(origins)
     }
 
     /// Returns the transport.
@@ -190,6 +228,34 @@ impl<S: Transport> fmt::Display for NotAccepted<S> {
 }
 
 impl<S: Transport> std::error::Error for NotAccepted<S> {}
+
+/// A request that asks for no upgrade. If it is dropped, the client gets no answer.
+pub(crate) struct PageRequest<S: Transport> {
+    request: handshake::PageRequest,
+    link: Box<Link<S>>,
+}
+
+impl<S: Transport> PageRequest<S> {
+    pub(crate) const fn request(&self) -> &Request {
+        self.request.request()
+    }
+
+    /// Answers, and ends the transport as [`Incoming::refuse`] does.
+    pub(crate) async fn respond(self, response: Response) {
+        self.end(|request| request.respond(response)).await;
+    }
+
+    /// Answers with 426, because there is only a socket.
+    pub(crate) async fn refuse(self) {
+        self.end(handshake::PageRequest::refuse).await;
+    }
+
+    async fn end(self, answer: impl FnOnce(handshake::PageRequest) -> Exchange) {
+        let Self { request, mut link } = self;
+        let mut exchange = Box::new(answer(request));
+        link.serve_to_end(&mut exchange).await;
+    }
+}
 
 /// A transport with its clock, over which a handshake is driven.
 pub(crate) struct Link<S: Transport> {

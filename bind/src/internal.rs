@@ -19,6 +19,7 @@ pub use crate::reconnect::{
     outage::outage_of,
 };
 pub use crate::runtime::refuse_itself;
+pub use crate::server::proxy_protocol::{ProxyHeader, ProxyHeaderError, Source};
 pub use crate::transport::within;
 
 /// Returns what `recv` would return, if that is one of many small messages that came in one read. If this returns

@@ -59,7 +59,10 @@ pub use reunite::ReuniteError;
 pub use runtime::{InThread, Network, Reaching, Runtime, SendNetwork, in_thread};
 #[cfg(feature = "tls")]
 pub use rustls;
-pub use server::{Subnet, SubnetError};
+pub use server::{
+    Accepted, ClientRequest, Host as ServerHost, Kill, Listening, Returns, Server, ServerError,
+    ServerStream, SocketInfo, Stop, Subnet, SubnetError, Tracker,
+};
 pub use socket::{WebSocket, drive};
 pub use streaming::{Owner, Streaming};
 pub use tls::OptionalTls;
@@ -91,6 +94,7 @@ pub mod api {
         Backoff, GaveUp, GiveUpReason, Offline, Outage, ReconnectEvent, ReconnectSendError,
         ReconnectState,
     };
+    pub use crate::{ClientRequest, ServerError, SocketInfo, Stop};
     pub use crate::{
         Connect, ConnectError, Connector, CookieStore, Destination, Error, Host, OptionalTls,
         Proxy, ProxyError, Subnet, SubnetError, Transport, TrySendError, UrlError,

@@ -18,10 +18,13 @@ use crate::{
 
 mod end;
 mod loan;
+mod orders;
 mod turns;
 mod write;
 
 pub(crate) use loan::release as release_loan;
+use orders::Attached;
+pub(crate) use orders::{Orders, Place};
 use turns::Turns;
 
 /// The number of events, received or sent, after which other tasks may run.
@@ -48,6 +51,8 @@ pub(crate) struct Output<S> {
     pub(crate) halves: u32,
     /// Whether the read half was dropped.
     pub(crate) reader_gone: bool,
+    /// The server that the socket belongs to, if any.
+    attached: Option<Box<Attached<S>>>,
     /// The number of polls, and of small messages, since a task last let others run.
     asked: u8,
     /// The number of writes since other tasks last ran.
@@ -80,6 +85,7 @@ impl<S> Output<S> {
             guarded: false,
             halves: 0,
             reader_gone: false,
+            attached: None,
             asked: 0,
             writes: 0,
         }

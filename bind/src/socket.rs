@@ -17,7 +17,7 @@ use crate::{
     driver::{Access, Call, Input, Received, Unsplit},
     error::{Error, TrySendError},
     lanes::Lanes,
-    output::Output,
+    output::{Output, Place},
     read_half::ReadHalf,
     shared::Shared,
     streaming::{Owner, Streaming, sealed},
@@ -477,6 +477,11 @@ impl<S: Transport> WebSocket<S> {
     pub(crate) fn with_lanes(&mut self) -> &mut Self {
         self.lanes.get_or_insert_default();
         self
+    }
+
+    /// Lets the socket follow the orders of a server.
+    pub(crate) fn attach(&mut self, place: Arc<dyn Place>) {
+        self.with_output(|output, _| output.attach(place));
     }
 
     pub(crate) fn accepted(&self) -> u64 {

@@ -23,6 +23,7 @@ impl<S> Output<S> {
 
     fn drop_transport(&mut self) {
         if self.wire.take().is_some() {
+            self.attached = None;
             self.trace.ended(self.closed.as_deref());
         }
     }
@@ -52,6 +53,10 @@ impl<S> Output<S> {
     /// keep this. The transport is returned, to be dropped without a lock.
     pub(crate) fn half_gone(&mut self) -> Option<Wire<S>> {
         self.halves = self.halves.saturating_sub(1);
+        self.fail_if_panicking();
+        if self.halves == 0 {
+            self.attached = None;
+        }
         let wire = self.wire.take_if(|_| self.halves == 0)?;
         self.tx.abort();
         self.note();

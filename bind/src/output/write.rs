@@ -11,6 +11,9 @@ use crate::{transport::Transport, wire::Wire};
 impl<S: Transport> Output<S> {
     /// Writes and flushes what is queued. Ready when nothing remains to be done, which includes a failure.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.attached.is_some() {
+            self.follow(cx);
+        }
         let Some(wire) = &self.wire else {
             return Poll::Ready(());
         };

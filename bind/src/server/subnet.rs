@@ -97,10 +97,6 @@ impl error::Error for SubnetError {}
 
 /// Returns the unit that a limit for each address counts: an IPv4 address, or the /64 of an IPv6 address, because a
 /// client of IPv6 usually has all addresses of its /64 (RFC 6177 §2).
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the limits of the server will count with it")
-)]
 pub(crate) fn address_key(address: IpAddr) -> Subnet {
     let address = address.to_canonical();
     Subnet::new(address, bits_of(address).min(64))

@@ -217,7 +217,6 @@ fn outcome(request: &[u8], step: usize) -> Outcome {
         arrived.map(|arrived| match arrived {
             Arrived::Upgrade(incoming) => (true, incoming.request().clone()),
             Arrived::Page(page) => (false, page.request().clone()),
-            other => panic!("{other:?}"),
         })
     });
     (result, written(server.exchange()))

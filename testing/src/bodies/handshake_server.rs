@@ -104,7 +104,6 @@ fn serve(options: &Options, poll: Poll, bytes: &[u8], cuts: Cuts) -> Outcome {
                     answer(options, incoming, rest, cuts, &mut outcome);
                 }
                 Ok(Some(Arrived::Page(page))) => answer_page(options, page, &mut outcome),
-                Ok(Some(other)) => panic!("{other:?}"),
                 Err(error) => {
                     outcome.error = Some(error);
                     finish(server.exchange(), options.end, &mut outcome.written);

@@ -14,7 +14,6 @@ use crate::{config::Config, handshake::request::Request};
 /// A request that has come; see [`Server::poll_any`](super::server::Server::poll_any).
 #[derive(Debug)]
 #[must_use = "the client waits for an answer"]
-#[non_exhaustive]
 pub enum Arrived {
     /// A valid opening handshake.
     Upgrade(Incoming),

@@ -1,0 +1,209 @@
+#[cfg(not(target_os = "linux"))]
+use std::net::SocketAddr;
+use std::{
+    io,
+    net::TcpStream,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, TryRecvError, sync_channel},
+    },
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+use bind::{Accepted, Kill, Listening, Returns, ServerHost};
+
+use crate::{
+    clock::Wants, connect::Threads, pipe::Io, run::Runner, socket::WebSocket,
+    transport::BlockingTransport,
+};
+
+impl ServerHost for Threads {
+    type Listener = Listener;
+    type Socket = WebSocket<ServerStream>;
+    type Wait<T> = T;
+
+    fn listen(&self, listener: Listening) -> io::Result<Listener> {
+        Listener::new(listener)
+    }
+
+    fn poll_accept(
+        &self,
+        listener: &mut Listener,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Accepted<Self>>> {
+        listener.poll(cx)
+    }
+
+    /// Each connection has a thread of its own, which looks for orders of the server.
+    fn for_connection(&self) -> Self {
+        Self::alert()
+    }
+
+    fn kill(&self) -> Option<Kill> {
+        let runner = self.runner().clone();
+        Some(Box::new(move || runner.end()))
+    }
+
+    fn socket(&self, socket: bind::WebSocket<ServerStream>) -> WebSocket<ServerStream> {
+        WebSocket::new(socket, self.runner().clone())
+    }
+
+    fn call<T>(f: impl FnOnce() -> T) -> T {
+        Wants::apart(f)
+    }
+
+    fn wait<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
+        Runner::new(self.runner().clock().clone()).run(future)
+    }
+}
+
+impl<T: Send + 'static> Returns<T, T> for Threads {
+    fn returned(value: T) -> Pin<Box<dyn Future<Output = T> + Send>> {
+        Box::pin(async { value })
+    }
+}
+
+/// A listening socket. A thread of its own accepts from it.
+#[derive(Debug)]
+pub struct Listener {
+    /// Present until this is dropped, which ends a thread that waits to hand over a connection.
+    accepted: Option<Receiver<io::Result<Accepted<Threads>>>>,
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+    /// The socket, to end a thread that waits in `accept`.
+    listener: Listening,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stopped: AtomicBool,
+    /// Wakes the thread that serves.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Listener {
+    fn new(listener: Listening) -> io::Result<Self> {
+        // The thread accepts one connection ahead of those that were taken.
+        let (sender, accepted) = sync_channel(1);
+        let shared = Arc::new(Shared::default());
+        let (own, shares) = (clone(&listener)?, shared.clone());
+        let thread = thread::Builder::new().spawn(move || {
+            while !shares.stopped.load(Ordering::SeqCst) && sender.send(accept(&own)).is_ok() {
+                let waker = shares.waker.lock().unwrap_or_else(PoisonError::into_inner);
+                let waker = waker.clone();
+                waker.into_iter().for_each(Waker::wake);
+            }
+        })?;
+        Ok(Self {
+            accepted: Some(accepted),
+            shared,
+            thread: Some(thread),
+            listener,
+        })
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<io::Result<Accepted<Threads>>> {
+        let waker = self.shared.waker.lock();
+        *waker.unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        match self.accepted.as_ref().map(Receiver::try_recv) {
+            Some(Ok(accepted)) => Poll::Ready(accepted),
+            Some(Err(TryRecvError::Empty)) => Poll::Pending,
+            _ => Poll::Ready(Err(io::Error::other("the thread that accepts has ended"))),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        self.accepted = None;
+        // Once the thread has ended, the address is free.
+        if interrupt(&self.listener).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn clone(listener: &Listening) -> io::Result<Listening> {
+    match listener {
+        Listening::Tcp(listener) => Ok(Listening::Tcp(listener.try_clone()?)),
+        #[cfg(unix)]
+        Listening::Unix(listener) => Ok(Listening::Unix(listener.try_clone()?)),
+    }
+}
+
+fn accept(listener: &Listening) -> io::Result<Accepted<Threads>> {
+    match listener {
+        Listening::Tcp(listener) => {
+            let (stream, peer) = listener.accept()?;
+            Ok(Accepted::Tcp(stream, peer))
+        }
+        #[cfg(unix)]
+        Listening::Unix(listener) => {
+            let (stream, _) = listener.accept()?;
+            let stream: Arc<dyn BlockingTransport> = Arc::new(stream);
+            Ok(Accepted::Other(stream))
+        }
+    }
+}
+
+/// Makes a thread return that waits for a connection. On Linux the end of the socket does that, and elsewhere a connection.
+fn interrupt(listener: &Listening) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::{net::Shutdown, os::fd::OwnedFd};
+        let fd = match clone(listener)? {
+            Listening::Tcp(listener) => OwnedFd::from(listener),
+            Listening::Unix(listener) => OwnedFd::from(listener),
+        };
+        TcpStream::from(fd).shutdown(Shutdown::Both)
+    }
+    #[cfg(not(target_os = "linux"))]
+    match listener {
+        Listening::Tcp(listener) => {
+            let mut addr = listener.local_addr()?;
+            if addr.ip().is_unspecified() {
+                addr.set_ip(match addr {
+                    SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                    SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+                });
+            }
+            TcpStream::connect(addr).map(drop)
+        }
+        #[cfg(unix)]
+        Listening::Unix(listener) => {
+            let addr = listener.local_addr()?;
+            std::os::unix::net::UnixStream::connect_addr(&addr).map(drop)
+        }
+    }
+}
+
+/// A WebSocket server.
+///
+/// ```no_run
+/// use bowline_blocking::Server;
+///
+/// fn main() -> std::io::Result<()> {
+///     let server = Server::bind("127.0.0.1:9001")?.path("/ws", |mut socket, _request| {
+///         while let Ok(Some(message)) = socket.recv() {
+///             let _ = socket.send(message);
+///         }
+///     });
+///     server.serve()
+/// }
+/// ```
+///
+/// Each connection has a thread, in which its handler runs. A handler that waits in a call of its socket notices within half
+/// a second that the server closes the socket. The guide "Serving" has the options, and [`bind::Server`] the methods.
+pub type Server = bind::Server<Threads>;
+
+/// The sockets of a [`Server`]: counts, lists, closes and stops them.
+pub type Tracker = bind::Tracker<Threads>;
+
+/// The transport of a [`Server`]'s socket: TCP or a Unix socket, with TLS if its listener has it.
+pub type ServerStream = bind::ServerStream<Io<TcpStream>>;

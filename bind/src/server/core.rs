@@ -1,0 +1,120 @@
+//! What all connections of a server share.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use proto::{Config, handshake::Response};
+
+use super::{
+    ServerError,
+    attend::{Reached, attend, refuse},
+    host::{Accepted, Host},
+    listen::Door,
+    registry::{Refused, Registry},
+    route::{Allowed, Decide, OnError, Routes, Subprotocols, text},
+    subnet::{Subnet, address_key},
+};
+
+/// The options of a server that runs, and its connections.
+pub(super) struct Core<H: Host> {
+    pub(super) config: Arc<Config>,
+    pub(super) routes: Routes<H>,
+    pub(super) origins: Allowed,
+    pub(super) subprotocols: Subprotocols,
+    pub(super) decide: Option<Decide>,
+    /// The proxies that send a PROXY header, if any may connect.
+    pub(super) proxies: Option<Vec<Subnet>>,
+    /// The proxies whose `Forwarded` counts.
+    pub(super) trusted: Vec<Subnet>,
+    pub(super) retry_after: Duration,
+    pub(super) on_error: Option<OnError>,
+    pub(super) registry: Arc<Registry>,
+    /// How many clients are being answered that the server is full.
+    pub(super) refusing: AtomicUsize,
+}
+
+impl<H: Host> Core<H> {
+    /// The most clients at a time that are answered that the server is full. Others are closed.
+    const MAX_REFUSING: usize = 64;
+
+    /// Lets a connection in, or refuses it.
+    pub(super) fn take_in(self: &Arc<Self>, host: &H, accepted: Accepted<H>, door: &Arc<Door>) {
+        let peer = match &accepted {
+            Accepted::Tcp(_, peer) => Some(*peer),
+            Accepted::Other(_) => None,
+        };
+        if self.expects_header(peer).is_none() {
+            return;
+        }
+        let counted = peer.filter(|peer| !self.is_proxy(peer.ip()));
+        let address = counted.map(|peer| address_key(peer.ip()));
+        let host = host.for_connection();
+        let io = match accepted {
+            Accepted::Tcp(tcp, peer) => Reached::Tcp(host.stream(tcp, &self.config), peer),
+            Accepted::Other(other) => Reached::Other(host.other(other, &self.config)),
+        };
+        let (core, door) = (self.clone(), door.clone());
+        match self.registry.admit(address, host.kill()) {
+            Ok(permit) => {
+                let inside = host.clone();
+                host.spawn(Box::pin(attend(core, inside, io, door, permit)));
+            }
+            Err(Refused::Full) if !door.is_secure() && self.may_refuse() => {
+                let inside = host.clone();
+                host.spawn(Box::pin(refuse(core, inside, io, door)));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Takes one of the places of clients that are being refused, if there is one.
+    fn may_refuse(&self) -> bool {
+        let taken = self.refusing.fetch_add(1, Ordering::Relaxed);
+        if taken >= Self::MAX_REFUSING {
+            self.refusing.fetch_sub(1, Ordering::Relaxed);
+        }
+        taken < Self::MAX_REFUSING
+    }
+
+    /// Whether a PROXY header comes from this peer. Returns `None` if the peer may not connect. A peer at a Unix socket is
+    /// on this machine, so it is a proxy if there are any.
+    pub(super) fn expects_header(&self, peer: Option<SocketAddr>) -> Option<bool> {
+        let Some(proxies) = &self.proxies else {
+            return Some(false);
+        };
+        let listed = peer.is_none_or(|peer| proxies.iter().any(|it| it.contains(peer.ip())));
+        listed.then_some(true)
+    }
+
+    /// Whether the peer is a proxy whose word about its clients counts.
+    pub(super) fn is_proxy(&self, peer: IpAddr) -> bool {
+        let mut listed = self.proxies.iter().flatten().chain(&self.trusted);
+        listed.any(|it| it.contains(peer))
+    }
+
+    pub(super) fn report(&self, error: &ServerError) {
+        if let Some(on_error) = &self.on_error {
+            H::call(|| on_error(error));
+        }
+    }
+
+    /// Returns the response of a server that is full.
+    pub(super) fn full(&self) -> Response {
+        self.unavailable("the server has as many connections as it takes\n")
+    }
+
+    /// Returns a 503 that says when to come back (RFC 9110 §15.6.4).
+    pub(super) fn unavailable(&self, why: &'static str) -> Response {
+        let mut response = text(503, why);
+        let seconds = self.retry_after.as_secs().to_string();
+        let set = response.headers.push("Retry-After", seconds);
+        debug_assert!(set.is_ok(), "digits are valid");
+        response
+    }
+}

@@ -1,0 +1,435 @@
+//! The connections of a server: how many there may be, which are open, and how they are told to end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::SocketAddr,
+    sync::{Arc, OnceLock, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use proto::{CloseCode, CloseFrame, Instant, IntoClose};
+
+use super::{
+    drain::{Drain, Step, Stop},
+    subnet::Subnet,
+};
+use crate::{
+    output::{Orders, Place},
+    sync::{Mutex, MutexGuard},
+    transport::Timer,
+    wakers::{Key, Wakers},
+};
+
+/// The connections of a server, of which some are in their handshake and the others are open.
+#[derive(Debug)]
+pub(super) struct Registry {
+    /// Absent until the server is served.
+    limits: OnceLock<Limits>,
+    state: Mutex<State>,
+    /// The tasks that wait for the server to stop, or for its last connection to end.
+    wakers: Wakers,
+}
+
+/// The most connections that there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) connections: usize,
+    /// For each address, if it is limited.
+    pub(super) per_address: Option<usize>,
+    /// In their handshake.
+    pub(super) handshakes: usize,
+    /// How long a handler may run, and how long it then has to close its socket.
+    pub(super) handler: Option<(Duration, Duration)>,
+}
+
+impl Limits {
+    const NONE: Self = Self {
+        connections: usize::MAX,
+        per_address: None,
+        handshakes: usize::MAX,
+        handler: None,
+    };
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The number of the next connection.
+    next: u64,
+    /// All connections.
+    members: BTreeMap<u64, Arc<Member>>,
+    /// Those whose request has not come yet.
+    handshakes: BTreeSet<u64>,
+    /// How many are open.
+    open: usize,
+    addresses: HashMap<Subnet, usize>,
+    /// When each open socket has to close, if handlers have a deadline, and then when it is ended.
+    deadlines: BTreeSet<(Instant, u64)>,
+    /// Present once the server stops.
+    drain: Option<Drain>,
+}
+
+/// One connection.
+pub(super) struct Member {
+    id: u64,
+    orders: Orders,
+    /// The address that it counts for.
+    address: OnceLock<Subnet>,
+    /// Present once it is open.
+    info: OnceLock<SocketInfo>,
+    /// When it has to close, if its handler has a deadline.
+    deadline: OnceLock<Instant>,
+    /// Ends the transport, if a thread may be blocked in it.
+    kill: Option<Kill>,
+}
+
+/// Ends a transport in which a thread may be blocked.
+pub type Kill = Box<dyn Fn() + Send + Sync>;
+
+/// An open socket of a server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SocketInfo {
+    /// The number of the socket, which no other socket of this server has.
+    pub id: u64,
+    /// The address of the client, as far as it is known. Its port is 0 if a proxy has told only the address.
+    pub client_addr: Option<SocketAddr>,
+    /// The path of the request.
+    pub path: String,
+}
+
+/// The reason why a connection is not admitted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Refused {
+    /// There are as many connections as there may be, in all or for the address.
+    Full,
+    Stopping,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            limits: OnceLock::new(),
+            state: Mutex::default(),
+            wakers: Wakers::with_places(0),
+        }
+    }
+}
+
+impl Registry {
+    /// Sets the limits, which cannot be changed later.
+    pub(super) fn limit(&self, limits: Limits) {
+        let _ = self.limits.set(limits);
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.get().copied().unwrap_or(Limits::NONE)
+    }
+
+    /// Admits a connection, whose handshake begins. If too many are in their handshake, the oldest of them is ended.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        address: Option<Subnet>,
+        kill: Option<Kill>,
+    ) -> Result<Arc<Permit>, Refused> {
+        let limits = self.limits();
+        let mut state = self.lock();
+        if state.drain.is_some() {
+            return Err(Refused::Stopping);
+        }
+        if state.members.len() >= limits.connections || !state.count(address, limits.per_address) {
+            return Err(Refused::Full);
+        }
+        let crowded = state.handshakes.len() >= limits.handshakes;
+        let oldest = crowded.then(|| state.handshakes.pop_first()).flatten();
+        let oldest = oldest.and_then(|id| state.members.get(&id).cloned());
+        let member = Arc::new(Member {
+            id: state.next,
+            orders: Orders::default(),
+            address: address.map_or_else(OnceLock::new, OnceLock::from),
+            info: OnceLock::new(),
+            deadline: OnceLock::new(),
+            kill,
+        });
+        state.next += 1;
+        state.handshakes.insert(member.id);
+        state.members.insert(member.id, member.clone());
+        drop(state);
+        if let Some(oldest) = oldest {
+            oldest.abort();
+        }
+        Ok(Arc::new(Permit {
+            registry: self.clone(),
+            member,
+        }))
+    }
+
+    /// Returns how many sockets are open.
+    pub(super) fn count(&self) -> usize {
+        self.lock().open
+    }
+
+    pub(super) fn list(&self) -> Vec<SocketInfo> {
+        let state = self.lock();
+        let infos = state.members.values().filter_map(|it| it.info.get());
+        infos.cloned().collect()
+    }
+
+    pub(super) fn member(&self, id: u64) -> Option<Arc<Member>> {
+        self.lock().members.get(&id).cloned()
+    }
+
+    /// Returns the Close of a server that stops.
+    pub(super) fn farewell(&self) -> Option<CloseFrame> {
+        let state = self.lock();
+        state.drain.as_ref().and_then(Drain::frame)
+    }
+
+    /// Begins to stop, unless it has begun already.
+    pub(super) fn stop(&self, stop: Stop) {
+        let mut state = self.lock();
+        let State {
+            drain,
+            members,
+            handshakes,
+            ..
+        } = &mut *state;
+        let open = members.values().filter(|it| it.info.get().is_some());
+        drain.get_or_insert_with(|| Drain::new(stop, open.cloned()));
+        // A client that has not sent its request yet would only be refused.
+        let waiting: Vec<_> = handshakes
+            .iter()
+            .filter_map(|id| members.get(id).cloned())
+            .collect();
+        handshakes.clear();
+        drop(state);
+        waiting.iter().for_each(|it| it.abort());
+        self.wakers.wake_others(None);
+    }
+
+    /// Waits until the server is stopping.
+    pub(super) fn poll_stopping(&self, key: Key, cx: &Context<'_>) -> Poll<()> {
+        self.wakers.register(key, cx.waker());
+        if self.lock().drain.is_some() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Tells the sockets to close, one after the other, and waits until all connections have ended. Returns how many did
+    /// not end in time. Several tasks may wait, and each of them does the work that is due.
+    pub(super) fn poll_stopped(
+        &self,
+        key: Key,
+        clock: &mut impl Timer,
+        cx: &mut Context<'_>,
+    ) -> Poll<usize> {
+        self.wakers.register(key, cx.waker());
+        loop {
+            let mut state = self.lock();
+            let State { drain, members, .. } = &mut *state;
+            let Some(drain) = drain else {
+                return Poll::Pending;
+            };
+            let step = drain.step(clock.now(), members.len());
+            let late: Vec<_> = match &step {
+                Step::Abort => members.values().cloned().collect(),
+                _ => Vec::new(),
+            };
+            drop(state);
+            match step {
+                Step::Close(member, frame) => member.close(frame),
+                Step::Abort => late.iter().for_each(|it| it.abort()),
+                Step::Wait(until) => ready!(clock.poll_until(cx, until)),
+                Step::WaitForEnds => return Poll::Pending,
+                Step::Done { aborted } => return Poll::Ready(aborted),
+            }
+        }
+    }
+
+    /// Closes the sockets whose handlers have run for too long, and later ends them. Never ready.
+    pub(super) fn poll_deadlines(
+        &self,
+        key: Key,
+        clock: &mut impl Timer,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        self.wakers.register(key, cx.waker());
+        let Some((_, grace)) = self.limits().handler else {
+            return Poll::Pending;
+        };
+        loop {
+            let now = clock.now();
+            let mut state = self.lock();
+            let Some(&(deadline, id)) = state.deadlines.first() else {
+                return Poll::Pending;
+            };
+            if deadline > now {
+                drop(state);
+                ready!(clock.poll_until(cx, deadline));
+                continue;
+            }
+            state.deadlines.pop_first();
+            let Some(member) = state.members.get(&id).cloned() else {
+                continue;
+            };
+            let closes = member.deadline.get() == Some(&deadline);
+            if closes && let Some(last) = deadline.checked_add(grace) {
+                state.deadlines.insert((last, id));
+            }
+            drop(state);
+            if closes {
+                member.close((
+                    CloseCode::GOING_AWAY,
+                    "the time for this connection is over",
+                ));
+            } else {
+                member.abort();
+            }
+        }
+    }
+
+    /// Returns the place of a task that waits.
+    pub(super) fn enter(&self) -> Key {
+        self.wakers.enter()
+    }
+
+    pub(super) fn leave(&self, key: Key) {
+        self.wakers.leave(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a connection for its address, unless that would be more than `most`.
+    fn count(&mut self, address: Option<Subnet>, most: Option<usize>) -> bool {
+        let (Some(address), Some(most)) = (address, most) else {
+            return true;
+        };
+        let count = self.addresses.entry(address).or_default();
+        let fits = *count < most;
+        *count += usize::from(fits);
+        if *count == 0 {
+            self.addresses.remove(&address);
+        }
+        fits
+    }
+
+    fn uncount(&mut self, address: Subnet) {
+        if let Some(count) = self.addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&address);
+            }
+        }
+    }
+}
+
+impl Member {
+    pub(super) fn close(&self, frame: impl IntoClose) {
+        self.orders.close(frame.into_close());
+    }
+
+    pub(super) fn abort(&self) {
+        self.orders.abort();
+        if let Some(kill) = &self.kill {
+            kill();
+        }
+    }
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Member").field(&self.id).finish()
+    }
+}
+
+/// The right of a connection to be here. Dropping it makes room for another.
+#[derive(Debug)]
+pub(super) struct Permit {
+    registry: Arc<Registry>,
+    member: Arc<Member>,
+}
+
+impl Permit {
+    pub(super) fn id(&self) -> u64 {
+        self.member.id
+    }
+
+    /// Counts the connection for the address of its client, which became known later. Returns whether it fits.
+    pub(super) fn count(&self, address: Subnet) -> bool {
+        let mut state = self.registry.lock();
+        let fits = state.count(Some(address), self.registry.limits().per_address);
+        fits && self.member.address.set(address).is_ok()
+    }
+
+    /// Notes that the handshake has ended and the socket opens. Returns `false` if the server is stopping.
+    pub(super) fn open(&self, now: Instant, client_addr: Option<SocketAddr>, path: &str) -> bool {
+        let id = self.member.id;
+        let info = SocketInfo {
+            id,
+            client_addr,
+            path: path.to_owned(),
+        };
+        let mut state = self.registry.lock();
+        if state.drain.is_some() {
+            return false;
+        }
+        let _ = self.member.info.set(info);
+        state.handshakes.remove(&id);
+        state.open += 1;
+        let limit = self.registry.limits().handler;
+        if let Some(deadline) = limit.and_then(|(limit, _)| now.checked_add(limit)) {
+            let _ = self.member.deadline.set(deadline);
+            state.deadlines.insert((deadline, id));
+            if state.deadlines.len() == 1 {
+                drop(state);
+                self.registry.wakers.wake_others(None);
+            }
+        }
+        true
+    }
+
+    /// Notes that the request was read, so that the connection no longer counts as one in its handshake.
+    pub(super) fn heard(&self) {
+        self.registry.lock().handshakes.remove(&self.member.id);
+    }
+}
+
+impl Place for Permit {
+    fn orders(&self) -> &Orders {
+        &self.member.orders
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.registry.lock();
+        let id = &self.member.id;
+        state.handshakes.remove(id);
+        let removed = state.members.remove(id);
+        state.open -= usize::from(self.member.info.get().is_some());
+        if let Some(&address) = self.member.address.get()
+            && self.registry.limits().per_address.is_some()
+        {
+            state.uncount(address);
+        }
+        if let (Some(&deadline), Some((_, grace))) =
+            (self.member.deadline.get(), self.registry.limits().handler)
+        {
+            state.deadlines.remove(&(deadline, *id));
+            let last = deadline.checked_add(grace);
+            last.map(|last| state.deadlines.remove(&(last, *id)));
+        }
+        let stopping = state.drain.is_some();
+        drop(state);
+        drop(removed);
+        if stopping {
+            self.registry.wakers.wake_others(None);
+        }
+    }
+}
