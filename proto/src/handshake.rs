@@ -55,6 +55,7 @@
 //! ```
 
 mod answer;
+mod credentials;
 #[cfg(feature = "deflate")]
 mod deflate;
 #[cfg(not(feature = "deflate"))]
@@ -77,7 +78,7 @@ pub(crate) mod http1 {
     mod head;
     #[cfg(feature = "http")]
     mod http;
-    mod key;
+    pub(super) mod key;
     pub(super) mod page;
     mod request_line;
     pub(super) mod response;
@@ -86,6 +87,7 @@ pub(crate) mod http1 {
 }
 
 pub use answer::{Answer, Asked};
+pub use credentials::{Basic, secrets_match};
 pub use error::{AnswerError, Disagreement, OfferError, Refusal};
 pub use headers::{FieldValue, Headers, InvalidHeader};
 pub use http1::{

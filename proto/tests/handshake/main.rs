@@ -3,6 +3,7 @@
 mod client;
 #[cfg(feature = "http")]
 mod conversions;
+mod credentials;
 mod floors;
 mod options;
 mod pages;

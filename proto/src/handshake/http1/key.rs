@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use crate::{config::Config, error::EntropyError};
 
 /// Base64 with padding. Stray bits in the last character are ignored when decoding.
-const BASE64: general_purpose::GeneralPurpose = general_purpose::GeneralPurpose::new(
+pub(crate) const BASE64: general_purpose::GeneralPurpose = general_purpose::GeneralPurpose::new(
     &alphabet::STANDARD,
     general_purpose::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
