@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bind::{ClientRequest, Server, ServerHost, Stop, Tracker};
+use bind::{ClientRequest, Server, ServerHost, Stop, Tracker, proto::handshake::Response};
 
 /// What the handlers of a server have seen.
 #[derive(Clone, Default)]
@@ -51,18 +51,35 @@ impl Drop for Visit {
     }
 }
 
+/// What the handler of `/who` sends.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is printed")]
+struct Known {
+    client: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
+    secure: bool,
+    user: Option<&'static str>,
+    subprotocol: Option<String>,
+    /// `TCP_NODELAY` and `TCP_NOTSENT_LOWAT`.
+    options: Option<(bool, u32)>,
+}
+
 /// A binding that hosts a server.
 pub(crate) trait Binding: 'static {
     type Host: ServerHost;
 
     fn host() -> Self::Host;
 
-    /// Adds the handlers: `/ws` echoes, and panics at the text `panic`; `/stuck` never calls its socket; `/halves` lets
-    /// another task send, and panics at once.
+    /// Adds the handlers: `/ws` echoes, returns at the text `leave`, and panics at `panic`; `/stuck` never calls its socket;
+    /// `/halves` lets another task keep a half, and panics; `/who` sends what the server knows of the client and of the
+    /// options of its socket.
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host>;
 
     /// Runs a server in a thread.
     fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>>;
+
+    /// Lets in who knows the password, after a while that the query says in milliseconds.
+    fn guarded(server: Server<Self::Host>) -> Server<Self::Host>;
 
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize;
 }
@@ -109,6 +126,33 @@ impl<B: Binding> Drop for Running<B> {
     }
 }
 
+/// The decision of [`Binding::guarded`].
+fn judged(mut request: ClientRequest) -> Result<ClientRequest, Response> {
+    if request.query() == Some("panic") {
+        panic!("on purpose");
+    }
+    match request.basic() {
+        Some(given) if given.is("Aladdin", "open sesame") => {
+            request.insert("nobody");
+            request.insert("Aladdin");
+            let headers = request.response_headers_mut();
+            headers.push("Set-Cookie", "lamp=1").unwrap();
+            Ok(request)
+        }
+        _ => Err(Response::new(401, "who are you?")),
+    }
+}
+
+/// The answer of [`Binding::guarded`] to requests for pages.
+fn answered(request: &ClientRequest) -> Response {
+    Response::new(200, format!("you ask for {}", request.target()))
+}
+
+fn delay(request: &ClientRequest) -> Duration {
+    let millis = request.query().and_then(|query| query.parse().ok());
+    Duration::from_millis(millis.unwrap_or(0))
+}
+
 /// Makes the handlers of a binding. `$wait` is `await`, or nothing.
 macro_rules! handlers {
     ($server:ident, $events:ident, [$($mode:tt)*], [$($wait:tt)*], $spawn:expr, $sleep:expr) => {{
@@ -145,7 +189,29 @@ macro_rules! handlers {
             let _ = read.recv()$($wait)*;
             panic!("on purpose");
         };
-        $server.path("/ws", echo).path("/stuck", stuck).path("/halves", halves)
+        let who = |mut socket: <Self::Host as ServerHost>::Socket, request: ClientRequest| $($mode)* {
+            let io = socket.get_ref().and_then(|io| io.get_ref());
+            let options = io.map(|io| {
+                let io = socket2::SockRef::from(&**io);
+                (io.tcp_nodelay().unwrap(), io.tcp_notsent_lowat().unwrap())
+            });
+            let known = Known {
+                client: request.client_addr(),
+                peer: request.peer_addr(),
+                secure: request.is_secure(),
+                user: request.get::<&'static str>().copied(),
+                subprotocol: socket.subprotocol().map(str::to_owned),
+                options,
+            };
+            let _ = socket.send(format!("{known:?}"))$($wait)*;
+            let _ = socket.close(None)$($wait)*;
+        };
+        $server
+            .path("/ws", echo)
+            .path("/stuck", stuck)
+            .path("/halves", halves)
+            .path("/who/*", who)
+            .path("/who", who)
     }};
 }
 
@@ -166,7 +232,7 @@ impl Binding for Tokio {
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host> {
         let keep = |keep: Box<dyn FnOnce() + Send>| {
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
                 keep();
             });
         };
@@ -175,6 +241,16 @@ impl Binding for Tokio {
 
     fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>> {
         thread::spawn(|| RUNTIME.block_on(server.serve()))
+    }
+
+    fn guarded(server: Server<Self::Host>) -> Server<Self::Host> {
+        let decide = |request: ClientRequest| async move {
+            tokio::time::sleep(delay(&request)).await;
+            judged(request)
+        };
+        server
+            .decide(decide)
+            .fallback(|request| async move { answered(&request) })
     }
 
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
@@ -196,7 +272,7 @@ impl Binding for Smol {
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host> {
         let keep = |keep: Box<dyn FnOnce() + Send>| {
             smol::spawn(async move {
-                smol::Timer::after(Duration::from_secs(60)).await;
+                smol::Timer::after(Duration::from_millis(500)).await;
                 keep();
             })
             .detach();
@@ -206,6 +282,16 @@ impl Binding for Smol {
 
     fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>> {
         thread::spawn(|| smol::block_on(server.serve()))
+    }
+
+    fn guarded(server: Server<Self::Host>) -> Server<Self::Host> {
+        let decide = |request: ClientRequest| async move {
+            smol::Timer::after(delay(&request)).await;
+            judged(request)
+        };
+        server
+            .decide(decide)
+            .fallback(|request| async move { answered(&request) })
     }
 
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
@@ -225,7 +311,7 @@ impl Binding for Blocking {
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host> {
         let keep = |keep: Box<dyn FnOnce() + Send>| {
             thread::spawn(move || {
-                thread::sleep(Duration::from_secs(60));
+                thread::sleep(Duration::from_millis(500));
                 keep();
             });
         };
@@ -241,6 +327,14 @@ impl Binding for Blocking {
 
     fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>> {
         thread::spawn(|| server.serve())
+    }
+
+    fn guarded(server: Server<Self::Host>) -> Server<Self::Host> {
+        let decide = |request: ClientRequest| {
+            thread::sleep(delay(&request));
+            judged(request)
+        };
+        server.decide(decide).fallback(|request| answered(&request))
     }
 
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {

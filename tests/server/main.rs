@@ -14,15 +14,17 @@ use bind::{
 use bowline_blocking::{ClientStream, WebSocket, connect};
 
 mod bindings;
+mod limits;
+mod policy;
 
 use bindings::{Binding, Events, Running};
 
 /// Makes the tests of a list for each binding.
 macro_rules! for_each_binding {
     ($($test:ident,)*) => {
-        for_each_binding!(tokio Tokio $($test)*);
-        for_each_binding!(smol Smol $($test)*);
-        for_each_binding!(blocking Blocking $($test)*);
+        $crate::for_each_binding!(tokio Tokio $($test)*);
+        $crate::for_each_binding!(smol Smol $($test)*);
+        $crate::for_each_binding!(blocking Blocking $($test)*);
     };
     ($name:ident $binding:ident $($test:ident)*) => {
         mod $name {
@@ -35,6 +37,7 @@ macro_rules! for_each_binding {
         }
     };
 }
+use for_each_binding;
 
 for_each_binding! {
     the_eleventh_client_of_ten_is_told_that_the_server_is_full,
