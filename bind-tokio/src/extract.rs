@@ -31,6 +31,7 @@ pub struct UpgradeRequest {
     method: Method,
     version: Version,
     fields: HeaderMap,
+    path: String,
     on: OnUpgrade,
 }
 
@@ -53,7 +54,7 @@ impl WebSocketUpgrade {
         let Ok(runtime) = Handle::try_current() else {
             return failed();
         };
-        let pending = self.pending(request.on.clone(), negotiated);
+        let pending = self.pending(request.on.clone(), negotiated, &request.path);
         runtime.spawn(async move {
             if let Ok(socket) = pending.await {
                 serve(socket).await;
@@ -78,6 +79,7 @@ impl WebSocketUpgrade {
             method: parts.method.clone(),
             version: parts.version,
             fields: parts.headers.clone(),
+            path: parts.uri.path().to_owned(),
             // A request that is no request of hyper has no connection to wait for.
             on: given.unwrap_or_else(|| on(Request::new(()))),
         }))

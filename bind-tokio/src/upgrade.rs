@@ -8,9 +8,10 @@ use std::{
 
 use bind::{
     WebSocket, from_parts,
+    internal::Allowed,
     proto::{
         Config, Negotiated, Role,
-        handshake::{self, Headers, Origins, RequestError, respond},
+        handshake::{self, Headers, RequestError, respond},
     },
 };
 use hyper::{
@@ -20,7 +21,7 @@ use hyper::{
     upgrade::{OnUpgrade, on},
 };
 
-use crate::hosted::Hosted;
+use crate::{hosted::Hosted, server::Tracker};
 
 /// How to answer a request that asks for a WebSocket. Pass it to [`upgrade`], and keep it for the next request.
 ///
@@ -34,19 +35,12 @@ pub struct Upgrade<T = ()> {
     subprotocols: Vec<String>,
     allowed: Allowed,
     config: Arc<Config>,
+    tracker: Option<Tracker>,
     #[cfg_attr(
         not(feature = "axum"),
         expect(dead_code, reason = "there is no request")
     )]
     pub(crate) request: T,
-}
-
-#[derive(Clone, Debug, Default)]
-enum Allowed {
-    #[default]
-    SameHost,
-    Listed(Vec<String>),
-    Any,
 }
 
 impl Upgrade {
@@ -89,6 +83,15 @@ impl<T> Upgrade<T> {
         self
     }
 
+    /// Adds each socket to `tracker`, which counts, lists and stops them. The HTTP server forgets a connection once it is a
+    /// socket, so it does not wait for it when it stops.
+    ///
+    /// The tracker does not know the address of the client, which only the HTTP server knows.
+    pub fn tracker(mut self, tracker: &Tracker) -> Self {
+        self.tracker = Some(tracker.clone());
+        self
+    }
+
     /// Returns the same options for a request.
     #[cfg(feature = "axum")]
     pub(crate) fn of<U>(self, request: U) -> Upgrade<U> {
@@ -96,6 +99,7 @@ impl<T> Upgrade<T> {
             subprotocols: self.subprotocols,
             allowed: self.allowed,
             config: self.config,
+            tracker: self.tracker,
             request,
         }
     }
@@ -108,31 +112,26 @@ impl<T> Upgrade<T> {
         fields: &HeaderMap,
     ) -> Result<(Headers, Negotiated), RequestError> {
         let subprotocols: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
-        let listed: Vec<_>;
-        let origins = match &self.allowed {
-            Allowed::SameHost => Origins::SameHost,
-            Allowed::Listed(origins) => {
-                listed = origins.iter().map(String::as_str).collect();
-                Origins::Listed(&listed)
-            }
-            Allowed::Any => Origins::Any,
-        };
         let fields = fields.iter();
-        respond(
-            version.into(),
-            method.as_str(),
-            fields.map(|(name, value)| (name.as_str(), value.as_bytes())),
-            &subprotocols,
-            origins,
-            &self.config,
-        )
+        self.allowed.with(|origins| {
+            respond(
+                version.into(),
+                method.as_str(),
+                fields.map(|(name, value)| (name.as_str(), value.as_bytes())),
+                &subprotocols,
+                origins,
+                &self.config,
+            )
+        })
     }
 
     /// Returns the socket to wait for.
-    pub(crate) fn pending(&self, on: OnUpgrade, negotiated: Negotiated) -> Pending {
+    pub(crate) fn pending(&self, on: OnUpgrade, negotiated: Negotiated, path: &str) -> Pending {
+        let tracker = self.tracker.clone();
         Pending {
             waiting: Some((on, negotiated)),
             config: self.config.clone(),
+            tracker: tracker.map(|tracker| (tracker, path.to_owned())),
         }
     }
 }
@@ -144,7 +143,8 @@ pub fn upgrade<B, R: From<Bytes>>(
 ) -> Result<(Response<R>, Pending), Response<R>> {
     match options.answer(request.method(), request.version(), request.headers()) {
         Ok((fields, negotiated)) => {
-            let pending = options.pending(on(request), negotiated);
+            let upgraded = on(&mut *request);
+            let pending = options.pending(upgraded, negotiated, request.uri().path());
             Ok((switching(fields), pending))
         }
         Err(error) => Err(refusal(error)),
@@ -190,6 +190,8 @@ pub struct Pending {
     /// `None` once the future has resolved.
     waiting: Option<(OnUpgrade, Negotiated)>,
     config: Arc<Config>,
+    /// The tracker to add the socket to, and the path of the request.
+    tracker: Option<(Tracker, String)>,
 }
 
 impl Future for Pending {
@@ -204,8 +206,12 @@ impl Future for Pending {
             return Poll::Pending;
         };
         let config = self.config.clone();
-        Poll::Ready(
-            upgraded.map(|io| from_parts(Hosted(io), &[], negotiated, Role::Server, config)),
-        )
+        Poll::Ready(upgraded.map(|io| {
+            let mut socket = from_parts(Hosted(io), &[], negotiated, Role::Server, config);
+            if let Some((tracker, path)) = &self.tracker {
+                tracker.track(&mut socket, None, path);
+            }
+            socket
+        }))
     }
 }

@@ -14,7 +14,9 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::any,
 };
-use bowline_tokio::{Config, Hosted, RequestError, UpgradeRejection, WebSocket, WebSocketUpgrade};
+use bowline_tokio::{
+    Config, Hosted, RequestError, Tracker, UpgradeRejection, WebSocket, WebSocketUpgrade, connect,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -228,4 +230,54 @@ fn outside_of_a_runtime_nothing_panics() {
     let rejection = now(extract(&mut parts, &())).expect_err("the method is not GET");
     assert_eq!(rejection.error, RequestError::Method);
     assert_eq!(rejection.to_string(), rejection.error.to_string());
+}
+
+/// axum forgets its sockets, so its graceful shutdown does not wait for them. A tracker does.
+#[tokio::test]
+async fn a_tracker_stops_the_sockets_of_another_server() {
+    guarded(async {
+        let tracker = Tracker::new();
+        let tracking = tracker.clone();
+        let route = any(move |upgrade: WebSocketUpgrade| async move {
+            upgrade.tracker(&tracking).on_upgrade(async |mut socket| {
+                while let Ok(Some(message)) = socket.recv().await {
+                    assert_eq!(message.as_text(), Some("hello"), "on purpose");
+                    let _ = socket.send(message).await;
+                }
+            })
+        });
+        let addr = serve(Router::new().route("/room", route)).await;
+        let url = format!("ws://{addr}/room?a");
+        let mut sockets = Vec::new();
+        for _ in 0..3 {
+            let (mut socket, _) = connect(url.as_str()).await.unwrap();
+            socket.send("hello").await.unwrap();
+            assert!(socket.recv().await.unwrap().is_some());
+            sockets.push(socket);
+        }
+        assert_eq!(tracker.count(), 3);
+        let paths: Vec<_> = tracker.list().into_iter().map(|it| it.path).collect();
+        assert_eq!(paths, ["/room"; 3]);
+        let mut failing = sockets.pop().unwrap();
+        failing.send("panic").await.unwrap();
+        assert_eq!(failing.recv().await.unwrap(), None);
+        assert_eq!(failing.closed().unwrap().code, 1011);
+        while tracker.count() > 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Nothing has to be polled for the stop to begin.
+        let stopped = tracker.stop(Duration::from_secs(5));
+        let (mut late, _) = connect(url.as_str()).await.unwrap();
+        assert_eq!(late.recv().await.unwrap(), None);
+        assert_eq!(late.closed().unwrap().code, 1001);
+        let clients = tokio::spawn(async move {
+            for mut socket in sockets {
+                assert_eq!(socket.recv().await.unwrap(), None);
+                assert_eq!(socket.closed().unwrap().code, 1001);
+            }
+        });
+        assert_eq!(stopped.await, 0);
+        clients.await.unwrap();
+    })
+    .await;
 }

@@ -1,5 +1,4 @@
-//! Functions that our blocking binding needs beyond the API, because its calls are not futures, and one that our tests
-//! need. They may change in any version.
+//! Functions and types that our bindings need beyond the API, and some that only our tests need. They may change in any version.
 
 use proto::{Message, Outgoing};
 
@@ -19,6 +18,7 @@ pub use crate::reconnect::{
     outage::outage_of,
 };
 pub use crate::runtime::refuse_itself;
+pub use crate::server::Allowed;
 pub use crate::server::proxy_protocol::{ProxyHeader, ProxyHeaderError, Source};
 pub use crate::transport::within;
 

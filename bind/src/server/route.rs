@@ -87,18 +87,21 @@ impl Subprotocols {
     }
 }
 
-/// The pages that may connect.
+/// The pages that may connect, as a server keeps them: [`Origins`] without a lifetime.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Allowed {
+pub enum Allowed {
+    /// See [`Origins::SameHost`].
     #[default]
     SameHost,
+    /// See [`Origins::Listed`].
     Listed(Vec<String>),
+    /// See [`Origins::Any`].
     Any,
 }
 
 impl Allowed {
     /// Calls `f` with the same as the core knows it.
-    pub(super) fn with<T>(&self, f: impl FnOnce(Origins<'_>) -> T) -> T {
+    pub fn with<T>(&self, f: impl FnOnce(Origins<'_>) -> T) -> T {
         match self {
             Self::SameHost => f(Origins::SameHost),
             Self::Any => f(Origins::Any),
