@@ -10,6 +10,7 @@ pub mod handshake_client;
 pub mod handshake_server;
 pub mod no_proxy;
 pub mod pair;
+pub mod proxy_protocol;
 pub mod tally;
 pub mod tunnel;
 pub mod url_headers;

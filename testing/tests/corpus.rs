@@ -52,5 +52,5 @@ macro_rules! targets {
 }
 
 targets! {
-    binding connection deflate frame handshake_client handshake_server no_proxy pair tunnel url_headers
+    binding connection deflate frame handshake_client handshake_server no_proxy pair proxy_protocol tunnel url_headers
 }

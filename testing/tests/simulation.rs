@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, env, panic, thread, time::Instant};
 
-use bowline_testing::bodies::{connection, no_proxy, pair, tally, tunnel};
+use bowline_testing::bodies::{connection, no_proxy, pair, proxy_protocol, tally, tunnel};
 
 #[test]
 fn connections() {
@@ -120,6 +120,26 @@ fn proxies_of_the_environment() {
             "an address",
             "an address with a port",
             "a network",
+        ],
+    );
+}
+
+#[test]
+fn headers_of_the_proxy_protocol() {
+    let counts = simulate("headers", 20_000, proxy_protocol::run);
+    assert_happened(
+        &counts,
+        &[
+            "a line of a client",
+            "a line of the proxy",
+            "binary of a client",
+            "binary of the proxy",
+            "cut short",
+            "Missing",
+            "Line",
+            "Unassigned",
+            "TooShort",
+            "TooLong",
         ],
     );
 }
