@@ -19,6 +19,7 @@ use tokio::{
 use memory::Memory;
 use wire::{End, config, frames, message};
 
+mod accepting;
 #[allow(dead_code, reason = "no bench uses all of it")]
 mod memory;
 mod opening;
@@ -222,6 +223,11 @@ fn cases() -> Vec<Case> {
             opening::server as fn() -> Box<dyn FnMut()>,
         ),
         ("opening handshake, client", opening::client),
+        ("a client is let in, by a bare accept loop", accepting::bare),
+        (
+            "a client is let in, by a server with every limit",
+            accepting::limited,
+        ),
     ] {
         cases.push(Case {
             label: label.into(),

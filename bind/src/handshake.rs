@@ -51,17 +51,22 @@ pub fn accept<S: Transport>(
 }
 
 /// Reads a client's request as [`accept`] does, but also one that asks for no upgrade.
-pub(crate) async fn accept_all<S: Transport>(
+pub(crate) fn accept_all<S: Transport>(
     io: S,
     config: Arc<Config>,
-) -> Result<Arrived<S>, HandshakeError> {
-    let (arrived, link) = read(io, config, Server::poll_any).await?;
-    Ok(match arrived {
-        handshake::Arrived::Upgrade(incoming) => Arrived::Upgrade(Incoming {
-            incoming: Box::new(incoming),
-            link,
-        }),
-        handshake::Arrived::Page(request) => Arrived::Page(PageRequest { request, link }),
+) -> impl Future<Output = Result<Arrived<S>, HandshakeError>> {
+    Box::pin(async move {
+        let (arrived, link) = read(io, config, Server::poll_any).await?;
+        Ok(match arrived {
+            handshake::Arrived::Upgrade(incoming) => {
+                let incoming = Box::new(incoming);
+                Arrived::Upgrade(Incoming { incoming, link })
+            }
+            handshake::Arrived::Page(request) => {
+                let request = Box::new(request);
+                Arrived::Page(PageRequest { request, link })
+            }
+        })
     })
 }
 
@@ -148,6 +153,10 @@ impl<S: Transport> Incoming<S> {
         self.incoming.pick_subprotocol(supported)
     }
 
+    pub(crate) fn shared_request(&self) -> Arc<Request> {
+        self.incoming.shared_request()
+    }
+
     /// Whether the request came from a page that `origins` names.
     pub(crate) fn is_from(&self, origins: Origins<'_>) -> bool {
         self.incoming.is_from(origins)
@@ -231,13 +240,13 @@ impl<S: Transport> std::error::Error for NotAccepted<S> {}
 
 /// A request that asks for no upgrade. If it is dropped, the client gets no answer.
 pub(crate) struct PageRequest<S: Transport> {
-    request: handshake::PageRequest,
+    request: Box<handshake::PageRequest>,
     link: Box<Link<S>>,
 }
 
 impl<S: Transport> PageRequest<S> {
-    pub(crate) const fn request(&self) -> &Request {
-        self.request.request()
+    pub(crate) fn shared_request(&self) -> Arc<Request> {
+        self.request.shared_request()
     }
 
     /// Answers, and ends the transport as [`Incoming::refuse`] does.
@@ -252,7 +261,7 @@ impl<S: Transport> PageRequest<S> {
 
     async fn end(self, answer: impl FnOnce(handshake::PageRequest) -> Exchange) {
         let Self { request, mut link } = self;
-        let mut exchange = Box::new(answer(request));
+        let mut exchange = Box::new(answer(*request));
         link.serve_to_end(&mut exchange).await;
     }
 }

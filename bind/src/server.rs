@@ -71,7 +71,7 @@ pub struct Server<H: Host> {
     retry_after: Duration,
     on_error: Option<OnError>,
     tracker: Tracker<H>,
-    /// The first mistake in the options, which `serve` returns.
+    /// The first mistake in the options, or their first failure, which `serve` returns.
     mistake: Option<io::Error>,
 }
 
@@ -142,7 +142,7 @@ impl<H: Host> Server<H> {
     pub fn listener(mut self, listener: TcpListener) -> Self {
         let listener = Listening::Tcp(listener);
         self.listeners.push((listener, Door::default()));
-        self
+        self.set_options()
     }
 
     /// Uses TLS on the listening socket that was added last.
@@ -285,14 +285,14 @@ impl<H: Host> Server<H> {
     /// Sets `TCP_NODELAY`. Default: on.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.options.nodelay = nodelay;
-        self
+        self.set_options()
     }
 
     /// Sets `TCP_NOTSENT_LOWAT` in bytes, where the system has it: the kernel then takes no more than that from a socket
     /// whose peer does not read. Default: what the system does.
     pub fn notsent_lowat(mut self, bytes: impl Into<Option<u32>>) -> Self {
         self.options.notsent_lowat = bytes.into();
-        self
+        self.set_options()
     }
 
     /// Sets the limits and deadlines of the sockets and their handshakes.
@@ -339,6 +339,15 @@ impl<H: Host> Server<H> {
         })
     }
 
+    /// Sets the options at once, because connections inherit them when they arrive, even if nothing is accepted yet.
+    fn set_options(mut self) -> Self {
+        let mut listeners = self.listeners.iter();
+        if let Err(error) = listeners.try_for_each(|(listener, _)| self.options.set(listener)) {
+            self.mistake.get_or_insert(error);
+        }
+        self
+    }
+
     fn check_path(&mut self, path: &str) {
         if !path.starts_with('/') {
             self.mistake("a path begins with `/`");
@@ -382,7 +391,6 @@ impl<H: Host> Serving<H> {
         let host = server.host;
         let mut accepting = Vec::new();
         for (listener, door) in server.listeners {
-            server.options.set(&listener)?;
             accepting.push(Accepting::new(&host, listener, Arc::new(door))?);
         }
         let core = Core {

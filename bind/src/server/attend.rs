@@ -3,11 +3,11 @@
 use std::{
     future::poll_fn,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -23,7 +23,7 @@ use super::{
     host::Host,
     listen::Door,
     proxy_protocol::{ProxyHeader, Source},
-    registry::Permit,
+    registry::{Path, Permit},
     request::ClientRequest,
     route::{Boxed, Handler, text},
     stream::ServerStream,
@@ -68,47 +68,83 @@ pub(super) async fn attend<H: Host>(
     door: Arc<Door>,
     permit: Arc<Permit>,
 ) {
+    // The handshake needs much more memory than what follows, so that memory is freed before.
+    let started = Box::pin(open(&core, host, io, &door, &permit)).await;
+    let served = match started {
+        None => return,
+        Some(None) => Some(None),
+        Some(Some(handler)) => {
+            let served = async { Some(Guarded(handler).await) };
+            unless_aborted(&permit, pin!(served)).await
+        }
+    };
+    if served == Some(None) {
+        // A half that was moved to another task closes as well.
+        let orders = permit.orders();
+        orders.close(CloseCode::INTERNAL_ERROR.into_close());
+        let (client_addr, path) = permit.client();
+        core.report(&ServerError::Panicked { client_addr, path });
+    }
+}
+
+/// Reads the client's request, answers it, and calls the handler. Returns what the handler has returned, or `Some(None)` if
+/// it has panicked, or `None` if no socket was opened.
+async fn open<H: Host>(
+    core: &Core<H>,
+    host: H,
+    io: Reached<H>,
+    door: &Door,
+    permit: &Arc<Permit>,
+) -> Option<Option<Boxed<()>>> {
     let clock = host.clock();
-    let request = async {
-        let connection = connect(&core, io, &door, &clock).await?;
-        let Connection {
-            stream,
-            peer_addr,
-            client_addr,
-        } = connection;
-        let arrived = accept_all(stream, core.config.clone()).await.ok()?;
-        Some((arrived, peer_addr, client_addr))
+    let arriving = async {
+        let connection = connect(core, io, door, &clock).await?;
+        let (peer_addr, client_addr) = (connection.peer_addr, connection.client_addr);
+        let arrived = accept_all(connection.stream, core.config.clone()).await;
+        Some((arrived.ok()?, peer_addr, client_addr))
     };
-    let Some((arrived, peer_addr, mut client_addr)) = unless_aborted(&permit, request).await else {
-        return;
-    };
+    let (arrived, peer_addr, mut client_addr) = unless_aborted(permit, pin!(arriving)).await?;
     permit.heard();
     let request = match &arrived {
-        Arrived::Upgrade(incoming) => incoming.request(),
-        Arrived::Page(page) => page.request(),
+        Arrived::Upgrade(incoming) => incoming.shared_request(),
+        Arrived::Page(page) => page.shared_request(),
     };
     let told = client_addr.map(|it| it.ip());
     let client = client_address(request.headers(), told, &core.trusted);
     if client != told {
         client_addr = client.map(|client| SocketAddr::new(client, 0));
     }
-    let request = ClientRequest::new(
-        request.clone(),
-        permit.id(),
-        client_addr,
-        peer_addr,
-        door.is_secure(),
-    );
+    let id = permit.id();
+    let request = ClientRequest::new(request, id, client_addr, peer_addr, door.is_secure());
     let incoming = match arrived {
-        Arrived::Page(page) => return core.show(page, request, &clock).await,
         Arrived::Upgrade(incoming) => incoming,
+        Arrived::Page(page) => {
+            Box::pin(core.show(page, request, &clock)).await;
+            return None;
+        }
     };
-    let admitted = core.admit(&incoming, request, &permit, &clock).await;
-    let (handler, request) = match admitted {
+    let admitted = core.admit(&incoming, request, permit, &clock).await;
+    let (handler, mut request) = match admitted {
         Ok(admitted) => admitted,
-        Err(response) => return incoming.refuse(response).await,
+        Err(response) => {
+            Box::pin(incoming.refuse(response)).await;
+            return None;
+        }
     };
-    core.open(host, incoming, request, handler, permit).await;
+    let subprotocol = core.subprotocols.pick(request.request.subprotocols());
+    let headers = std::mem::take(&mut request.response_headers);
+    match incoming.accept(subprotocol, headers).await {
+        Ok(mut socket) => {
+            socket.attach(permit.clone());
+            let socket = host.socket(socket);
+            Some(call::<H, _>(|| handler(socket, request)))
+        }
+        // `decide` has added a field that belongs to the handshake.
+        Err(NotAccepted { incoming, .. }) => {
+            Box::pin(incoming.refuse(text(500, FAILED))).await;
+            None
+        }
+    }
 }
 
 /// Answers a connection that was not let in with 503, so that its client knows when to come back.
@@ -130,8 +166,10 @@ pub(super) async fn refuse<H: Host>(core: Arc<Core<H>>, host: H, io: Reached<H>,
 }
 
 /// Waits for `step`. Returns `None` if the connection is to end.
-async fn unless_aborted<T>(permit: &Permit, step: impl Future<Output = Option<T>>) -> Option<T> {
-    let mut step = pin!(step);
+async fn unless_aborted<T>(
+    permit: &Permit,
+    mut step: Pin<&mut impl Future<Output = Option<T>>>,
+) -> Option<T> {
     poll_fn(|cx| {
         if permit.orders().poll_abort(cx) {
             return Poll::Ready(None);
@@ -209,7 +247,8 @@ impl<H: Host> Core<H> {
             return Some(peer);
         }
         let deadline = clock.now().checked_add(PROXY_TIME);
-        let source = within(read_header(io), clock.clone(), deadline).await?;
+        let source = within(read_header(io), clock.clone(), deadline);
+        let source = Box::pin(source).await?;
         match source.ok()? {
             Source::Client(addr) => Some(Some(addr)),
             Source::Proxy => Some(peer),
@@ -241,7 +280,8 @@ impl<H: Host> Core<H> {
     ) -> Result<T, Response> {
         let timeout = self.config.handshake_timeout;
         let deadline = timeout.and_then(|timeout| clock.now().checked_add(timeout));
-        let answer = within(guarded::<H, _>(ask), clock.clone(), deadline).await;
+        let answer = async { Guarded(call::<H, _>(ask)?).await };
+        let answer = within(answer, clock.clone(), deadline).await;
         // In blocking nothing interrupts the application, so the answer may come too late.
         let in_time = answer.filter(|_| deadline.is_none_or(|deadline| clock.now() <= deadline));
         let late = || self.unavailable("the server took too long to decide\n");
@@ -262,82 +302,50 @@ impl<H: Host> Core<H> {
         if !self.origins.with(|origins| incoming.is_from(origins)) {
             return Err(RequestError::ForeignOrigin.response());
         }
-        // A client that comes through a proxy was not counted when the proxy connected.
+        // A client that comes through a proxy was not counted when the proxy connected. If it is not known, because the proxy
+        // has passed on contradictions, the proxy is counted.
         let is_direct = |peer: SocketAddr| !self.is_proxy(peer.ip());
-        if let Some(client) = request.client_addr
-            && !request.peer_addr.is_some_and(is_direct)
-            && is_direct(client)
-            && !permit.count(address_key(client.ip()))
-        {
-            return Err(self.full());
+        if !request.peer_addr.is_some_and(is_direct) {
+            let counted = match (request.client_addr, request.peer_addr) {
+                (Some(client), _) => Some(client.ip()).filter(|_| is_direct(client)),
+                (None, peer) => Some(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |it| it.ip())),
+            };
+            if counted.is_some_and(|counted| !permit.count(address_key(counted))) {
+                return Err(self.full());
+            }
         }
         let request = match &self.decide {
             None => request,
             Some(decide) => {
                 let decision = self.answered(|| decide(request), clock);
-                decision.await??
+                Box::pin(decision).await??
             }
         };
-        if permit.open(clock.now(), request.client_addr, request.path()) {
+        let path = Path::Of(request.request.clone());
+        if permit.open(clock.now(), request.client_addr, path) {
             Ok((handler, request))
         } else {
             Err(self.unavailable("the server is stopping\n"))
         }
     }
-
-    /// Opens the socket, and runs its handler.
-    async fn open(
-        &self,
-        host: H,
-        incoming: Incoming<Stream<H>>,
-        mut request: ClientRequest,
-        handler: Handler<H>,
-        permit: Arc<Permit>,
-    ) {
-        let subprotocol = self.subprotocols.pick(request.request.subprotocols());
-        let headers = std::mem::take(&mut request.response_headers);
-        let mut socket = match incoming.accept(subprotocol, headers).await {
-            Ok(socket) => socket,
-            // `decide` has added a field that belongs to the handshake.
-            Err(NotAccepted { incoming, .. }) => {
-                return incoming.refuse(text(500, FAILED)).await;
-            }
-        };
-        let (client_addr, path) = (request.client_addr, request.path().to_owned());
-        socket.attach(permit.clone());
-        let socket = host.socket(socket);
-        let served = guarded::<H, _>(|| handler(socket, request));
-        let served = unless_aborted(&permit, async { Some(served.await) }).await;
-        if served == Some(None) {
-            // A half that was moved to another task closes as well.
-            permit
-                .orders()
-                .close(CloseCode::INTERNAL_ERROR.into_close());
-            self.report(&ServerError::Panicked { client_addr, path });
-        }
-    }
 }
 
-/// Calls a function of the application, and runs the future that it returns. Returns `None` if either panics.
-async fn guarded<H: Host, T>(call: impl FnOnce() -> Boxed<T>) -> Option<T> {
-    let (mut call, mut running) = (Some(call), None::<Boxed<T>>);
-    poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let mut future = match (running.take(), call.take()) {
-                (Some(future), _) => future,
-                (None, Some(call)) => H::call(call),
-                (None, None) => return Poll::Pending,
-            };
-            let polled = future.as_mut().poll(cx);
-            if polled.is_pending() {
-                running = Some(future);
-            }
-            polled
-        }));
-        match polled {
+/// Calls a function of the application. Returns `None` if it panics.
+fn call<H: Host, T>(f: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(|| H::call(f))).ok()
+}
+
+/// A future of the application, which ends with `None` if it panics.
+struct Guarded<T>(Boxed<T>);
+
+impl<T> Future for Guarded<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let future = &mut self.0;
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(polled) => polled.map(Some),
             Err(_) => Poll::Ready(None),
         }
-    })
-    .await
+    }
 }

@@ -1,13 +1,12 @@
 use std::{
-    collections::VecDeque,
     hash::{BuildHasher, Hasher, RandomState},
-    sync::Arc,
+    sync::Weak,
     time::Duration,
 };
 
 use proto::{CloseCode, CloseFrame, Instant, IntoClose};
 
-use super::registry::Member;
+use super::registry::Permit;
 
 /// How a server stops: it tells each socket to close, in random order and spread over a time, and ends those that are
 /// still there at the deadline.
@@ -54,7 +53,7 @@ impl From<Duration> for Stop {
 pub(super) struct Drain {
     stop: Stop,
     /// The sockets that were open, in the order in which they are told.
-    members: Vec<Arc<Member>>,
+    permits: Vec<Weak<Permit>>,
     /// How many of them were told.
     told: usize,
     began: Option<Instant>,
@@ -65,7 +64,7 @@ pub(super) struct Drain {
 /// What is to be done now.
 pub(super) enum Step {
     /// Tell a socket to close.
-    Close(Arc<Member>, Option<CloseFrame>),
+    Close(Weak<Permit>, Option<CloseFrame>),
     /// End all connections.
     Abort,
     Wait(Instant),
@@ -81,23 +80,25 @@ impl Drain {
     /// How long to wait for connections to end after they were aborted. Only a handler that does not return takes longer.
     const GRACE: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(stop: Stop, members: impl Iterator<Item = Arc<Member>>) -> Self {
-        let mut members: VecDeque<_> = members.collect();
-        // Each hasher of the standard library has random keys.
-        let random = RandomState::new();
-        let members = std::iter::from_fn(|| {
-            let count = u64::try_from(members.len()).ok().filter(|len| *len > 0)?;
-            let mut hasher = random.build_hasher();
-            hasher.write_u64(count);
-            let chosen = usize::try_from(hasher.finish() % count).unwrap_or(0);
-            members.swap_remove_back(chosen)
-        });
+    pub(super) const fn new(stop: Stop) -> Self {
         Self {
             stop,
-            members: members.collect(),
+            permits: Vec::new(),
             told: 0,
             began: None,
             aborted: None,
+        }
+    }
+
+    /// Sets the connections that are told, in random order.
+    pub(super) fn tell(&mut self, mut open: Vec<Weak<Permit>>) {
+        // Each hasher of the standard library has random keys.
+        let random = RandomState::new();
+        while let Some(count) = u64::try_from(open.len()).ok().filter(|len| *len > 0) {
+            let mut hasher = random.build_hasher();
+            hasher.write_u64(count);
+            let chosen = usize::try_from(hasher.finish() % count).unwrap_or(0);
+            self.permits.push(open.swap_remove(chosen));
         }
     }
 
@@ -123,21 +124,21 @@ impl Drain {
             self.aborted = Some(connections);
             return Step::Abort;
         }
-        let Some(member) = self.members.get(self.told) else {
+        let Some(permit) = self.permits.get(self.told) else {
             return deadline.map_or(Step::WaitForEnds, Step::Wait);
         };
         match began.checked_add(self.delay()) {
             Some(due) if due > now => Step::Wait(deadline.map_or(due, |it| it.min(due))),
             _ => {
                 self.told += 1;
-                Step::Close(member.clone(), self.stop.frame.clone())
+                Step::Close(permit.clone(), self.stop.frame.clone())
             }
         }
     }
 
     /// Returns when the next socket is told, counted from the beginning.
     fn delay(&self) -> Duration {
-        let count = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.permits.len()).unwrap_or(u32::MAX);
         let told = u32::try_from(self.told).unwrap_or(u32::MAX);
         let default = Duration::from_millis(count.into()).min(self.stop.deadline / 2);
         let window = self.stop.window.unwrap_or(default);

@@ -1,14 +1,14 @@
 //! The connections of a server: how many there may be, which are open, and how they are told to end.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{Arc, OnceLock, PoisonError, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use proto::{CloseCode, CloseFrame, Instant, IntoClose};
+use proto::{CloseCode, CloseFrame, Instant, IntoClose, handshake::Request};
 
 use super::{
     drain::{Drain, Step, Stop},
@@ -57,30 +57,16 @@ struct State {
     /// The number of the next connection.
     next: u64,
     /// All connections.
-    members: BTreeMap<u64, Arc<Member>>,
+    members: BTreeMap<u64, Weak<Permit>>,
     /// Those whose request has not come yet.
     handshakes: BTreeSet<u64>,
     /// How many are open.
     open: usize,
-    addresses: HashMap<Subnet, usize>,
+    addresses: BTreeMap<Subnet, usize>,
     /// When each open socket has to close, if handlers have a deadline, and then when it is ended.
     deadlines: BTreeSet<(Instant, u64)>,
     /// Present once the server stops.
     drain: Option<Drain>,
-}
-
-/// One connection.
-pub(super) struct Member {
-    id: u64,
-    orders: Orders,
-    /// The address that it counts for.
-    address: OnceLock<Subnet>,
-    /// Present once it is open.
-    info: OnceLock<SocketInfo>,
-    /// When it has to close, if its handler has a deadline.
-    deadline: OnceLock<Instant>,
-    /// Ends the transport, if a thread may be blocked in it.
-    kill: Option<Kill>,
 }
 
 /// Ends a transport in which a thread may be blocked.
@@ -142,26 +128,24 @@ impl Registry {
         }
         let crowded = state.handshakes.len() >= limits.handshakes;
         let oldest = crowded.then(|| state.handshakes.pop_first()).flatten();
-        let oldest = oldest.and_then(|id| state.members.get(&id).cloned());
-        let member = Arc::new(Member {
+        let oldest = oldest.and_then(|id| state.members.get(&id)?.upgrade());
+        let permit = Arc::new(Permit {
+            registry: self.clone(),
             id: state.next,
             orders: Orders::default(),
             address: address.map_or_else(OnceLock::new, OnceLock::from),
-            info: OnceLock::new(),
+            client: OnceLock::new(),
             deadline: OnceLock::new(),
             kill,
         });
         state.next += 1;
-        state.handshakes.insert(member.id);
-        state.members.insert(member.id, member.clone());
+        state.handshakes.insert(permit.id);
+        state.members.insert(permit.id, Arc::downgrade(&permit));
         drop(state);
         if let Some(oldest) = oldest {
             oldest.abort();
         }
-        Ok(Arc::new(Permit {
-            registry: self.clone(),
-            member,
-        }))
+        Ok(permit)
     }
 
     /// Returns how many sockets are open.
@@ -170,13 +154,28 @@ impl Registry {
     }
 
     pub(super) fn list(&self) -> Vec<SocketInfo> {
-        let state = self.lock();
-        let infos = state.members.values().filter_map(|it| it.info.get());
-        infos.cloned().collect()
+        let info = |permit: Arc<Permit>| {
+            let _ = permit.client.get()?;
+            let (client_addr, path) = permit.client();
+            Some(SocketInfo {
+                id: permit.id,
+                client_addr,
+                path,
+            })
+        };
+        self.permits().into_iter().filter_map(info).collect()
     }
 
-    pub(super) fn member(&self, id: u64) -> Option<Arc<Member>> {
-        self.lock().members.get(&id).cloned()
+    /// Returns the permit of an open connection.
+    pub(super) fn permit(&self, id: u64) -> Option<Arc<Permit>> {
+        let permit = self.lock().members.get(&id)?.upgrade();
+        permit.filter(|it| it.client.get().is_some())
+    }
+
+    /// Returns the permits of all connections. They may not be dropped under the lock, which they take.
+    fn permits(&self) -> Vec<Arc<Permit>> {
+        let state = self.lock();
+        state.members.values().filter_map(Weak::upgrade).collect()
     }
 
     /// Returns the Close of a server that stops.
@@ -188,22 +187,20 @@ impl Registry {
     /// Begins to stop, unless it has begun already.
     pub(super) fn stop(&self, stop: Stop) {
         let mut state = self.lock();
-        let State {
-            drain,
-            members,
-            handshakes,
-            ..
-        } = &mut *state;
-        let open = members.values().filter(|it| it.info.get().is_some());
-        drain.get_or_insert_with(|| Drain::new(stop, open.cloned()));
-        // A client that has not sent its request yet would only be refused.
-        let waiting: Vec<_> = handshakes
-            .iter()
-            .filter_map(|id| members.get(id).cloned())
-            .collect();
-        handshakes.clear();
+        if state.drain.is_some() {
+            return;
+        }
+        // No further connection opens from now on.
+        state.drain = Some(Drain::new(stop));
+        let handshakes = std::mem::take(&mut state.handshakes);
         drop(state);
-        waiting.iter().for_each(|it| it.abort());
+        let permits = self.permits();
+        let open = permits.iter().filter(|it| it.client.get().is_some());
+        let open = open.map(Arc::downgrade).collect();
+        self.lock().drain.as_mut().map(|drain| drain.tell(open));
+        // A client that has not sent its request yet would only be refused.
+        let waiting = permits.iter().filter(|it| handshakes.contains(&it.id));
+        waiting.for_each(|it| it.abort());
         self.wakers.wake_others(None);
     }
 
@@ -233,14 +230,14 @@ impl Registry {
                 return Poll::Pending;
             };
             let step = drain.step(clock.now(), members.len());
-            let late: Vec<_> = match &step {
-                Step::Abort => members.values().cloned().collect(),
-                _ => Vec::new(),
-            };
             drop(state);
             match step {
-                Step::Close(member, frame) => member.close(frame),
-                Step::Abort => late.iter().for_each(|it| it.abort()),
+                Step::Close(permit, frame) => {
+                    if let Some(permit) = permit.upgrade() {
+                        permit.close(frame);
+                    }
+                }
+                Step::Abort => self.permits().iter().for_each(|it| it.abort()),
                 Step::Wait(until) => ready!(clock.poll_until(cx, until)),
                 Step::WaitForEnds => return Poll::Pending,
                 Step::Done { aborted } => return Poll::Ready(aborted),
@@ -271,21 +268,21 @@ impl Registry {
                 continue;
             }
             state.deadlines.pop_first();
-            let Some(member) = state.members.get(&id).cloned() else {
+            let Some(permit) = state.members.get(&id).and_then(Weak::upgrade) else {
                 continue;
             };
-            let closes = member.deadline.get() == Some(&deadline);
+            let closes = permit.deadline.get() == Some(&deadline);
             if closes && let Some(last) = deadline.checked_add(grace) {
                 state.deadlines.insert((last, id));
             }
             drop(state);
             if closes {
-                member.close((
+                permit.close((
                     CloseCode::GOING_AWAY,
                     "the time for this connection is over",
                 ));
             } else {
-                member.abort();
+                permit.abort();
             }
         }
     }
@@ -329,7 +326,33 @@ impl State {
     }
 }
 
-impl Member {
+/// A connection, and its right to be here. Dropping it makes room for another.
+pub(super) struct Permit {
+    registry: Arc<Registry>,
+    id: u64,
+    orders: Orders,
+    /// The address that it counts for.
+    address: OnceLock<Subnet>,
+    /// The address of its client and the path, present once it is open.
+    client: OnceLock<(Option<SocketAddr>, Path)>,
+    /// When it has to close, if its handler has a deadline.
+    deadline: OnceLock<Instant>,
+    /// Ends the transport, if a thread may be blocked in it.
+    kill: Option<Kill>,
+}
+
+/// The path of a socket.
+pub(super) enum Path {
+    /// That of a request.
+    Of(Arc<Request>),
+    Named(Box<str>),
+}
+
+impl Permit {
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(super) fn close(&self, frame: impl IntoClose) {
         self.orders.close(frame.into_close());
     }
@@ -340,52 +363,32 @@ impl Member {
             kill();
         }
     }
-}
-
-impl std::fmt::Debug for Member {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Member").field(&self.id).finish()
-    }
-}
-
-/// The right of a connection to be here. Dropping it makes room for another.
-#[derive(Debug)]
-pub(super) struct Permit {
-    registry: Arc<Registry>,
-    member: Arc<Member>,
-}
-
-impl Permit {
-    pub(super) fn id(&self) -> u64 {
-        self.member.id
-    }
 
     /// Counts the connection for the address of its client, which became known later. Returns whether it fits.
     pub(super) fn count(&self, address: Subnet) -> bool {
-        let mut state = self.registry.lock();
-        let fits = state.count(Some(address), self.registry.limits().per_address);
-        fits && self.member.address.set(address).is_ok()
+        let most = self.registry.limits().per_address;
+        let fits = self.registry.lock().count(Some(address), most);
+        fits && self.address.set(address).is_ok()
     }
 
-    /// Notes that the handshake has ended and the socket opens. Returns `false` if the server is stopping.
-    pub(super) fn open(&self, now: Instant, client_addr: Option<SocketAddr>, path: &str) -> bool {
-        let id = self.member.id;
-        let info = SocketInfo {
-            id,
-            client_addr,
-            path: path.to_owned(),
-        };
+    /// Notes that the request was read, so that the connection no longer counts as one in its handshake.
+    pub(super) fn heard(&self) {
+        self.registry.lock().handshakes.remove(&self.id);
+    }
+
+    /// Notes that the socket opens. Returns `false` if the server is stopping.
+    pub(super) fn open(&self, now: Instant, client_addr: Option<SocketAddr>, path: Path) -> bool {
+        let limit = self.registry.limits().handler;
         let mut state = self.registry.lock();
         if state.drain.is_some() {
             return false;
         }
-        let _ = self.member.info.set(info);
-        state.handshakes.remove(&id);
+        let _ = self.client.set((client_addr, path));
+        state.handshakes.remove(&self.id);
         state.open += 1;
-        let limit = self.registry.limits().handler;
         if let Some(deadline) = limit.and_then(|(limit, _)| now.checked_add(limit)) {
-            let _ = self.member.deadline.set(deadline);
-            state.deadlines.insert((deadline, id));
+            let _ = self.deadline.set(deadline);
+            state.deadlines.insert((deadline, self.id));
             if state.deadlines.len() == 1 {
                 drop(state);
                 self.registry.wakers.wake_others(None);
@@ -394,40 +397,51 @@ impl Permit {
         true
     }
 
-    /// Notes that the request was read, so that the connection no longer counts as one in its handshake.
-    pub(super) fn heard(&self) {
-        self.registry.lock().handshakes.remove(&self.member.id);
+    /// Returns the address of the client and the path, as far as they are known.
+    pub(super) fn client(&self) -> (Option<SocketAddr>, String) {
+        match self.client.get() {
+            Some((addr, Path::Of(request))) => (*addr, request.path().to_owned()),
+            Some((addr, Path::Named(path))) => (*addr, path.to_string()),
+            None => (None, String::new()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Permit").field(&self.id).finish()
     }
 }
 
 impl Place for Permit {
     fn orders(&self) -> &Orders {
-        &self.member.orders
+        &self.orders
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        let limits = self.registry.limits();
         let mut state = self.registry.lock();
-        let id = &self.member.id;
-        state.handshakes.remove(id);
-        let removed = state.members.remove(id);
-        state.open -= usize::from(self.member.info.get().is_some());
-        if let Some(&address) = self.member.address.get()
-            && self.registry.limits().per_address.is_some()
+        state.members.remove(&self.id);
+        if self.client.get().is_some() {
+            state.open -= 1;
+        } else {
+            state.handshakes.remove(&self.id);
+        }
+        if let Some(&address) = self.address.get()
+            && limits.per_address.is_some()
         {
             state.uncount(address);
         }
-        if let (Some(&deadline), Some((_, grace))) =
-            (self.member.deadline.get(), self.registry.limits().handler)
+        if let (Some(&deadline), Some((_, grace))) = (self.deadline.get(), limits.handler)
+            && !state.deadlines.remove(&(deadline, self.id))
+            && let Some(last) = deadline.checked_add(grace)
         {
-            state.deadlines.remove(&(deadline, *id));
-            let last = deadline.checked_add(grace);
-            last.map(|last| state.deadlines.remove(&(last, *id)));
+            state.deadlines.remove(&(last, self.id));
         }
         let stopping = state.drain.is_some();
         drop(state);
-        drop(removed);
         if stopping {
             self.registry.wakers.wake_others(None);
         }

@@ -1,10 +1,10 @@
-use std::{any::Any, fmt, net::SocketAddr, ops::Deref};
+use std::{any::Any, fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
 use proto::handshake::{Headers, Request};
 
 /// A client's request, with what the server knows of the client.
 pub struct ClientRequest {
-    pub(super) request: Request,
+    pub(super) request: Arc<Request>,
     pub(super) id: u64,
     pub(super) client_addr: Option<SocketAddr>,
     pub(super) peer_addr: Option<SocketAddr>,
@@ -15,7 +15,7 @@ pub struct ClientRequest {
 
 impl ClientRequest {
     pub(super) const fn new(
-        request: Request,
+        request: Arc<Request>,
         id: u64,
         client_addr: Option<SocketAddr>,
         peer_addr: Option<SocketAddr>,

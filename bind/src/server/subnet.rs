@@ -14,7 +14,7 @@ use std::{
 ///
 /// An IPv4 address that is written as IPv6 (`::ffff:192.0.2.7`, RFC 4291 §2.5.5.2) counts as IPv4 everywhere, so
 /// `::ffff:192.0.2.0/120` equals `192.0.2.0/24`. A network of IPv6 never contains such an address.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Subnet {
     /// All bits after the first `bits` are 0.
     first: IpAddr,

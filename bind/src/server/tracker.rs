@@ -11,7 +11,7 @@ use proto::IntoClose;
 use super::{
     drain::Stop,
     host::Host,
-    registry::{Registry, SocketInfo},
+    registry::{Path, Registry, SocketInfo},
 };
 use crate::{
     socket::WebSocket,
@@ -60,7 +60,9 @@ impl<H: Host> Tracker<H> {
     ) {
         let now = self.host.clock().now();
         match self.registry.admit(None, None) {
-            Ok(permit) if permit.open(now, client_addr, path) => socket.attach(permit),
+            Ok(permit) if permit.open(now, client_addr, Path::Named(path.into())) => {
+                socket.attach(permit);
+            }
             _ => socket.begin_close(self.registry.farewell()),
         }
     }
@@ -79,15 +81,15 @@ impl<H: Host> Tracker<H> {
     ///
     /// The socket closes as soon as its handler is in a call that waits, and at the latest in the next one.
     pub fn close(&self, id: u64, frame: impl IntoClose) -> bool {
-        let member = self.registry.member(id);
-        member.inspect(|it| it.close(frame)).is_some()
+        let permit = self.registry.permit(id);
+        permit.inspect(|it| it.close(frame)).is_some()
     }
 
     /// Ends the transport of the socket with this number, without a Close. Returns `false` if there is no such socket any
     /// more.
     pub fn abort(&self, id: u64) -> bool {
-        let member = self.registry.member(id);
-        member.inspect(|it| it.abort()).is_some()
+        let permit = self.registry.permit(id);
+        permit.inspect(|it| it.abort()).is_some()
     }
 
     /// Stops: no new connection is let in, each socket is told to close, and what is left at the deadline is ended. Returns

@@ -28,7 +28,7 @@ pub enum Arrived {
 #[derive(Debug)]
 #[must_use = "the client waits for an answer"]
 pub struct PageRequest {
-    pub(super) request: Request,
+    pub(super) request: Arc<Request>,
     pub(super) method: Method,
     pub(super) config: Arc<Config>,
     /// Bytes that the client sent after its head, and the end of the transport if it came.
@@ -37,8 +37,13 @@ pub struct PageRequest {
 
 impl PageRequest {
     /// Returns the client's request. If its target was in absolute form, `Host` is the target's host.
-    pub const fn request(&self) -> &Request {
+    pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// Returns the client's request, to keep it for longer than this.
+    pub fn shared_request(&self) -> Arc<Request> {
+        self.request.clone()
     }
 
     /// Whether the method is HEAD, which asks for the header fields of the page alone (RFC 9110 §9.3.2).

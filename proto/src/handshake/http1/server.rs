@@ -125,7 +125,7 @@ impl Server {
                         // information of the request-target".
                         headers.set("Host", host);
                     }
-                    let request = Request::from_parts(target.path, headers);
+                    let request = Arc::new(Request::from_parts(target.path, headers));
                     self.exchange.consume(end);
                     let remainder = self.exchange.take_remainder();
                     return Ok(Some(match accept {
@@ -154,7 +154,7 @@ impl Server {
 #[derive(Debug)]
 #[must_use = "the client waits for an answer"]
 pub struct Incoming {
-    request: Request,
+    request: Arc<Request>,
     /// The `Sec-WebSocket-Accept` of the answer.
     accept: String,
     config: Arc<Config>,
@@ -164,8 +164,13 @@ pub struct Incoming {
 
 impl Incoming {
     /// Returns the client's request. If its target was in absolute form, `Host` is the target's host.
-    pub const fn request(&self) -> &Request {
+    pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// Returns the client's request, to keep it for longer than this.
+    pub fn shared_request(&self) -> Arc<Request> {
+        self.request.clone()
     }
 
     /// Whether the page that sent the request is from one of `origins`, each written like `https://chat.example`.
@@ -217,7 +222,7 @@ impl Incoming {
     }
 
     /// Returns the client's request, which was checked when it was read.
-    const fn asked(&self) -> Asked<'_> {
+    fn asked(&self) -> Asked<'_> {
         Asked::checked(self.request.headers())
     }
 
