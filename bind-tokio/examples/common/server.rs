@@ -1,15 +1,11 @@
 //! The arguments of `echo_server`, shared by all bindings.
 
-use std::{error::Error, io, sync::Arc};
+use std::{error::Error, sync::Arc};
 
-use crate::bowline::{
-    Config,
-    rustls::{
-        ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-};
+use crate::bowline::{Config, rustls::ServerConfig};
+
+#[path = "tls.rs"]
+mod tls;
 
 const USAGE: &str =
     "usage: echo_server ADDR [--tls CERT KEY] [--max-message BYTES] [--deflate] [--level 1-9]";
@@ -32,7 +28,7 @@ impl Arguments {
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match &arg[..] {
-                "--tls" => tls = Some(server_config(&value()?, &value()?)?),
+                "--tls" => tls = Some(tls::server_config(&value()?, &value()?)?),
                 "--max-message" => config.max_message_size = value()?.parse()?,
                 "--deflate" => {
                     config.deflate.get_or_insert_default();
@@ -47,16 +43,4 @@ impl Arguments {
             tls,
         })
     }
-}
-
-fn server_config(cert: &str, key: &str) -> Result<Arc<ServerConfig>, Box<dyn Error>> {
-    let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(key)?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(io::Error::other)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }

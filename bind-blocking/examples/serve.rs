@@ -1,0 +1,37 @@
+//! Server with what a server behind a proxy needs: `serve [--listen ADDR]… [--unix PATH]… [--cert FILE --key FILE]
+//! [--proxy-protocol CIDR]… [--forwarded CIDR]… [--max N] [--page] [--keep-alive SECONDS]`.
+//!
+//! `/ws` echoes, `/who` sends the address of the client, and with `--page` a page at `/` connects to `/ws`. The certificate is
+//! for the last of the addresses. The lines that it prints first end with its addresses; port 0 picks a free one. A byte of
+//! input, or the end of the input, stops it within two seconds.
+
+use std::{error::Error, thread, time::Duration};
+
+use bowline_blocking::{self as bowline, CloseCode, Threads};
+
+#[path = "../../bind-tokio/examples/common/serve.rs"]
+mod options;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let server = options::server(Threads::default())?
+        .path("/ws", |mut socket, _| {
+            while let Ok(Some(message)) = socket.recv() {
+                if socket.feed(message).is_err() {
+                    break;
+                }
+            }
+        })
+        .path("/who", |mut socket, request| {
+            if socket.send(options::who(&request)).is_ok() {
+                let _ = socket.close(CloseCode::NORMAL);
+            }
+        });
+    let tracker = server.tracker();
+    thread::spawn(move || {
+        options::wait_for_input();
+        tracker.stop(Duration::from_secs(2))
+    });
+    server.serve()?;
+    println!("stopped");
+    Ok(())
+}
