@@ -12,6 +12,9 @@ mod axum;
 mod copy;
 #[path = "../examples/dotnet_client.rs"]
 mod dotnet_client;
+#[cfg(feature = "hyper")]
+#[path = "../examples/hyper.rs"]
+mod hyper;
 #[path = "../examples/publisher.rs"]
 mod publisher;
 
@@ -26,6 +29,8 @@ fn main() -> Ended {
         Ok("axum") => return axum::main(),
         Ok("copy") => return copy::main(),
         Ok("dotnet_client") => return dotnet_client::main(),
+        #[cfg(feature = "hyper")]
+        Ok("hyper") => return hyper::main(),
         Ok("publisher") => return publisher::main(),
         _ => {}
     }
@@ -33,6 +38,8 @@ fn main() -> Ended {
     tokio::runtime::Runtime::new()?.block_on(async {
         #[cfg(feature = "axum")]
         time::timeout(limit, axum_serves_its_page_and_its_socket()).await??;
+        #[cfg(feature = "hyper")]
+        time::timeout(limit, serves_its_page_and_its_socket("hyper")).await??;
         time::timeout(limit, dotnet_client_counts_what_it_receives()).await??;
         time::timeout(limit, a_publisher_answers_the_pings_of_its_server()).await??;
         time::timeout(limit, a_gigabyte_is_copied_in_bounded_memory()).await??;
@@ -60,13 +67,18 @@ async fn listen() -> io::Result<(TcpListener, String)> {
 
 #[cfg(feature = "axum")]
 async fn axum_serves_its_page_and_its_socket() -> Ended {
-    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-
     let program = include_str!("../examples/axum.rs");
     assert!(program.lines().count() <= 25, "it is not short any more");
+    serves_its_page_and_its_socket("axum").await
+}
+
+#[cfg(feature = "hyper")]
+async fn serves_its_page_and_its_socket(program: &str) -> Ended {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
     let mut server = Command::new(env::current_exe()?)
         .arg("127.0.0.1:0")
-        .env(PROGRAM, "axum")
+        .env(PROGRAM, program)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
@@ -88,7 +100,7 @@ async fn axum_serves_its_page_and_its_socket() -> Ended {
     assert_eq!(socket.recv().await?, Some("hello".into()));
     socket.close(None).await?;
     server.kill().await?;
-    println!("axum_serves_its_page_and_its_socket ... ok");
+    println!("{program}_serves_its_page_and_its_socket ... ok");
     Ok(())
 }
 
