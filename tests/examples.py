@@ -26,9 +26,9 @@ def build(package, *names, features=""):
     return os.path.join(target_dir(), "release", "examples")
 
 
-def copies(package, *names):
+def copies(package, *names, features=""):
     """Builds examples for release; returns copies of them, because the examples of all bindings have the same names."""
-    folder = build(package, *names)
+    folder = build(package, *names, features=features)
     return [shutil.copy2(os.path.join(folder, name), os.path.join(folder, "%s-of-%s" % (name, package))) for name in names]
 
 
