@@ -26,7 +26,7 @@ const PARTS = (16 * MIB) / PART;
 const ROUND = 16; // messages that are sent before all readers must have received them, so that no reader falls behind
 // The chat's Deflate::low_memory, and what Chromium offers.
 const AGREED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12';
-const STOP = 2000; // milliseconds within which the server promises to end
+const STOP = 1000; // milliseconds within which the server promises to end
 const SLACK = 1000; // milliseconds that a busy machine may need in addition
 
 async function check(name, run) {
@@ -323,6 +323,22 @@ async function main() {
       await hears(ada, 'The connection was lost.');
       await shows(ada, '#status', 'closed 1006 unclean');
       assert.ok(await ada.locator('#join').isVisible());
+    });
+    const last = await startServer(port);
+    await check('the termination signal closes with 1001 too, and does not wait for the deadline', async () => {
+      for (const page of [ada, bob]) {
+        await page.click('#join');
+        await shows(page, '#status', 'open');
+      }
+      const told = Date.now();
+      last.server.kill('SIGTERM');
+      for (const page of [ada, bob]) await shows(page, '#status', 'closed 1001 clean');
+      const end = await Promise.race([last.ended, sleep(STOP + SLACK, null, { ref: false })]);
+      last.server.kill('SIGKILL');
+      assert.ok(end, `it still runs after ${STOP + SLACK} ms`);
+      assert.deepEqual([end.status, end.signal], [0, null]);
+      assert.ok(end.at - told < STOP, `it took ${end.at - told} ms`);
+      return `${end.at - told} ms`;
     });
     await check('the page asks nobody else', () => assert.deepEqual(strangers, []));
     await check('the page throws nothing', () => assert.deepEqual(errors, []));
