@@ -38,6 +38,7 @@ pub use upgrade::{Pending, Upgrade, upgrade};
 /// The examples of the README and of the guides.
 #[cfg(doctest)]
 mod guides {
+    #[cfg(feature = "axum")]
     #[doc = include_str!("../../README.md")]
     struct Readme;
     #[doc = include_str!("../../docs/sending.md")]
@@ -65,6 +66,9 @@ mod guides {
     struct TestingYourApp;
     #[doc = include_str!("../../docs/cancel-safety.md")]
     struct CancelSafety;
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../../docs/serving.md")]
+    struct Serving;
     #[cfg(feature = "axum")]
     #[doc = include_str!("../../docs/hosting.md")]
     struct Hosting;

@@ -17,6 +17,8 @@ mod dotnet_client;
 mod hyper;
 #[path = "../examples/publisher.rs"]
 mod publisher;
+#[path = "../examples/serving.rs"]
+mod serving;
 
 type Ended<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -32,6 +34,7 @@ fn main() -> Ended {
         #[cfg(feature = "hyper")]
         Ok("hyper") => return hyper::main(),
         Ok("publisher") => return publisher::main(),
+        Ok("serving") => return Ok(serving::main()?),
         _ => {}
     }
     let limit = Duration::from_secs(120);
@@ -42,6 +45,7 @@ fn main() -> Ended {
         time::timeout(limit, serves_its_page_and_its_socket("hyper")).await??;
         time::timeout(limit, dotnet_client_counts_what_it_receives()).await??;
         time::timeout(limit, a_publisher_answers_the_pings_of_its_server()).await??;
+        time::timeout(limit, serving_echoes()).await??;
         time::timeout(limit, a_gigabyte_is_copied_in_bounded_memory()).await??;
         Ok(())
     })
@@ -144,6 +148,39 @@ async fn a_publisher_answers_the_pings_of_its_server() -> Ended {
     printed?;
     assert_eq!(lines?, 20);
     println!("a_publisher_answers_the_pings_of_its_server ... ok");
+    Ok(())
+}
+
+/// The program prints nothing, so its client tries until the program listens.
+async fn serving_echoes() -> Ended {
+    let program = include_str!("../examples/serving.rs");
+    assert!(program.lines().count() <= 12, "it is not short any more");
+    let (listener, url) = listen().await?;
+    let addr = listener.local_addr()?.to_string();
+    drop(listener);
+    let mut server = Command::new(env::current_exe()?)
+        .arg(addr)
+        .env(PROGRAM, "serving")
+        .kill_on_drop(true)
+        .spawn()?;
+    let url = format!("{url}ws");
+    let mut socket = loop {
+        match bowline_tokio::connect(&url).await {
+            Ok((socket, _)) => break socket,
+            Err(error) if server.try_wait()?.is_some() => return Err(error.into()),
+            Err(_) => time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    for text in ["hello", "again"] {
+        socket.send(text).await?;
+        assert_eq!(socket.recv().await?, Some(text.into()));
+    }
+    socket.close(None).await?;
+    let refused = bowline_tokio::connect(url.trim_end_matches("ws")).await;
+    let refused = refused.err().ok_or("there is a socket at the root")?;
+    assert_eq!(refused.response().map(|it| it.status), Some(404));
+    server.kill().await?;
+    println!("serving_echoes ... ok");
     Ok(())
 }
 

@@ -254,3 +254,65 @@ fn the_guide_to_reconnecting_has_the_program_that_is_tested() {
     assert!(read("docs/reconnecting.md").contains(&program));
     assert!(program.lines().count() <= 40);
 }
+
+/// The guide and the README have no `pub(crate)`, which the test of the example needs.
+#[test]
+fn the_readme_and_the_guides_have_the_servers_that_are_tested() {
+    let example = |name: &str| {
+        let program = read(&format!("bind-tokio/examples/{name}.rs"));
+        program.replace("pub(crate) ", "")
+    };
+    let (readme, guide) = (read("README.md"), read("docs/serving.md"));
+    let serving = example("serving");
+    assert!(readme.contains(&serving) && guide.contains(&serving));
+    // Without the line of documentation.
+    let axum = example("axum");
+    let (_, axum) = axum.split_once('\n').unwrap();
+    assert!(readme.contains(axum));
+    // The documentation of the crate is where this is compiled.
+    let smol = read("bind-smol/docs/server.md");
+    let (_, smol) = smol.split_once("```no_run\n").unwrap();
+    let (smol, _) = smol.split_once("```").unwrap();
+    assert!(guide.contains(smol));
+}
+
+/// Returns the default of an option of `Server`, as its documentation states it.
+fn default_of_server(source: &str, option: &str) -> String {
+    let (before, _) = source
+        .split_once(&format!("pub fn {option}("))
+        .unwrap_or_else(|| panic!("there is no option {option}"));
+    let lines = before.trim_end().lines().rev();
+    let comment = lines.map_while(|line| line.trim().strip_prefix("///"));
+    let mut comment: Vec<_> = comment.collect();
+    comment.reverse();
+    let text = comment.concat();
+    let (_, default) = text
+        .split_once("Default: ")
+        .unwrap_or_else(|| panic!("{option} has no default"));
+    let (default, _) = default.split_once('.').unwrap();
+    default.to_owned()
+}
+
+#[test]
+fn every_default_of_a_server_is_documented_as_it_is() {
+    let source = read("bind/src/server.rs");
+    for (document, head) in [
+        (
+            "docs/limits.md",
+            "| option of `Server` | default | unit | beyond it |",
+        ),
+        (
+            "docs/serving.md",
+            "| option of `Server` | default | beyond it |",
+        ),
+    ] {
+        for row in table(&read(document), head) {
+            let option = row[0].trim_matches('`');
+            assert_eq!(
+                row[1],
+                default_of_server(&source, option),
+                "{option} in {document}"
+            );
+        }
+    }
+}
