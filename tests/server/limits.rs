@@ -74,7 +74,11 @@ fn the_clients_of_a_proxy_count_for_themselves<B: Binding>() {
             "{again}"
         );
     }
-    drop(clients);
+    // A client that contradicts its proxy makes itself unknown, and then counts for the proxy.
+    let unknown = || forwarded(&server, "/ws", "192.0.2.9").header("Forwarded", "for=192.0.2.8");
+    let first = connect(unknown()).unwrap();
+    assert_eq!(refused(unknown()).status, 503);
+    drop((clients, first));
     eventually("the slots are free", || server.tracker.count() == 0);
     let (mut client, _) = connect(forwarded(&server, "/ws", "192.0.2.1")).unwrap();
     echoes(&mut client);

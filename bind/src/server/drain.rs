@@ -145,3 +145,100 @@ impl Drain {
         window / count.max(1) * told
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{
+        super::registry::{Path, Registry},
+        *,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(time: Duration) -> Instant {
+        Instant::from_epoch(time)
+    }
+
+    /// Returns the number and the time of each socket that is told, and when the rest are aborted.
+    fn told(stop: Stop, count: usize) -> (Vec<(u64, Duration)>, Duration) {
+        let registry = Arc::new(Registry::default());
+        let permits: Vec<_> = (0..count)
+            .map(|_| {
+                let permit = registry.admit(None, None).unwrap();
+                assert!(permit.open(at(Duration::ZERO), None, Path::Named("/".into())));
+                permit
+            })
+            .collect();
+        let mut drain = Drain::new(stop);
+        drain.tell(permits.iter().map(Arc::downgrade).collect());
+        let begin = 100 * SECOND;
+        let (mut now, mut told) = (begin, Vec::new());
+        loop {
+            match drain.step(at(now), count) {
+                Step::Close(permit, _) => {
+                    told.push((permit.upgrade().unwrap().id(), now.saturating_sub(begin)));
+                }
+                Step::Wait(until) => {
+                    assert!(until > at(now));
+                    now = until.since_epoch();
+                }
+                Step::Abort => return (told, now.saturating_sub(begin)),
+                Step::WaitForEnds | Step::Done { .. } => panic!("there is a deadline"),
+            }
+        }
+    }
+
+    #[test]
+    fn sockets_are_told_in_random_order_over_the_window() {
+        let (sockets, aborted) = told(Stop::within(10 * SECOND).spread(5 * SECOND), 50);
+        assert_eq!(aborted, 10 * SECOND);
+        let mut ids: Vec<_> = sockets.iter().map(|it| it.0).collect();
+        let times: Vec<_> = sockets.iter().map(|it| it.1).collect();
+        let even: Vec<_> = (0..50).map(|index| 5 * SECOND / 50 * index).collect();
+        assert_eq!(times, even);
+        assert!(!ids.is_sorted(), "this fails once in 50! runs");
+        ids.sort_unstable();
+        assert_eq!(ids, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_window_is_a_millisecond_for_each_and_half_of_the_deadline_at_most() {
+        let (sockets, _) = told(SECOND.into(), 10);
+        assert_eq!(sockets.last().unwrap().1, Duration::from_millis(9));
+        let (sockets, _) = told(SECOND.into(), 5000);
+        assert_eq!(sockets.len(), 5000);
+        assert!(sockets.last().unwrap().1 < SECOND / 2);
+    }
+
+    #[test]
+    fn a_window_beyond_the_deadline_does_not_move_it() {
+        let (sockets, aborted) = told(Stop::within(SECOND).spread(4 * SECOND), 100);
+        assert_eq!((sockets.len(), aborted), (25, SECOND));
+    }
+
+    #[test]
+    fn it_ends_when_nothing_is_left_or_soon_after_the_deadline() {
+        let mut drain = Drain::new(SECOND.into());
+        assert!(matches!(drain.step(at(SECOND), 3), Step::Wait(until) if until == at(2 * SECOND)));
+        assert!(matches!(
+            drain.step(at(SECOND), 0),
+            Step::Done { aborted: 0 }
+        ));
+        assert!(matches!(drain.step(at(2 * SECOND), 2), Step::Abort));
+        assert!(
+            matches!(drain.step(at(2 * SECOND), 1), Step::Wait(until) if until == at(3 * SECOND))
+        );
+        assert!(matches!(
+            drain.step(at(2 * SECOND), 0),
+            Step::Done { aborted: 2 }
+        ));
+        assert!(matches!(
+            drain.step(at(3 * SECOND), 1),
+            Step::Done { aborted: 2 }
+        ));
+        let mut endless = Drain::new(Duration::MAX.into());
+        assert!(matches!(endless.step(at(SECOND), 1), Step::WaitForEnds));
+    }
+}

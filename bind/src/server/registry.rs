@@ -447,3 +447,170 @@ impl Drop for Permit {
         }
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+
+    use super::*;
+
+    /// A clock that the test moves.
+    #[derive(Clone)]
+    struct Now(Arc<Mutex<Duration>>);
+
+    impl Timer for Now {
+        fn now(&self) -> Instant {
+            Instant::from_epoch(*self.0.lock().unwrap())
+        }
+
+        fn poll_until(&mut self, _: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+            if deadline <= self.now() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }
+    }
+
+    fn noop() -> Context<'static> {
+        Context::from_waker(std::task::Waker::noop())
+    }
+
+    fn aborted(permit: &Permit) -> bool {
+        permit.orders.poll_abort(&noop())
+    }
+
+    /// Random connections come, go on and leave. Whatever they do, the limits hold, the oldest handshake makes room, and
+    /// nothing is left at the end.
+    #[test]
+    fn the_counts_are_those_of_a_simple_model() {
+        let seed = RandomState::new().build_hasher().finish();
+        println!("seed {seed}");
+        let mut state = seed | 1;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..200 {
+            let limits = Limits {
+                connections: 1 + random(20),
+                per_address: (random(2) == 0).then(|| 1 + random(4)),
+                handshakes: 1 + random(6),
+                handler: (random(2) == 0)
+                    .then_some((Duration::from_secs(9), Duration::from_secs(1))),
+            };
+            let registry = Arc::new(Registry::default());
+            registry.limit(limits);
+            let address = |number: usize| format!("192.0.2.{number}").parse().unwrap();
+            // The permit, its address, and whether it is in its handshake and not aborted.
+            let mut model: Vec<(Arc<Permit>, usize, bool)> = Vec::new();
+            for _ in 0..200 {
+                match random(4) {
+                    0 | 1 => {
+                        let from = random(5);
+                        let same = model.iter().filter(|it| it.1 == from).count();
+                        let fits = model.len() < limits.connections
+                            && limits.per_address.is_none_or(|most| same < most);
+                        let admitted = registry.admit(Some(address(from)), None);
+                        assert_eq!(admitted.is_ok(), fits);
+                        if let Ok(permit) = admitted {
+                            if model.iter().filter(|it| it.2).count() == limits.handshakes {
+                                let oldest = model.iter_mut().find(|it| it.2).unwrap();
+                                assert!(aborted(&oldest.0));
+                                oldest.2 = false;
+                            }
+                            model.push((permit, from, true));
+                        }
+                    }
+                    2 if !model.is_empty() => {
+                        let chosen = random(model.len());
+                        let (permit, _, waits) = &mut model[chosen];
+                        if *waits {
+                            permit.heard();
+                            *waits = false;
+                            let path = Path::Named("/".into());
+                            assert!(permit.open(Instant::from_epoch(Duration::ZERO), None, path));
+                        }
+                    }
+                    3 if !model.is_empty() => drop(model.swap_remove(random(model.len()))),
+                    _ => {}
+                }
+                // The model has to stay in the order in which the connections came.
+                model.sort_by_key(|it| it.0.id);
+                let open = model
+                    .iter()
+                    .filter(|it| it.0.client.get().is_some())
+                    .count();
+                assert_eq!((registry.count(), registry.list().len()), (open, open));
+                for (permit, _, waits) in &model {
+                    assert!(!(*waits && aborted(permit)));
+                }
+            }
+            drop(model);
+            let state = registry.lock();
+            assert!(state.members.is_empty() && state.handshakes.is_empty());
+            assert!(state.addresses.is_empty() && state.deadlines.is_empty());
+            assert_eq!(state.open, 0);
+        }
+    }
+
+    #[test]
+    fn a_server_that_stops_lets_nobody_in_and_ends_handshakes() {
+        let registry = Arc::new(Registry::default());
+        let (waits, heard) = (
+            registry.admit(None, None).unwrap(),
+            registry.admit(None, None).unwrap(),
+        );
+        heard.heard();
+        registry.stop(Duration::from_secs(5).into());
+        assert!(aborted(&waits) && !aborted(&heard));
+        let now = Instant::from_epoch(Duration::ZERO);
+        assert!(!heard.open(now, None, Path::Named("/".into())));
+        assert_eq!(registry.admit(None, None).unwrap_err(), Refused::Stopping);
+        let key = registry.enter();
+        let mut clock = Now(Arc::new(Mutex::new(Duration::ZERO)));
+        assert!(
+            registry
+                .poll_stopped(key, &mut clock, &mut noop())
+                .is_pending()
+        );
+        drop((waits, heard));
+        assert_eq!(
+            registry.poll_stopped(key, &mut clock, &mut noop()),
+            Poll::Ready(0)
+        );
+    }
+
+    #[test]
+    fn a_handler_is_closed_at_its_deadline_and_ended_later() {
+        let registry = Arc::new(Registry::default());
+        let second = Duration::from_secs(1);
+        registry.limit(Limits {
+            handler: Some((10 * second, 2 * second)),
+            ..Limits::NONE
+        });
+        let time = Arc::new(Mutex::new(Duration::ZERO));
+        let mut clock = Now(time.clone());
+        let key = registry.enter();
+        let open = |now: Duration| {
+            let permit = registry.admit(None, None).unwrap();
+            let now = Instant::from_epoch(now);
+            assert!(permit.open(now, None, Path::Named("/".into())));
+            permit
+        };
+        let (first, left, second_one) = (open(0 * second), open(second), open(11 * second));
+        drop(left);
+        for (now, ended) in [(9, false), (11, false), (13, true), (20, true)] {
+            *time.lock().unwrap() = now * second;
+            assert!(
+                registry
+                    .poll_deadlines(key, &mut clock, &mut noop())
+                    .is_pending()
+            );
+            assert_eq!(aborted(&first), ended, "{now}");
+            assert!(!aborted(&second_one));
+        }
+    }
+}
