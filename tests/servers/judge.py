@@ -106,6 +106,11 @@ class Row:
             ("no PROXY header, a request instead", visits.answers_nothing(proxied, visits.HOST, request)),
         )]
 
+    async def well(self):
+        for name, server in self.servers.items():
+            expect("complaints of " + name, server.said.lines, [])
+            expect("status of " + name, server.process.returncode, 0 if name == "stops" else None)
+
     def silent(self):
         return self.case("direct", "no PROXY header, nothing instead",
                          visits.answers_nothing(self.servers["proxied"].port, visits.HOST, b""))
@@ -149,29 +154,34 @@ class Row:
                 self.case(front, "Pings keep a connection open", visits.stays_open(ports["alive"])),
                 in_turn()]
 
-    async def stops(self):
+    def stops(self):
         """Stops a server that has a client at each of its entrances."""
         server = self.servers["stops"]
-        async with contextlib.AsyncExitStack() as stack:
-            sockets = {}
-            for column, port in (("direct", server.port), *((name, it.ports["stops"]) for name, it in self.proxies.items())):
-                sockets[column] = await stack.enter_async_context(visits.visit(port))
-                await visits.echoes(sockets[column], "hello")
+        ports = {"direct": server.port} | {name: front.ports["stops"] for name, front in self.proxies.items()}
+        opened = {column: asyncio.Event() for column in ports}
+
+        async def told(column):
+            try:
+                async with visits.visit(ports[column]) as ws:
+                    await visits.echoes(ws, "hello")
+                    opened[column].set()
+                    code, _ = await visits.closes(ws)
+                    expect("the close code", code, 1001)
+                    return "1001"
+            finally:
+                opened[column].set()
+
+        async def stopped():
+            for event in opened.values():
+                await event.wait()
             await server.stop()
+            expect("the exit status", await server.ended(), 0)
+            expect("the last line", server.printed.lines[-1], "stopped")
+            expect("complaints", server.said.lines, [])
+            return "status 0"
 
-            async def told(ws):
-                code, _ = await visits.closes(ws)
-                expect("the close code", code, 1001)
-                return "1001"
-
-            await asyncio.gather(*(self.case(column, "the server stops", told(ws)) for column, ws in sockets.items()))
-        await self.case("direct", "the server has stopped", self.stopped(server))
-
-    async def stopped(self, server):
-        expect("the exit status", await server.ended(), 0)
-        expect("the last line", server.printed.lines[-1], "stopped")
-        expect("complaints", server.said.lines, [])
-        return server.printed.lines[-1]
+        return [*(self.case(column, "the server stops", told(column)) for column in ports),
+                self.case("direct", "the server has stopped", stopped())]
 
 
 async def started(stack, process):
@@ -248,7 +258,7 @@ async def judge_binding(stack, tally, folder, binding, program, pair, sockets, q
     servers = await servers_of(stack, program, pair, sockets, binding)
     proxies = await proxies_of(stack, folder, binding, pair, servers)
     row = Row(tally, binding, servers, proxies, pair[0])
-    cases = [*row.direct(), row.stops(), *([] if quick else [row.silent()])]
+    cases = [*row.direct(), *row.stops(), *([] if quick else [row.silent()])]
     for name, front in proxies.items():
         cases += row.behind(name)
         if not quick:
@@ -256,6 +266,7 @@ async def judge_binding(stack, tally, folder, binding, program, pair, sockets, q
         if "v1" not in front.kinds():
             tally.skip(binding, "%s, PROXY 1" % name, "its stream module is not installed")
     await asyncio.gather(*cases)
+    await row.case("direct", "no server complains or ends", row.well())
     return pages_of(row)
 
 

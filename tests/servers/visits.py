@@ -156,11 +156,14 @@ async def slow(port):
         sending = asyncio.ensure_future(send())
         await asyncio.sleep(1)
         waiting = count - len(sent)
-        for n, message in enumerate(messages):
-            await asyncio.sleep(0.02)
-            if await ws.recv() != message:
-                raise AssertionError("message %d is another one" % n)
-        await sending
+        try:
+            for n, message in enumerate(messages):
+                await asyncio.sleep(0.02)
+                if await ws.recv() != message:
+                    raise AssertionError("message %d is another one" % n)
+            await sending
+        finally:
+            sending.cancel()
     if not waiting:
         raise AssertionError("all messages were on their way before one was read, so the server did not have to wait")
     return "%d of %d messages had to wait for the reader" % (waiting, count)
