@@ -10,6 +10,8 @@
 //! ```
 #![cfg(shuttle)]
 
+mod server;
+
 use std::{
     collections::VecDeque,
     env,
