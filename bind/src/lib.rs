@@ -79,8 +79,9 @@ pub mod api {
         KeepAlive, Kind, Lost, Message, Negotiated, Outgoing, Prepared, ProtocolError, Role,
         SendError, State, Stats, Traffic, Utf8Bytes,
         handshake::{
-            AnswerError, FieldValue, HandshakeError, Headers, HttpVersion, InvalidHeader,
+            AnswerError, Basic, FieldValue, HandshakeError, Headers, HttpVersion, InvalidHeader,
             OfferError, Origins, Request, RequestError, Response, ResponseError, respond,
+            secrets_match,
         },
     };
 

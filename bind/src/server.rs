@@ -435,11 +435,11 @@ pub enum ServerError {
     /// The system does not accept a connection, for example because too many files are open. The server goes on trying;
     /// this is reported once, and then not until an attempt has succeeded.
     Accept(io::Error),
-    /// A handler has panicked. Its socket was closed with 1011.
+    /// A function of the application has panicked. The socket was closed with 1011, or the request was answered with 500.
     Panicked {
-        /// The address of its client, as far as it is known.
+        /// The address of the client, as far as it is known.
         client_addr: Option<SocketAddr>,
-        /// The path of its request.
+        /// The path of the request.
         path: String,
     },
 }
@@ -452,7 +452,7 @@ impl fmt::Display for ServerError {
                 "the system does not accept a connection, and the server tries again: {error}"
             ),
             Self::Panicked { client_addr, path } => {
-                write!(f, "the handler of {path} has panicked")?;
+                write!(f, "the application has panicked in the handler of {path}")?;
                 match client_addr {
                     Some(addr) => write!(f, "; its client was {addr}"),
                     None => Ok(()),

@@ -58,6 +58,7 @@ struct Known {
     client: Option<SocketAddr>,
     peer: Option<SocketAddr>,
     secure: bool,
+    certificates: usize,
     user: Option<&'static str>,
     subprotocol: Option<String>,
     /// `TCP_NODELAY` and `TCP_NOTSENT_LOWAT`.
@@ -199,6 +200,7 @@ macro_rules! handlers {
                 client: request.client_addr(),
                 peer: request.peer_addr(),
                 secure: request.is_secure(),
+                certificates: request.peer_certificates().len(),
                 user: request.get::<&'static str>().copied(),
                 subprotocol: socket.subprotocol().map(str::to_owned),
                 options,

@@ -187,6 +187,19 @@ fn a_handler_may_run_only_so_long<B: Binding>() {
     // This handler does not look at its socket, which is ended after `close_timeout`.
     assert!(open(&server.url("/stuck")).recv().is_err());
     assert!(begin.elapsed() < 8 * SECOND);
+    drop(server);
+    // A deadline that comes first counts, although a later one was known before.
+    let mut config = Config::default();
+    config.close_timeout = Some(10 * SECOND);
+    let server = crate::server::<B>(&Events::default()).config(config);
+    let mut server = Running::<B>::start(server.handler_deadline(SECOND / 2));
+    let mut silent = open(&server.url("/stuck"));
+    std::thread::sleep(SECOND);
+    let begin = Instant::now();
+    assert_eq!(open(&server.url("/ws")).recv().unwrap(), None);
+    assert!(begin.elapsed() < 4 * SECOND);
+    assert_eq!(server.stop(SECOND / 10), 1);
+    assert!(silent.recv().is_err());
 }
 
 fn the_sockets_have_the_options_of_the_server<B: Binding>() {

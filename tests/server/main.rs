@@ -47,6 +47,7 @@ for_each_binding! {
     stopping_tells_each_socket_and_frees_the_address,
     stopping_twice_is_stopping_once,
     a_handler_that_never_returns_does_not_hold_up_the_stop,
+    a_client_that_keeps_a_page_open_does_not_hold_up_the_stop,
     one_socket_can_be_closed_or_ended,
 }
 
@@ -338,6 +339,20 @@ fn a_handler_that_never_returns_does_not_hold_up_the_stop<B: Binding>() {
     assert_eq!(server.stop(SECOND / 5), 1);
     assert!(begin.elapsed() < 5 * SECOND);
     assert!(client.recv().is_err());
+}
+
+fn a_client_that_keeps_a_page_open_does_not_hold_up_the_stop<B: Binding>() {
+    let server = server::<B>(&Events::default()).page("/", "text/plain", "a page");
+    let mut server = Running::<B>::start(server);
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let begin = Instant::now();
+    assert_eq!(server.stop(SECOND / 5), 1);
+    assert!(begin.elapsed() < SECOND);
 }
 
 fn one_socket_can_be_closed_or_ended<B: Binding>() {

@@ -14,6 +14,7 @@ for_each_binding! {
     pages_of_listed_origins_may_connect,
     a_subprotocol_is_agreed_on,
     a_server_listens_at_several_places,
+    a_client_shows_its_certificate,
     mistakes_in_the_options_are_told,
 }
 
@@ -137,4 +138,16 @@ fn mistakes_in_the_options_are_told<B: Binding>() {
         let error = B::serve(server).join().unwrap().unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
     }
+}
+
+fn a_client_shows_its_certificate<B: Binding>() {
+    let ours = certificates::Authority::new("ours");
+    let server = server::<B>(&Events::default()).tls(ours.asking_server(&["localhost"]));
+    let server = Running::<B>::start(server);
+    let (chain, key) = ours.client_pem("ann");
+    let to = Connect::new(format!("wss://localhost:{}/who", server.addr.port()))
+        .root_pem(ours.pem())
+        .client_pem(chain, key);
+    let known = who(to);
+    assert!(known.contains("certificates: 1"), "{known}");
 }

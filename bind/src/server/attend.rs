@@ -69,7 +69,9 @@ pub(super) async fn attend<H: Host>(
     permit: Arc<Permit>,
 ) {
     // The handshake needs much more memory than what follows, so that memory is freed before.
-    let started = Box::pin(open(&core, host, io, &door, &permit)).await;
+    let mut opening = Box::pin(open(&core, host, io, &door, &permit));
+    let started = unless_aborted(&permit, opening.as_mut()).await;
+    drop(opening);
     let served = match started {
         None => return,
         Some(None) => Some(None),
@@ -115,9 +117,21 @@ async fn open<H: Host>(
         client_addr = client.map(|client| SocketAddr::new(client, 0));
     }
     let id = permit.id();
-    let request = ClientRequest::new(request, id, client_addr, peer_addr, door.is_secure());
+    let secure = door.is_secure();
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "nothing is added"))]
+    let mut request = ClientRequest::new(request, id, client_addr, peer_addr, secure);
     let incoming = match arrived {
-        Arrived::Upgrade(incoming) => incoming,
+        Arrived::Upgrade(incoming) => {
+            #[cfg(feature = "tls")]
+            if let Some(shown) = incoming
+                .get_ref()
+                .tls()
+                .and_then(|it| it.peer_certificates())
+            {
+                request.certificates = shown.to_vec();
+            }
+            incoming
+        }
         Arrived::Page(page) => {
             Box::pin(core.show(page, request, &clock)).await;
             return None;
@@ -263,7 +277,7 @@ impl<H: Host> Core<H> {
                 return page.refuse().await;
             }
             (None, Some(fallback)) => {
-                let answer = self.answered(|| fallback(request), clock).await;
+                let answer = self.answered(fallback, request, clock).await;
                 answer.unwrap_or_else(|failure| failure)
             }
             (None, None) => text(404, "there is nothing at this path\n"),
@@ -275,17 +289,23 @@ impl<H: Host> Core<H> {
     /// answer comes too late, or if the application has panicked.
     async fn answered<T>(
         &self,
-        ask: impl FnOnce() -> Boxed<T>,
+        ask: impl Fn(ClientRequest) -> Boxed<T>,
+        request: ClientRequest,
         clock: &H::Clock,
     ) -> Result<T, Response> {
+        let (client_addr, asked) = (request.client_addr, request.request.clone());
         let timeout = self.config.handshake_timeout;
         let deadline = timeout.and_then(|timeout| clock.now().checked_add(timeout));
-        let answer = async { Guarded(call::<H, _>(ask)?).await };
+        let answer = async { Guarded(call::<H, _>(|| ask(request))?).await };
         let answer = within(answer, clock.clone(), deadline).await;
         // In blocking nothing interrupts the application, so the answer may come too late.
         let in_time = answer.filter(|_| deadline.is_none_or(|deadline| clock.now() <= deadline));
         let late = || self.unavailable("the server took too long to decide\n");
-        in_time.ok_or_else(late)?.ok_or_else(|| text(500, FAILED))
+        in_time.ok_or_else(late)?.ok_or_else(|| {
+            let path = asked.path().to_owned();
+            self.report(&ServerError::Panicked { client_addr, path });
+            text(500, FAILED)
+        })
     }
 
     /// Decides whether a client may open a socket. Returns its handler, or the response to refuse with.
@@ -317,7 +337,7 @@ impl<H: Host> Core<H> {
         let request = match &self.decide {
             None => request,
             Some(decide) => {
-                let decision = self.answered(|| decide(request), clock);
+                let decision = self.answered(decide, request, clock);
                 Box::pin(decision).await??
             }
         };

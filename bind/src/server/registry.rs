@@ -389,7 +389,7 @@ impl Permit {
         if let Some(deadline) = limit.and_then(|(limit, _)| now.checked_add(limit)) {
             let _ = self.deadline.set(deadline);
             state.deadlines.insert((deadline, self.id));
-            if state.deadlines.len() == 1 {
+            if state.deadlines.first() == Some(&(deadline, self.id)) {
                 drop(state);
                 self.registry.wakers.wake_others(None);
             }

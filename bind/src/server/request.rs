@@ -9,6 +9,8 @@ pub struct ClientRequest {
     pub(super) client_addr: Option<SocketAddr>,
     pub(super) peer_addr: Option<SocketAddr>,
     pub(super) secure: bool,
+    #[cfg(feature = "tls")]
+    pub(super) certificates: Vec<rustls::pki_types::CertificateDer<'static>>,
     pub(super) response_headers: Headers,
     values: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -27,6 +29,8 @@ impl ClientRequest {
             client_addr,
             peer_addr,
             secure,
+            #[cfg(feature = "tls")]
+            certificates: Vec::new(),
             response_headers: Headers::new(),
             values: Vec::new(),
         }
@@ -51,6 +55,13 @@ impl ClientRequest {
     /// Whether the connection to this server uses TLS.
     pub const fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// Returns the certificates that the client has shown, its own first. There are none unless the TLS configuration asks
+    /// for them.
+    #[cfg(feature = "tls")]
+    pub fn peer_certificates(&self) -> &[rustls::pki_types::CertificateDer<'static>] {
+        &self.certificates
     }
 
     /// Returns more header fields for the 101, such as cookies. Only `decide` can add to them.
