@@ -6,7 +6,7 @@ use bind::{
     Transport,
     proto::{
         Config, Negotiated, Role,
-        handshake::{AnswerError, HandshakeError, Headers, Request, Response},
+        handshake::{AnswerError, HandshakeError, Headers, Origins, Request, Response},
     },
 };
 
@@ -134,6 +134,12 @@ impl<S: Transport> Incoming<S> {
     /// [`handshake::Incoming::origin_allowed`](bind::proto::handshake::Incoming::origin_allowed).
     pub fn origin_allowed(&self, origins: &[&str]) -> bool {
         self.inner.origin_allowed(origins)
+    }
+
+    /// Whether the request came from a page that `origins` names, such as one of the server's own host
+    /// ([`Origins::SameHost`]). If it did not, refuse it with 403.
+    pub fn is_from(&self, origins: Origins<'_>) -> bool {
+        self.inner.is_from(origins)
     }
 
     /// Returns the first of the client's offers that is in `supported`; pass it to

@@ -107,11 +107,6 @@ pub type ClientStream<S = TcpStream> = bind::ClientStream<Io<S>>;
 pub struct Threads(Runner);
 
 impl Threads {
-    /// Makes a runtime for one socket of a server.
-    pub(crate) fn alert() -> Self {
-        Self(Runner::new(Clock::default()).alert())
-    }
-
     pub(crate) const fn runner(&self) -> &Runner {
         &self.0
     }

@@ -45,15 +45,15 @@ pub(crate) struct Pipe<S: ?Sized> {
     /// The longest time for which a read blocks if several threads share the socket, so that the reader
     /// notices what the others have done, such as a close.
     look: Option<Duration>,
-    /// The longest time for which a read blocks in any case.
-    alert: Option<Duration>,
+    /// Whether a server may give orders to the socket.
+    alert: AtomicBool,
     transport: S,
 }
 
 impl<S: BlockingTransport> Pipe<S> {
     /// Fails the connection if the write timeout cannot be set, because writes could then block without
     /// bound.
-    pub(crate) fn new(transport: S, config: &Config, is_alert: bool) -> Self {
+    pub(crate) fn new(transport: S, config: &Config) -> Self {
         let pipe = Self {
             clock: transport.clock(),
             reading: Reading::default(),
@@ -62,7 +62,7 @@ impl<S: BlockingTransport> Pipe<S> {
             dropped: AtomicBool::new(false),
             reader_gone: AtomicBool::new(false),
             look: config.close_timeout,
-            alert: is_alert.then_some(ALERT),
+            alert: AtomicBool::new(false),
             transport,
         };
         if let Err(error) = pipe.transport.set_write_timeout(Some(SLICE)) {
@@ -238,10 +238,16 @@ impl<S: BlockingTransport + ?Sized> Pipe<S> {
         self.reader_gone.store(true, Ordering::Relaxed);
     }
 
-    /// Returns how long a read may block: until the first deadline.
+    /// Lets a thread that reads look for orders of a server now and then.
+    pub(crate) fn alert(&self) {
+        self.alert.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns how long a read may block: until the first deadline, or until the next look for orders.
     fn remaining(&self, wants: Wants, now: Instant) -> MayWait {
         let until = wants.until.map(|it| it.saturating_duration_since(now));
-        [until, self.alert].into_iter().flatten().min()
+        let alert = self.alert.load(Ordering::Relaxed).then_some(ALERT);
+        [until, alert].into_iter().flatten().min()
     }
 
     fn is_shared(&self) -> bool {
@@ -453,7 +459,7 @@ mod tests {
 
     #[test]
     fn a_read_waits_if_it_may_and_nothing_is_to_be_written() {
-        let pipe = Pipe::new(Stuck(AtomicBool::new(false)), &Config::default(), false);
+        let pipe = Pipe::new(Stuck(AtomicBool::new(false)), &Config::default());
         let mut io = Io(Arc::new(pipe));
         assert!(!reads(&mut io, None));
         assert!(reads(&mut io, Some(None)));

@@ -23,8 +23,6 @@ pub(crate) struct Runner {
     /// The transport; gone once the driver has dropped its end and no thread waits for it.
     pipe: OnceLock<Weak<Pipe<dyn BlockingTransport>>>,
     clock: Clock,
-    /// Whether a server may give orders to the socket.
-    is_alert: bool,
 }
 
 impl Runner {
@@ -32,19 +30,12 @@ impl Runner {
         Self {
             pipe: OnceLock::new(),
             clock,
-            is_alert: false,
         }
-    }
-
-    /// Lets a thread that reads look for orders of a server now and then.
-    pub(crate) const fn alert(mut self) -> Self {
-        self.is_alert = true;
-        self
     }
 
     /// Prepares to run calls over `transport`.
     pub(crate) fn over<S: BlockingTransport>(&self, transport: S, config: &Config) -> Io<S> {
-        let pipe = Arc::new(Pipe::new(transport, config, self.is_alert));
+        let pipe = Arc::new(Pipe::new(transport, config));
         let erased: Arc<Pipe<dyn BlockingTransport>> = pipe.clone();
         let _ = self.pipe.set(Arc::downgrade(&erased));
         Io(pipe)
@@ -158,6 +149,13 @@ impl Runner {
     pub(crate) fn share(&self) {
         if let Some(pipe) = self.pipe() {
             pipe.share();
+        }
+    }
+
+    /// Lets a thread that reads look for orders of a server now and then.
+    pub(crate) fn alert(&self) {
+        if let Some(pipe) = self.pipe() {
+            pipe.alert();
         }
     }
 

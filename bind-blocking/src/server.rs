@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use bind::{Accepted, Kill, Listening, Returns, ServerHost};
+use bind::{Accepted, Kill, Listening, Returns, ServerHost, Tracked, Transport};
 
 use crate::{
     clock::Wants, connect::Threads, pipe::Io, run::Runner, socket::WebSocket,
@@ -37,9 +37,9 @@ impl ServerHost for Threads {
         listener.poll(cx)
     }
 
-    /// Each connection has a thread of its own, which looks for orders of the server.
+    /// Each connection has a thread of its own.
     fn for_connection(&self) -> Self {
-        Self::alert()
+        Self::default()
     }
 
     fn kill(&self) -> Option<Kill> {
@@ -48,6 +48,7 @@ impl ServerHost for Threads {
     }
 
     fn socket(&self, socket: bind::WebSocket<ServerStream>) -> WebSocket<ServerStream> {
+        self.runner().alert();
         WebSocket::new(socket, self.runner().clone())
     }
 
@@ -57,6 +58,15 @@ impl ServerHost for Threads {
 
     fn wait<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
         Runner::new(self.runner().clock().clone()).run(future)
+    }
+}
+
+impl<S: Transport> Tracked for WebSocket<S> {
+    type Io = S;
+
+    fn driven(&mut self) -> &mut bind::WebSocket<S> {
+        self.runner.alert();
+        &mut self.inner
     }
 }
 

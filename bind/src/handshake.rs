@@ -157,8 +157,9 @@ impl<S: Transport> Incoming<S> {
         self.incoming.shared_request()
     }
 
-    /// Whether the request came from a page that `origins` names.
-    pub(crate) fn is_from(&self, origins: Origins<'_>) -> bool {
+    /// Whether the request came from a page that `origins` names, such as one of the server's own host
+    /// ([`Origins::SameHost`]). If it did not, refuse it with 403.
+    pub fn is_from(&self, origins: Origins<'_>) -> bool {
         self.incoming.is_from(origins)
     }
 

@@ -61,7 +61,7 @@ pub use runtime::{InThread, Network, Reaching, Runtime, SendNetwork, in_thread};
 pub use rustls;
 pub use server::{
     Accepted, ClientRequest, Host as ServerHost, Kill, Listening, Returns, Server, ServerError,
-    ServerStream, SocketInfo, Stop, Subnet, SubnetError, Tracker,
+    ServerStream, SocketInfo, Stop, Subnet, SubnetError, Tracked, Tracker,
 };
 pub use socket::{WebSocket, drive};
 pub use streaming::{Owner, Streaming};

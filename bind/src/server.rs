@@ -38,8 +38,8 @@ pub use route::Allowed;
 use route::{Decide, OnError, Routes, Subprotocols};
 pub use stream::ServerStream;
 pub use subnet::{Subnet, SubnetError};
-pub use tracker::Tracker;
 use tracker::Waits;
+pub use tracker::{Tracked, Tracker};
 
 /// A WebSocket server.
 ///

@@ -83,6 +83,9 @@ pub(crate) trait Binding: 'static {
     fn guarded(server: Server<Self::Host>) -> Server<Self::Host>;
 
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize;
+
+    /// Begins to stop, and does not wait.
+    fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop);
 }
 
 /// A server that runs.
@@ -104,6 +107,11 @@ impl<B: Binding> Running<B> {
             tracker,
             serving: Some(B::serve(server)),
         }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        let serving = self.serving.as_ref();
+        serving.is_none_or(thread::JoinHandle::is_finished)
     }
 
     pub(crate) fn stop(&mut self, stop: impl Into<Stop>) -> usize {
@@ -258,6 +266,10 @@ impl Binding for Tokio {
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
         RUNTIME.block_on(tracker.stop(stop))
     }
+
+    fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop) {
+        drop(tracker.stop(stop));
+    }
 }
 
 pub(crate) struct Smol;
@@ -298,6 +310,10 @@ impl Binding for Smol {
 
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
         smol::block_on(tracker.stop(stop))
+    }
+
+    fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop) {
+        drop(tracker.stop(stop));
     }
 }
 
@@ -341,5 +357,10 @@ impl Binding for Blocking {
 
     fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
         tracker.stop(stop)
+    }
+
+    fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop) {
+        let tracker = tracker.clone();
+        thread::spawn(move || tracker.stop(stop));
     }
 }

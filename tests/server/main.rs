@@ -14,6 +14,7 @@ use bind::{
 use bowline_blocking::{ClientStream, WebSocket, connect};
 
 mod bindings;
+mod dropped;
 mod limits;
 mod policy;
 

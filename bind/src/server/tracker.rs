@@ -52,12 +52,8 @@ impl<H: Host> Tracker<H> {
     }
 
     /// Adds a socket, until it ends or is dropped. If the sockets are being stopped already, it is told to close at once.
-    pub fn track<S: Transport>(
-        &self,
-        socket: &mut WebSocket<S>,
-        client_addr: Option<SocketAddr>,
-        path: &str,
-    ) {
+    pub fn track(&self, socket: &mut impl Tracked, client_addr: Option<SocketAddr>, path: &str) {
+        let socket = socket.driven();
         let now = self.host.clock().now();
         match self.registry.admit(None, None) {
             Ok(permit) if permit.open(now, client_addr, Path::Named(path.into())) => {
@@ -105,6 +101,23 @@ impl<H: Host> Tracker<H> {
         self.host.wait(async move {
             poll_fn(|cx| waits.registry.poll_stopped(waits.key, &mut clock, cx)).await
         })
+    }
+}
+
+/// A socket that a [`Tracker`] can track: the `WebSocket` of any binding.
+pub trait Tracked {
+    /// The transport.
+    type Io: Transport;
+
+    /// Returns the socket of the driver, whose calls follow the orders of the tracker from now on.
+    fn driven(&mut self) -> &mut WebSocket<Self::Io>;
+}
+
+impl<S: Transport> Tracked for WebSocket<S> {
+    type Io = S;
+
+    fn driven(&mut self) -> &mut Self {
+        self
     }
 }
 
