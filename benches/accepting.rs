@@ -32,11 +32,12 @@ struct Desk {
 }
 
 impl Desk {
-    fn run(&self) {
+    /// Runs the task that was spawned last. Returns the task if it waits.
+    fn run(&self) -> Option<Boxed<()>> {
         let task = self.tasks.lock().expect("no panic").pop();
         let mut task = task.expect("a task was spawned");
         let done = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(done.is_ready(), "the handshake ends at once");
+        done.is_pending().then_some(task)
     }
 
     fn peer() -> SocketAddr {
@@ -183,29 +184,47 @@ pub(crate) fn bare() -> Box<dyn FnMut()> {
                 }
             }));
         }
-        desk.run();
+        assert!(desk.run().is_none(), "the handshake ends at once");
     })
 }
 
-/// A server with every limit on.
+/// A server with every limit on and many sockets already. The handlers of further sockets return at once.
 pub(crate) fn limited() -> Box<dyn FnMut()> {
+    const OTHERS: u32 = 500;
     let desk = Desk::default();
+    let full = Arc::new(AtomicBool::new(false));
+    let returns = full.clone();
     let server = Server::on(desk.clone())
         .listen("127.0.0.1:0")
         .expect("a port")
         .config(config())
         .max_connections(10_000)
-        .max_per_address(10)
+        .max_per_address(10_000)
         .max_handshakes(1024)
         .origins(["https://other.example", "https://chat.example"])
         .handler_deadline(Duration::from_secs(3600))
         .forwarded(["10.0.0.0/8".parse().expect("a network")])
-        .path("/chat", |socket, _| async { drop(socket) });
+        .path("/chat", move |socket, _| {
+            let returns = returns.load(Ordering::Relaxed);
+            async move {
+                if !returns {
+                    let _socket = socket;
+                    std::future::pending::<()>().await;
+                }
+            }
+        });
     let mut serving = server.serve();
-    Box::new(move || {
+    let mut accept = move || {
         desk.arrived.store(true, Ordering::Relaxed);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(pin!(&mut serving).poll(cx).is_pending());
-        desk.run();
+        desk.run()
+    };
+    let others: Vec<_> = (0..OTHERS).map(|_| accept()).collect();
+    assert!(others.iter().all(Option::is_some), "each keeps its socket");
+    full.store(true, Ordering::Relaxed);
+    Box::new(move || {
+        let _others = &others;
+        assert!(accept().is_none(), "the socket is gone");
     })
 }
