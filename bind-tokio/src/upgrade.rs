@@ -59,9 +59,9 @@ impl<T> Upgrade<T> {
     }
 
     /// Lets pages of these origins connect, each written like `https://chat.example`, and no others. See
-    /// [`Origins::Listed`].
+    /// [`Origins::Listed`](handshake::Origins::Listed).
     ///
-    /// By default pages of the server itself may connect ([`Origins::SameHost`]). List the origins if a proxy changes
+    /// By default pages of the server itself may connect ([`Origins::SameHost`](handshake::Origins::SameHost)). List the origins if a proxy changes
     /// `Host`.
     pub fn origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
         self.allowed = Allowed::Listed(origins.into_iter().map(S::into).collect());

@@ -328,7 +328,8 @@ impl<H: Host> Core<H> {
         if !request.peer_addr.is_some_and(is_direct) {
             let counted = match (request.client_addr, request.peer_addr) {
                 (Some(client), _) => Some(client.ip()).filter(|_| is_direct(client)),
-                (None, peer) => Some(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |it| it.ip())),
+                (None, Some(peer)) => Some(peer.ip()),
+                (None, None) => Some(Ipv4Addr::UNSPECIFIED.into()),
             };
             if counted.is_some_and(|counted| !permit.count(address_key(counted))) {
                 return Err(self.full());

@@ -197,7 +197,9 @@ impl Registry {
         let permits = self.permits();
         let open = permits.iter().filter(|it| it.client.get().is_some());
         let open = open.map(Arc::downgrade).collect();
-        self.lock().drain.as_mut().map(|drain| drain.tell(open));
+        if let Some(drain) = &mut self.lock().drain {
+            drain.tell(open);
+        }
         // A client that has not sent its request yet would only be refused.
         let waiting = permits.iter().filter(|it| handshakes.contains(&it.id));
         waiting.for_each(|it| it.abort());
@@ -600,7 +602,7 @@ mod tests {
             assert!(permit.open(now, None, Path::Named("/".into())));
             permit
         };
-        let (first, left, second_one) = (open(0 * second), open(second), open(11 * second));
+        let (first, left, second_one) = (open(Duration::ZERO), open(second), open(11 * second));
         drop(left);
         for (now, ended) in [(9, false), (11, false), (13, true), (20, true)] {
             *time.lock().unwrap() = now * second;
