@@ -10,8 +10,8 @@ pub struct Held {
 }
 
 impl Held {
-    /// A reactor may keep a few of the first connections for a while, so there may even be fewer later.
-    const fn fits(&self, before: &Self) -> bool {
+    /// Whether no more is held than before. A reactor may keep a few of the first connections for a while, so there may even be fewer later.
+    pub const fn fits(&self, before: &Self) -> bool {
         self.descriptors <= before.descriptors && self.threads <= before.threads
     }
 
