@@ -15,8 +15,8 @@ use std::{
 };
 
 use bind::{
-    Accepted, AnyTransport, Listening, Network, Reaching, Returns, Runtime, Server, ServerHost,
-    ServerStream, Timer, Transport, WebSocket, accept,
+    Accepted, AnyTransport, AsyncServerHost, Listening, Network, Reaching, Runtime, Server, Timer,
+    Transport, accept,
     proto::{Config, Instant},
 };
 
@@ -133,10 +133,8 @@ impl Runtime for Desk {
     }
 }
 
-impl ServerHost for Desk {
+impl AsyncServerHost for Desk {
     type Listener = ();
-    type Socket = WebSocket<ServerStream<Arrived>>;
-    type Wait<T> = Boxed<T>;
 
     fn listen(&self, _: Listening) -> io::Result<()> {
         Ok(())
@@ -147,23 +145,6 @@ impl ServerHost for Desk {
             true => Poll::Ready(Ok(Accepted::Tcp((), Self::peer()))),
             false => Poll::Pending,
         }
-    }
-
-    fn socket(&self, socket: Self::Socket) -> Self::Socket {
-        socket
-    }
-
-    fn wait<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Boxed<T> {
-        Box::pin(future)
-    }
-}
-
-impl<F: Future<Output = T> + Send + 'static, T> Returns<F, T> for Desk {
-    fn returned(future: F) -> Boxed<T> {
-        Box::pin(future)
     }
 }
 

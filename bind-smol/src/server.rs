@@ -1,12 +1,11 @@
 use std::{
     io,
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use async_io::Async;
 use async_net::TcpStream;
-use bind::{Accepted, AnyTransport, Listening, Returns, ServerHost, WebSocket};
+use bind::{Accepted, AnyTransport, AsyncServerHost, Listening};
 
 use crate::{
     io::Io,
@@ -24,10 +23,8 @@ enum Inner {
     Unix(Async<std::os::unix::net::UnixListener>),
 }
 
-impl<E: Fn(Boxed<()>) + Clone + Send + Sync + 'static> ServerHost for Smol<E> {
+impl<E: Fn(Boxed<()>) + Clone + Send + Sync + 'static> AsyncServerHost for Smol<E> {
     type Listener = Listener;
-    type Socket = WebSocket<ServerStream>;
-    type Wait<T> = Boxed<T>;
 
     fn listen(&self, listener: Listening) -> io::Result<Listener> {
         Ok(Listener(match listener {
@@ -57,17 +54,6 @@ impl<E: Fn(Boxed<()>) + Clone + Send + Sync + 'static> ServerHost for Smol<E> {
         };
         Poll::Ready(Ok(accepted))
     }
-
-    fn socket(&self, socket: WebSocket<ServerStream>) -> WebSocket<ServerStream> {
-        socket
-    }
-
-    fn wait<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Boxed<T> {
-        Box::pin(future)
-    }
 }
 
 /// Accepts a connection, or waits until there is one.
@@ -83,16 +69,6 @@ fn accept<L, S>(
             }
             accepted => return Poll::Ready(accepted),
         }
-    }
-}
-
-impl<E, F, T> Returns<F, T> for Smol<E>
-where
-    E: Fn(Boxed<()>) + Clone + Send + Sync + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    fn returned(future: F) -> Pin<Box<dyn Future<Output = T> + Send>> {
-        Box::pin(future)
     }
 }
 

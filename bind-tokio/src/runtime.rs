@@ -17,7 +17,7 @@ use crate::io::{Clock, Io};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Network for Tokio {
     type Clock = Clock;

@@ -1,15 +1,14 @@
 use std::{
     io,
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bind::{Accepted, AnyTransport, Listening, Returns, ServerHost, WebSocket};
+use bind::{Accepted, AnyTransport, AsyncServerHost, Listening};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     io::Io,
-    runtime::{Boxed, Tokio, in_runtime},
+    runtime::{Tokio, in_runtime},
 };
 
 /// A listening socket of tokio.
@@ -23,10 +22,8 @@ enum Inner {
     Unix(tokio::net::UnixListener),
 }
 
-impl ServerHost for Tokio {
+impl AsyncServerHost for Tokio {
     type Listener = Listener;
-    type Socket = WebSocket<ServerStream>;
-    type Wait<T> = Boxed<T>;
 
     fn listen(&self, listener: Listening) -> io::Result<Listener> {
         in_runtime()?;
@@ -61,23 +58,6 @@ impl ServerHost for Tokio {
             }
         };
         Poll::Ready(Ok(accepted))
-    }
-
-    fn socket(&self, socket: WebSocket<ServerStream>) -> WebSocket<ServerStream> {
-        socket
-    }
-
-    fn wait<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Boxed<T> {
-        Box::pin(future)
-    }
-}
-
-impl<F: Future<Output = T> + Send + 'static, T> Returns<F, T> for Tokio {
-    fn returned(future: F) -> Pin<Box<dyn Future<Output = T> + Send>> {
-        Box::pin(future)
     }
 }
 

@@ -29,7 +29,7 @@ mod tracker;
 
 use self::core::Core;
 pub use drain::Stop;
-pub use host::{Accepted, Host, Listening, Returns};
+pub use host::{Accepted, AsyncHost, Host, Listening, Returns};
 use listen::{Accepting, Door, TcpOptions, listen_tcp};
 use registry::Limits;
 pub use registry::{Kill, SocketInfo};

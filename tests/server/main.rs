@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -68,6 +68,11 @@ fn open(url: &str) -> Client {
     connect(url).unwrap().0
 }
 
+fn addr_of(client: &Client) -> SocketAddr {
+    let stream = client.get_ref().and_then(|io| io.get_ref());
+    stream.unwrap().local_addr().unwrap()
+}
+
 /// Returns the response to a client that is refused.
 fn refused(to: impl Into<Connect>) -> Response {
     match connect(to) {
@@ -128,13 +133,7 @@ fn the_eleventh_client_of_ten_is_told_that_the_server_is_full<B: Binding>() {
     let page = get(&server, "GET", "/");
     assert!(page.starts_with("HTTP/1.1 503 "), "{page}");
     for client in &clients {
-        let addr = client
-            .get_ref()
-            .unwrap()
-            .get_ref()
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let addr = addr_of(client);
         assert_eq!(events.count(&format!("opened {addr}")), 1);
         assert_eq!(events.count(&format!("closed {addr}")), 0);
     }
@@ -230,13 +229,7 @@ fn a_slot_is_free_after_every_kind_of_end<B: Binding>() {
     for (count, (how, leave)) in leaves.into_iter().enumerate() {
         let mut client = open(&server.url("/ws"));
         echoes(&mut client);
-        let addr = client
-            .get_ref()
-            .unwrap()
-            .get_ref()
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let addr = addr_of(&client);
         assert_eq!(refused(server.url("/ws")).status, 503, "{how}");
         leave(client);
         eventually(how, || events.count(&format!("closed {addr}")) == 1);
@@ -363,13 +356,7 @@ fn one_socket_can_be_closed_or_ended<B: Binding>() {
     let list = server.tracker.list();
     assert_eq!(list.len(), 2);
     for (info, client) in list.iter().zip(&clients) {
-        let addr = client
-            .get_ref()
-            .unwrap()
-            .get_ref()
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let addr = addr_of(client);
         assert_eq!((info.client_addr, &info.path[..]), (Some(addr), "/ws"));
     }
     let [first, second] = &mut clients;

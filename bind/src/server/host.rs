@@ -3,11 +3,10 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    pin::Pin,
     task::{Context, Poll},
 };
 
-use super::{registry::Kill, stream::ServerStream};
+use super::{registry::Kill, route::Boxed, stream::ServerStream};
 use crate::{
     runtime::{Network, Runtime, SendNetwork},
     socket::WebSocket,
@@ -65,7 +64,62 @@ pub trait Host: Runtime + SendNetwork + Clone {
 /// A binding whose handlers return an `R` for a `T`: a future of it, or in blocking the value itself.
 pub trait Returns<R, T>: Host {
     /// Makes a future of what a handler has returned.
-    fn returned(value: R) -> Pin<Box<dyn Future<Output = T> + Send>>;
+    fn returned(value: R) -> Boxed<T>;
+}
+
+/// A binding whose calls are futures. It is a [`Host`] whose handlers get the socket of the driver and return a future.
+pub trait AsyncHost: Runtime + SendNetwork + Clone {
+    /// A listening socket that is registered with the runtime.
+    type Listener: Send;
+
+    /// See [`Host::listen`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, or that there is no runtime.
+    fn listen(&self, listener: Listening) -> io::Result<Self::Listener>;
+
+    /// See [`Host::poll_accept`].
+    fn poll_accept(
+        &self,
+        listener: &mut Self::Listener,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Accepted<Self>>>;
+}
+
+impl<H: AsyncHost> Host for H {
+    type Listener = H::Listener;
+    type Socket = WebSocket<ServerStream<H::Stream>>;
+    type Wait<T> = Boxed<T>;
+
+    fn listen(&self, listener: Listening) -> io::Result<Self::Listener> {
+        AsyncHost::listen(self, listener)
+    }
+
+    fn poll_accept(
+        &self,
+        listener: &mut Self::Listener,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Accepted<Self>>> {
+        AsyncHost::poll_accept(self, listener, cx)
+    }
+
+    fn socket(&self, socket: Self::Socket) -> Self::Socket {
+        socket
+    }
+
+    fn wait<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Boxed<T> {
+        Box::pin(future)
+    }
+}
+
+impl<H: AsyncHost, F: Future<Output = T> + Send + 'static, T> Returns<F, T> for H {
+    fn returned(future: F) -> Boxed<T> {
+        Box::pin(future)
+    }
 }
 
 /// A listening socket.

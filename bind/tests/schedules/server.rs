@@ -11,8 +11,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Accepted, AnyTransport, Listening, Network, Runtime, ServerHost, ServerStream, Stop, Tracker,
-    WebSocket,
+    Accepted, AnyTransport, AsyncServerHost, Listening, Network, Runtime, Stop, Tracker,
     proto::{CloseCode, Config},
 };
 use shuttle::{future::block_on, thread};
@@ -58,10 +57,8 @@ impl Runtime for Waits {
     }
 }
 
-impl ServerHost for Waits {
+impl AsyncServerHost for Waits {
     type Listener = Infallible;
-    type Socket = WebSocket<ServerStream<End>>;
-    type Wait<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
     fn listen(&self, _: Listening) -> io::Result<Infallible> {
         Err(io::ErrorKind::Unsupported.into())
@@ -73,17 +70,6 @@ impl ServerHost for Waits {
         _: &mut Context<'_>,
     ) -> Poll<io::Result<Accepted<Self>>> {
         match *listener {}
-    }
-
-    fn socket(&self, socket: Self::Socket) -> Self::Socket {
-        socket
-    }
-
-    fn wait<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> Self::Wait<T> {
-        Box::pin(future)
     }
 }
 
