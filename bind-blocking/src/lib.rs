@@ -15,30 +15,21 @@
 //! A server, with a thread for each client:
 //!
 //! ```no_run
-//! # fn f() -> Result<(), Box<dyn std::error::Error>> {
-//! use std::{net::TcpListener, sync::Arc, thread};
+//! use bowline_blocking::Server;
 //!
-//! let config = Arc::new(bowline_blocking::Config::default());
-//! let listener = TcpListener::bind("127.0.0.1:9001")?;
-//! loop {
-//!     let (stream, _) = listener.accept()?;
-//!     let config = config.clone();
-//!     thread::spawn(move || {
-//!         // Small messages are sent at once.
-//!         stream.set_nodelay(true)?;
-//!         let mut socket = bowline_blocking::accept_any(stream, config)?;
-//!         while let Some(message) = socket.recv()? {
-//!             socket.feed(message)?;
+//! fn main() -> std::io::Result<()> {
+//!     let server = Server::bind("127.0.0.1:9001")?.path("/ws", |mut socket, _request| {
+//!         while let Ok(Some(message)) = socket.recv() {
+//!             let _ = socket.send(message);
 //!         }
-//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
 //!     });
+//!     server.serve()
 //! }
-//! # }
 //! ```
 //!
 //! See also: [`Connect`] for a client's header fields, credentials and TLS; [`Reconnect`] for a client
-//! that connects again when its connection is lost; [`accept`] to look at a request before it is
-//! answered; [`from_parts`] and [`respond`] to run beneath an HTTP server; [`WebSocket::split`] to send
+//! that connects again when its connection is lost; [`Server`] for limits, pages, proxies and stopping;
+//! [`accept`] to look at a request in an accept loop of your own; [`from_parts`] and [`respond`] to run beneath an HTTP server; [`WebSocket::split`] to send
 //! and receive in different threads; [`accept_tls`] for a server with TLS; [`Config`] for limits and
 //! deadlines; [`BlockingTransport`] for a transport of your own.
 //!

@@ -1,44 +1,50 @@
 //! A server: listening sockets, limits, and what is at which path.
 
 use std::{
-    error, fmt,
+    fmt,
     future::poll_fn,
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
-    sync::{Arc, atomic::AtomicUsize},
-    task::{Context, Poll},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use proto::{Config, handshake::Response};
 
+mod admit;
 mod attend;
+mod connection;
 mod core;
 mod drain;
+mod error;
 mod forwarded;
+mod guard;
 mod host;
 mod listen;
+mod permit;
 pub(crate) mod proxy_protocol;
 mod registry;
 mod request;
 mod route;
+mod serving;
 mod stream;
 pub(crate) mod subnet;
 mod tracker;
 
-use self::core::Core;
 pub use drain::Stop;
+pub use error::ServerError;
 pub use host::{Accepted, AsyncHost, Host, Listening, Returns};
-use listen::{Accepting, Door, TcpOptions, listen_tcp};
+use listen::{Door, TcpOptions, listen_tcp};
+pub use permit::Kill;
 use registry::Limits;
-pub use registry::{Kill, SocketInfo};
+pub use registry::SocketInfo;
 pub use request::ClientRequest;
 pub use route::Allowed;
 use route::{Decide, OnError, Routes, Subprotocols};
+use serving::Serving;
 pub use stream::ServerStream;
 pub use subnet::{Subnet, SubnetError};
-use tracker::Waits;
 pub use tracker::{Tracked, Tracker};
 
 /// A WebSocket server.
@@ -365,108 +371,5 @@ impl<H: Host> fmt::Debug for Server<H> {
         f.debug_struct("Server")
             .field("listeners", &self.listeners)
             .finish_non_exhaustive()
-    }
-}
-
-/// A server that runs.
-struct Serving<H: Host> {
-    host: H,
-    core: Arc<Core<H>>,
-    accepting: Vec<Accepting<H>>,
-    waits: Waits,
-    clock: H::Clock,
-}
-
-impl<H: Host> Serving<H> {
-    fn new(server: Server<H>) -> io::Result<Self> {
-        if let Some(mistake) = server.mistake {
-            return Err(mistake);
-        }
-        let grace = server.config.close_timeout.unwrap_or(Duration::MAX);
-        let registry = server.tracker.registry;
-        registry.limit(Limits {
-            handler: server.handler_deadline.map(|time| (time, grace)),
-            ..server.limits
-        });
-        let host = server.host;
-        let mut accepting = Vec::new();
-        for (listener, door) in server.listeners {
-            accepting.push(Accepting::new(&host, listener, Arc::new(door))?);
-        }
-        let core = Core {
-            config: server.config,
-            routes: server.routes,
-            origins: server.origins,
-            subprotocols: server.subprotocols,
-            decide: server.decide,
-            proxies: server.proxies,
-            trusted: server.trusted,
-            retry_after: server.retry_after,
-            on_error: server.on_error,
-            registry: registry.clone(),
-            refusing: AtomicUsize::new(0),
-        };
-        Ok(Self {
-            clock: host.clock(),
-            host,
-            core: Arc::new(core),
-            accepting,
-            waits: Waits::new(registry),
-        })
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (registry, key) = (&self.core.registry, self.waits.key);
-        if self.waits.poll_stopping(cx).is_ready() {
-            self.accepting = Vec::new();
-            return registry.poll_stopped(key, &mut self.clock, cx).map(drop);
-        }
-        for accepting in &mut self.accepting {
-            accepting.poll(&self.core, &self.host, cx);
-        }
-        registry.poll_deadlines(key, &mut self.clock, cx)
-    }
-}
-
-/// A failure of a server that ends no call of the application.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// The system does not accept a connection, for example because too many files are open. The server goes on trying;
-    /// this is reported once, and then not until an attempt has succeeded.
-    Accept(io::Error),
-    /// A function of the application has panicked. The socket was closed with 1011, or the request was answered with 500.
-    Panicked {
-        /// The address of the client, as far as it is known.
-        client_addr: Option<SocketAddr>,
-        /// The path of the request.
-        path: String,
-    },
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Accept(error) => write!(
-                f,
-                "the system does not accept a connection, and the server tries again: {error}"
-            ),
-            Self::Panicked { client_addr, path } => {
-                write!(f, "the application has panicked in the handler of {path}")?;
-                match client_addr {
-                    Some(addr) => write!(f, "; its client was {addr}"),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-impl error::Error for ServerError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Accept(error) => Some(error),
-            Self::Panicked { .. } => None,
-        }
     }
 }

@@ -13,7 +13,9 @@ use proto::{Config, handshake::Response};
 
 use super::{
     ServerError,
-    attend::{Reached, attend, refuse},
+    attend::{attend, refuse},
+    connection::Reached,
+    guard::call,
     host::{Accepted, Host},
     listen::Door,
     registry::{Refused, Registry},
@@ -40,9 +42,6 @@ pub(super) struct Core<H: Host> {
 }
 
 impl<H: Host> Core<H> {
-    /// The most clients at a time that are answered that the server is full. Others are closed.
-    const MAX_REFUSING: usize = 64;
-
     /// Lets a connection in, or refuses it.
     pub(super) fn take_in(self: &Arc<Self>, host: &H, accepted: Accepted<H>, door: &Arc<Door>) {
         let peer = match &accepted {
@@ -65,21 +64,14 @@ impl<H: Host> Core<H> {
                 let inside = host.clone();
                 host.spawn(Box::pin(attend(core, inside, io, door, permit)));
             }
-            Err(Refused::Full) if !door.is_secure() && self.may_refuse() => {
-                let inside = host.clone();
-                host.spawn(Box::pin(refuse(core, inside, io, door)));
+            Err(Refused::Full) if !door.is_secure() => {
+                if let Some(refusing) = Refusing::begin(core) {
+                    let inside = host.clone();
+                    host.spawn(Box::pin(refuse(refusing, inside, io, door)));
+                }
             }
             Err(_) => {}
         }
-    }
-
-    /// Takes one of the places of clients that are being refused, if there is one.
-    fn may_refuse(&self) -> bool {
-        let taken = self.refusing.fetch_add(1, Ordering::Relaxed);
-        if taken >= Self::MAX_REFUSING {
-            self.refusing.fetch_sub(1, Ordering::Relaxed);
-        }
-        taken < Self::MAX_REFUSING
     }
 
     /// Whether a PROXY header comes from this peer. Returns `None` if the peer may not connect. A peer at a Unix socket is
@@ -100,7 +92,7 @@ impl<H: Host> Core<H> {
 
     pub(super) fn report(&self, error: &ServerError) {
         if let Some(on_error) = &self.on_error {
-            H::call(|| on_error(error));
+            let _ = call::<H, _>(|| on_error(error));
         }
     }
 
@@ -116,5 +108,30 @@ impl<H: Host> Core<H> {
         let set = response.headers.push("Retry-After", seconds);
         debug_assert!(set.is_ok(), "digits are valid");
         response
+    }
+}
+
+/// A client that is being answered that the server is full.
+pub(super) struct Refusing<H: Host>(Arc<Core<H>>);
+
+impl<H: Host> Refusing<H> {
+    /// The most such clients at a time. Others are closed.
+    const MAX: usize = 64;
+
+    /// Returns `None` if there are as many as there may be.
+    fn begin(core: Arc<Core<H>>) -> Option<Self> {
+        let others = core.refusing.fetch_add(1, Ordering::Relaxed);
+        let refusing = Self(core);
+        (others < Self::MAX).then_some(refusing)
+    }
+
+    pub(super) const fn core(&self) -> &Arc<Core<H>> {
+        &self.0
+    }
+}
+
+impl<H: Host> Drop for Refusing<H> {
+    fn drop(&mut self) {
+        self.0.refusing.fetch_sub(1, Ordering::Relaxed);
     }
 }

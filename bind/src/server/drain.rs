@@ -6,7 +6,7 @@ use std::{
 
 use proto::{CloseCode, CloseFrame, Instant, IntoClose};
 
-use super::registry::Permit;
+use super::permit::Permit;
 
 /// How a server stops: it tells each socket to close, in random order and spread over a time, and ends those that are
 /// still there at the deadline.
@@ -151,7 +151,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{
-        super::registry::{Path, Registry},
+        super::{permit::Path, registry::Registry},
         *,
     };
 

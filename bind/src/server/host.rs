@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{registry::Kill, route::Boxed, stream::ServerStream};
+use super::{permit::Kill, route::Boxed, stream::ServerStream};
 use crate::{
     runtime::{Network, Runtime, SendNetwork},
     socket::WebSocket,

@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use proto::{CloseCode, CloseFrame, Instant, IntoClose, handshake::Request};
+use proto::{CloseCode, CloseFrame, Instant};
 
 use super::{
     drain::{Drain, Step, Stop},
+    permit::{Kill, Permit},
     subnet::Subnet,
 };
 use crate::{
-    output::{Orders, Place},
     sync::{Mutex, MutexGuard},
     transport::Timer,
     wakers::{Key, Wakers},
@@ -28,7 +28,7 @@ pub(super) struct Registry {
     limits: OnceLock<Limits>,
     state: Mutex<State>,
     /// The tasks that wait for the server to stop, or for its last connection to end.
-    wakers: Wakers,
+    pub(super) wakers: Wakers,
 }
 
 /// The most connections that there may be.
@@ -53,24 +53,21 @@ impl Limits {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// The number of the next connection.
     next: u64,
     /// All connections.
-    members: BTreeMap<u64, Weak<Permit>>,
+    pub(super) members: BTreeMap<u64, Weak<Permit>>,
     /// Those whose request has not come yet.
-    handshakes: BTreeSet<u64>,
+    pub(super) handshakes: BTreeSet<u64>,
     /// How many are open.
-    open: usize,
+    pub(super) open: usize,
     addresses: BTreeMap<Subnet, usize>,
     /// When each open socket has to close, if handlers have a deadline, and then when it is ended.
-    deadlines: BTreeSet<(Instant, u64)>,
+    pub(super) deadlines: BTreeSet<(Instant, u64)>,
     /// Present once the server stops.
-    drain: Option<Drain>,
+    pub(super) drain: Option<Drain>,
 }
-
-/// Ends a transport in which a thread may be blocked.
-pub type Kill = Box<dyn Fn() + Send + Sync>;
 
 /// An open socket of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -108,7 +105,7 @@ impl Registry {
         let _ = self.limits.set(limits);
     }
 
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         self.limits.get().copied().unwrap_or(Limits::NONE)
     }
 
@@ -129,18 +126,11 @@ impl Registry {
         let crowded = state.handshakes.len() >= limits.handshakes;
         let oldest = crowded.then(|| state.handshakes.pop_first()).flatten();
         let oldest = oldest.and_then(|id| state.members.get(&id)?.upgrade());
-        let permit = Arc::new(Permit {
-            registry: self.clone(),
-            id: state.next,
-            orders: Orders::default(),
-            address: address.map_or_else(OnceLock::new, OnceLock::from),
-            client: OnceLock::new(),
-            deadline: OnceLock::new(),
-            kill,
-        });
+        let id = state.next;
+        let permit = Arc::new(Permit::new(self.clone(), id, address, kill));
         state.next += 1;
-        state.handshakes.insert(permit.id);
-        state.members.insert(permit.id, Arc::downgrade(&permit));
+        state.handshakes.insert(id);
+        state.members.insert(id, Arc::downgrade(&permit));
         drop(state);
         if let Some(oldest) = oldest {
             oldest.abort();
@@ -155,12 +145,13 @@ impl Registry {
 
     pub(super) fn list(&self) -> Vec<SocketInfo> {
         let info = |permit: Arc<Permit>| {
-            let _ = permit.client.get()?;
-            let (client_addr, path) = permit.client();
-            Some(SocketInfo {
-                id: permit.id,
-                client_addr,
-                path,
+            permit.is_open().then(|| {
+                let (client_addr, path) = permit.client();
+                SocketInfo {
+                    id: permit.id(),
+                    client_addr,
+                    path,
+                }
             })
         };
         self.permits().into_iter().filter_map(info).collect()
@@ -169,7 +160,7 @@ impl Registry {
     /// Returns the permit of an open connection.
     pub(super) fn permit(&self, id: u64) -> Option<Arc<Permit>> {
         let permit = self.lock().members.get(&id)?.upgrade();
-        permit.filter(|it| it.client.get().is_some())
+        permit.filter(|it| it.is_open())
     }
 
     /// Returns the permits of all connections. They may not be dropped under the lock, which they take.
@@ -195,13 +186,13 @@ impl Registry {
         let handshakes = std::mem::take(&mut state.handshakes);
         drop(state);
         let permits = self.permits();
-        let open = permits.iter().filter(|it| it.client.get().is_some());
+        let open = permits.iter().filter(|it| it.is_open());
         let open = open.map(Arc::downgrade).collect();
         if let Some(drain) = &mut self.lock().drain {
             drain.tell(open);
         }
         // A client that has not sent its request yet would only be refused.
-        let waiting = permits.iter().filter(|it| handshakes.contains(&it.id));
+        let waiting = permits.iter().filter(|it| handshakes.contains(&it.id()));
         waiting.for_each(|it| it.abort());
         self.wakers.wake_others(None);
     }
@@ -273,7 +264,7 @@ impl Registry {
             let Some(permit) = state.members.get(&id).and_then(Weak::upgrade) else {
                 continue;
             };
-            let closes = permit.deadline.get() == Some(&deadline);
+            let closes = permit.deadline() == Some(deadline);
             if closes && let Some(last) = deadline.checked_add(grace) {
                 state.deadlines.insert((last, id));
             }
@@ -298,14 +289,14 @@ impl Registry {
         self.wakers.leave(key);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     /// Counts a connection for its address, unless that would be more than `most`.
-    fn count(&mut self, address: Option<Subnet>, most: Option<usize>) -> bool {
+    pub(super) fn count(&mut self, address: Option<Subnet>, most: Option<usize>) -> bool {
         let (Some(address), Some(most)) = (address, most) else {
             return true;
         };
@@ -318,7 +309,7 @@ impl State {
         fits
     }
 
-    fn uncount(&mut self, address: Subnet) {
+    pub(super) fn uncount(&mut self, address: Subnet) {
         if let Some(count) = self.addresses.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
@@ -328,133 +319,12 @@ impl State {
     }
 }
 
-/// A connection, and its right to be here. Dropping it makes room for another.
-pub(super) struct Permit {
-    registry: Arc<Registry>,
-    id: u64,
-    orders: Orders,
-    /// The address that it counts for.
-    address: OnceLock<Subnet>,
-    /// The address of its client and the path, present once it is open.
-    client: OnceLock<(Option<SocketAddr>, Path)>,
-    /// When it has to close, if its handler has a deadline.
-    deadline: OnceLock<Instant>,
-    /// Ends the transport, if a thread may be blocked in it.
-    kill: Option<Kill>,
-}
-
-/// The path of a socket.
-pub(super) enum Path {
-    /// That of a request.
-    Of(Arc<Request>),
-    Named(Box<str>),
-}
-
-impl Permit {
-    pub(super) const fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(super) fn close(&self, frame: impl IntoClose) {
-        self.orders.close(frame.into_close());
-    }
-
-    pub(super) fn abort(&self) {
-        self.orders.abort();
-        if let Some(kill) = &self.kill {
-            kill();
-        }
-    }
-
-    /// Counts the connection for the address of its client, which became known later. Returns whether it fits.
-    pub(super) fn count(&self, address: Subnet) -> bool {
-        let most = self.registry.limits().per_address;
-        let fits = self.registry.lock().count(Some(address), most);
-        fits && self.address.set(address).is_ok()
-    }
-
-    /// Notes that the request was read, so that the connection no longer counts as one in its handshake.
-    pub(super) fn heard(&self) {
-        self.registry.lock().handshakes.remove(&self.id);
-    }
-
-    /// Notes that the socket opens. Returns `false` if the server is stopping.
-    pub(super) fn open(&self, now: Instant, client_addr: Option<SocketAddr>, path: Path) -> bool {
-        let limit = self.registry.limits().handler;
-        let mut state = self.registry.lock();
-        if state.drain.is_some() {
-            return false;
-        }
-        let _ = self.client.set((client_addr, path));
-        state.handshakes.remove(&self.id);
-        state.open += 1;
-        if let Some(deadline) = limit.and_then(|(limit, _)| now.checked_add(limit)) {
-            let _ = self.deadline.set(deadline);
-            state.deadlines.insert((deadline, self.id));
-            if state.deadlines.first() == Some(&(deadline, self.id)) {
-                drop(state);
-                self.registry.wakers.wake_others(None);
-            }
-        }
-        true
-    }
-
-    /// Returns the address of the client and the path, as far as they are known.
-    pub(super) fn client(&self) -> (Option<SocketAddr>, String) {
-        match self.client.get() {
-            Some((addr, Path::Of(request))) => (*addr, request.path().to_owned()),
-            Some((addr, Path::Named(path))) => (*addr, path.to_string()),
-            None => (None, String::new()),
-        }
-    }
-}
-
-impl std::fmt::Debug for Permit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Permit").field(&self.id).finish()
-    }
-}
-
-impl Place for Permit {
-    fn orders(&self) -> &Orders {
-        &self.orders
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let limits = self.registry.limits();
-        let mut state = self.registry.lock();
-        state.members.remove(&self.id);
-        if self.client.get().is_some() {
-            state.open -= 1;
-        } else {
-            state.handshakes.remove(&self.id);
-        }
-        if let Some(&address) = self.address.get()
-            && limits.per_address.is_some()
-        {
-            state.uncount(address);
-        }
-        if let (Some(&deadline), Some((_, grace))) = (self.deadline.get(), limits.handler)
-            && !state.deadlines.remove(&(deadline, self.id))
-            && let Some(last) = deadline.checked_add(grace)
-        {
-            state.deadlines.remove(&(last, self.id));
-        }
-        let stopping = state.drain.is_some();
-        drop(state);
-        if stopping {
-            self.registry.wakers.wake_others(None);
-        }
-    }
-}
-
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::hash::{BuildHasher, Hasher, RandomState};
 
-    use super::*;
+    use super::{super::permit::Path, *};
+    use crate::output::Place;
 
     /// A clock that the test moves.
     #[derive(Clone)]
@@ -479,7 +349,7 @@ mod tests {
     }
 
     fn aborted(permit: &Permit) -> bool {
-        permit.orders.poll_abort(&noop())
+        permit.orders().poll_abort(&noop())
     }
 
     /// Random connections come, go on and leave. Whatever they do, the limits hold, the oldest handshake makes room, and
@@ -540,11 +410,8 @@ mod tests {
                     _ => {}
                 }
                 // The model has to stay in the order in which the connections came.
-                model.sort_by_key(|it| it.0.id);
-                let open = model
-                    .iter()
-                    .filter(|it| it.0.client.get().is_some())
-                    .count();
+                model.sort_by_key(|it| it.0.id());
+                let open = model.iter().filter(|it| it.0.is_open()).count();
                 assert_eq!((registry.count(), registry.list().len()), (open, open));
                 for (permit, _, waits) in &model {
                     assert!(!(*waits && aborted(permit)));

@@ -11,7 +11,8 @@ use proto::IntoClose;
 use super::{
     drain::Stop,
     host::Host,
-    registry::{Path, Registry, SocketInfo},
+    permit::Path,
+    registry::{Registry, SocketInfo},
 };
 use crate::{
     socket::WebSocket,
