@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use proto::{Config, handshake::Response};
 
+mod accepting;
 mod admit;
 mod attend;
 mod connection;

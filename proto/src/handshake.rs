@@ -95,9 +95,9 @@ pub use http1::{
     client::Client,
     error::{HandshakeError, RequestError, ResponseError},
     exchange::Exchange,
-    page::{Arrived, PageRequest},
+    page::PageRequest,
     response::Response,
-    server::{Incoming, NotAccepted, Server},
+    server::{Arrived, Incoming, NotAccepted, Server},
 };
 pub use offer::Offer;
 pub use origin::Origins;

@@ -9,10 +9,10 @@ use super::{
     connection::Stream,
     core::Core,
     guard::{Guarded, Panicked, call},
-    host::Host,
+    host::{Boxed, Host},
     permit::{Path, Permit},
     request::ClientRequest,
-    route::{Boxed, Handler, text},
+    route::{Handler, text},
     subnet::address_key,
 };
 use crate::{

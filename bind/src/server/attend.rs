@@ -18,11 +18,11 @@ use super::{
     core::{Core, Refusing},
     forwarded::client_address,
     guard::{Guarded, Panicked, call},
-    host::Host,
+    host::{Boxed, Host},
     listen::Door,
     permit::Permit,
     request::ClientRequest,
-    route::{Boxed, text},
+    route::text,
 };
 #[cfg(feature = "tls")]
 use crate::transport::Transport;

@@ -13,14 +13,11 @@ use proto::{Config, handshake::Response};
 
 use super::{
     ServerError,
-    attend::{attend, refuse},
-    connection::Reached,
     guard::call,
-    host::{Accepted, Host},
-    listen::Door,
-    registry::{Refused, Registry},
+    host::Host,
+    registry::Registry,
     route::{Allowed, Decide, OnError, Routes, Subprotocols, text},
-    subnet::{Subnet, address_key},
+    subnet::Subnet,
 };
 
 /// The options of a server that runs, and its connections.
@@ -42,38 +39,6 @@ pub(super) struct Core<H: Host> {
 }
 
 impl<H: Host> Core<H> {
-    /// Lets a connection in, or refuses it.
-    pub(super) fn take_in(self: &Arc<Self>, host: &H, accepted: Accepted<H>, door: &Arc<Door>) {
-        let peer = match &accepted {
-            Accepted::Tcp(_, peer) => Some(*peer),
-            Accepted::Other(_) => None,
-        };
-        if self.expects_header(peer).is_none() {
-            return;
-        }
-        let counted = peer.filter(|peer| !self.is_proxy(peer.ip()));
-        let address = counted.map(|peer| address_key(peer.ip()));
-        let host = host.for_connection();
-        let io = match accepted {
-            Accepted::Tcp(tcp, peer) => Reached::Tcp(host.stream(tcp, &self.config), peer),
-            Accepted::Other(other) => Reached::Other(host.other(other, &self.config)),
-        };
-        let (core, door) = (self.clone(), door.clone());
-        match self.registry.admit(address, host.kill()) {
-            Ok(permit) => {
-                let inside = host.clone();
-                host.spawn(Box::pin(attend(core, inside, io, door, permit)));
-            }
-            Err(Refused::Full) if !door.is_secure() => {
-                if let Some(refusing) = Refusing::begin(core) {
-                    let inside = host.clone();
-                    host.spawn(Box::pin(refuse(refusing, inside, io, door)));
-                }
-            }
-            Err(_) => {}
-        }
-    }
-
     /// Whether a PROXY header comes from this peer. Returns `None` if the peer may not connect. A peer at a Unix socket is
     /// on this machine, so it is a proxy if there are any.
     pub(super) fn expects_header(&self, peer: Option<SocketAddr>) -> Option<bool> {
@@ -119,7 +84,7 @@ impl<H: Host> Refusing<H> {
     const MAX: usize = 64;
 
     /// Returns `None` if there are as many as there may be.
-    fn begin(core: Arc<Core<H>>) -> Option<Self> {
+    pub(super) fn begin(core: Arc<Core<H>>) -> Option<Self> {
         let others = core.refusing.fetch_add(1, Ordering::Relaxed);
         let refusing = Self(core);
         (others < Self::MAX).then_some(refusing)

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{host::Host, route::Boxed};
+use super::host::{Boxed, Host};
 
 /// The application has panicked.
 #[derive(Debug, PartialEq)]

@@ -3,14 +3,17 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    pin::Pin,
     task::{Context, Poll},
 };
 
-use super::{permit::Kill, route::Boxed, stream::ServerStream};
+use super::{permit::Kill, stream::ServerStream};
 use crate::{
     runtime::{Network, Runtime, SendNetwork},
     socket::WebSocket,
 };
+
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A binding that can run a server.
 pub trait Host: Runtime + SendNetwork + Clone {

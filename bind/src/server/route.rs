@@ -1,13 +1,15 @@
 //! What a server has at which path: sockets and pages.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::handshake::{Origins, Response};
 
-use super::{ServerError, host::Host, request::ClientRequest};
-
-pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+use super::{
+    ServerError,
+    host::{Boxed, Host},
+    request::ClientRequest,
+};
 
 /// A function of the application that serves a socket.
 pub(super) type Handler<H> =

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Server, core::Core, host::Host, listen::Accepting, registry::Limits, tracker::Waits};
+use super::{
+    Server, accepting::Accepting, core::Core, host::Host, registry::Limits, tracker::Waits,
+};
 
 /// A server that runs.
 pub(super) struct Serving<H: Host> {

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use bytes::Bytes;
 
-use super::{error::RequestError, key};
+use super::{error::RequestError, key, response::Method};
 use crate::{
     config::Config,
     handshake::{
@@ -64,13 +64,6 @@ pub enum HttpVersion {
     Http11,
     /// Any other version. None of them has `Upgrade`, HTTP/2 and HTTP/3 included.
     Other,
-}
-
-/// The method of a request (RFC 9110 §9.3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Method {
-    Get,
-    Head,
 }
 
 /// The requests that the caller asks for.

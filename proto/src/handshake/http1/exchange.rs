@@ -2,7 +2,10 @@ use alloc::{sync::Arc, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
-use super::{check::Method, error::HandshakeError, response::Response};
+use super::{
+    error::HandshakeError,
+    response::{Method, Response},
+};
 use crate::{
     config::Config,
     connection::Connection,

@@ -3,23 +3,11 @@
 use alloc::sync::Arc;
 
 use super::{
-    check::Method,
     error::RequestError,
     exchange::{Exchange, Remainder},
-    response::Response,
-    server::Incoming,
+    response::{Method, Response},
 };
 use crate::{config::Config, handshake::request::Request};
-
-/// A request that has come; see [`Server::poll_any`](super::server::Server::poll_any).
-#[derive(Debug)]
-#[must_use = "the client waits for an answer"]
-pub enum Arrived {
-    /// A valid opening handshake.
-    Upgrade(Incoming),
-    /// A request for a page.
-    Page(PageRequest),
-}
 
 /// A valid GET or HEAD that does not ask for a WebSocket, to be answered, however long that takes.
 ///

@@ -3,7 +3,6 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::check::Method;
 use crate::handshake::headers::Headers;
 
 /// The server's response.
@@ -81,6 +80,13 @@ impl Response {
         out.extend_from_slice(b"\r\n");
         out
     }
+}
+
+/// The method of a request (RFC 9110 §9.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Method {
+    Get,
+    Head,
 }
 
 /// Returns the reason phrase. It may be empty for a status that is not listed (RFC 9112 §4).

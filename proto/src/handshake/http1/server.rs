@@ -6,13 +6,13 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    check::{Method, Wanted, check_extra, check_headers, check_method, switch},
+    check::{Wanted, check_extra, check_headers, check_method, switch},
     error::{HandshakeError, RequestError},
     exchange::{Exchange, Remainder},
     head::{Found, Head},
-    page::{Arrived, PageRequest},
+    page::PageRequest,
     request_line::{RequestLine, Target},
-    response::Response,
+    response::{Method, Response},
 };
 use crate::{
     config::{Config, Role},
@@ -146,6 +146,16 @@ impl Server {
             }
         }
     }
+}
+
+/// A request that has come; see [`Server::poll_any`](Server::poll_any).
+#[derive(Debug)]
+#[must_use = "the client waits for an answer"]
+pub enum Arrived {
+    /// A valid opening handshake.
+    Upgrade(Incoming),
+    /// A request for a page.
+    Page(PageRequest),
 }
 
 /// A valid request, to be accepted or refused, however long that takes.
