@@ -83,8 +83,8 @@ pub struct Listener {
     accepted: Option<Receiver<io::Result<Accepted<Threads>>>>,
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
-    /// The socket, to end a thread that waits in `accept`.
-    listener: Listening,
+    /// The socket, to end a thread that waits in `accept`. Present until this is dropped.
+    listener: Option<Listening>,
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl Listener {
             accepted: Some(accepted),
             shared,
             thread: Some(thread),
-            listener,
+            listener: Some(listener),
         })
     }
 
@@ -131,7 +131,7 @@ impl Drop for Listener {
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.accepted = None;
         // Once the thread has ended, the address is free.
-        if interrupt(&self.listener).is_ok()
+        if self.listener.take().is_some_and(|it| interrupt(it).is_ok())
             && let Some(thread) = self.thread.take()
         {
             let _ = thread.join();
@@ -163,11 +163,12 @@ fn accept(listener: &Listening) -> io::Result<Accepted<Threads>> {
 }
 
 /// Makes a thread return that waits for a connection. On Linux the end of the socket does that, and elsewhere a connection.
-fn interrupt(listener: &Listening) -> io::Result<()> {
+/// On Linux this needs no new descriptor, because there may be none.
+fn interrupt(listener: Listening) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use std::{net::Shutdown, os::fd::OwnedFd};
-        let fd = match clone(listener)? {
+        let fd = match listener {
             Listening::Tcp(listener) => OwnedFd::from(listener),
             Listening::Unix(listener) => OwnedFd::from(listener),
         };

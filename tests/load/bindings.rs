@@ -20,8 +20,6 @@ pub(crate) trait Binding: 'static {
 
     /// The bytes for each socket by which the queues of the runtime differ after rounds of the same size.
     const QUEUES: usize = 0;
-    /// Whether a server stops listening although there is no descriptor left.
-    const STOPS_WITHOUT_DESCRIPTORS: bool = true;
 
     type Host: ServerHost;
 
@@ -143,8 +141,6 @@ pub(crate) struct Blocking;
 impl Binding for Blocking {
     const NAME: &str = "blocking";
     const DIVISOR: usize = 10;
-    // It needs a copy of the listening socket for that, so the thread that accepts goes on until the next client comes.
-    const STOPS_WITHOUT_DESCRIPTORS: bool = false;
 
     type Host = bowline_blocking::Threads;
 

@@ -52,6 +52,9 @@ impl<H: Host> Accepting<H> {
     /// Accepts the connections that there are. Never ready.
     pub(super) fn poll(&mut self, core: &Arc<Core<H>>, host: &H, cx: &mut Context<'_>) {
         for _ in 0..Self::MAX {
+            if core.registry.is_crowded() {
+                return;
+            }
             if let Some(at) = self.retry_at {
                 if self.clock.poll_until(cx, at).is_pending() {
                     return;

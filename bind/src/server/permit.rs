@@ -1,7 +1,10 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use proto::{Instant, IntoClose, handshake::Request};
@@ -20,6 +23,8 @@ pub(super) struct Permit {
     client: OnceLock<(Option<SocketAddr>, Path)>,
     /// When it has to close, if its handler has a deadline.
     deadline: OnceLock<Instant>,
+    /// Whether it was ended to make room for a newer handshake.
+    evicted: AtomicBool,
     /// Ends the transport, if a thread may be blocked in it.
     kill: Option<Kill>,
 }
@@ -38,6 +43,7 @@ impl Permit {
             address: address.map_or_else(OnceLock::new, OnceLock::from),
             client: OnceLock::new(),
             deadline: OnceLock::new(),
+            evicted: AtomicBool::new(false),
             kill,
         }
     }
@@ -65,6 +71,11 @@ impl Permit {
         if let Some(kill) = &self.kill {
             kill();
         }
+    }
+
+    /// Notes that it is ended to make room. Returns whether this is new.
+    pub(super) fn evict(&self) -> bool {
+        !self.evicted.swap(true, Ordering::Relaxed)
     }
 
     /// Counts the connection for the address of its client, which became known later. Returns whether it fits.
@@ -143,9 +154,13 @@ impl Drop for Permit {
         {
             state.deadlines.remove(&(last, self.id));
         }
-        let stopping = state.drain.is_some();
+        let mut matters = state.drain.is_some();
+        if self.evicted.load(Ordering::Relaxed) {
+            matters |= state.leaving == Registry::MAX_LEAVING;
+            state.leaving -= 1;
+        }
         drop(state);
-        if stopping {
+        if matters {
             self.registry.wakers.wake_others(None);
         }
     }

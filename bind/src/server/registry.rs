@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) members: BTreeMap<u64, Weak<Permit>>,
     /// Those whose request has not come yet.
     pub(super) handshakes: BTreeSet<u64>,
+    /// How many were ended to make room for newer handshakes, and are not gone yet.
+    pub(super) leaving: usize,
     /// How many are open.
     pub(super) open: usize,
     addresses: BTreeMap<Subnet, usize>,
@@ -100,6 +102,10 @@ impl Default for Registry {
 }
 
 impl Registry {
+    /// The most connections that were ended to make room and are not gone yet. Without this, connections that come faster
+    /// than others can end would exceed the limit of handshakes.
+    pub(super) const MAX_LEAVING: usize = 64;
+
     /// Sets the limits, which cannot be changed later.
     pub(super) fn limit(&self, limits: Limits) {
         let _ = self.limits.set(limits);
@@ -131,11 +137,18 @@ impl Registry {
         state.next += 1;
         state.handshakes.insert(id);
         state.members.insert(id, Arc::downgrade(&permit));
+        state.leaving += usize::from(oldest.as_ref().is_some_and(|it| it.evict()));
         drop(state);
         if let Some(oldest) = oldest {
             oldest.abort();
         }
         Ok(permit)
+    }
+
+    /// Whether so many connections that were ended are not gone yet that no more should be accepted. Their last permit wakes
+    /// the tasks that wait.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.lock().leaving >= Self::MAX_LEAVING
     }
 
     /// Returns how many sockets are open.
@@ -421,8 +434,26 @@ mod tests {
             let state = registry.lock();
             assert!(state.members.is_empty() && state.handshakes.is_empty());
             assert!(state.addresses.is_empty() && state.deadlines.is_empty());
-            assert_eq!(state.open, 0);
+            assert_eq!((state.open, state.leaving), (0, 0));
         }
+    }
+
+    #[test]
+    fn nobody_is_accepted_while_too_many_that_were_ended_are_here() {
+        let registry = Arc::new(Registry::default());
+        registry.limit(Limits {
+            handshakes: 1,
+            ..Limits::NONE
+        });
+        let admit = || registry.admit(None, None).unwrap();
+        let mut permits: Vec<_> = (0..64).map(|_| admit()).collect();
+        assert!(!registry.is_crowded());
+        permits.push(admit());
+        assert!(registry.is_crowded());
+        drop(permits.pop());
+        assert!(registry.is_crowded(), "that one was not ended");
+        drop(permits.pop());
+        assert!(!registry.is_crowded());
     }
 
     #[test]
