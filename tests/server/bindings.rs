@@ -71,7 +71,8 @@ pub(crate) trait Binding: 'static {
 
     fn host() -> Self::Host;
 
-    /// Adds the handlers: `/ws` echoes, returns at the text `leave`, and panics at `panic`; `/stuck` never calls its socket;
+    /// Adds the handlers: `/flood` sends without end, `/flood/half` does so with one half and never polls the other, `/ws`
+    /// echoes, returns at the text `leave`, and panics at `panic`; `/stuck` never calls its socket;
     /// `/halves` lets another task keep a half, and panics; `/who` sends what the server knows of the client and of the
     /// options of its socket.
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host>;
@@ -216,7 +217,17 @@ macro_rules! handlers {
             let _ = socket.send(format!("{known:?}"))$($wait)*;
             let _ = socket.close(None)$($wait)*;
         };
+        let flood = |mut socket: <Self::Host as ServerHost>::Socket, _: ClientRequest| $($mode)* {
+            while socket.send(vec![0; 64 << 10])$($wait)*.is_ok() {}
+        };
+        let half = |socket: <Self::Host as ServerHost>::Socket, _: ClientRequest| $($mode)* {
+            let (read, write) = socket.split();
+            while write.send(vec![0; 64 << 10])$($wait)*.is_ok() {}
+            drop(read);
+        };
         $server
+            .path("/flood", flood)
+            .path("/flood/half", half)
             .path("/ws", echo)
             .path("/stuck", stuck)
             .path("/halves", halves)

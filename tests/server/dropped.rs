@@ -1,6 +1,10 @@
-//! Clients that break off anywhere, and futures of the server that are dropped.
+//! Clients that break off anywhere or do not read, and futures of the server that are dropped.
 
-use std::{io::Write, net::TcpStream, time::Duration};
+use std::{
+    io::Write,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 use bind::{Stop, Tracker};
 use bowline_blocking::{Config, accept_any, connect};
@@ -10,6 +14,7 @@ use crate::{SECOND, bindings::*, echoes, eventually, for_each_binding, open, ser
 for_each_binding! {
     a_client_may_break_off_after_any_byte,
     a_stop_that_nobody_waits_for_goes_on,
+    a_client_that_does_not_read_does_not_hold_up_an_order,
 }
 
 const REQUEST: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
@@ -64,6 +69,23 @@ fn a_stop_that_nobody_waits_for_goes_on<B: Binding>() {
     assert_eq!(client.closed().unwrap().code, 1001);
     eventually("it stopped", || server.has_ended());
     assert_eq!(server.stop(SECOND), 0);
+}
+
+/// The Close cannot be sent, because the handler waits for room. It ends at the deadline of the stop, or at once if it is
+/// aborted.
+fn a_client_that_does_not_read_does_not_hold_up_an_order<B: Binding>() {
+    let mut server = Running::<B>::start(server::<B>(&Events::default()));
+    let clients = ["/flood", "/flood/half", "/flood"].map(|path| open(&server.url(path)));
+    eventually("all are open", || server.tracker.count() == 3);
+    std::thread::sleep(SECOND / 2);
+    let last = server.tracker.list().last().unwrap().id;
+    assert!(server.tracker.close(last, None));
+    assert!(server.tracker.abort(last));
+    eventually("it has ended", || server.tracker.count() == 2);
+    let begin = Instant::now();
+    assert_eq!(server.stop(SECOND), 2);
+    assert!(begin.elapsed() < 3 * SECOND);
+    drop(clients);
 }
 
 /// A server that is no longer served does not listen, but its sockets go on, and its tracker stops them.
