@@ -10,7 +10,7 @@ use super::{
     core::Core,
     guard::{Guarded, Panicked, call},
     host::{Boxed, Host},
-    permit::{Path, Permit},
+    permit::Permit,
     request::ClientRequest,
     route::{Handler, text},
     subnet::address_key,
@@ -102,8 +102,7 @@ impl<H: Host> Core<H> {
                 Box::pin(decision).await??
             }
         };
-        let path = Path::Of(request.request.clone());
-        if permit.open(clock.now(), request.client_addr, path) {
+        if permit.open(clock.now(), request.client_addr, request.path()) {
             Ok((handler, request))
         } else {
             Err(self.unavailable("the server is stopping\n"))

@@ -150,10 +150,7 @@ impl Drain {
 mod tests {
     use std::sync::Arc;
 
-    use super::{
-        super::{permit::Path, registry::Registry},
-        *,
-    };
+    use super::{super::registry::Registry, *};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -167,7 +164,7 @@ mod tests {
         let permits: Vec<_> = (0..count)
             .map(|_| {
                 let permit = registry.admit(None, None).unwrap();
-                assert!(permit.open(at(Duration::ZERO), None, Path::Named("/".into())));
+                assert!(permit.open(at(Duration::ZERO), None, "/"));
                 permit
             })
             .collect();

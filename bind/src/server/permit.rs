@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use proto::{Instant, IntoClose, handshake::Request};
+use proto::{Instant, IntoClose};
 
 use super::{registry::Registry, subnet::Subnet};
 use crate::output::{Orders, Place};
@@ -20,7 +20,7 @@ pub(super) struct Permit {
     /// The address that it counts for.
     address: OnceLock<Subnet>,
     /// The address of its client and the path, present once it is open.
-    client: OnceLock<(Option<SocketAddr>, Path)>,
+    client: OnceLock<(Option<SocketAddr>, Box<str>)>,
     /// When it has to close, if its handler has a deadline.
     deadline: OnceLock<Instant>,
     /// Whether it was ended to make room for a newer handshake.
@@ -91,13 +91,13 @@ impl Permit {
     }
 
     /// Notes that the socket opens. Returns `false` if the server is stopping.
-    pub(super) fn open(&self, now: Instant, client_addr: Option<SocketAddr>, path: Path) -> bool {
+    pub(super) fn open(&self, now: Instant, client_addr: Option<SocketAddr>, path: &str) -> bool {
         let limit = self.registry.limits().handler;
         let mut state = self.registry.lock();
         if state.drain.is_some() {
             return false;
         }
-        let _ = self.client.set((client_addr, path));
+        let _ = self.client.set((client_addr, path.into()));
         state.handshakes.remove(&self.id);
         state.open += 1;
         if let Some(deadline) = limit.and_then(|(limit, _)| now.checked_add(limit)) {
@@ -114,8 +114,7 @@ impl Permit {
     /// Returns the address of the client and the path, as far as they are known.
     pub(super) fn client(&self) -> (Option<SocketAddr>, String) {
         match self.client.get() {
-            Some((addr, Path::Of(request))) => (*addr, request.path().to_owned()),
-            Some((addr, Path::Named(path))) => (*addr, path.to_string()),
+            Some((addr, path)) => (*addr, path.to_string()),
             None => (None, String::new()),
         }
     }
@@ -164,13 +163,6 @@ impl Drop for Permit {
             self.registry.wakers.wake_others(None);
         }
     }
-}
-
-/// The path of a socket.
-pub(super) enum Path {
-    /// That of a request.
-    Of(Arc<Request>),
-    Named(Box<str>),
 }
 
 /// Ends a transport in which a thread may be blocked.

@@ -336,7 +336,7 @@ impl State {
 mod tests {
     use std::hash::{BuildHasher, Hasher, RandomState};
 
-    use super::{super::permit::Path, *};
+    use super::*;
     use crate::output::Place;
 
     /// A clock that the test moves.
@@ -415,8 +415,7 @@ mod tests {
                         if *waits {
                             permit.heard();
                             *waits = false;
-                            let path = Path::Named("/".into());
-                            assert!(permit.open(Instant::from_epoch(Duration::ZERO), None, path));
+                            assert!(permit.open(Instant::from_epoch(Duration::ZERO), None, "/"));
                         }
                     }
                     3 if !model.is_empty() => drop(model.swap_remove(random(model.len()))),
@@ -467,7 +466,7 @@ mod tests {
         registry.stop(Duration::from_secs(5).into());
         assert!(aborted(&waits) && !aborted(&heard));
         let now = Instant::from_epoch(Duration::ZERO);
-        assert!(!heard.open(now, None, Path::Named("/".into())));
+        assert!(!heard.open(now, None, "/"));
         assert_eq!(registry.admit(None, None).unwrap_err(), Refused::Stopping);
         let key = registry.enter();
         let mut clock = Now(Arc::new(Mutex::new(Duration::ZERO)));
@@ -497,7 +496,7 @@ mod tests {
         let open = |now: Duration| {
             let permit = registry.admit(None, None).unwrap();
             let now = Instant::from_epoch(now);
-            assert!(permit.open(now, None, Path::Named("/".into())));
+            assert!(permit.open(now, None, "/"));
             permit
         };
         let (first, left, second_one) = (open(Duration::ZERO), open(second), open(11 * second));

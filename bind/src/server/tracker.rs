@@ -11,7 +11,6 @@ use proto::IntoClose;
 use super::{
     drain::Stop,
     host::Host,
-    permit::Path,
     registry::{Registry, SocketInfo},
 };
 use crate::{
@@ -57,9 +56,7 @@ impl<H: Host> Tracker<H> {
         let socket = socket.driven();
         let now = self.host.clock().now();
         match self.registry.admit(None, None) {
-            Ok(permit) if permit.open(now, client_addr, Path::Named(path.into())) => {
-                socket.attach(permit);
-            }
+            Ok(permit) if permit.open(now, client_addr, path) => socket.attach(permit),
             _ => socket.begin_close(self.registry.farewell()),
         }
     }
