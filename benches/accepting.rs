@@ -15,8 +15,8 @@ use std::{
 };
 
 use bind::{
-    Accepted, AnyTransport, AsyncServerHost, Listening, Network, Reaching, Runtime, Server, Timer,
-    Transport, accept,
+    Accepted, AnyTransport, AsyncServerHost, Listen, Listening, Network, Reaching, Runtime, Server,
+    Timer, Transport, accept,
     proto::{Config, Instant},
 };
 
@@ -133,7 +133,9 @@ impl Runtime for Desk {
     }
 }
 
-impl AsyncServerHost for Desk {
+impl AsyncServerHost for Desk {}
+
+impl Listen for Desk {
     type Listener = ();
 
     fn listen(&self, _: Listening) -> io::Result<()> {

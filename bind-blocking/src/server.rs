@@ -13,17 +13,15 @@ use std::{
     thread,
 };
 
-use bind::{Accepted, Kill, Listening, Returns, ServerHost, Tracked, Transport};
+use bind::{Accepted, Kill, Listen, Listening, Returns, ServerHost, Tracked, Transport};
 
 use crate::{
     clock::Wants, connect::Threads, pipe::Io, run::Runner, socket::WebSocket,
     transport::BlockingTransport,
 };
 
-impl ServerHost for Threads {
+impl Listen for Threads {
     type Listener = Listener;
-    type Socket = WebSocket<ServerStream>;
-    type Wait<T> = T;
 
     fn listen(&self, listener: Listening) -> io::Result<Listener> {
         Listener::new(listener)
@@ -36,6 +34,11 @@ impl ServerHost for Threads {
     ) -> Poll<io::Result<Accepted<Self>>> {
         listener.poll(cx)
     }
+}
+
+impl ServerHost for Threads {
+    type Socket = WebSocket<ServerStream>;
+    type Wait<T> = T;
 
     /// Each connection has a thread of its own.
     fn for_connection(&self) -> Self {

@@ -5,7 +5,7 @@ use std::{
 
 use async_io::Async;
 use async_net::TcpStream;
-use bind::{Accepted, AnyTransport, AsyncServerHost, Listening};
+use bind::{Accepted, AnyTransport, AsyncServerHost, Listen, Listening};
 
 use crate::{
     io::Io,
@@ -23,7 +23,9 @@ enum Inner {
     Unix(Async<std::os::unix::net::UnixListener>),
 }
 
-impl<E: Fn(Boxed<()>) + Clone + Send + Sync + 'static> AsyncServerHost for Smol<E> {
+impl<E: Fn(Boxed<()>) + Clone + Send + Sync + 'static> AsyncServerHost for Smol<E> {}
+
+impl<E: Fn(Boxed<()>) + Clone + Send + Sync + 'static> Listen for Smol<E> {
     type Listener = Listener;
 
     fn listen(&self, listener: Listening) -> io::Result<Listener> {

@@ -3,7 +3,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bind::{Accepted, AnyTransport, AsyncServerHost, Listening};
+use bind::{Accepted, AnyTransport, AsyncServerHost, Listen, Listening};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -22,7 +22,9 @@ enum Inner {
     Unix(tokio::net::UnixListener),
 }
 
-impl AsyncServerHost for Tokio {
+impl AsyncServerHost for Tokio {}
+
+impl Listen for Tokio {
     type Listener = Listener;
 
     fn listen(&self, listener: Listening) -> io::Result<Listener> {

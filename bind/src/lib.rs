@@ -60,9 +60,9 @@ pub use runtime::{InThread, Network, Reaching, Runtime, SendNetwork, in_thread};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::{
-    Accepted, AsyncHost as AsyncServerHost, ClientRequest, Host as ServerHost, Kill, Listening,
-    Returns, Server, ServerError, ServerStream, SocketInfo, Stop, Subnet, SubnetError, Tracked,
-    Tracker,
+    Accepted, AsyncHost as AsyncServerHost, ClientRequest, Host as ServerHost, Kill, Listen,
+    Listening, Returns, Server, ServerError, ServerStream, SocketInfo, Stop, Subnet, SubnetError,
+    Tracked, Tracker,
 };
 pub use socket::{WebSocket, drive};
 pub use streaming::{Owner, Streaming};

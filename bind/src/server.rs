@@ -35,7 +35,7 @@ mod tracker;
 
 pub use drain::Stop;
 pub use error::ServerError;
-pub use host::{Accepted, AsyncHost, Host, Listening, Returns};
+pub use host::{Accepted, AsyncHost, Host, Listen, Listening, Returns};
 use listen::{Door, TcpOptions, listen_tcp};
 pub use permit::Kill;
 use registry::Limits;

@@ -15,14 +15,10 @@ use crate::{
 
 pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A binding that can run a server.
-pub trait Host: Runtime + SendNetwork + Clone {
+/// A binding that can accept connections.
+pub trait Listen: Runtime + SendNetwork + Clone {
     /// A listening socket that is registered with the runtime.
     type Listener: Send;
-    /// The socket that a handler gets.
-    type Socket: Send;
-    /// The result of a call that takes time: a future of it, or in blocking the result itself.
-    type Wait<T>;
 
     /// Registers a listening socket, which is in blocking mode before.
     ///
@@ -37,6 +33,14 @@ pub trait Host: Runtime + SendNetwork + Clone {
         listener: &mut Self::Listener,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Accepted<Self>>>;
+}
+
+/// A binding that can run a server.
+pub trait Host: Listen {
+    /// The socket that a handler gets.
+    type Socket: Send;
+    /// The result of a call that takes time: a future of it, or in blocking the result itself.
+    type Wait<T>;
 
     /// Returns the binding as one connection uses it. The transport of the connection is made by the value that is
     /// returned, and its task is spawned by that value.
@@ -71,41 +75,11 @@ pub trait Returns<R, T>: Host {
 }
 
 /// A binding whose calls are futures. It is a [`Host`] whose handlers get the socket of the driver and return a future.
-pub trait AsyncHost: Runtime + SendNetwork + Clone {
-    /// A listening socket that is registered with the runtime.
-    type Listener: Send;
-
-    /// See [`Host::listen`].
-    ///
-    /// # Errors
-    ///
-    /// Those of the system, or that there is no runtime.
-    fn listen(&self, listener: Listening) -> io::Result<Self::Listener>;
-
-    /// See [`Host::poll_accept`].
-    fn poll_accept(
-        &self,
-        listener: &mut Self::Listener,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Accepted<Self>>>;
-}
+pub trait AsyncHost: Listen {}
 
 impl<H: AsyncHost> Host for H {
-    type Listener = H::Listener;
     type Socket = WebSocket<ServerStream<H::Stream>>;
     type Wait<T> = Boxed<T>;
-
-    fn listen(&self, listener: Listening) -> io::Result<Self::Listener> {
-        AsyncHost::listen(self, listener)
-    }
-
-    fn poll_accept(
-        &self,
-        listener: &mut Self::Listener,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Accepted<Self>>> {
-        AsyncHost::poll_accept(self, listener, cx)
-    }
 
     fn socket(&self, socket: Self::Socket) -> Self::Socket {
         socket

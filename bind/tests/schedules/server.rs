@@ -11,7 +11,7 @@ use std::{
 };
 
 use bowline_bind::{
-    Accepted, AnyTransport, AsyncServerHost, Listening, Network, Runtime, Stop, Tracker,
+    Accepted, AnyTransport, AsyncServerHost, Listen, Listening, Network, Runtime, Stop, Tracker,
     proto::{CloseCode, Config},
 };
 use shuttle::{future::block_on, thread};
@@ -57,7 +57,9 @@ impl Runtime for Waits {
     }
 }
 
-impl AsyncServerHost for Waits {
+impl AsyncServerHost for Waits {}
+
+impl Listen for Waits {
     type Listener = Infallible;
 
     fn listen(&self, _: Listening) -> io::Result<Infallible> {
