@@ -64,11 +64,7 @@ impl Wakers {
 
     /// Puts `waker` into a place, to be woken the next time.
     pub(crate) fn register(&self, Key(key): Key, waker: &Waker) {
-        let slot = &mut self.slots()[key].waker;
-        match slot {
-            Some(known) => known.clone_from(waker),
-            None => *slot = Some(waker.clone()),
-        }
+        remember(&mut self.slots()[key].waker, waker);
     }
 
     /// Removes the waker from a place.
@@ -106,5 +102,13 @@ impl Wake for Wakers {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.wake_others(None);
+    }
+}
+
+/// Puts `waker` into `place`, without a clone if it wakes the same task as the one that is there.
+pub(crate) fn remember(place: &mut Option<Waker>, waker: &Waker) {
+    match place {
+        Some(known) => known.clone_from(waker),
+        None => *place = Some(waker.clone()),
     }
 }

@@ -13,6 +13,7 @@ use super::Output;
 use crate::{
     sync::{Mutex, MutexGuard},
     transport::Transport,
+    wakers::remember,
 };
 
 /// The order of a server to one of its sockets, and the wakers of those that follow it.
@@ -68,14 +69,14 @@ impl Orders {
     /// Whether the socket is to end at once. If not, the task is woken when that changes.
     pub(crate) fn poll_abort(&self, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
-        remember(&mut inner.task, cx);
+        remember(&mut inner.task, cx.waker());
         inner.order == Order::Abort
     }
 
     /// Returns the order for the socket, which is woken when there is another.
     fn take(&self, cx: &Context<'_>) -> Order {
         let mut inner = self.lock();
-        remember(&mut inner.socket, cx);
+        remember(&mut inner.socket, cx.waker());
         match &mut inner.order {
             order @ Order::Close(_) => mem::replace(order, Order::Closing),
             order => order.clone(),
@@ -84,13 +85,6 @@ impl Orders {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn remember(place: &mut Option<Waker>, cx: &Context<'_>) {
-    match place {
-        Some(known) => known.clone_from(cx.waker()),
-        None => *place = Some(cx.waker().clone()),
     }
 }
 
