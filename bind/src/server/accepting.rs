@@ -96,7 +96,7 @@ impl<H: Host> Core<H> {
             Accepted::Tcp(_, peer) => Some(*peer),
             Accepted::Other(_) => None,
         };
-        if self.expects_header(peer).is_none() {
+        if !self.may_connect(peer) {
             return;
         }
         let counted = peer.filter(|peer| !self.is_proxy(peer.ip()));

@@ -1,6 +1,6 @@
 //! What a client gets that asks for a page, or for a socket.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use proto::handshake::{RequestError, Response};
 
@@ -84,16 +84,14 @@ impl<H: Host> Core<H> {
         }
         // A client that comes through a proxy was not counted when the proxy connected. If it is not known, because the proxy
         // has passed on contradictions, the proxy is counted.
-        let is_direct = |peer: SocketAddr| !self.is_proxy(peer.ip());
-        if !request.peer_addr.is_some_and(is_direct) {
-            let counted = match (request.client_addr, request.peer_addr) {
-                (Some(client), _) => Some(client.ip()).filter(|_| is_direct(client)),
-                (None, Some(peer)) => Some(peer.ip()),
-                (None, None) => Some(Ipv4Addr::UNSPECIFIED.into()),
-            };
-            if counted.is_some_and(|counted| !permit.count(address_key(counted))) {
-                return Err(self.full());
-            }
+        let counted = match (request.client_addr, request.peer_addr) {
+            _ if permit.is_counted() => None,
+            (Some(client), _) => Some(client.ip()).filter(|client| !self.is_proxy(*client)),
+            (None, Some(peer)) => Some(peer.ip()),
+            (None, None) => Some(Ipv4Addr::UNSPECIFIED.into()),
+        };
+        if counted.is_some_and(|counted| !permit.count(address_key(counted))) {
+            return Err(self.full());
         }
         let request = match &self.decide {
             None => request,

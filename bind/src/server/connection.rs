@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     runtime::Network,
-    tls::OptionalTls,
     transport::{AnyTransport, Timer, Transport, within},
 };
 
@@ -45,11 +44,11 @@ pub(super) async fn connect<H: Host>(
     let (stream, peer_addr, client_addr) = match io {
         Reached::Tcp(mut io, peer) => {
             let client = core.proxied(&mut io, Some(peer), clock).await?;
-            (ServerStream::tcp(secure(io, door)?), Some(peer), client)
+            (ServerStream::tcp(door.secure(io)?), Some(peer), client)
         }
         Reached::Other(mut io) => {
             let client = core.proxied(&mut io, None, clock).await?;
-            (ServerStream::other(secure(io, door)?), None, client)
+            (ServerStream::other(door.secure(io)?), None, client)
         }
     };
     Some(Connection {
@@ -57,18 +56,6 @@ pub(super) async fn connect<H: Host>(
         peer_addr,
         client_addr,
     })
-}
-
-/// Puts TLS over a connection, if its listener has TLS.
-#[cfg_attr(not(feature = "tls"), allow(clippy::unnecessary_wraps))]
-fn secure<S: Transport>(io: S, door: &Door) -> Option<OptionalTls<S>> {
-    #[cfg(feature = "tls")]
-    if let Some(tls) = &door.tls {
-        let stream = crate::tls::TlsStream::server(io, tls.clone()).ok()?;
-        return Some(OptionalTls::tls(stream));
-    }
-    let _ = door;
-    Some(OptionalTls::unencrypted(io))
 }
 
 impl<H: Host> Core<H> {
@@ -79,7 +66,7 @@ impl<H: Host> Core<H> {
         peer: Option<SocketAddr>,
         clock: &H::Clock,
     ) -> Option<Option<SocketAddr>> {
-        if !self.expects_header(peer)? {
+        if self.proxies.is_none() {
             return Some(peer);
         }
         let deadline = clock.now().checked_add(PROXY_TIME);

@@ -39,14 +39,13 @@ pub(super) struct Core<H: Host> {
 }
 
 impl<H: Host> Core<H> {
-    /// Whether a PROXY header comes from this peer. Returns `None` if the peer may not connect. A peer at a Unix socket is
-    /// on this machine, so it is a proxy if there are any.
-    pub(super) fn expects_header(&self, peer: Option<SocketAddr>) -> Option<bool> {
-        let Some(proxies) = &self.proxies else {
-            return Some(false);
-        };
-        let listed = peer.is_none_or(|peer| proxies.iter().any(|it| it.contains(peer.ip())));
-        listed.then_some(true)
+    /// Whether this peer may connect. If the server expects PROXY headers, only proxies may. A peer at a Unix socket is on
+    /// this machine, so it is a proxy if there are any.
+    pub(super) fn may_connect(&self, peer: Option<SocketAddr>) -> bool {
+        match (&self.proxies, peer) {
+            (Some(proxies), Some(peer)) => proxies.iter().any(|it| it.contains(peer.ip())),
+            _ => true,
+        }
     }
 
     /// Whether the peer is a proxy whose word about its clients counts.

@@ -10,6 +10,7 @@ use std::{
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::host::Listening;
+use crate::{tls::OptionalTls, transport::Transport};
 
 /// What the connections of one listening socket have in common.
 #[derive(Debug, Default)]
@@ -27,6 +28,18 @@ impl Door {
         }
         #[cfg(not(feature = "tls"))]
         false
+    }
+
+    /// Puts TLS over a connection, if its connections use TLS.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unnecessary_wraps, reason = "TLS may fail")
+    )]
+    pub(super) fn secure<S: Transport>(&self, io: S) -> Option<OptionalTls<S>> {
+        #[cfg(feature = "tls")]
+        return OptionalTls::server(io, self.tls.clone()).ok();
+        #[cfg(not(feature = "tls"))]
+        Some(OptionalTls::unencrypted(io))
     }
 }
 

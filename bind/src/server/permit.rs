@@ -1,10 +1,7 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use proto::{Instant, IntoClose};
@@ -23,8 +20,6 @@ pub(super) struct Permit {
     client: OnceLock<(Option<SocketAddr>, Box<str>)>,
     /// When it has to close, if its handler has a deadline.
     deadline: OnceLock<Instant>,
-    /// Whether it was ended to make room for a newer handshake.
-    evicted: AtomicBool,
     /// Ends the transport, if a thread may be blocked in it.
     kill: Option<Kill>,
 }
@@ -43,9 +38,13 @@ impl Permit {
             address: address.map_or_else(OnceLock::new, OnceLock::from),
             client: OnceLock::new(),
             deadline: OnceLock::new(),
-            evicted: AtomicBool::new(false),
             kill,
         }
+    }
+
+    /// Whether it counts for an address.
+    pub(super) fn is_counted(&self) -> bool {
+        self.address.get().is_some()
     }
 
     /// Whether it has become a socket.
@@ -71,11 +70,6 @@ impl Permit {
         if let Some(kill) = &self.kill {
             kill();
         }
-    }
-
-    /// Notes that it is ended to make room. Returns whether this is new.
-    pub(super) fn evict(&self) -> bool {
-        !self.evicted.swap(true, Ordering::Relaxed)
     }
 
     /// Counts the connection for the address of its client, which became known later. Returns whether it fits.
@@ -153,13 +147,11 @@ impl Drop for Permit {
         {
             state.deadlines.remove(&(last, self.id));
         }
-        let mut matters = state.drain.is_some();
-        if self.evicted.load(Ordering::Relaxed) {
-            matters |= state.leaving == Registry::MAX_LEAVING;
-            state.leaving -= 1;
-        }
+        let crowded = state.leaving.len() == Registry::MAX_LEAVING;
+        let makes_room = state.leaving.remove(&self.id) && crowded;
+        let wakes = makes_room || state.drain.is_some();
         drop(state);
-        if matters {
+        if wakes {
             self.registry.wakers.wake_others(None);
         }
     }

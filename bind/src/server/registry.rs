@@ -60,8 +60,8 @@ pub(super) struct State {
     pub(super) members: BTreeMap<u64, Weak<Permit>>,
     /// Those whose request has not come yet.
     pub(super) handshakes: BTreeSet<u64>,
-    /// How many were ended to make room for newer handshakes, and are not gone yet.
-    pub(super) leaving: usize,
+    /// Those that were ended to make room for newer handshakes, and are not gone yet.
+    pub(super) leaving: BTreeSet<u64>,
     /// How many are open.
     pub(super) open: usize,
     addresses: BTreeMap<Subnet, usize>,
@@ -137,7 +137,7 @@ impl Registry {
         state.next += 1;
         state.handshakes.insert(id);
         state.members.insert(id, Arc::downgrade(&permit));
-        state.leaving += usize::from(oldest.as_ref().is_some_and(|it| it.evict()));
+        state.leaving.extend(oldest.as_ref().map(|it| it.id()));
         drop(state);
         if let Some(oldest) = oldest {
             oldest.abort();
@@ -148,7 +148,7 @@ impl Registry {
     /// Whether so many connections that were ended are not gone yet that no more should be accepted. Their last permit wakes
     /// the tasks that wait.
     pub(super) fn is_crowded(&self) -> bool {
-        self.lock().leaving >= Self::MAX_LEAVING
+        self.lock().leaving.len() >= Self::MAX_LEAVING
     }
 
     /// Returns how many sockets are open.
@@ -251,14 +251,9 @@ impl Registry {
         }
     }
 
-    /// Closes the sockets whose handlers have run for too long, and later ends them. Never ready.
-    pub(super) fn poll_deadlines(
-        &self,
-        key: Key,
-        clock: &mut impl Timer,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        self.wakers.register(key, cx.waker());
+    /// Closes the sockets whose handlers have run for too long, and later ends them. Never ready. The task is woken for a
+    /// deadline that comes before the others only if it also waits in [`poll_stopping`](Self::poll_stopping).
+    pub(super) fn poll_deadlines(&self, clock: &mut impl Timer, cx: &mut Context<'_>) -> Poll<()> {
         let Some((_, grace)) = self.limits().handler else {
             return Poll::Pending;
         };
@@ -291,15 +286,6 @@ impl Registry {
                 permit.abort();
             }
         }
-    }
-
-    /// Returns the place of a task that waits.
-    pub(super) fn enter(&self) -> Key {
-        self.wakers.enter()
-    }
-
-    pub(super) fn leave(&self, key: Key) {
-        self.wakers.leave(key);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -433,7 +419,7 @@ mod tests {
             let state = registry.lock();
             assert!(state.members.is_empty() && state.handshakes.is_empty());
             assert!(state.addresses.is_empty() && state.deadlines.is_empty());
-            assert_eq!((state.open, state.leaving), (0, 0));
+            assert_eq!((state.open, state.leaving.len()), (0, 0));
         }
     }
 
@@ -468,7 +454,7 @@ mod tests {
         let now = Instant::from_epoch(Duration::ZERO);
         assert!(!heard.open(now, None, "/"));
         assert_eq!(registry.admit(None, None).unwrap_err(), Refused::Stopping);
-        let key = registry.enter();
+        let key = registry.wakers.enter();
         let mut clock = Now(Arc::new(Mutex::new(Duration::ZERO)));
         assert!(
             registry
@@ -492,7 +478,6 @@ mod tests {
         });
         let time = Arc::new(Mutex::new(Duration::ZERO));
         let mut clock = Now(time.clone());
-        let key = registry.enter();
         let open = |now: Duration| {
             let permit = registry.admit(None, None).unwrap();
             let now = Instant::from_epoch(now);
@@ -505,7 +490,7 @@ mod tests {
             *time.lock().unwrap() = now * second;
             assert!(
                 registry
-                    .poll_deadlines(key, &mut clock, &mut noop())
+                    .poll_deadlines(&mut clock, &mut noop())
                     .is_pending()
             );
             assert_eq!(aborted(&first), ended, "{now}");

@@ -58,13 +58,13 @@ impl<H: Host> Serving<H> {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (registry, key) = (&self.core.registry, self.waits.key);
-        if self.waits.poll_stopping(cx).is_ready() {
+        if registry.poll_stopping(key, cx).is_ready() {
             self.accepting = Vec::new();
             return registry.poll_stopped(key, &mut self.clock, cx).map(drop);
         }
         for accepting in &mut self.accepting {
             accepting.poll(&self.core, &self.host, cx);
         }
-        registry.poll_deadlines(key, &mut self.clock, cx)
+        registry.poll_deadlines(&mut self.clock, cx)
     }
 }

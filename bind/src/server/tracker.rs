@@ -1,10 +1,4 @@
-use std::{
-    fmt,
-    future::poll_fn,
-    net::SocketAddr,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, future::poll_fn, net::SocketAddr, sync::Arc};
 
 use proto::IntoClose;
 
@@ -143,18 +137,14 @@ pub(super) struct Waits {
 impl Waits {
     pub(super) fn new(registry: Arc<Registry>) -> Self {
         Self {
-            key: registry.enter(),
+            key: registry.wakers.enter(),
             registry,
         }
-    }
-
-    pub(super) fn poll_stopping(&self, cx: &Context<'_>) -> Poll<()> {
-        self.registry.poll_stopping(self.key, cx)
     }
 }
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        self.registry.leave(self.key);
+        self.registry.wakers.leave(self.key);
     }
 }

@@ -1,4 +1,6 @@
 use std::fmt;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 #[cfg(feature = "tls")]
 use super::TlsStream;
@@ -21,6 +23,18 @@ impl<S> OptionalTls<S> {
     #[cfg(feature = "tls")]
     pub(crate) fn tls(stream: TlsStream<S>) -> Self {
         Self(Inner::Tls(Box::new(stream)))
+    }
+
+    /// Puts TLS over the connection of a client, if there is a configuration for it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn server(
+        io: S,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self, rustls::Error> {
+        Ok(match tls {
+            Some(tls) => Self::tls(TlsStream::server(io, tls)?),
+            None => Self::unencrypted(io),
+        })
     }
 
     /// Returns the transport below TLS, or the transport itself without TLS. Reading from it or writing to it would

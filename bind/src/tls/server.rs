@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proto::{Config, Lost, handshake::HandshakeError};
 use rustls::ServerConfig;
 
-use super::{OptionalTls, TlsStream};
+use super::OptionalTls;
 use crate::{
     handshake::{Incoming, accept},
     transport::Transport,
@@ -22,13 +22,8 @@ pub fn accept_tls<S: Transport>(
 ) -> impl Future<Output = Result<Incoming<OptionalTls<S>>, HandshakeError>> {
     let config = config.into();
     async move {
-        let stream = match tls {
-            Some(tls) => {
-                let stream = TlsStream::server(io, tls);
-                OptionalTls::tls(stream.map_err(|_| HandshakeError::Lost(Lost::Failed))?)
-            }
-            None => OptionalTls::unencrypted(io),
-        };
+        let stream = OptionalTls::server(io, tls);
+        let stream = stream.map_err(|_| HandshakeError::Lost(Lost::Failed))?;
         accept(stream, config).await
     }
 }
