@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, TryRecvError, sync_channel},
     },
     task::{Context, Poll, Waker},
@@ -84,42 +83,35 @@ impl<T: Send + 'static> Returns<T, T> for Threads {
 pub struct Listener {
     /// Present until this is dropped, which ends a thread that waits to hand over a connection.
     accepted: Option<Receiver<io::Result<Accepted<Threads>>>>,
-    shared: Arc<Shared>,
+    /// Wakes the thread that serves.
+    waker: Arc<Mutex<Option<Waker>>>,
     thread: Option<thread::JoinHandle<()>>,
     /// The socket, to end a thread that waits in `accept`. Present until this is dropped.
     listener: Option<Listening>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    stopped: AtomicBool,
-    /// Wakes the thread that serves.
-    waker: Mutex<Option<Waker>>,
 }
 
 impl Listener {
     fn new(listener: Listening) -> io::Result<Self> {
         // The thread accepts one connection ahead of those that were taken.
         let (sender, accepted) = sync_channel(1);
-        let shared = Arc::new(Shared::default());
-        let (own, shares) = (clone(&listener)?, shared.clone());
+        let waker = Arc::new(Mutex::new(None::<Waker>));
+        let (own, wakes) = (clone(&listener)?, waker.clone());
         let thread = thread::Builder::new().spawn(move || {
-            while !shares.stopped.load(Ordering::SeqCst) && sender.send(accept(&own)).is_ok() {
-                let waker = shares.waker.lock().unwrap_or_else(PoisonError::into_inner);
-                let waker = waker.clone();
+            while sender.send(accept(&own)).is_ok() {
+                let waker = wakes.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 waker.into_iter().for_each(Waker::wake);
             }
         })?;
         Ok(Self {
             accepted: Some(accepted),
-            shared,
+            waker,
             thread: Some(thread),
             listener: Some(listener),
         })
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<io::Result<Accepted<Threads>>> {
-        let waker = self.shared.waker.lock();
+        let waker = self.waker.lock();
         *waker.unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         match self.accepted.as_ref().map(Receiver::try_recv) {
             Some(Ok(accepted)) => Poll::Ready(accepted),
@@ -131,9 +123,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
+        // The thread ends with its next connection or failure, and then the address is free.
         self.accepted = None;
-        // Once the thread has ended, the address is free.
         if self.listener.take().is_some_and(|it| interrupt(it).is_ok())
             && let Some(thread) = self.thread.take()
         {
@@ -165,8 +156,8 @@ fn accept(listener: &Listening) -> io::Result<Accepted<Threads>> {
     }
 }
 
-/// Makes a thread return that waits for a connection. On Linux the end of the socket does that, and elsewhere a connection.
-/// On Linux this needs no new descriptor, because there may be none.
+/// Ends the wait of a thread that accepts. On Linux this shuts the socket down, for which no new descriptor is needed, because
+/// there may be none. On other systems it connects to the socket.
 fn interrupt(listener: Listening) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
