@@ -12,7 +12,7 @@ use super::{
     host::{Boxed, Host},
     permit::Permit,
     request::ClientRequest,
-    route::{Handler, text},
+    route::Handler,
     subnet::address_key,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The text of a 500, which says nothing about the reason.
-pub(super) const FAILED: &str = "the server has failed\n";
+pub(super) const FAILED: &str = "the server has failed";
 
 impl<H: Host> Core<H> {
     /// Answers a request that asks for no upgrade.
@@ -40,7 +40,7 @@ impl<H: Host> Core<H> {
                 let answer = self.answered(fallback, request, clock).await;
                 answer.unwrap_or_else(|failure| failure)
             }
-            (None, None) => text(404, "there is nothing at this path\n"),
+            (None, None) => Response::text(404, "there is nothing at this path"),
         };
         page.respond(response).await;
     }
@@ -60,11 +60,11 @@ impl<H: Host> Core<H> {
         let answer = within(answer, clock.clone(), deadline).await;
         // In blocking nothing interrupts the application, so the answer may come too late.
         let in_time = answer.filter(|_| deadline.is_none_or(|deadline| clock.now() <= deadline));
-        let late = || self.unavailable("the server took too long to decide\n");
+        let late = || self.unavailable("the server took too long to decide");
         in_time.ok_or_else(late)?.map_err(|Panicked| {
             let path = asked.path().to_owned();
             self.report(&ServerError::Panicked { client_addr, path });
-            text(500, FAILED)
+            Response::text(500, FAILED)
         })
     }
 
@@ -77,7 +77,7 @@ impl<H: Host> Core<H> {
         clock: &H::Clock,
     ) -> Result<(Handler<H>, ClientRequest), Response> {
         let Some(handler) = self.routes.socket(request.path()).cloned() else {
-            return Err(text(404, "there is no socket at this path\n"));
+            return Err(Response::text(404, "there is no socket at this path"));
         };
         if !self.origins.with(|origins| incoming.is_from(origins)) {
             return Err(RequestError::ForeignOrigin.response());
@@ -103,7 +103,7 @@ impl<H: Host> Core<H> {
         if permit.open(clock.now(), request.client_addr, request.path()) {
             Ok((handler, request))
         } else {
-            Err(self.unavailable("the server is stopping\n"))
+            Err(self.unavailable("the server is stopping"))
         }
     }
 }

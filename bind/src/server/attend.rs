@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use proto::{CloseCode, Config, IntoClose};
+use proto::{CloseCode, Config, IntoClose, handshake::Response};
 
 use super::{
     ServerError,
@@ -22,7 +22,6 @@ use super::{
     listen::Door,
     permit::Permit,
     request::ClientRequest,
-    route::text,
 };
 #[cfg(feature = "tls")]
 use crate::transport::Transport;
@@ -123,7 +122,7 @@ async fn open<H: Host>(
         }
         // `decide` has added a field that belongs to the handshake.
         Err(NotAccepted { incoming, .. }) => {
-            Box::pin(incoming.refuse(text(500, FAILED))).await;
+            Box::pin(incoming.refuse(Response::text(500, FAILED))).await;
             None
         }
     }

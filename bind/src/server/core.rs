@@ -16,7 +16,7 @@ use super::{
     guard::call,
     host::Host,
     registry::Registry,
-    route::{Allowed, Decide, OnError, Routes, Subprotocols, text},
+    route::{Allowed, Decide, OnError, Routes, Subprotocols},
     subnet::Subnet,
 };
 
@@ -62,12 +62,12 @@ impl<H: Host> Core<H> {
 
     /// Returns the response of a server that is full.
     pub(super) fn full(&self) -> Response {
-        self.unavailable("the server has as many connections as it takes\n")
+        self.unavailable("the server has as many connections as it takes")
     }
 
     /// Returns a 503 that says when to come back (RFC 9110 §15.6.4).
     pub(super) fn unavailable(&self, why: &'static str) -> Response {
-        let mut response = text(503, why);
+        let mut response = Response::text(503, why);
         let seconds = self.retry_after.as_secs().to_string();
         let set = response.headers.push("Retry-After", seconds);
         debug_assert!(set.is_ok(), "digits are valid");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use proto::handshake::{Origins, Response};
 
 use super::{
@@ -113,16 +112,6 @@ impl Allowed {
             }
         }
     }
-}
-
-/// Makes a response with a line of text.
-pub(super) fn text(status: u16, text: &'static str) -> Response {
-    let mut response = Response::new(status, Bytes::from_static(text.as_bytes()));
-    let typed = response
-        .headers
-        .push("Content-Type", "text/plain; charset=utf-8");
-    debug_assert!(typed.is_ok(), "the field is valid");
-    response
 }
 
 #[cfg(test)]

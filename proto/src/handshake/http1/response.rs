@@ -27,8 +27,8 @@ impl Response {
         }
     }
 
-    /// Makes a response with a line of text.
-    pub(super) fn text(status: u16, text: impl fmt::Display) -> Self {
+    /// Makes a response whose body is this line of text, of the type `text/plain`. A line feed is added.
+    pub fn text(status: u16, text: impl fmt::Display) -> Self {
         let mut response = Self::new(status, format!("{text}\n"));
         response
             .headers
