@@ -3,14 +3,16 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
 use bind::{ClientRequest, Server, ServerHost, Stop, Tracker, proto::handshake::Response};
 
-/// What the handlers of a server have seen.
+pub(crate) use bowline_tests::{Blocking, Hosting, Smol, Tokio};
+
+/// The events that the handlers of a server have noted.
 #[derive(Clone, Default)]
 pub(crate) struct Events(Arc<Mutex<Vec<String>>>);
 
@@ -51,7 +53,7 @@ impl Drop for Visit {
     }
 }
 
-/// What the handler of `/who` sends.
+/// The text that the handler of `/who` sends.
 #[derive(Debug)]
 #[expect(dead_code, reason = "it is printed")]
 struct Known {
@@ -66,24 +68,15 @@ struct Known {
 }
 
 /// A binding that hosts a server.
-pub(crate) trait Binding: 'static {
-    type Host: ServerHost;
-
-    fn host() -> Self::Host;
-
+pub(crate) trait Binding: Hosting {
     /// Adds the handlers: `/flood` sends without end, `/flood/half` does so with one half and never polls the other, `/ws`
     /// echoes, returns at the text `leave`, and panics at `panic`; `/stuck` never calls its socket;
     /// `/halves` lets another task keep a half, and panics; `/who` sends what the server knows of the client and of the
     /// options of its socket.
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host>;
 
-    /// Runs a server in a thread.
-    fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>>;
-
     /// Lets in who knows the password, after a while that the query says in milliseconds.
     fn guarded(server: Server<Self::Host>) -> Server<Self::Host>;
-
-    fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize;
 
     /// Begins to stop, and does not wait.
     fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop);
@@ -236,20 +229,7 @@ macro_rules! handlers {
     }};
 }
 
-pub(crate) struct Tokio;
-
-static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().unwrap()
-});
-
 impl Binding for Tokio {
-    type Host = bowline_tokio::Tokio;
-
-    fn host() -> Self::Host {
-        bowline_tokio::Tokio
-    }
-
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host> {
         let keep = |keep: Box<dyn FnOnce() + Send>| {
             tokio::spawn(async move {
@@ -258,10 +238,6 @@ impl Binding for Tokio {
             });
         };
         handlers!(server, events, [async move], [.await], keep, std::future::pending().await)
-    }
-
-    fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>> {
-        thread::spawn(|| RUNTIME.block_on(server.serve()))
     }
 
     fn guarded(server: Server<Self::Host>) -> Server<Self::Host> {
@@ -274,26 +250,12 @@ impl Binding for Tokio {
             .fallback(|request| async move { answered(&request) })
     }
 
-    fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
-        RUNTIME.block_on(tracker.stop(stop))
-    }
-
     fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop) {
         drop(tracker.stop(stop));
     }
 }
 
-pub(crate) struct Smol;
-
-type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
 impl Binding for Smol {
-    type Host = bowline_smol::Smol<fn(Task)>;
-
-    fn host() -> Self::Host {
-        bowline_smol::Smol::new(|task| smol::spawn(task).detach())
-    }
-
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host> {
         let keep = |keep: Box<dyn FnOnce() + Send>| {
             smol::spawn(async move {
@@ -303,10 +265,6 @@ impl Binding for Smol {
             .detach();
         };
         handlers!(server, events, [async move], [.await], keep, std::future::pending().await)
-    }
-
-    fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>> {
-        thread::spawn(|| smol::block_on(server.serve()))
     }
 
     fn guarded(server: Server<Self::Host>) -> Server<Self::Host> {
@@ -319,24 +277,12 @@ impl Binding for Smol {
             .fallback(|request| async move { answered(&request) })
     }
 
-    fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
-        smol::block_on(tracker.stop(stop))
-    }
-
     fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop) {
         drop(tracker.stop(stop));
     }
 }
 
-pub(crate) struct Blocking;
-
 impl Binding for Blocking {
-    type Host = bowline_blocking::Threads;
-
-    fn host() -> Self::Host {
-        bowline_blocking::Threads::default()
-    }
-
     fn handlers(server: Server<Self::Host>, events: Events) -> Server<Self::Host> {
         let keep = |keep: Box<dyn FnOnce() + Send>| {
             thread::spawn(move || {
@@ -354,20 +300,12 @@ impl Binding for Blocking {
         )
     }
 
-    fn serve(server: Server<Self::Host>) -> thread::JoinHandle<io::Result<()>> {
-        thread::spawn(|| server.serve())
-    }
-
     fn guarded(server: Server<Self::Host>) -> Server<Self::Host> {
         let decide = |request: ClientRequest| {
             thread::sleep(delay(&request));
             judged(request)
         };
         server.decide(decide).fallback(|request| answered(&request))
-    }
-
-    fn stop(tracker: &Tracker<Self::Host>, stop: Stop) -> usize {
-        tracker.stop(stop)
     }
 
     fn begin_stop(tracker: &Tracker<Self::Host>, stop: Stop) {
