@@ -27,11 +27,12 @@
 //! }
 //! ```
 //!
-//! See also: [`Connect`] for a client's header fields, credentials and TLS; [`Reconnect`] for a client
-//! that connects again when its connection is lost; [`Server`] for limits, pages, proxies and stopping;
-//! [`accept`] to look at a request in an accept loop of your own; [`from_parts`] and [`respond`] to run beneath an HTTP server; [`WebSocket::split`] to send
-//! and receive in different threads; [`accept_tls`] for a server with TLS; [`Config`] for limits and
-//! deadlines; [`BlockingTransport`] for a transport of your own.
+//! See also: [`Connect`] for a client's header fields, credentials and TLS; [`Reconnect`] for a
+//! client that connects again when its connection is lost; [`Server`] for limits, pages, proxies and
+//! stopping; [`accept`] to look at a request in an accept loop of your own; [`from_parts`] and
+//! [`respond`] to run beneath an HTTP server; [`WebSocket::split`] to send and receive in different
+//! threads; [`accept_tls`] for a server with TLS; [`Config`] for limits and deadlines;
+//! [`BlockingTransport`] for a transport of your own.
 //!
 //! # Rules
 //!

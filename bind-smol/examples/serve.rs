@@ -1,5 +1,6 @@
-//! Server with what a server behind a proxy needs: `serve [--listen ADDR]… [--unix PATH]… [--cert FILE --key FILE]
-//! [--proxy-protocol CIDR]… [--forwarded CIDR]… [--max N] [--page] [--keep-alive SECONDS]`.
+//! A server with the options that it needs if there is a proxy in front of it: `serve [--listen ADDR]…
+//! [--unix PATH]… [--cert FILE --key FILE] [--proxy-protocol CIDR]… [--forwarded CIDR]… [--max N] [--page]
+//! [--keep-alive SECONDS]`.
 //!
 //! `/ws` echoes, `/who` sends the address of the client, and with `--page` a page at `/` connects to `/ws`. The certificate is
 //! for the last of the addresses. The lines that it prints first end with its addresses; port 0 picks a free one. A byte of

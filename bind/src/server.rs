@@ -1,4 +1,4 @@
-//! A server: listening sockets, limits, and what is at which path.
+//! A server: its listening sockets, limits, options and routes.
 
 use std::{
     fmt,

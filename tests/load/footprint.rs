@@ -1,4 +1,4 @@
-//! What the process of a server holds.
+//! The descriptors, threads and memory that the process of a server holds.
 
 use std::{
     alloc::System,
@@ -17,7 +17,7 @@ use crate::bindings::Binding;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// What the process of a server holds.
+/// The descriptors, threads and memory that the process of a server holds.
 #[derive(Debug)]
 pub(crate) struct Footprint {
     held: Held,

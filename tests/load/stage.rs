@@ -90,7 +90,7 @@ pub(crate) struct Clients {
     replies: BufReader<ChildStdout>,
 }
 
-/// What the clients have counted, and times in microseconds.
+/// The figures of the clients: numbers, and times in microseconds.
 pub(crate) type Reply = BTreeMap<String, usize>;
 
 /// The clients come from several addresses.

@@ -1,4 +1,4 @@
-//! What a server lets in, and for how long.
+//! The limits of a server: how many clients it lets in, and for how long.
 
 use std::{
     io::{Read, Write},

@@ -1,7 +1,7 @@
 //! A chat for the browser: `bowline-chat [ADDR]`, by default on 127.0.0.1:9001.
 //!
-//! One port serves the page and the sockets, which are at `/ws?name=…`. Every message goes to everybody. A visitor who is
-//! too slow, or does not read at all, delays nobody.
+//! One port serves the page and the sockets, which are at `/ws?name=…`. Every message goes to everybody. A visitor who
+//! reads too slowly, or not at all, does not delay the others.
 
 use std::{future::ready, io, sync::Arc, time::Duration};
 
@@ -51,7 +51,7 @@ fn config() -> Arc<Config> {
     Arc::new(config)
 }
 
-/// Stops the server when it is told to. Every visitor gets a Close, and has a second to answer.
+/// Waits for a signal to stop, and then stops the server. Every visitor gets a Close, and has a second to answer it.
 async fn stop(tracker: Tracker) -> io::Result<()> {
     stop_signal().await?;
     let stop = Stop::within(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! What a client gets that asks for a page, or for a socket.
+//! The answers to a client that asks for a page or for a socket.
 
 use std::net::Ipv4Addr;
 

@@ -61,7 +61,7 @@ pub(super) struct Drain {
     aborted: Option<usize>,
 }
 
-/// What is to be done now.
+/// The next thing that a server has to do to stop.
 pub(super) enum Step {
     /// Tell a socket to close.
     Close(Weak<Permit>, Option<CloseFrame>),
@@ -106,7 +106,7 @@ impl Drain {
         self.stop.frame.clone()
     }
 
-    /// Returns what is to be done now, while there are so many `connections`.
+    /// Returns the next step, for a server that has this number of `connections`.
     pub(super) fn step(&mut self, now: Instant, connections: usize) -> Step {
         let began = *self.began.get_or_insert(now);
         let deadline = began.checked_add(self.stop.deadline);

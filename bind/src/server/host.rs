@@ -1,4 +1,4 @@
-//! What a server needs of a binding, besides what a client needs.
+//! The traits that a binding implements to run a server.
 
 use std::{
     io,

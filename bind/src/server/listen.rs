@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use super::host::Listening;
 use crate::{tls::OptionalTls, transport::Transport};
 
-/// What the connections of one listening socket have in common.
+/// The options that all connections of one listening socket share.
 #[derive(Debug, Default)]
 pub(super) struct Door {
     #[cfg(feature = "tls")]

@@ -9,7 +9,7 @@ use proto::{Instant, IntoClose};
 use super::{registry::Registry, subnet::Subnet};
 use crate::output::{Orders, Place};
 
-/// A connection, and its right to be here. Dropping it makes room for another.
+/// A connection's permission to use the server. Dropping it makes room for another connection.
 pub(super) struct Permit {
     registry: Arc<Registry>,
     id: u64,

@@ -1,4 +1,4 @@
-//! What a server has at which path: sockets and pages.
+//! The sockets and pages of a server, and their paths.
 
 use std::sync::Arc;
 

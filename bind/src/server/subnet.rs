@@ -72,9 +72,9 @@ impl fmt::Display for Subnet {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SubnetError {
-    /// What comes before the slash, or the whole text if it has none, is not an IPv4 or IPv6 address.
+    /// The text before the slash, or all of it if there is no slash, is not an IPv4 or IPv6 address.
     Address,
-    /// What comes after the slash is not a number of bits, or the address has fewer bits: 32 in IPv4 and 128 in IPv6.
+    /// The text after the slash is not a number of bits, or the address has fewer bits: 32 in IPv4 and 128 in IPv6.
     PrefixLength,
 }
 

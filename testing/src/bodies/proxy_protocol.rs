@@ -107,7 +107,7 @@ fn again(source: Source) {
     }
 }
 
-/// What a header says, if all of its bytes are looked at together.
+/// The meaning of a header, read from all of its bytes together.
 #[derive(Debug)]
 enum Reading {
     /// It has this many bytes.

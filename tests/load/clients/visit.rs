@@ -26,7 +26,7 @@ pub(super) struct Visitors {
     next: AtomicUsize,
 }
 
-/// What has become of a client.
+/// The way in which a client was served.
 #[derive(Debug)]
 pub(super) enum Visit {
     Open(Box<Socket>),
@@ -35,7 +35,7 @@ pub(super) enum Visit {
     Closed,
 }
 
-/// What has become of many clients.
+/// The ways in which many clients were served, counted.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) opened: Vec<Socket>,

@@ -14,7 +14,7 @@ pub(super) const MAX_LEN: usize = 107;
 /// The shortest line is `PROXY UNKNOWN` with its CRLF. A header of version 2 is longer.
 const MIN_LEN: usize = 15;
 
-/// What a line is about, after `PROXY`.
+/// The kind of a line, which is the word after `PROXY`.
 #[derive(Clone, Copy)]
 enum Kind {
     Tcp4,
@@ -22,7 +22,7 @@ enum Kind {
     Unknown,
 }
 
-/// How each kind of line begins.
+/// The first bytes of each kind of line.
 const BEGINNINGS: [(&[u8], Kind); 3] = [
     (b"PROXY TCP4 ", Kind::Tcp4),
     (b"PROXY TCP6 ", Kind::Tcp6),
