@@ -16,9 +16,11 @@ const fs = require('node:fs');
 const net = require('node:net');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { chromium } = require('playwright-core');
+const { checker, main } = require('../checks.js');
 
 const [program, screenshot] = process.argv.slice(2);
 const WAIT = 20_000; // milliseconds after which something that should appear counts as missing
+const check = checker();
 const MIB = 1 << 20;
 const PART = 64 * 1024; // characters of one message of the flood
 const FILLER = crypto.randomBytes(PART).toString('base64').slice(16, PART); // random, so compression does not shrink it
@@ -28,15 +30,6 @@ const ROUND = 16; // messages that are sent before all readers must have receive
 const AGREED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12';
 const STOP = 1000; // milliseconds within which the server promises to end
 const SLACK = 1000; // milliseconds that a busy machine may need in addition
-
-async function check(name, run) {
-  try {
-    const note = await run();
-    console.log(`pass ${name}${typeof note === 'string' ? ` (${note})` : ''}`);
-  } catch (e) {
-    console.log(`FAIL ${name}: ${String(e.message).slice(0, 500).replaceAll('\n', ' ')}`);
-  }
-}
 
 async function freePort() {
   const probe = net.createServer().listen(0, '127.0.0.1');
@@ -139,7 +132,7 @@ function unread(port) {
   return octets;
 }
 
-async function main() {
+async function checks() {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/`;
   const { server, ended } = await startServer(port);
@@ -348,10 +341,4 @@ async function main() {
   }
 }
 
-main().then(() => {
-  console.log('end');
-  process.exit(0);
-}, (e) => {
-  console.log(`FAIL the run: ${e.message}`);
-  process.exit(1);
-});
+main(checks);

@@ -12,8 +12,10 @@ const fs = require('node:fs');
 const http = require('node:http');
 const https = require('node:https');
 const { WebSocket, WebSocketServer } = require('ws');
+const { checker, main } = require('../checks.js');
 
 const LIMIT = 30_000; // milliseconds a check may take before it counts as hung
+const check = checker(LIMIT);
 const MIB = 1 << 20;
 const CLOSES = [[1000, 'done'], [1001, 'going away'], [3000, 'registered'], [4999, 'private, grüße']];
 const DEFLATE = 'DEFLATE' in process.env; // our end has --deflate
@@ -24,21 +26,6 @@ const WINDOWS = [
   { serverMaxWindowBits: 12, serverNoContextTakeover: true, threshold: 0 },
 ];
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
-
-async function check(name, run) {
-  let timer;
-  const hung = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error('hung')), LIMIT);
-  });
-  try {
-    await Promise.race([run(), hung]);
-    console.log(`pass ${name}`);
-  } catch (e) {
-    console.log(`FAIL ${name}: ${String(e.message).slice(0, 600).replaceAll('\n', ' ')}`);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 // Returns the next `count` messages, text as string and binary as Buffer.
 function receive(ws, count) {
@@ -284,12 +271,10 @@ async function server(program, tls) {
 }
 
 const [role, target, cert, key] = process.argv.slice(2);
-(async () => {
+main(async () => {
   if (role === 'client') {
     await client(target, cert);
   } else {
     await server(target, cert && { cert: fs.readFileSync(cert), key: fs.readFileSync(key) });
   }
-  console.log('end');
-  process.exit(0);
-})();
+});

@@ -9,18 +9,11 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { chromium } = require('playwright-core');
+const { checker, main } = require('../checks.js');
 
 const visits = JSON.parse(process.argv[2]);
 const WAIT = 20_000; // milliseconds after which something that should appear counts as missing
-
-async function check(name, run) {
-  try {
-    const note = await run();
-    console.log(`pass ${name}${typeof note === 'string' ? ` (${note})` : ''}`);
-  } catch (e) {
-    console.log(`FAIL ${name}: ${String(e.message).slice(0, 500).replaceAll('\n', ' ')}`);
-  }
-}
+const check = checker();
 
 // Opens a page. What the browser says of its sockets goes to `said`.
 async function open(context, url, said) {
@@ -46,7 +39,7 @@ const socket = (page, url, messages) => page.evaluate(([to, texts, limit]) => ne
   };
 }), [url, messages, WAIT]);
 
-async function main() {
+async function checks() {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
@@ -82,10 +75,4 @@ async function main() {
   }
 }
 
-main().then(() => {
-  console.log('end');
-  process.exit(0);
-}, (e) => {
-  console.log(`FAIL the run: ${e.message}`);
-  process.exit(1);
-});
+main(checks);

@@ -7,22 +7,12 @@
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { once } = require('node:events');
-const { setTimeout: sleep } = require('node:timers/promises');
 const WebSocket = require('ws');
+const { checker, main } = require('../checks.js');
 
 const addr = process.argv[2];
 const url = `ws://${addr}/`;
-const LIMIT = 30_000; // milliseconds a check may take before it counts as hung
-
-async function check(name, run) {
-  try {
-    const hung = sleep(LIMIT, null, { ref: false }).then(() => { throw new Error('it hangs'); });
-    const note = await Promise.race([run(), hung]);
-    console.log(`pass ${name}${typeof note === 'string' ? ` (${note})` : ''}`);
-  } catch (e) {
-    console.log(`FAIL ${name}: ${String(e.message).slice(0, 500).replaceAll('\n', ' ')}`);
-  }
-}
+const check = checker(30_000); // milliseconds a check may take before it counts as hung
 
 async function open(options) {
   const ws = new WebSocket(url, options);
@@ -47,7 +37,7 @@ async function refused(options) {
   return response.statusCode;
 }
 
-async function main() {
+async function checks() {
   await check('echo of text, binary and 1 MiB', async () => {
     const ws = await open();
     for (const message of ['hello, Grüße, 🌍', '', crypto.randomBytes(1000), 'x'.repeat(1 << 20), crypto.randomBytes(1 << 20)]) {
@@ -78,10 +68,4 @@ async function main() {
   });
 }
 
-main().then(() => {
-  console.log('end');
-  process.exit(0);
-}, (e) => {
-  console.log(`FAIL the run: ${e.message}`);
-  process.exit(1);
-});
+main(checks);
