@@ -269,8 +269,9 @@ impl<H: Host> Server<H> {
         self
     }
 
-    /// Trusts `Forwarded` (RFC 7239), or else `X-Forwarded-For`, from proxies in these networks, about the address of a
-    /// client. The field is read from the right, up to the first address that is in none of them.
+    /// Trusts `Forwarded` (RFC 7239) and `X-Forwarded-For` from proxies in these networks, about the address of a client. A
+    /// field is read from the right, up to the first address that is in none of the networks. If both fields are there and
+    /// name different clients, the address is not known, and the client counts for the proxy.
     pub fn forwarded(mut self, proxies: impl IntoIterator<Item = Subnet>) -> Self {
         self.trusted = proxies.into_iter().collect();
         self

@@ -9,10 +9,10 @@ use super::subnet::{Subnet, address, number};
 /// Returns the address of the client that sent these fields over a connection from `peer`, or `None` if it is not known.
 ///
 /// Only the networks in `trusted` have proxies whose word counts. If `peer` is in none of them, it is the client. A peer
-/// without an address is at a Unix socket, and counts as such a proxy if there are any. Otherwise
-/// each proxy has named its own peer to the right of what it received, so the hops are read from the right. The first hop
-/// that is not trusted is the client, and whatever is to the left of it comes from the client and changes nothing. If
-/// all hops are trusted, the leftmost is the client.
+/// without an address is at a Unix socket, and counts as such a proxy if there are any. Each proxy has named its own peer
+/// to the right of what it received, so the hops are read from the right. The first hop that is not trusted is the client,
+/// and whatever is to the left of it comes from the client and changes nothing. If all hops are trusted, the leftmost is
+/// the client.
 ///
 /// The hops are in `Forwarded` (RFC 7239) or in `X-Forwarded-For`. A proxy that writes one of them passes on the
 /// other as the client sent it. If both are there and they do not name the same client, it is therefore not known. It is
